@@ -1,0 +1,159 @@
+"""The shape of ``activation.yaml`` as written, before it becomes :class:`models.Activation`.
+
+These models check what one key alone can tell (names, types, spans) and are what editors are told through
+``schema.py``. What needs a second key (a declared attribute, a free label) is checked in ``checks.py``.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from cio_activation.activation.models import (
+    AttributeType,
+    Duration,
+    ExitReason,
+    Lane,
+    Limits,
+    Match,
+    Name,
+    Profile,
+    Workspace,
+)
+
+
+def _nothing_is_empty(value: Any) -> Any:
+    """Read a key without a value (``hubspot:``) as an empty mapping."""
+    return {} if value is None else value
+
+
+Empty = BeforeValidator(_nothing_is_empty)
+Options = Annotated[dict[str, Any], Empty]
+"""Options that a destination's own model reads."""
+
+Text = Annotated[str, Field(min_length=1)]
+
+
+class FileModel(BaseModel):
+    """Base of the file's models: unknown keys are refused, keys are spelled as in YAML."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    not_built: ClassVar[frozenset[str]] = frozenset()
+
+
+class AttributeFile(FileModel):
+    """One Customer.io profile attribute and how it is read."""
+
+    source: Text | None = Field(default=None, alias="from")
+    """The attribute's name in Customer.io; the same name if left out."""
+    type: AttributeType
+    """What the text on the wire holds."""
+    description: str = ""
+    """What the attribute means, for whoever reads the catalog."""
+
+
+class ExpectNextFile(FileModel):
+    """When the next order is expected: ``from`` + ``every`` days, and the span around it."""
+
+    since: Text = Field(alias="from")
+    """Timestamp attribute the gap is counted from."""
+    every: Text
+    """Number attribute: the person's usual gap, in days."""
+    open: Duration = timedelta(days=-3)
+    """How long before the expected time the window opens; zero or negative."""
+    close: Duration = timedelta(days=7)
+    """How long after the expected time it stays ``due``; zero or positive."""
+    fallback_by: Text | None = None
+    """Text attribute: people without a gap of their own take the median of their group."""
+
+
+class CaseFile(FileModel):
+    """One label and the expression that gives it."""
+
+    label: Text
+    when: Text
+
+
+class PropertyFile(FileModel):
+    """One derived state value: exactly one rule (days_since, tiers, expect_next, flag, cases or value)."""
+
+    not_built = frozenset({"min_dwell", "on_conflict: keep"})
+
+    days_since: Text | None = None
+    """Rule: whole days since this timestamp or date attribute, in buckets; needs edges and labels."""
+    tiers: Text | None = None
+    """Rule: this number attribute in tiers; needs edges and labels."""
+    expect_next: ExpectNextFile | None = None
+    """Rule: before, open, due or overdue around the next expected order."""
+    flag: Text | None = None
+    """Rule: true when this expression over attributes is true."""
+    cases: tuple[CaseFile, ...] | None = None
+    """Rule: the label of the first case whose expression is true."""
+    value: Text | None = None
+    """Rule: this attribute as it is; only for what people act on unchanged."""
+    otherwise: Text | None = None
+    """With cases: the label when no case is true; no value if left out."""
+    edges: tuple[float, ...] | None = None
+    """days_since: last day inside each bucket but the last. tiers: lowest value of each tier but the first."""
+    labels: tuple[str, ...] | None = None
+    """One more than edges, lowest first."""
+    lane: Lane
+    """The pace it moves at."""
+    owner: Text
+    """Who answers for it: an e-mail address or team:name."""
+    label: Text | None = None
+    """How the field is called in the CRM; made from the name if left out."""
+    description: Text | None = None
+    """What it says, for people in the CRM; made from the rule if left out."""
+    deliver: tuple[str, ...] | None = None
+    """Destinations that get it; all if left out."""
+    on_conflict: Literal["overwrite"] = "overwrite"
+    """What happens to a value a human changed under our prefix."""
+
+
+class AudienceFile(FileModel):
+    """A source segment, a gate and life-cycle rules; says who is in now."""
+
+    not_built = frozenset({"cooldown", "holdout", "launch", "exit_on: action_done"})
+
+    label: Text
+    """How it reads in the CRM: an instruction."""
+    description: str = ""
+    """Why these people, and what is expected of whoever sees them."""
+    version: Annotated[int, Field(ge=1)] = 1
+    """Raised when the meaning changes."""
+    owner: Text
+    """Who answers for it: an e-mail address or team:name."""
+    segment: Annotated[int, Field(ge=1)]
+    """Id of the one Customer.io segment it comes from."""
+    lane: Lane
+    """The pace it moves at."""
+    gate: Text | None = None
+    """Expression over attributes and properties that must hold besides membership."""
+    grace: Duration = timedelta(0)
+    """Eligibility must hold this long before entry."""
+    expires_after: Duration | None = None
+    """Longest stay, counted from entry."""
+    exit_on: tuple[ExitReason, ...] = (ExitReason.LEFT_SEGMENT,)
+    """What ends a stay early; leaving the segment always does."""
+    deliver: Annotated[dict[str, Options], Empty]
+    """Destination and its options."""
+
+
+class ActivationFile(FileModel):
+    """The declarative file of cio_activation: sources, properties, audiences, destinations, limits."""
+
+    workspace: Annotated[Workspace, Empty] = Workspace()
+    match: Annotated[Match, Empty] = Match()
+    profile: Annotated[Profile, Empty] = Profile()
+    attributes: Annotated[dict[Name, Annotated[AttributeFile, Empty]], Empty]
+    """Customer.io attributes, each read as one typed column."""
+    properties: Annotated[dict[Name, PropertyFile], Empty] = {}
+    """Derived state values, delivered as CRM fields with the workspace's prefix."""
+    audiences: Annotated[dict[Name, AudienceFile], Empty] = {}
+    """Who is in now, delivered as lists and flags."""
+    limits: Annotated[Limits, Empty] = Limits()
+    destinations: Annotated[dict[str, Options], Empty]
+    """The CRMs that are delivered to, each with its settings."""

@@ -1,0 +1,271 @@
+"""What an activation file says, as typed, frozen models.
+
+The loader turns ``activation.yaml`` into one :class:`Activation`; everything downstream reads only these
+models. Durations are :class:`datetime.timedelta`; money is a plain number in the workspace's currency; every
+expression (``gate``, ``when``) is a DuckDB boolean expression over declared names only, checked by
+``activation/expressions.py``.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from cio_activation.activation.durations import SPAN_PATTERN, parse_duration
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    WithJsonSchema({"type": "string", "pattern": SPAN_PATTERN, "examples": ["30m", "2h", "7d"]}),
+]
+"""A span such as ``30m``, ``2h``, ``7d`` or ``-3d``."""
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
+"""A durable machine name: lower case, digits, underscore, starts with a letter."""
+
+
+class Model(BaseModel):
+    """Base of all activation models: frozen, and unknown keys are refused."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, use_attribute_docstrings=True
+    )
+
+    not_built: ClassVar[frozenset[str]] = frozenset()
+    """Keys (``cooldown``) and values (``on_conflict: keep``) that are designed but refused until they work."""
+
+
+class Lane(StrEnum):
+    """The pace a property or audience moves at; each belongs to exactly one."""
+
+    DAILY = "daily"
+    REALTIME = "realtime"
+
+
+class AttributeType(StrEnum):
+    """How one Customer.io attribute (always text on the wire) is read."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    INTEGER = "integer"
+    MONEY = "money"
+    TIMESTAMP = "timestamp"  # epoch seconds or ISO 8601 on the wire, TIMESTAMP in UTC inside
+    DATE = "date"
+    BOOLEAN = "boolean"
+
+
+class Workspace(Model):
+    """Facts about the whole workspace."""
+
+    timezone: str = "UTC"
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
+    default_region: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] = "US"
+    prefix: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,9}_$")] = "cio_"
+    start: date = date(2026, 1, 1)
+    """First daily partition."""
+    realtime_window: Duration = timedelta(minutes=15)
+    purchase_attribute: Name | None = None
+    """The timestamp attribute that moves when a person buys; ``exit_on: purchase`` reads it."""
+
+
+class Match(Model):
+    """How a person is found in a CRM: the keys, in order of trust."""
+
+    not_built = frozenset({"phone: true"})
+
+    keys: tuple[Literal["external_id", "email"], ...] = ("external_id", "email")
+    phone: Literal[False] = False
+
+
+class Profile(Model):
+    """The Customer.io attributes that hold what a CRM needs to create a record; None where there is none."""
+
+    phone: str | None = "phone"
+    first_name: str | None = "first_name"
+    last_name: str | None = "last_name"
+
+
+class Attribute(Model):
+    """One Customer.io profile attribute, read as one typed column of the same name."""
+
+    name: Name
+    source: str
+    """The attribute's name in Customer.io (YAML key ``from``)."""
+    type: AttributeType
+    description: str = ""
+
+
+class DaysSince(Model):
+    """Whole 24-hour periods between ``attribute`` and the as-of, in buckets.
+
+    ``edges`` are the last day *inside* each bucket but the last: ``[30, 90, 180]`` gives 0-30, 31-90, 91-180
+    and everything above. A missing attribute gives no value; a time in the future counts as 0 days.
+    """
+
+    kind: Literal["days_since"] = "days_since"
+    attribute: str
+    edges: tuple[int, ...]
+    labels: tuple[str, ...]
+
+
+class Tiers(Model):
+    """A number in tiers. ``edges`` are the lowest value of each tier but the first: ``[75, 200]``."""
+
+    kind: Literal["tiers"] = "tiers"
+    attribute: str
+    edges: tuple[float, ...]
+    labels: tuple[str, ...]
+
+
+class ExpectNext(Model):
+    """Where a person stands around the next expected purchase: before, open, due or overdue.
+
+    expected = ``since`` + gap, where gap is the attribute ``every`` in days; people without one take the median
+    gap of their ``fallback_by`` group, and else the median of everyone.
+    before: as_of < expected + open; open: until expected; due: until expected + close; overdue: after.
+    """
+
+    kind: Literal["expect_next"] = "expect_next"
+    since: str
+    every: str
+    open: Duration = timedelta(days=-3)
+    close: Duration = timedelta(days=7)
+    fallback_by: str | None = None
+    labels: tuple[str, ...] = ("before", "open", "due", "overdue")
+
+
+class Flag(Model):
+    """True or false by one expression; a NULL result counts as false."""
+
+    kind: Literal["flag"] = "flag"
+    when: str
+
+
+class Case(Model):
+    """One label and the expression that gives it."""
+
+    label: str
+    when: str
+
+
+class Cases(Model):
+    """The label of the first case whose expression is true, else ``otherwise`` (may be None: no value)."""
+
+    kind: Literal["cases"] = "cases"
+    cases: tuple[Case, ...]
+    otherwise: str | None = None
+
+
+class Value(Model):
+    """The attribute itself. Only for values people act on as they are (last category, last engaged date)."""
+
+    kind: Literal["value"] = "value"
+    attribute: str
+
+
+Rule = Annotated[DaysSince | Tiers | ExpectNext | Flag | Cases | Value, Field(discriminator="kind")]
+
+
+class PropertyType(StrEnum):
+    """What a destination must be able to store."""
+
+    ENUM = "enum"  # one of ``labels``
+    FLAG = "flag"  # true / false, never missing
+    TEXT = "text"
+    DATE = "date"
+    NUMBER = "number"
+
+
+class Property(Model):
+    """One derived state value of a person, delivered as ``<prefix><name>``."""
+
+    name: Name
+    label: str
+    description: str
+    owner: str
+    lane: Lane
+    rule: Rule
+    type: PropertyType
+    labels: tuple[str, ...] = ()
+    """The closed set of values of an ``enum``, in order; empty for other types."""
+    deliver: tuple[str, ...]
+    """Names of the destinations that get it."""
+
+
+class ExitReason(StrEnum):
+    """Why somebody leaves an audience early, besides losing eligibility, which always ends it."""
+
+    LEFT_SEGMENT = "left_segment"
+    PURCHASE = "purchase"
+
+
+class Audience(Model):
+    """A source segment, a gate and life-cycle rules; says who is *in* now."""
+
+    name: Name
+    label: str
+    """How it reads in the CRM: an instruction, for example ``RET - VIP Churn Risk - Needs Outreach``."""
+    description: str
+    version: Annotated[int, Field(ge=1)] = 1
+    owner: str
+    segment: Annotated[int, Field(ge=1)]
+    lane: Lane
+    gate: str | None = None
+    grace: Duration = timedelta(0)
+    """Eligibility must hold this long before entry."""
+    expires_after: Duration | None = None
+    exit_on: tuple[ExitReason, ...] = (ExitReason.LEFT_SEGMENT,)
+    deliver: dict[str, Any]
+    """Destination name -> that destination's own options model (already validated by the loader)."""
+
+
+class Guards(Model):
+    """Limits that stop a run before anything is published or sent."""
+
+    not_built = frozenset({"max_exit_share", "max_entry_share"})
+
+    min_snapshot_share: Annotated[float, Field(ge=0, le=1)] = 0.8
+    """A new people snapshot with fewer rows than this share of the last one is not believed."""
+    max_operations: Annotated[int, Field(ge=1)] = 200_000
+    """More operations than this in one step and window hold the step."""
+
+
+class Limits(Model):
+    """Everything that bounds what a run may do."""
+
+    not_built = frozenset({"human_touches_per_person"})
+
+    guards: Guards = Guards()
+
+
+class Activation(Model):
+    """The whole file."""
+
+    workspace: Workspace
+    match: Match = Match()
+    profile: Profile = Profile()
+    attributes: dict[str, Attribute]
+    properties: dict[str, Property]
+    audiences: dict[str, Audience]
+    limits: Limits = Limits()
+    destinations: dict[str, Any]
+    """Destination name -> that destination's settings model."""
+
+    def lane_properties(self, lane: Lane, destination: str | None = None) -> tuple[Property, ...]:
+        """Return the lane's properties in file order, only those delivered to ``destination`` if given."""
+        return tuple(
+            p
+            for p in self.properties.values()
+            if p.lane == lane and (destination is None or destination in p.deliver)
+        )
+
+    def lane_audiences(self, lane: Lane, destination: str | None = None) -> tuple[Audience, ...]:
+        """Return the lane's audiences in file order, only those delivered to ``destination`` if given."""
+        return tuple(
+            a
+            for a in self.audiences.values()
+            if a.lane == lane and (destination is None or destination in a.deliver)
+        )

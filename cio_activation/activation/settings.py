@@ -1,0 +1,71 @@
+"""Settings of one installation, read from the environment (and ``.env``); secrets live only here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from cio_activation.errors import ConfigError
+
+_CUSTOMERIO_HOSTS = {
+    "us": ("https://api.customer.io", "https://track.customer.io"),
+    "eu": ("https://api-eu.customer.io", "https://track-eu.customer.io"),
+}
+DEFAULT_ACTIVATION = Path(__file__).parent.parent / "activation.yaml"
+
+
+class Settings(BaseSettings):
+    """Where things are and how to get in. Every vendor's address can be pointed at a stand-in or a proxy."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", hide_input_in_errors=True)
+
+    activation_home: Path = Path(".activation")
+    activation_file: Path = DEFAULT_ACTIVATION
+    journal_url: str | None = None
+
+    customerio_app_api_key: SecretStr | None = None
+    customerio_track_site_id: SecretStr | None = None
+    customerio_track_api_key: SecretStr | None = None
+    customerio_region: Literal["us", "eu"] = "us"
+    customerio_app_url: str | None = None
+    customerio_track_url: str | None = None
+    customerio_webhook_signing_key: SecretStr | None = None
+    hubspot_access_token: SecretStr | None = None
+    hubspot_url: str = "https://api.hubapi.com"
+    pipedrive_api_token: SecretStr | None = None
+    pipedrive_url: str = "https://api.pipedrive.com"
+
+    @property
+    def warehouse_path(self) -> Path:
+        """The DuckDB file."""
+        return self.activation_home / "warehouse.duckdb"
+
+    @property
+    def raw_dir(self) -> Path:
+        """Kept raw files, one folder a lane and window: ``raw/<lane>/<window key>/``."""
+        return self.activation_home / "raw"
+
+    @property
+    def journal(self) -> str:
+        """SQLAlchemy URL of the journal: SQLite in the home by default."""
+        return self.journal_url or f"sqlite:///{self.activation_home / 'journal.sqlite'}"
+
+    @property
+    def customerio_app(self) -> str:
+        """Base address of the App API (region's host unless pointed elsewhere)."""
+        return (self.customerio_app_url or _CUSTOMERIO_HOSTS[self.customerio_region][0]).rstrip("/")
+
+    @property
+    def customerio_track(self) -> str:
+        """Base address of the Track API (region's host unless pointed elsewhere)."""
+        return (self.customerio_track_url or _CUSTOMERIO_HOSTS[self.customerio_region][1]).rstrip("/")
+
+    def secret(self, name: str) -> str:
+        """Return the secret setting ``name`` in clear; ConfigError names the missing environment variable."""
+        value: SecretStr | None = getattr(self, name)
+        if value is None or not value.get_secret_value().strip():
+            raise ConfigError(f"{name.upper()} is not set; put it into the environment or into .env")
+        return value.get_secret_value()

@@ -1,0 +1,162 @@
+"""What a destination is to the rest of the project: a name, options, and an ordered list of steps.
+
+A third destination is one package that offers a :class:`Destination` and one line in ``destinations.py``.
+``delivery`` runs the steps; it never imports a vendor. A step's life in one run::
+
+    prepare (vendor reads, warehouse closed) -> absorb (warehouse) -> plan (warehouse, no vendor)
+        -> send (journal + vendor, warehouse closed) -> fold (warehouse)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+from cio_activation.activation.models import Activation, Lane
+from cio_activation.activation.settings import Settings
+from cio_activation.activation.windows import Window
+from cio_activation.transport.http import Pacer, VendorClient
+from cio_activation.warehouse.store import Connection
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One intended change at a destination, as planned. ``payload`` holds logical names and values.
+
+    ``operation_id`` is a pure function of destination, step, kind, person, target and payload.
+    ``keys`` are the match keys a creation may need: ``cio_id``, ``external_id``, ``email``, ``phone``, ``name``.
+    """
+
+    operation_id: str
+    step: str
+    kind: str
+    cio_id: str
+    record_id: str | None
+    target: str | None
+    payload: Mapping[str, Any]
+    keys: Mapping[str, str | None] = field(default_factory=dict)
+    row_hash: int | None = None
+    """Hash of the person's whole desired row; becomes the shadow's hash when this is delivered."""
+    priority: int = 0
+
+    @property
+    def creates(self) -> str | None:
+        """What this operation brings into being, as a key of the journal's claims; None for absolute writes."""
+        return f"person:{self.cio_id}" if self.kind == "create" else None
+
+
+class End(StrEnum):
+    """How one attempt to send an operation ended."""
+
+    DELIVERED = "delivered"
+    REJECTED = "rejected"  # the vendor refused this record, with a reason
+    RETRY = "retry"  # surely not applied; planned again by a later run
+    UNKNOWN = "unknown"  # may have been applied; looked up before it is tried again
+
+
+@dataclass(frozen=True)
+class Result:
+    """The end of one operation's attempt. ``observed`` is what the vendor said the record now holds, if it did."""
+
+    operation_id: str
+    end: End
+    reason: str | None = None
+    record_id: str | None = None
+    status: int | None = None
+    request_id: str | None = None
+    observed: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a step may know while it works."""
+
+    settings: Settings
+    activation: Activation
+    window: Window | None
+    catalog: Mapping[str, Any] = field(default_factory=dict)
+    """Vendor ids of schema objects by our name (``list:vip`` -> list id), as the schema step stored them."""
+
+
+class Step(Protocol):
+    """One deliver asset: what it needs, how it is planned, sent and folded."""
+
+    name: str
+    """Unique within the destination; becomes the asset name: ``properties_daily``, ``list/vip``."""
+    lane: Lane | None
+    """None for steps without partitions (schema)."""
+    description: str
+    after: tuple[str, ...]
+    """Names of steps of this destination that come first."""
+    needs: tuple[str, ...]
+    """Asset keys of the deciding rooms it reads, joined by ``/``: ``state/daily_properties``."""
+    batch_size: int
+    concurrency: int
+
+    async def prepare(self, client: VendorClient, context: Context) -> list[dict[str, Any]]:
+        """Read what planning needs from the vendor; return rows for ``absorb``. Most steps return ``[]``."""
+
+    def absorb(self, con: Connection, context: Context, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Store what ``prepare`` read, in the warehouse."""
+
+    def plan(self, con: Connection, context: Context) -> str | None:
+        """Return a SELECT giving one row per operation (columns of ``delivery.plan.COLUMNS``); None plans nothing."""
+
+    async def recover(
+        self, client: VendorClient, context: Context, open: Sequence[Operation]
+    ) -> list[Result]:
+        """Settle operations that were sent and never answered: look creations up, give absolute writes back.
+
+        One result per operation: DELIVERED (found at the vendor, adopted) or RETRY (surely not there).
+        """
+
+    async def send(self, client: VendorClient, context: Context, batch: Sequence[Operation]) -> list[Result]:
+        """Send one batch; return exactly one result per operation. Raises only VendorError (whole batch)."""
+
+    def fold(self, con: Connection, context: Context, finished: str) -> None:
+        """Update links and shadow from ``finished``, a relation of ended attempts (``delivery.fold.COLUMNS``)."""
+
+
+class AbsoluteStep:
+    """Defaults for a step that reads nothing first and only makes writes that may be repeated."""
+
+    async def prepare(self, client: VendorClient, context: Context) -> list[dict[str, Any]]:
+        """Read nothing."""
+        return []
+
+    def absorb(self, con: Connection, context: Context, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Store nothing."""
+
+    async def recover(self, client: VendorClient, context: Context, open: Sequence[Operation]) -> list[Result]:
+        """Give everything back: the next plan compares with the shadow and sends it again if it is still wanted."""
+        return [Result(o.operation_id, End.RETRY, "the outcome was never learned; planned again") for o in open]
+
+
+class Destination(Protocol):
+    """A place that decisions are delivered to."""
+
+    name: str
+    settings_model: type[BaseModel]
+    """Options under ``destinations: <name>:`` of the activation."""
+    audience_model: type[BaseModel]
+    """Options under ``audiences: <audience>: deliver: <name>:``."""
+
+    def steps(self, activation: Activation) -> Sequence[Step]:
+        """Return the steps, in an order that respects ``after``."""
+
+    def connect(self, settings: Settings, pacer: Pacer) -> AbstractAsyncContextManager[VendorClient]:
+        """Return a client; ConfigError if a credential is missing."""
+
+    def limits(self, activation: Activation) -> Mapping[str, tuple[float, float]]:
+        """Return bucket -> (units, seconds) of the vendor's own windows, our share of them already applied."""
+
+    async def ensure_schema(self, client: VendorClient, context: Context) -> Mapping[str, Any]:
+        """Create or extend fields, options and lists; return the catalog. Calls do not grow with people."""
+
+    async def check(self, client: VendorClient, context: Context) -> list[str]:
+        """Return problems with credentials, scopes and field drift, each with its mend; changes nothing."""

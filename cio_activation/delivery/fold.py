@@ -1,0 +1,99 @@
+"""Folding: moves ended attempts from the journal into ledger, links and shadow, in one warehouse transaction.
+
+The journal rows are deleted only after that transaction is committed. A kill in between finds them again, so
+the transaction also notes which rows it took (``delivery.last_fold``), and the next fold passes over those.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cio_activation.delivery.destination import Context, Step
+from cio_activation.delivery.journal import Journal
+from cio_activation.warehouse.sql import literal
+from cio_activation.warehouse.store import Connection, Warehouse
+
+MAX_ATTEMPTS = 5
+"""Tries of a refused operation before it is parked (next_try_at NULL)."""
+
+COLUMNS = (
+    "operation_id", "run_id", "plan_id", "destination", "step", "lane", "kind", "cio_id", "record_id", "target",
+    "payload", "keys", "row_hash", "window_key", "window_end", "end", "reason", "result_record_id", "status",
+    "request_id", "observed", "intent_at", "ended_at",
+)  # fmt: skip
+"""Columns of the relation a step's ``fold`` reads; one row per ended attempt, the last of each operation."""
+
+
+def fold(warehouse: Warehouse, journal: Journal, step: Step, destination: str, context: Context) -> int:
+    """Fold everything that ended for this step; return how many attempts were moved."""
+    moved = 0
+    while rows := journal.ended(destination, step.name):
+        with warehouse.write() as con:
+            _load(con, rows, destination, step.name)
+            _append_to_ledger(con)
+            step.fold(con, context, "finished")
+            _queue_rejected(con, destination, step.name)
+            con.execute("DROP TABLE finished")
+        journal.prune([row["id"] for row in rows])
+        moved += len(rows)
+    return moved
+
+
+def _load(con: Connection, rows: list[dict[str, Any]], destination: str, step: str) -> None:
+    import pyarrow as pa
+
+    columns = {name: [row[name] for row in rows] for name in ("id", *COLUMNS)}
+    types = {"id": pa.int64(), "window_end": pa.float64(), "intent_at": pa.float64(), "ended_at": pa.float64(),
+             "status": pa.int32()}  # fmt: skip
+    table = pa.table({n: pa.array(v, types.get(n, pa.string())) for n, v in columns.items()})
+    con.register("arrived", table)
+    con.execute(
+        """CREATE OR REPLACE TEMP TABLE finished AS
+        SELECT * REPLACE (
+            CAST(row_hash AS UBIGINT) AS row_hash,
+            make_timestamp(CAST(round(window_end * 1e6) AS BIGINT)) AS window_end,
+            make_timestamp(CAST(round(intent_at * 1e6) AS BIGINT)) AS intent_at,
+            make_timestamp(CAST(round(ended_at * 1e6) AS BIGINT)) AS ended_at)
+        FROM arrived AS a
+        WHERE NOT EXISTS (
+            SELECT 1 FROM delivery.last_fold AS l
+            WHERE l.destination = a.destination AND l.step = a.step
+              AND l.journal_id = a.id AND l.intent_at = a.intent_at)
+        QUALIFY row_number() OVER (PARTITION BY operation_id ORDER BY id DESC) = 1"""
+    )
+    con.execute("DELETE FROM delivery.last_fold WHERE destination = ? AND step = ?", [destination, step])
+    con.execute("INSERT INTO delivery.last_fold SELECT destination, step, id, intent_at FROM arrived")
+    con.unregister("arrived")
+
+
+def _append_to_ledger(con: Connection) -> None:
+    con.execute(
+        """INSERT INTO delivery.ledger
+        SELECT operation_id, run_id, plan_id, destination, step, lane, kind, cio_id,
+               coalesce(result_record_id, record_id), target, payload, "end", reason, status, request_id,
+               window_key, window_end, intent_at, ended_at
+        FROM finished"""
+    )
+
+
+def _queue_rejected(con: Connection, destination: str, step: str) -> None:
+    """Queue refused operations with a growing delay, in as-of time; drop those that went through."""
+    key = f"r.destination = {literal(destination)} AND r.step = {literal(step)}"
+    con.execute(
+        """CREATE OR REPLACE TEMP TABLE queued AS
+        SELECT f.operation_id, f.destination, f.step, f.lane, f.kind, f.cio_id, f.target, f.reason,
+               coalesce(r.attempts, 0) + 1 AS attempts, f.window_end
+        FROM finished AS f
+        LEFT JOIN delivery.rejected AS r ON r.operation_id = f.operation_id
+        WHERE f."end" = 'rejected'"""
+    )
+    con.execute(
+        f"DELETE FROM delivery.rejected AS r WHERE {key} AND r.operation_id IN (SELECT operation_id FROM finished)"
+    )
+    con.execute(
+        f"""INSERT INTO delivery.rejected
+        SELECT operation_id, destination, step, lane, kind, cio_id, target, reason, attempts,
+               CASE WHEN attempts < {MAX_ATTEMPTS} THEN window_end + INTERVAL 1 DAY * CAST(pow(2, attempts - 1) AS INT) END
+        FROM queued"""
+    )
+    con.execute("DROP TABLE queued")

@@ -1,0 +1,76 @@
+"""Links between people and a destination's records, and acknowledged list memberships; shared by destinations."""
+
+from __future__ import annotations
+
+from cio_activation.warehouse.sql import literal
+from cio_activation.warehouse.store import Connection
+
+
+def fold_links(con: Connection, destination: str, finished: str) -> None:
+    """Store what look-ups found and what creations made.
+
+    A delivered ``link`` gives a row even when nothing was found (record_id NULL), so that it is not asked again;
+    a delivered ``create``, ``stamp`` or ``update`` marks its record as carrying our key.
+    """
+    con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE linked AS
+        SELECT {literal(destination)} AS destination, f.cio_id,
+               coalesce(f.result_record_id, f.record_id) AS record_id,
+               CASE WHEN f.kind = 'link' THEN coalesce(CAST(json_extract_string(f.observed, '$.stamped') AS BOOLEAN), false)
+                    ELSE true END AS stamped,
+               CASE WHEN f.kind = 'link' THEN json_extract_string(f.observed, '$.matched_by')
+                    WHEN f.kind = 'create' THEN 'created' ELSE l.matched_by END AS matched_by,
+               coalesce(json_extract_string(f.keys, '$.email'), l.looked_up_email) AS looked_up_email,
+               f.ended_at AS linked_at
+        FROM {finished} AS f
+        LEFT JOIN delivery.links AS l ON l.destination = {literal(destination)} AND l.cio_id = f.cio_id
+        WHERE f."end" = 'delivered'
+          AND (f.kind IN ('link', 'create', 'stamp')
+               OR (f.result_record_id IS NOT NULL AND f.result_record_id IS DISTINCT FROM l.record_id))
+        QUALIFY row_number() OVER (PARTITION BY f.cio_id ORDER BY f.intent_at DESC) = 1"""
+    )
+    con.execute(
+        "DELETE FROM delivery.links WHERE destination = ? AND cio_id IN (SELECT cio_id FROM linked)",
+        [destination],
+    )
+    con.execute("INSERT INTO delivery.links BY NAME SELECT * FROM linked")
+    con.execute("DROP TABLE linked")
+
+
+def membership_changes(destination: str, audience: str, *, priority: int = 0) -> str:
+    """Return the plan SELECT for one audience's list: exits first, then entries of linked people."""
+    name, place = literal(audience), literal(destination)
+    return f"""
+    WITH inside AS (
+        SELECT m.cio_id, l.record_id
+        FROM audience.memberships AS m
+        JOIN delivery.links AS l ON l.destination = {place} AND l.cio_id = m.cio_id AND l.record_id IS NOT NULL
+        WHERE m.audience = {name} AND m.exited_at IS NULL
+    ), known AS (
+        SELECT cio_id, record_id FROM delivery.members WHERE destination = {place} AND audience = {name}
+    )
+    SELECT 'remove' AS kind, k.cio_id, k.record_id, {name} AS target, '{{}}' AS payload, '{{}}' AS keys,
+           CAST(NULL AS UBIGINT) AS row_hash, {priority + 1000} AS priority, {name} AS batch_group
+    FROM known AS k ANTI JOIN inside AS i ON i.cio_id = k.cio_id AND i.record_id = k.record_id
+    UNION ALL
+    SELECT 'add', i.cio_id, i.record_id, {name}, '{{}}', '{{}}', CAST(NULL AS UBIGINT), {priority}, {name}
+    FROM inside AS i ANTI JOIN known AS k ON k.cio_id = i.cio_id AND k.record_id = i.record_id"""
+
+
+def fold_members(con: Connection, destination: str, finished: str) -> None:
+    """Lay delivered list changes over the acknowledged memberships."""
+    con.execute(
+        f"""DELETE FROM delivery.members AS m
+        WHERE m.destination = ? AND EXISTS (
+            SELECT 1 FROM {finished} AS f
+            WHERE f."end" = 'delivered' AND f.target = m.audience AND f.cio_id = m.cio_id
+              AND f.record_id = m.record_id)""",
+        [destination],
+    )
+    con.execute(
+        f"""INSERT INTO delivery.members
+        SELECT ?, target, cio_id, record_id, ended_at FROM {finished}
+        WHERE "end" = 'delivered' AND kind = 'add'
+        QUALIFY row_number() OVER (PARTITION BY target, cio_id, record_id ORDER BY intent_at DESC) = 1""",
+        [destination],
+    )

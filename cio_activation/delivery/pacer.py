@@ -1,0 +1,110 @@
+"""One rate budget per vendor over all processes, shared by the lanes, kept in the journal.
+
+A generic cell rate algorithm per (vendor, bucket): at most ``units`` in any ``seconds``. Each lane has a reserved
+share and may use the other's while that one is idle; the total is never exceeded. A 429 pauses everyone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+
+from cio_activation.delivery.journal import Journal, paces
+
+BURST_SHARE = 0.05
+"""Part of a window that may be used at once; the rest is spread evenly, so no window ever holds more than allowed."""
+LANE_SHARES = {"realtime": 0.6, "daily": 0.4}
+PAUSE_S = 2.0
+"""Pause after a 429 that names no time."""
+_TOTAL = "*"
+
+Limits = Mapping[str, Mapping[str, tuple[float, float]]]
+"""vendor -> bucket -> (units, seconds)."""
+
+
+class SharedPacer:
+    """Implements ``transport.http.Pacer`` for one lane of one process."""
+
+    def __init__(self, journal: Journal, limits: Limits, lane: str) -> None:
+        self._journal, self._limits, self._lane = journal, limits, lane
+
+    async def acquire(self, vendor: str, bucket: str, cost: float) -> None:
+        """Wait until ``cost`` units may be used by this lane. Vendors and buckets without a limit never wait."""
+        limit = self._limits.get(vendor, {}).get(bucket)
+        if limit is None:
+            return
+        while (wait := self._try(vendor, bucket, cost, *limit)) > 0:
+            await asyncio.sleep(min(wait, 5.0))
+
+    def observe(self, vendor: str, bucket: str, status: int, headers: Mapping[str, str]) -> None:
+        """After a 429, pause the whole bucket for every process: as long as the vendor says, else ``PAUSE_S``."""
+        if status != 429:
+            return
+        try:
+            pause = float(headers.get("retry-after", PAUSE_S))
+        except ValueError:
+            pause = PAUSE_S
+        with self._journal._transaction() as con:
+            row = self._row(con, vendor, bucket, _TOTAL)
+            self._store(con, vendor, bucket, _TOTAL, row[0], row[1], max(row[2], time.time() + pause))
+
+    def _try(self, vendor: str, bucket: str, cost: float, units: float, seconds: float) -> float:
+        """Use ``cost`` if it fits now and return 0, else return the seconds to wait before asking again."""
+        now = time.time()
+        with self._journal._transaction() as con:
+            total = self._row(con, vendor, bucket, _TOTAL)
+            if total[2] > now:
+                return total[2] - now
+            mine = self._row(con, vendor, bucket, self._lane)
+            share = self._share(con, vendor, bucket, now - seconds)
+            wait_total, next_total = _conform(total[0], now, cost, units, seconds)
+            wait_mine, next_mine = _conform(mine[0], now, cost, units * share, seconds)
+            wait = max(wait_total, wait_mine)
+            if wait <= 0:
+                self._store(con, vendor, bucket, _TOTAL, next_total, now, total[2])
+                self._store(con, vendor, bucket, self._lane, next_mine, now, 0.0)
+        return wait
+
+    def _share(self, con: sa.Connection, vendor: str, bucket: str, since: float) -> float:
+        """Return this lane's share now: all of it while no other lane used the bucket within its window."""
+        others = con.execute(
+            sa.select(sa.func.count()).where(
+                paces.c.vendor == vendor,
+                paces.c.bucket == bucket,
+                paces.c.lane.not_in([_TOTAL, self._lane]),
+                paces.c.used_at > since,
+            )
+        ).scalar_one()
+        return LANE_SHARES.get(self._lane, 1.0) if others else 1.0
+
+    def _row(self, con: sa.Connection, vendor: str, bucket: str, lane: str) -> tuple[float, float, float]:
+        key = (paces.c.vendor == vendor) & (paces.c.bucket == bucket) & (paces.c.lane == lane)
+        query = sa.select(paces.c.arrival, paces.c.used_at, paces.c.paused_until).where(key)
+        row = con.execute(query.with_for_update()).first()
+        return (row[0], row[1], row[2]) if row else (0.0, 0.0, 0.0)
+
+    def _store(
+        self,
+        con: sa.Connection,
+        vendor: str,
+        bucket: str,
+        lane: str,
+        arrival: float,
+        used: float,
+        paused: float,
+    ) -> None:
+        key = (paces.c.vendor == vendor) & (paces.c.bucket == bucket) & (paces.c.lane == lane)
+        values = {"arrival": arrival, "used_at": used, "paused_until": paused}
+        if con.execute(sa.update(paces).where(key).values(values)).rowcount == 0:
+            con.execute(sa.insert(paces).values(vendor=vendor, bucket=bucket, lane=lane, **values))
+
+
+def _conform(arrival: float, now: float, cost: float, units: float, seconds: float) -> tuple[float, float]:
+    """Return (seconds to wait, next theoretical arrival) of one request of ``cost`` under units per seconds."""
+    burst = max(cost, units * BURST_SHARE)
+    rate = max(units - burst, units * 0.5) / seconds
+    next_arrival = max(now, arrival) + cost / rate
+    return max(0.0, next_arrival - now - burst / rate), next_arrival

@@ -1,0 +1,139 @@
+"""Turns a step's SELECT into a plan: one row per operation, identified, guarded, written to a Parquet file.
+
+Computed without calling a vendor. The file lets the send phase read operations in bounded memory while the
+warehouse is closed, and stays as the record of what a run meant to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from cio_activation.activation.windows import Window
+from cio_activation.delivery.destination import Context, Operation, Step
+from cio_activation.warehouse.sql import identifier, literal, scalar, timestamp
+from cio_activation.warehouse.store import Connection
+
+COLUMNS = (
+    "kind",  # 'update', 'stamp', 'create', 'clear', 'add', 'remove', 'link'
+    "cio_id",
+    "record_id",  # VARCHAR, NULL where the record is not known or not made yet
+    "target",  # VARCHAR, NULL; what it is done to if not the record itself: the audience of a list
+    "payload",  # VARCHAR, JSON object: logical names -> values, only what changes
+    "keys",  # VARCHAR, JSON object: match keys a creation or look-up needs
+    "row_hash",  # UBIGINT, NULL
+    "priority",  # INTEGER, higher goes first
+    "batch_group",  # VARCHAR: operations of one batch share it
+)
+"""Columns a step's SELECT must give, in any order."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one run of one step means to do."""
+
+    plan_id: str
+    path: Path
+    operations: int
+    waiting: int
+    """Rejected earlier and not due for another try: not part of the plan."""
+    by_kind: dict[str, int]
+    held_because: str | None = None
+
+
+def make_plan(
+    con: Connection, step: Step, destination: str, context: Context, window: Window, plan_id: str, path: Path
+) -> Plan:
+    """Compute the step's plan for ``window`` and write it to ``path``; no vendor is called."""
+    select = step.plan(con, context)
+    if select is None:
+        return Plan(plan_id, path, 0, 0, {})
+    con.execute(f"CREATE OR REPLACE TEMP TABLE wanted AS {_identified(select, destination, step.name)}")
+    _forget_unwanted(con, destination, step.name)
+    due = timestamp(window.as_of)
+    con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE planned AS
+        SELECT w.* FROM wanted AS w ANTI JOIN (
+            SELECT operation_id FROM delivery.rejected
+            WHERE destination = {literal(destination)} AND step = {literal(step.name)}
+              AND (next_try_at IS NULL OR next_try_at > {due})
+        ) AS r USING (operation_id)"""
+    )
+    kinds = con.execute("SELECT kind, count(*) FROM planned GROUP BY kind ORDER BY kind").fetchall()
+    total = sum(count for _, count in kinds)
+    wanted = int(str(scalar(con, "SELECT count(*) FROM wanted")))
+    limit = context.activation.limits.guards.max_operations
+    held = (
+        f"{destination}/{step.name} plans {total:,} operations, more than limits.guards.max_operations = {limit:,}"
+        if total > limit
+        else None
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    con.execute(
+        f"""COPY (SELECT * FROM planned ORDER BY priority DESC, batch_group, cio_id, operation_id)
+        TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)"""
+    )
+    con.execute("DROP TABLE wanted; DROP TABLE planned")
+    return Plan(plan_id, path, total, wanted - total, dict(kinds), held)
+
+
+def operations(path: Path, step: str) -> Iterator[Operation]:
+    """Yield a plan file's operations in sending order, reading it piece by piece."""
+    for row in _rows(path):
+        yield Operation(
+            operation_id=row["operation_id"],
+            step=step,
+            kind=row["kind"],
+            cio_id=row["cio_id"],
+            record_id=row["record_id"],
+            target=row["target"],
+            payload=orjson.loads(row["payload"]),
+            keys=orjson.loads(row["keys"]),
+            row_hash=row["row_hash"],
+            priority=row["priority"],
+        )
+
+
+def batches(path: Path, step: Step) -> Iterator[list[Operation]]:
+    """Yield lists of up to ``step.batch_size`` operations that may share one call, in sending order."""
+    batch: list[Operation] = []
+    group: str | None = None
+    for row, operation in zip(_rows(path), operations(path, step.name), strict=True):
+        if batch and (len(batch) >= step.batch_size or row["batch_group"] != group):
+            yield batch
+            batch = []
+        group = row["batch_group"]
+        batch.append(operation)
+    if batch:
+        yield batch
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        for piece in file.iter_batches(batch_size=5_000):
+            yield from piece.to_pylist()
+
+
+def _identified(select: str, destination: str, step: str) -> str:
+    """Add the operation id: a pure function of destination, step, kind, person, record, target and payload."""
+    parts = "kind, cio_id, coalesce(record_id, ''), coalesce(target, ''), payload"
+    columns = ", ".join(identifier(c) for c in COLUMNS)
+    return (
+        f"SELECT md5(concat_ws(chr(31), {literal(destination)}, {literal(step)}, {parts})) AS operation_id, {columns} "
+        f"FROM ({select}) AS s"
+    )
+
+
+def _forget_unwanted(con: Connection, destination: str, step: str) -> None:
+    """Drop queued rejects whose change is no longer wanted (the value moved on, the person left)."""
+    con.execute(
+        """DELETE FROM delivery.rejected WHERE destination = ? AND step = ?
+        AND operation_id NOT IN (SELECT operation_id FROM wanted)""",
+        [destination, step],
+    )

@@ -1,0 +1,261 @@
+"""Runs one step of one destination in one window, from recovery to fold, and says how every operation ended."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cio_activation.activation.models import Lane
+from cio_activation.activation.windows import Window
+from cio_activation.delivery import fold as folding
+from cio_activation.delivery import plan as planning
+from cio_activation.delivery.destination import Context, Destination, Step
+from cio_activation.delivery.journal import Journal, Lease, Provenance
+from cio_activation.delivery.pacer import SharedPacer
+from cio_activation.delivery.send import Sender, Tally
+from cio_activation.errors import CioActivationError
+from cio_activation.runtime import Runtime
+from cio_activation.transport.http import VendorClient
+from cio_activation.warehouse.store import Warehouse
+
+CUSTOMERIO_LIMITS = {"default": (10.0, 1.0)}
+"""App API: 10 requests a second (Customer.io's API overview)."""
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What one run of one step did. planned = delivered + rejected + superseded + held, or the run fails."""
+
+    destination: str
+    step: str
+    plan_id: str
+    planned: int = 0
+    delivered: int = 0
+    rejected: int = 0
+    superseded: int = 0
+    held: int = 0
+    waiting: int = 0
+    recovered: int = 0
+    calls: Mapping[str, int] = field(default_factory=dict)
+    throttled: int = 0
+    by_kind: Mapping[str, int] = field(default_factory=dict)
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    note: str | None = None
+    """Why nothing or not everything was sent."""
+    stopped: bool = False
+
+    def check(self) -> None:
+        """Raise if the counts do not add up: an operation was lost, and that is never normal."""
+        ended = self.delivered + self.rejected + self.superseded + self.held
+        if ended != self.planned:
+            raise CioActivationError(
+                f"{self.destination}/{self.step}: {self.planned} operations planned but {ended} accounted for; "
+                "this is a defect, please report it with the plan file"
+            )
+
+
+def pacer_for(
+    runtime: Runtime, journal: Journal, destinations: tuple[Destination, ...], lane: str
+) -> SharedPacer:
+    """Return the pacer all calls of this process and lane go through."""
+    limits = {
+        d.name: d.limits(runtime.activation)
+        for d in destinations
+        if d.name in runtime.activation.destinations
+    }
+    return SharedPacer(journal, {"customerio": CUSTOMERIO_LIMITS, **limits}, lane)
+
+
+def run_schema(runtime: Runtime, destination: Destination) -> Mapping[str, Any]:
+    """Bring the destination's fields, options and lists up to the activation; store and return the catalog."""
+    journal = Journal(runtime.settings.journal)
+    context = Context(runtime.settings, runtime.activation, None)
+
+    async def work() -> Mapping[str, Any]:
+        pacer = pacer_for(runtime, journal, (destination,), str(Lane.DAILY))
+        async with destination.connect(runtime.settings, pacer) as client:
+            return await destination.ensure_schema(client, context)
+
+    with journal.lease(f"{destination.name}/schema"):
+        catalog = asyncio.run(work())
+    journal.close()
+    with runtime.warehouse.write() as con:
+        con.execute("DELETE FROM delivery.catalog WHERE destination = ?", [destination.name])
+        con.execute(
+            "INSERT INTO delivery.catalog VALUES (?, ?)", [destination.name, json.dumps(dict(catalog))]
+        )
+    return catalog
+
+
+def run_step(
+    runtime: Runtime, destination: Destination, step: Step, window: Window, run_id: str
+) -> StepReport:
+    """Recover, plan, send and fold ``step`` for ``window``.
+
+    Raises VendorError only when the vendor cannot be read at all (before anything is planned).
+    """
+    journal = Journal(runtime.settings.journal)
+    try:
+        with journal.lease(f"{destination.name}/{step.name}") as lease:
+            return asyncio.run(_run(runtime, destination, step, window, run_id, journal, lease))
+    finally:
+        journal.close()
+
+
+async def _run(
+    runtime: Runtime,
+    destination: Destination,
+    step: Step,
+    window: Window,
+    run_id: str,
+    journal: Journal,
+    lease: Lease,
+) -> StepReport:
+    warehouse = runtime.warehouse
+    catalog = load_catalog(warehouse, destination.name)
+    context = Context(runtime.settings, runtime.activation, window, catalog)
+    pacer = pacer_for(runtime, journal, (destination,), str(window.lane))
+    async with destination.connect(runtime.settings, pacer) as client:
+        recovered = await _recover(journal, destination, step, client, context)
+        folding.fold(warehouse, journal, step, destination.name, context)
+        newest = _newest_window(warehouse, destination.name, step)
+        if newest is not None and newest > window.as_of:
+            return _superseded(destination, step, newest, recovered)
+        found = await step.prepare(client, context)
+        plan = _plan(warehouse, step, destination, context, window, run_id, found)
+        tally = Tally()
+        if plan.held_because:
+            tally.ends["held"] = plan.operations
+        elif plan.operations:
+            provenance = Provenance(
+                run_id,
+                plan.plan_id,
+                destination.name,
+                step.name,
+                str(window.lane),
+                window.key,
+                window.end.timestamp(),
+            )
+            sender = Sender(step, client, context, journal, provenance, lease)
+            tally = await sender.send_all(planning.batches(plan.path, step))
+            folding.fold(warehouse, journal, step, destination.name, context)
+        report = _report(destination, step, plan, tally, client, recovered)
+    _close_plan(warehouse, report)
+    report.check()
+    return report
+
+
+async def _recover(
+    journal: Journal, destination: Destination, step: Step, client: VendorClient, context: Context
+) -> int:
+    """Settle what an earlier run sent without learning the outcome, before anything new is planned."""
+    open_attempts = journal.open_attempts(destination.name, step.name)
+    if not open_attempts:
+        return 0
+    results = await step.recover(client, context, [a.operation for a in open_attempts])
+    settled = {r.operation_id: r for r in results}
+    for attempt in open_attempts:
+        result = settled.get(attempt.operation.operation_id)
+        if result is not None:
+            journal.record([result], journal.provenance_of(attempt))
+    return len(results)
+
+
+def _plan(
+    warehouse: Warehouse,
+    step: Step,
+    destination: Destination,
+    context: Context,
+    window: Window,
+    run_id: str,
+    found: list[dict[str, Any]],
+) -> planning.Plan:
+    plan_id = f"{destination.name}-{step.name.replace('/', '-')}-{uuid.uuid4().hex[:12]}"
+    path = (
+        warehouse.path.parent
+        / "plans"
+        / str(window.lane)
+        / window.key.replace(":", "-")
+        / f"{plan_id}.parquet"
+    )
+    with warehouse.write() as con:
+        if found:
+            step.absorb(con, context, found)
+        plan = planning.make_plan(con, step, destination.name, context, window, plan_id, path)
+        con.execute(
+            """INSERT INTO delivery.plans BY NAME SELECT ? AS plan_id, ? AS run_id, ? AS destination, ? AS step,
+            ? AS lane, ? AS window_key, CAST(? AS TIMESTAMP) AS window_end, ? AS planned, ? AS waiting, 'sending' AS status""",
+            [plan_id, run_id, destination.name, step.name, str(window.lane), window.key, window.as_of,
+             plan.operations, plan.waiting],
+        )  # fmt: skip
+    return plan
+
+
+def _report(
+    destination: Destination,
+    step: Step,
+    plan: planning.Plan,
+    tally: Tally,
+    client: VendorClient,
+    recovered: int,
+) -> StepReport:
+    return StepReport(
+        destination=destination.name,
+        step=step.name,
+        plan_id=plan.plan_id,
+        planned=plan.operations,
+        delivered=tally.ends["delivered"],
+        rejected=tally.ends["rejected"],
+        superseded=tally.ends["superseded"],
+        held=tally.ends["held"],
+        waiting=plan.waiting,
+        recovered=recovered,
+        calls=dict(client.calls.made),
+        throttled=client.calls.throttled,
+        by_kind=plan.by_kind,
+        reasons=dict(tally.reasons),
+        note=plan.held_because or tally.stopped,
+        stopped=bool(plan.held_because or tally.stopped),
+    )
+
+
+def _close_plan(warehouse: Warehouse, report: StepReport) -> None:
+    with warehouse.write() as con:
+        con.execute(
+            """UPDATE delivery.plans SET delivered = ?, rejected = ?, superseded = ?, held = ?, calls = ?,
+            throttled = ?, status = ?, note = ? WHERE plan_id = ?""",
+            [report.delivered, report.rejected, report.superseded, report.held, sum(report.calls.values()),
+             report.throttled, "stopped" if report.stopped else "done", report.note, report.plan_id],
+        )  # fmt: skip
+
+
+def load_catalog(warehouse: Warehouse, destination: str) -> Mapping[str, Any]:
+    """Return the vendor ids the schema step stored; empty before it ran."""
+    with warehouse.read() as con:
+        rows = con.execute(
+            "SELECT catalog FROM delivery.catalog WHERE destination = ?", [destination]
+        ).fetchall()
+    return json.loads(rows[0][0]) if rows else {}
+
+
+def _newest_window(warehouse: Warehouse, destination: str, step: Step) -> Any:
+    """Return the as-of of the newest window this step was planned for, None before the first."""
+    with warehouse.read() as con:
+        return con.execute(
+            "SELECT max(window_end) FROM delivery.plans WHERE destination = ? AND step = ?",
+            [destination, step.name],
+        ).fetchall()[0][0]
+
+
+def _superseded(destination: Destination, step: Step, newest: Any, recovered: int) -> StepReport:
+    return StepReport(
+        destination.name,
+        step.name,
+        plan_id="",
+        recovered=recovered,
+        note=f"superseded: a window ending {newest} UTC was already delivered; an older one sends nothing",
+    )

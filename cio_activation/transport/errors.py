@@ -1,0 +1,61 @@
+"""Vendor errors, named by what the caller should do.
+
+VendorError                 vendor, operation, status, request id; never a body with attributes
+├── Retryable               surely not applied (connection refused, 429, 423, 503 before the body): try again
+│   └── RateLimited         a 429; ``retry_after_s`` if the vendor said so
+├── OutcomeUnknown          sent, no answer (reset, timeout, 5xx, truncated): look before sending again
+├── Rejected                a permanent refusal of this request (400, 404, 409, 422)
+└── Stop                    nothing more to this vendor in this run: 401, 403, HTML 403, daily budget spent
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cio_activation.errors import CioActivationError
+
+
+class VendorError(CioActivationError):
+    """A vendor call did not end in success."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        vendor: str,
+        operation: str,
+        status: int | None = None,
+        request_id: str | None = None,
+        body: Any = None,
+    ) -> None:
+        self.vendor = vendor
+        self.operation = operation
+        self.status = status
+        self.request_id = request_id
+        self.body = body  # parsed error body for the vendor's own code to read; never printed
+        where = f"{vendor} {operation}" + (f" answered {status}" if status else "")
+        super().__init__(f"{where}: {message}" + (f" (request {request_id})" if request_id else ""))
+
+
+class Retryable(VendorError):
+    """The request was surely not applied; the same request may be sent again."""
+
+
+class RateLimited(Retryable):
+    """A 429. ``retry_after_s`` is the vendor's own word, None if it said nothing."""
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None, **context: Any) -> None:
+        super().__init__(message, **context)
+        self.retry_after_s = retry_after_s
+
+
+class OutcomeUnknown(VendorError):
+    """The request went out and no trustworthy answer came back: it may or may not have been applied."""
+
+
+class Rejected(VendorError):
+    """The vendor refused this request for good; sending it unchanged cannot succeed."""
+
+
+class Stop(VendorError):
+    """Nothing more may be sent to this vendor in this run (credentials, permissions, budget, firewall)."""

@@ -1,0 +1,270 @@
+"""The one HTTP client under every vendor: pacing before, policy after, secrets and bodies out of every message.
+
+The only module that imports httpx. HTTP/1.1 on purpose: an ordinary HTTP/2 GOAWAY would turn in-flight writes
+into unknown outcomes (measured), and it is no cheaper.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import httpx
+import orjson
+
+from cio_activation.transport.errors import (
+    OutcomeUnknown,
+    RateLimited,
+    Rejected,
+    Retryable,
+    Stop,
+    VendorError,
+)
+from cio_activation.transport.policy import Meaning, policy_for
+
+_REQUEST_ID_HEADERS = ("x-hubspot-correlation-id", "x-correlation-id", "x-request-id", "cf-ray")
+
+
+@dataclass(frozen=True)
+class Response:
+    """A successful (2xx) answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+    request_id: str | None
+
+    def json(self) -> Any:
+        """Return the parsed body; None for an empty one."""
+        return orjson.loads(self.content) if self.content.strip() else None
+
+
+class Pacer(Protocol):
+    """Grants the right to make one call, and learns from what the vendor answers."""
+
+    async def acquire(self, vendor: str, bucket: str, cost: float) -> None:
+        """Wait until ``cost`` units of ``vendor``'s ``bucket`` may be used; raises Stop if a daily budget is spent."""
+
+    def observe(self, vendor: str, bucket: str, status: int, headers: Mapping[str, str]) -> None:
+        """Learn from an answer's status and rate headers (a 429 pauses everyone)."""
+
+
+class Unpaced:
+    """A pacer that never waits; for tests and for addresses without a limit (a signed download link)."""
+
+    async def acquire(self, vendor: str, bucket: str, cost: float) -> None:
+        """Return at once."""
+
+    def observe(self, vendor: str, bucket: str, status: int, headers: Mapping[str, str]) -> None:
+        """Learn nothing."""
+
+
+@dataclass
+class Calls:
+    """What one client did: calls per operation, and how many were answered 429."""
+
+    made: dict[str, int] = field(default_factory=dict)
+    throttled: int = 0
+
+    @property
+    def total(self) -> int:
+        """All calls, retries included."""
+        return sum(self.made.values())
+
+
+class VendorClient:
+    """Calls one vendor. Use as an async context manager; one per step, with its own connection pool.
+
+    ``repeatable`` requests (reads, absolute writes) are tried again after an unknown outcome; all others only
+    when the request was surely not applied, because a blind retry of a creation makes a double.
+    """
+
+    def __init__(
+        self,
+        vendor: str,
+        base_url: str,
+        headers: Mapping[str, str],
+        *,
+        pacer: Pacer | None = None,
+        attempts: int = 4,
+        timeout_s: float = 30.0,
+        backoff_s: float = 0.5,
+        max_connections: int = 10,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.vendor = vendor
+        self.calls = Calls()
+        self._pacer: Pacer = pacer or Unpaced()
+        self._attempts = attempts
+        self._backoff = backoff_s
+        self._transport = transport
+        self._http = httpx.AsyncClient(
+            base_url=base_url,
+            headers=dict(headers),
+            timeout=httpx.Timeout(timeout_s, connect=10.0),
+            limits=httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections),
+            http2=False,
+            follow_redirects=False,
+            transport=transport,
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._http.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        trace: TracebackType | None = None,
+    ) -> None:
+        await self._http.__aexit__(kind, error, trace)
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        operation: str,
+        json: Any = None,
+        params: Mapping[str, Any] | None = None,
+        repeatable: bool | None = None,
+        cost: float = 1.0,
+        bucket: str = "default",
+        authorised: bool = True,
+    ) -> Response:
+        """Make one call and return its 2xx answer; every other end is an error of ``transport.errors``.
+
+        ``operation`` names the call in errors and counts ("contacts.batch_upsert"). ``repeatable`` defaults to
+        True for GET. ``authorised=False`` leaves the credential out (signed links refuse it).
+        """
+        repeatable = method == "GET" if repeatable is None else repeatable
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await self._once(method, path, operation, json, params, cost, bucket, authorised)
+            except (Retryable, OutcomeUnknown) as error:
+                if attempt >= self._attempts or (isinstance(error, OutcomeUnknown) and not repeatable):
+                    raise
+                told = error.retry_after_s if isinstance(error, RateLimited) else None
+                await asyncio.sleep(told if told is not None else self._backoff * 2 ** (attempt - 1))
+
+    async def download(self, url: str, path: Path, operation: str) -> str:
+        """Stream ``url`` (absolute, outside the vendor's API) into ``path``, synced to disk; return its SHA-256.
+
+        No credential goes along, and nothing is asked of the pacer: a signed link is not the API. A body shorter
+        than announced is an OutcomeUnknown and is fetched again from the start, like every read.
+        """
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await self._download_once(url, path, operation)
+            except (Retryable, OutcomeUnknown) as error:
+                if attempt >= self._attempts:
+                    raise
+                told = error.retry_after_s if isinstance(error, RateLimited) else None
+                await asyncio.sleep(told if told is not None else self._backoff * 2 ** (attempt - 1))
+
+    async def _download_once(self, url: str, path: Path, operation: str) -> str:
+        self.calls.made[operation] = self.calls.made.get(operation, 0) + 1
+        context: dict[str, Any] = {"vendor": self.vendor, "operation": operation}
+        digest = hashlib.sha256()
+        # A client of its own: the vendor's default headers (credentials) must not reach a storage host.
+        async with httpx.AsyncClient(
+            timeout=self._http.timeout, follow_redirects=True, http2=False, transport=self._transport
+        ) as http:
+            try:
+                async with http.stream("GET", url) as answer:
+                    if answer.status_code >= 300:
+                        await answer.aread()
+                        self._judge(answer, context)
+                    with path.open("wb") as file:
+                        async for chunk in answer.aiter_bytes(1 << 20):
+                            digest.update(chunk)
+                            file.write(chunk)
+                        file.flush()
+                        os.fsync(file.fileno())
+            except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+                raise Retryable(f"no connection ({type(error).__name__})", **context) from None
+            except (httpx.TransportError, httpx.DecodingError) as error:
+                raise OutcomeUnknown(f"the file is cut off ({type(error).__name__})", **context) from None
+        announced = answer.headers.get("content-length")
+        if announced is not None and int(announced) != answer.num_bytes_downloaded:
+            raise OutcomeUnknown("the file is shorter than announced", **context)
+        return digest.hexdigest()
+
+    async def _once(
+        self,
+        method: str,
+        path: str,
+        operation: str,
+        json: Any,
+        params: Mapping[str, Any] | None,
+        cost: float,
+        bucket: str,
+        authorised: bool,
+    ) -> Response:
+        await self._pacer.acquire(self.vendor, bucket, cost)
+        self.calls.made[operation] = self.calls.made.get(operation, 0) + 1
+        content = None if json is None else orjson.dumps(json)
+        request = self._http.build_request(method, path, params=params, content=content)
+        if content is not None:
+            request.headers["content-type"] = "application/json"
+        if not authorised:
+            for name in ("authorization", "x-api-token"):
+                request.headers.pop(name, None)
+        context: dict[str, Any] = {"vendor": self.vendor, "operation": operation}
+        try:
+            answer = await self._http.send(request)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise Retryable(f"no connection ({type(error).__name__})", **context) from None
+        except httpx.TransportError as error:
+            raise OutcomeUnknown(f"no answer ({type(error).__name__})", **context) from None
+        self._pacer.observe(self.vendor, bucket, answer.status_code, answer.headers)
+        return self._judge(answer, context)
+
+    def _judge(self, answer: httpx.Response, context: dict[str, Any]) -> Response:
+        status = answer.status_code
+        request_id = next((answer.headers[h] for h in _REQUEST_ID_HEADERS if h in answer.headers), None)
+        policy = policy_for(status)
+        body = _parse(answer)
+        context |= {"status": status, "request_id": request_id}
+        if policy.meaning is Meaning.OK:
+            if answer.content.strip() and body is None and "json" in answer.headers.get("content-type", ""):
+                raise OutcomeUnknown("the answer's body is cut off or is not JSON", **context)
+            return Response(status, answer.headers, answer.content, request_id)
+        context["body"] = body
+        if status == 429:
+            self.calls.throttled += 1
+            raise RateLimited(
+                policy.why, retry_after_s=_seconds(answer.headers.get("retry-after")), **context
+            )
+        kinds: dict[Meaning, type[VendorError]] = {
+            Meaning.WAIT: Retryable,
+            Meaning.UNKNOWN: OutcomeUnknown,
+            Meaning.REJECT: Rejected,
+            Meaning.STOP: Stop,
+        }
+        raise kinds[policy.meaning](policy.why, **context)
+
+
+def _parse(answer: httpx.Response) -> Any:
+    try:
+        return orjson.loads(answer.content) if answer.content.strip() else None
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _seconds(text: str | None) -> float | None:
+    try:
+        return None if text is None else max(0.0, float(text))
+    except ValueError:
+        return None

@@ -1,0 +1,1 @@
+"""Static tables of the warehouse, one numbered SQL file per change, applied once each in order."""

@@ -1,0 +1,151 @@
+"""The one way into the warehouse: one DuckDB file, many processes, one opener at a time.
+
+DuckDB never waits: while a process holds the file, every other open fails at once, read-only too (measured with
+1.5 and 2.0). So each session takes two ``flock`` files: everyone passes the *gate*, which lets a waiting writer
+stop new readers, then holds the *lock*. The kernel drops both when the process dies, also on SIGKILL.
+
+Rules: no vendor call inside a session; sessions are short; never nest two sessions.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import IO
+
+import duckdb
+
+from cio_activation.errors import WarehouseBusy
+
+Connection = duckdb.DuckDBPyConnection
+SqlError = duckdb.Error
+"""What DuckDB raises, for code that has to tell a bad statement from a bug."""
+
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    # Files made by DuckDB 2.0 stay readable by 1.5, so going back stays possible.
+    "storage_compatibility_version": "v1.5.0",
+    # Extensions are never fetched from the network.
+    "autoinstall_known_extensions": False,
+}
+_POLL_SECONDS = 0.01
+
+
+class Warehouse:
+    """One DuckDB file shared by processes through short, exclusive-or-shared sessions."""
+
+    def __init__(self, path: Path, *, lock_timeout_s: float = 120.0) -> None:
+        self.path = Path(path)
+        self._timeout = lock_timeout_s
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Yield a read-write connection inside one transaction: commit on success, roll back on any error.
+
+        Raises WarehouseBusy, naming the holder, when the lock is not free within the bounded wait.
+        """
+        with self._locked(fcntl.LOCK_EX, "write"):
+            con = self._open(read_only=False)
+            try:
+                con.begin()
+                yield con
+                con.commit()
+            finally:
+                con.close()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Yield a read-only connection; several readers may be in at once."""
+        with self._locked(fcntl.LOCK_SH, "read"):
+            con = self._open(read_only=True)
+            try:
+                yield con
+            finally:
+                con.close()
+
+    def migrate(self) -> None:
+        """Create the file if needed and apply the migrations it does not have yet, in order, once each."""
+        files = sorted(
+            (
+                f
+                for f in resources.files("cio_activation.warehouse.migrations").iterdir()
+                if f.name.endswith(".sql")
+            ),
+            key=lambda f: f.name,
+        )
+        if self.path.exists():
+            with self.read() as con:
+                known = _applied(con)
+            if all(f.name in known for f in files):
+                return
+        with self.write() as con:
+            con.execute("CREATE SCHEMA IF NOT EXISTS meta")
+            con.execute("CREATE TABLE IF NOT EXISTS meta.migrations (name VARCHAR, applied_at TIMESTAMP)")
+            known = _applied(con)
+            for file in files:
+                if file.name not in known:
+                    con.execute(file.read_text())
+                    con.execute(
+                        "INSERT INTO meta.migrations VALUES (?, current_localtimestamp())", [file.name]
+                    )
+
+    def _open(self, *, read_only: bool) -> Connection:
+        config = dict(_CONFIG)
+        if limit := os.environ.get("ACTIVATION_DUCKDB_MEMORY"):
+            config["memory_limit"] = limit
+        con = duckdb.connect(str(self.path), read_only=read_only, config=config)
+        con.execute("SET TimeZone = 'UTC'")
+        return con
+
+    @contextmanager
+    def _locked(self, mode: int, purpose: str) -> Iterator[None]:
+        deadline = time.monotonic() + self._timeout
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with open(f"{self.path}.lock", "a+") as lock:
+            with open(f"{self.path}.gate", "a+") as gate:
+                self._acquire(gate, fcntl.LOCK_EX, deadline)
+                self._acquire(lock, mode, deadline)
+            if mode == fcntl.LOCK_EX:
+                lock.seek(0)
+                lock.truncate()
+                lock.write(f"pid {os.getpid()} ({purpose})")
+                lock.flush()
+            yield
+
+    def _acquire(self, handle: IO[str], mode: int, deadline: float) -> None:
+        while True:
+            try:
+                fcntl.flock(handle, mode | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    handle.seek(0)
+                    holder = handle.read().strip() or "another process"
+                    raise WarehouseBusy(
+                        f"{self.path} stayed locked for {self._timeout:.0f} s by {holder}; "
+                        "wait for that run to end, or stop it"
+                    ) from None
+                time.sleep(_POLL_SECONDS)
+            else:
+                return
+
+
+@contextmanager
+def scratch() -> Iterator[Connection]:
+    """Yield an empty in-memory database, for checking statements without touching the warehouse."""
+    con = duckdb.connect(":memory:", config={"autoinstall_known_extensions": False})
+    try:
+        con.execute("SET TimeZone = 'UTC'")
+        yield con
+    finally:
+        con.close()
+
+
+def _applied(con: Connection) -> set[str]:
+    exists = con.execute(
+        "SELECT 1 FROM information_schema.tables WHERE table_schema = 'meta' AND table_name = 'migrations'"
+    ).fetchall()
+    return {row[0] for row in con.execute("SELECT name FROM meta.migrations").fetchall()} if exists else set()
