@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from cio_activation.activation.models import (
     AttributeType,
@@ -23,15 +23,8 @@ from cio_activation.activation.models import (
     Workspace,
 )
 
-
-def _nothing_is_empty(value: Any) -> Any:
-    """Read a key without a value (``hubspot:``) as an empty mapping."""
-    return {} if value is None else value
-
-
-Empty = BeforeValidator(_nothing_is_empty)
-Options = Annotated[dict[str, Any], Empty]
-"""Options that a destination's own model reads."""
+Options = dict[str, Any] | None
+"""Options that a destination's own model reads; nothing (``hubspot:``) means all defaults."""
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -138,22 +131,22 @@ class AudienceFile(FileModel):
     """Longest stay, counted from entry."""
     exit_on: tuple[ExitReason, ...] = (ExitReason.LEFT_SEGMENT,)
     """What ends a stay early; leaving the segment always does."""
-    deliver: Annotated[dict[str, Options], Empty]
+    deliver: dict[str, Options]
     """Destination and its options."""
 
 
 class ActivationFile(FileModel):
     """The declarative file of cio_activation: sources, properties, audiences, destinations, limits."""
 
-    workspace: Annotated[Workspace, Empty] = Workspace()
-    match: Annotated[Match, Empty] = Match()
-    profile: Annotated[Profile, Empty] = Profile()
-    attributes: Annotated[dict[Name, Annotated[AttributeFile, Empty]], Empty]
+    workspace: Workspace = Workspace()
+    match: Match = Match()
+    profile: Profile = Profile()
+    attributes: dict[Name, AttributeFile]
     """Customer.io attributes, each read as one typed column."""
-    properties: Annotated[dict[Name, PropertyFile], Empty] = {}
+    properties: dict[Name, PropertyFile] = {}
     """Derived state values, delivered as CRM fields with the workspace's prefix."""
-    audiences: Annotated[dict[Name, AudienceFile], Empty] = {}
+    audiences: dict[Name, AudienceFile] = {}
     """Who is in now, delivered as lists and flags."""
-    limits: Annotated[Limits, Empty] = Limits()
-    destinations: Annotated[dict[str, Options], Empty]
+    limits: Limits = Limits()
+    destinations: dict[str, Options]
     """The CRMs that are delivered to, each with its settings."""

@@ -23,16 +23,16 @@ Duration = Annotated[
 ]
 """A span such as ``30m``, ``2h``, ``7d`` or ``-3d``."""
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
+NAME_PATTERN = r"^[a-z][a-z0-9_]{0,59}$"
+
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 """A durable machine name: lower case, digits, underscore, starts with a letter."""
 
 
 class Model(BaseModel):
     """Base of all activation models: frozen, and unknown keys are refused."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", populate_by_name=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, use_attribute_docstrings=True)
 
     not_built: ClassVar[frozenset[str]] = frozenset()
     """Keys (``cooldown``) and values (``on_conflict: keep``) that are designed but refused until they work."""
@@ -257,15 +257,11 @@ class Activation(Model):
     def lane_properties(self, lane: Lane, destination: str | None = None) -> tuple[Property, ...]:
         """Return the lane's properties in file order, only those delivered to ``destination`` if given."""
         return tuple(
-            p
-            for p in self.properties.values()
-            if p.lane == lane and (destination is None or destination in p.deliver)
+            p for p in self.properties.values() if p.lane == lane and (destination is None or destination in p.deliver)
         )
 
     def lane_audiences(self, lane: Lane, destination: str | None = None) -> tuple[Audience, ...]:
         """Return the lane's audiences in file order, only those delivered to ``destination`` if given."""
         return tuple(
-            a
-            for a in self.audiences.values()
-            if a.lane == lane and (destination is None or destination in a.deliver)
+            a for a in self.audiences.values() if a.lane == lane and (destination is None or destination in a.deliver)
         )

@@ -11,14 +11,12 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 
 from cio_activation.activation.problems import Path, Problems
 from cio_activation.errors import ConfigError
 
-_PLAIN_TAGS = frozenset(
-    f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "timestamp")
-)
+_PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "timestamp"))
 _MAXIMUM_NODES = 50_000
 """More than any honest file holds, aliases counted as often as they are used."""
 
@@ -99,7 +97,7 @@ class _Reader:
         self._open.remove(id(node))
         return value
 
-    def _list(self, node: SequenceNode, path: Path) -> list[Any]:
+    def _list(self, node: Node, path: Path) -> list[Any]:
         values = []
         for index, item in enumerate(node.value):
             self.lines[(*path, index)] = item.start_mark.line + 1

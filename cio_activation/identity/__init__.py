@@ -1,1 +1,1 @@
-"""TODO-DOC"""
+"""Identity: one row per person with normalized match keys, and one owner for every key."""

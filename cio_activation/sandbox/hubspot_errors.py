@@ -16,6 +16,11 @@ NOT_FOUND = "OBJECT_NOT_FOUND"
 CONFLICT = "CONFLICT"
 
 
+def correlation_id() -> str:
+    """Return a fresh correlation id."""
+    return str(uuid.uuid4())
+
+
 def stamp(moment: float) -> str:
     """Return seconds since the epoch as HubSpot writes times: ISO 8601, milliseconds, ``Z``."""
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
@@ -68,7 +73,7 @@ class Refusal(Exception):
 
     def response(self) -> Response:
         """Return the error answer; the same correlation id stands in the body and in the header."""
-        correlation = str(uuid.uuid4())
+        correlation = correlation_id()
         body: dict[str, Any] = {"status": "error", "message": self.message, "correlationId": correlation}
         if self.context:
             body["context"] = self.context
@@ -136,7 +141,12 @@ def missing_records(label: str, ids: list[str]) -> dict[str, Any]:
 
 
 def batch_reply(
-    results: list[Any], errors: list[dict[str, Any]], now: float, *, status: int = 200, errors_counted: int | None = None
+    results: list[Any],
+    errors: list[dict[str, Any]],
+    now: float,
+    *,
+    status: int = 200,
+    errors_counted: int | None = None,
 ) -> Response:
     """Return a batch's answer: ``status`` when all went well, 207 when ``errors`` has entries."""
     at = stamp(now)

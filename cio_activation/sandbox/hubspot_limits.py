@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -10,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cio_activation.sandbox.core import RollingWindow
-from cio_activation.sandbox.hubspot_errors import CORRELATION_HEADER, Refusal, reply
+from cio_activation.sandbox.hubspot_errors import CORRELATION_HEADER, Refusal, correlation_id, reply
 
 TIERS: dict[str, tuple[int, int]] = {
     "free": (100, 250_000),
@@ -145,7 +144,7 @@ def _forbidden(scopes: list[str]) -> Refusal:
 
 
 def _too_many(policy: str) -> Response:
-    correlation = str(uuid.uuid4())
+    correlation = correlation_id()
     answer = reply(
         {
             "status": "error",

@@ -11,7 +11,9 @@ from typing import Any
 from cio_activation.sandbox.hubspot_errors import Invalid
 
 TEXT_MAX = 65_536
-_EMAIL = re.compile(r"[^@\s,;:<>()\[\]\"]+@[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*\.[a-z]{2,}")
+_EMAIL = re.compile(
+    r"[^@\s,;:<>()\[\]\"]+@[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*\.[a-z]{2,}"
+)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _MILLISECONDS = re.compile(r"-?\d{1,15}")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
@@ -106,7 +108,7 @@ def _no_option(rules: Rules, value: str) -> Checked:
 def _check_date(rules: Rules, value: str, current: str | None) -> Checked:
     del current
     text = value.strip()
-    moment = _moment(text)
+    moment = moment_of(text)
     if moment is None:
         return Checked(invalid=Invalid(rules.name, "INVALID_DATE", f"{value} was not a valid date."))
     day = moment.date().isoformat()
@@ -119,7 +121,7 @@ def _check_date(rules: Rules, value: str, current: str | None) -> Checked:
 def _check_datetime(rules: Rules, value: str, current: str | None) -> Checked:
     del current
     text = value.strip()
-    moment = _moment(text)
+    moment = moment_of(text)
     if moment is None:
         return Checked(invalid=Invalid(rules.name, "INVALID_DATE", f"{value} was not a valid datetime."))
     written = moment.isoformat(timespec="milliseconds" if moment.microsecond else "seconds")[:-6] + "Z"
@@ -141,7 +143,8 @@ def _loose(rules: Rules, raw: str, normalized: str, reason: str) -> Checked:
     return Checked(normalized, warning=warning)
 
 
-def _moment(text: str) -> datetime | None:
+def moment_of(text: str) -> datetime | None:
+    """Return the UTC time a text means: milliseconds, a day, ISO 8601; None when it means none."""
     try:
         if _MILLISECONDS.fullmatch(text):
             return datetime.fromtimestamp(int(text) / 1000, UTC)

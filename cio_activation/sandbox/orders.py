@@ -193,7 +193,11 @@ def generate(people: int, seed: int = 7, *, ends_at: float) -> Orders:
     for 45, 25, 18 and 12 % of them; one in eight bought just once, a third of those three to five weeks ago.
     """
     con = _connect()
-    con.execute("CREATE MACRO draw(what, key) AS md5_number_lower(concat_ws('|', $seed, what, key)) / 18446744073709551616.0".replace("$seed", str(int(seed))))
+    con.execute(
+        "CREATE MACRO draw(what, key) AS md5_number_lower(concat_ws('|', $seed, what, key)) / 18446744073709551616.0".replace(
+            "$seed", str(int(seed))
+        )
+    )
     con.execute(_GENERATED, [people, int(ends_at)])
     return _finish(con, ends_at, f"generated ({people} people, seed {seed})", {})
 

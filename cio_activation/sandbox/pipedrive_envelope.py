@@ -38,7 +38,8 @@ class Refusal(Exception):
             if self.info:
                 body["error_info"] = self.info
         else:
-            body |= {"error_info": self.info or "see the API reference", "data": None, "additional_data": None}
+            body["error_info"] = self.info or "see the API reference"
+            body |= {"data": None, "additional_data": None}
             if self.code:
                 body["code"] = self.code
         return reply(body, self.status)

@@ -49,7 +49,7 @@ PLANS = {
 
 
 class Limits:
-    """Admits calls and keeps count. Burst runs on real time, the day on the sandbox's clock (midnight UTC)."""
+    """Admits calls and counts. Burst runs on real time, the day on the sandbox's clock (midnight UTC)."""
 
     def __init__(self, clock: Clock, plan: Plan, seats: int, *, limited: bool) -> None:
         self.limited = limited
@@ -57,7 +57,7 @@ class Limits:
         self.daily_headers = True
         """The two daily headers are undocumented and at times missing: tests switch them off."""
         self.hammer_after, self.hammer_s, self.block_s = 20, 10.0, 30.0
-        """More 429 than ``hammer_after`` within ``hammer_s`` block the token for ``block_s`` (real seconds)."""
+        """More 429 than ``hammer_after`` in ``hammer_s`` block the token for ``block_s`` (real seconds)."""
         self._clock = clock
         self._burst = RollingWindow(plan.burst, WINDOW_S)
         self._search = RollingWindow(SEARCHES, WINDOW_S)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -137,9 +136,7 @@ class Table(Generic[R]):
         span = range(low, high)
         return (self.rows[self._moved[i][1]] for i in (reversed(span) if descending else span))
 
-    def _by_id(
-        self, since: float | None, until: float | None, descending: bool, marker: Key | None
-    ) -> Iterator[R]:
+    def _by_id(self, since: float | None, until: float | None, descending: bool, marker: Key | None) -> Iterator[R]:
         low, high = 0, len(self._ids)
         if marker is not None and descending:
             high = bisect_left(self._ids, marker[1] + 1)
@@ -170,13 +167,19 @@ def _marker(query: Query, sort: str, descending: bool) -> Key | None:
     raw = query.text("cursor")
     if raw is None:
         return None
-    try:
-        token = orjson.loads(base64.urlsafe_b64decode(raw + "=" * (-len(raw) % 4)))
-        right = token["field"] == sort and token["sortDirection"] == ("desc" if descending else "asc")
-        kind = str if sort == "due_date" else int
-        if right and isinstance(token["id"], int) and isinstance(token["fieldValue"], kind):
-            return token["fieldValue"], token["id"]
-    except (binascii.Error, ValueError, KeyError, TypeError):
-        pass
+    token = _decoded(raw)
+    right = token.get("field") == sort and token.get("sortDirection") == ("desc" if descending else "asc")
+    value, row_id = token.get("fieldValue"), token.get("id")
+    if right and isinstance(row_id, int) and isinstance(value, str if sort == "due_date" else int):
+        return value, row_id
     query.problem("cursor: is not valid for this list")
     return None
+
+
+def _decoded(raw: str) -> dict[str, Any]:
+    try:
+        token = orjson.loads(base64.urlsafe_b64decode(raw + "=" * (-len(raw) % 4)))
+    except ValueError:
+        # Neither base64 nor JSON: not a cursor of ours, told to the caller as such.
+        return {}
+    return token if isinstance(token, dict) else {}

@@ -48,17 +48,9 @@ def property_types(activation: Activation, lane: Lane) -> dict[str, str]:
     return {p.name: PROPERTY_SQL[p.type] for p in activation.lane_properties(lane)}
 
 
-def gate_lanes(lane: Lane) -> tuple[Lane, ...]:
-    """Return the lanes whose properties an audience of ``lane`` may use.
+def gate_lanes(lane: Lane | None) -> tuple[Lane, ...]:
+    """Return the lanes whose properties an audience of ``lane`` may use; all lanes for None.
 
     A daily audience reads daily state only: real-time state has moved on by the time a day is decided.
     """
     return (Lane.DAILY,) if lane is Lane.DAILY else (Lane.DAILY, Lane.REALTIME)
-
-
-def gate_types(activation: Activation, lane: Lane) -> dict[str, str]:
-    """Return name -> SQL type of everything a gate of ``lane`` may name."""
-    types = attribute_types(activation)
-    for readable in gate_lanes(lane):
-        types |= property_types(activation, readable)
-    return types

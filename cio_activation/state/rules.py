@@ -7,11 +7,11 @@ offset), so a time far out of range never enters date arithmetic, which would ab
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from cio_activation.activation.expressions import Expression, parse_expression
+from cio_activation.activation.expressions import Expression, rule_expressions
 from cio_activation.activation.models import (
     Activation,
     AttributeType,
@@ -47,13 +47,13 @@ def gap_column(name: str) -> str:
     return identifier(f"gap:{name}")
 
 
-def own_gap(rule: ExpectNext) -> str:
-    """Return SQL for the person's own gap in days; NULL if there is none to believe."""
-    every = f"CAST({identifier(rule.every)} AS DOUBLE)"
+def own_gap(rule: ExpectNext, people: str) -> str:
+    """Return SQL for the own gap in days of a row of ``people`` (an alias); NULL if there is none to believe."""
+    every = f"CAST({people}.{identifier(rule.every)} AS DOUBLE)"
     return f"CASE WHEN {every} > 0 AND {every} <= {LONGEST_GAP_DAYS} THEN {every} END"
 
 
-def derive_property(activation: Activation, prop: Property, types: dict[str, str], as_of: datetime) -> Derived:
+def derive_property(activation: Activation, prop: Property, as_of: datetime) -> Derived:
     """Return the SQL of ``prop`` as of ``as_of`` (naive UTC)."""
     match prop.rule:
         case DaysSince() as rule:
@@ -62,15 +62,12 @@ def derive_property(activation: Activation, prop: Property, types: dict[str, str
             return _tiers(activation, rule)
         case ExpectNext() as rule:
             return _expect_next(activation, prop.name, rule)
-        case Flag() as rule:
-            expression = parse_expression(rule.when, types)
-            return Derived(
-                f"coalesce({expression.sql}, FALSE)",
-                _clock_moments(activation, [expression], as_of),
-                tuple(expression.columns),
-            )
+        case Flag():
+            expressions = rule_expressions(activation, prop)
+            return _expressed(activation, f"coalesce({expressions[0].sql}, FALSE)", expressions, as_of)
         case Cases() as rule:
-            return _cases(activation, rule, types, as_of)
+            expressions = rule_expressions(activation, prop)
+            return _expressed(activation, _cases(rule, expressions), expressions, as_of)
         case Value() as rule:
             return _value(activation, prop, rule)
 
@@ -123,18 +120,26 @@ def _expect_next(activation: Activation, name: str, rule: ExpectNext) -> Derived
     return Derived(value, tuple(f"CASE WHEN {edge} > as_of THEN {edge} END" for edge in edges), attributes)
 
 
-def _cases(activation: Activation, rule: Cases, types: dict[str, str], as_of: datetime) -> Derived:
-    expressions = [parse_expression(case.when, types) for case in rule.cases]
+def _cases(rule: Cases, expressions: Sequence[Expression]) -> str:
     branches = [
         f"WHEN {expression.sql} THEN {literal(case.label)}"
         for expression, case in zip(expressions, rule.cases, strict=True)
     ]
     otherwise = "NULL" if rule.otherwise is None else literal(rule.otherwise)
-    return Derived(
-        f"CASE {' '.join(branches)} ELSE {otherwise} END",
-        _clock_moments(activation, expressions, as_of),
-        tuple(dict.fromkeys(column for expression in expressions for column in expression.columns)),
+    return f"CASE {' '.join(branches)} ELSE {otherwise} END"
+
+
+def _expressed(activation: Activation, value: str, expressions: Sequence[Expression], as_of: datetime) -> Derived:
+    """Return ``value`` with the next moment for each attribute whose age ``expressions`` look at."""
+    offsets: dict[str, set[timedelta]] = {}
+    for clock in (clock for expression in expressions for clock in expression.clocks):
+        offsets.setdefault(clock.attribute, set()).add(_UNITS[clock.unit] * clock.n)
+    moments = tuple(
+        _next_of(as_timestamp(activation, attribute), sorted(spans), as_of)
+        for attribute, spans in sorted(offsets.items())
     )
+    read = sorted({column for expression in expressions for column in expression.columns})
+    return Derived(value, moments, tuple(read))
 
 
 def _value(activation: Activation, prop: Property, rule: Value) -> Derived:
@@ -152,19 +157,6 @@ def local_time(column: str, timezone: str) -> str:
     if timezone == "UTC":
         return column
     return f"timezone({literal(timezone)}, timezone('UTC', {column}))"
-
-
-def _clock_moments(activation: Activation, expressions: Iterable[Expression], as_of: datetime) -> tuple[str, ...]:
-    """Return the next moment for each attribute whose age the expressions look at."""
-    offsets: dict[str, set[timedelta]] = {}
-    for expression in expressions:
-        for clock in expression.clocks:
-            unit = _UNITS[clock.unit]
-            offsets.setdefault(clock.attribute, set()).update((unit * clock.n, unit * (clock.n + 1)))
-    return tuple(
-        _next_of(as_timestamp(activation, attribute), sorted(spans), as_of)
-        for attribute, spans in sorted(offsets.items())
-    )
 
 
 def _next_of(column: str, offsets: Sequence[timedelta], as_of: datetime) -> str:

@@ -9,21 +9,34 @@ from cio_activation.warehouse.sql import scalar
 from cio_activation.warehouse.store import Connection
 
 
-def newest(con: Connection, name: str) -> datetime | None:
-    """Return the end (naive UTC) of the newest window that published ``name``, None if none did."""
-    value = scalar(con, "SELECT max(window_end) FROM meta.published WHERE name = ?", [name])
+def newest(con: Connection, name: str, lane: str | None = None) -> datetime | None:
+    """Return the end (naive UTC) of the newest window (of ``lane``) that published ``name``, None if none did."""
+    value = scalar(
+        con,
+        "SELECT max(window_end) FROM meta.published WHERE name = ? AND (lane = ? OR CAST(? AS VARCHAR) IS NULL)",
+        [name, lane, lane],
+    )
     return value if isinstance(value, datetime) else None
 
 
+def rows_of(con: Connection, name: str, lane: str) -> int | None:
+    """Return how many rows the newest publication of ``name`` in ``lane`` had, None if there was none."""
+    found = con.execute("SELECT rows FROM meta.published WHERE name = ? AND lane = ?", [name, lane]).fetchall()
+    return int(found[0][0]) if found else None
+
+
 def superseded(con: Connection, name: str, window: Window) -> bool:
-    """Return whether a window newer than ``window`` has published ``name``; the same window may publish again."""
-    last = newest(con, name)
+    """Return whether a window of its lane newer than ``window`` has published ``name``; the same may publish again.
+
+    Per lane, because a table that both lanes write (memberships, persons) has a newest window in each.
+    """
+    last = newest(con, name, window.lane.value)
     return last is not None and window.as_of < last
 
 
 def publish(con: Connection, name: str, window: Window, rows: int, run_id: str = "") -> None:
-    """Record that ``window`` is now the newest published window of ``name``."""
-    con.execute("DELETE FROM meta.published WHERE name = ?", [name])
+    """Record that ``window`` is now its lane's newest published window of ``name``."""
+    con.execute("DELETE FROM meta.published WHERE name = ? AND lane = ?", [name, window.lane.value])
     con.execute(
         "INSERT INTO meta.published (name, lane, window_key, window_end, run_id, rows) VALUES (?, ?, ?, ?, ?, ?)",
         [name, window.lane.value, window.key, window.as_of, run_id, rows],

@@ -67,6 +67,18 @@ class Warehouse:
             finally:
                 con.close()
 
+    @contextmanager
+    def preview(self) -> Iterator[Connection]:
+        """Yield a read-write connection whose changes are always rolled back: to compute without keeping."""
+        with self._locked(fcntl.LOCK_EX, "preview"):
+            con = self._open(read_only=False)
+            try:
+                con.begin()
+                yield con
+                con.rollback()
+            finally:
+                con.close()
+
     def migrate(self) -> None:
         """Create the file if needed and apply the migrations it does not have yet, in order, once each."""
         files = sorted(

@@ -1,0 +1,140 @@
+"""Boolean expressions of the activation (``gate``, ``flag``, ``when``): checked, and turned into DuckDB SQL.
+
+An expression reads declared names only. Nothing of its text reaches the database: it is parsed, every part is
+looked up in an allowlist (``grammar.py``), and new SQL is written from the parts that were understood.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import ParseError, SqlglotError
+from sqlglot.tokenizer_core import Token, TokenType
+
+from cio_activation.activation.models import (
+    Activation,
+    AttributeType,
+    Audience,
+    Cases,
+    Flag,
+    Property,
+    PropertyType,
+)
+from cio_activation.errors import ConfigError
+
+MAXIMUM_LENGTH = 2_000
+"""Characters; keeps the parser's recursion far from its limit."""
+
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass(frozen=True, order=True)
+class Clock:
+    """A moment at which an expression's value may change though no data does.
+
+    It may change when the whole ``unit`` periods from ``attribute`` to the as-of reach ``n``, that is at
+    ``attribute + n units``. ``days_since(x) > 30`` gives n = 31, ``days_since(x) = 30`` gives 30 and 31.
+    """
+
+    attribute: str
+    unit: Literal["days", "hours"]
+    n: int
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A checked boolean expression.
+
+    ``sql`` stands in a query that has the ``columns`` (unqualified) and, if there are ``clocks``, a TIMESTAMP
+    column ``as_of`` in scope. It fails at run time for no values of the declared types (a moment outside the
+    years 1 to 9999 counts as missing), and is NULL where a missing value leaves the answer open.
+    """
+
+    text: str
+    sql: str
+    columns: frozenset[str]
+    clocks: tuple[Clock, ...]
+
+
+def parse_expression(
+    text: str,
+    types: Mapping[str, AttributeType | PropertyType],
+    labels: Mapping[str, Sequence[str]] | None = None,
+    unchecked: Collection[str] = (),
+) -> Expression:
+    """Return ``text`` as a checked expression over the names of ``types``; ConfigError lists all it breaks.
+
+    ``labels`` gives the closed set of values of enum properties: comparing with another value is an error.
+    ``unchecked`` names may stand anywhere (their own declaration is broken and already reported).
+    """
+    from cio_activation.activation.grammar import Kind, Reader  # it needs Clock of this module
+
+    text = text.strip()
+    reader = Reader(types, labels or {}, frozenset(unchecked))
+    try:
+        term = reader.value(_tree(text))
+    except RecursionError as error:
+        raise ConfigError("the expression is nested too deeply; split it up") from error
+    if not reader.problems and term.kind not in {Kind.BOOLEAN, Kind.ANY}:
+        reader.problems.append(f"the expression gives a {term.kind}, not true or false; compare it with something")
+    if not reader.problems and not reader.columns:
+        reader.problems.append("the expression reads no attribute or property; leave it out")
+    if reader.problems:
+        raise ConfigError(*dict.fromkeys(reader.problems))
+    return Expression(text, term.sql, frozenset(reader.columns), tuple(sorted(set(reader.clocks))))
+
+
+def vocabulary(
+    activation: Activation,
+) -> tuple[dict[str, AttributeType | PropertyType], dict[str, tuple[str, ...]]]:
+    """Return the types of every name a gate may read, and the labels of those that have a closed set."""
+    types: dict[str, AttributeType | PropertyType] = {a.name: a.type for a in activation.attributes.values()}
+    types |= {p.name: p.type for p in activation.properties.values()}
+    return types, {p.name: p.labels for p in activation.properties.values() if p.labels}
+
+
+def gate_expression(activation: Activation, audience: Audience) -> Expression | None:
+    """Return the audience's gate, or None if membership of its segment is all it takes."""
+    return parse_expression(audience.gate, *vocabulary(activation)) if audience.gate is not None else None
+
+
+def rule_expressions(activation: Activation, prop: Property) -> tuple[Expression, ...]:
+    """Return the expressions of a property's rule: one of a flag, one per case in order, none of others."""
+    types = {a.name: a.type for a in activation.attributes.values()}
+    if isinstance(prop.rule, Flag):
+        return (parse_expression(prop.rule.when, types),)
+    if isinstance(prop.rule, Cases):
+        return tuple(parse_expression(case.when, types) for case in prop.rule.cases)
+    return ()
+
+
+def _tree(text: str) -> exp.Expr:
+    """Return the syntax tree of one expression; ConfigError if there is none, or more than one."""
+    if not text:
+        raise ConfigError("the expression is empty; leave the key out")
+    if len(text) > MAXIMUM_LENGTH:
+        raise ConfigError(f"the expression has {len(text)} characters, more than {MAXIMUM_LENGTH}; split it up")
+    try:
+        tokens = sqlglot.tokenize(text, dialect="duckdb")
+        _refuse_asides(tokens)
+        # Read as a condition, never as a statement: SELECT, ATTACH, COPY and their like are not even parsed.
+        return sqlglot.parse_one(text, dialect="duckdb", into=exp.Condition)
+    except ParseError as error:
+        found = error.errors[0] if error.errors else {}
+        near = _ANSI.sub("", str(found.get("highlight") or "")).strip()
+        place = f" near {near!r} (character {found.get('col')})" if near else ""
+        raise ConfigError(f"cannot be read as one expression{place}; write for example: cart_value >= 200") from error
+    except SqlglotError as error:
+        raise ConfigError("cannot be read as one expression; check its quotes and brackets") from error
+
+
+def _refuse_asides(tokens: Sequence[Token]) -> None:
+    if any(token.comments for token in tokens):
+        raise ConfigError("comments are not allowed in an expression; write a YAML comment (#) above it")
+    if any(token.token_type is TokenType.SEMICOLON for token in tokens):
+        raise ConfigError("';' is not allowed; write exactly one expression")

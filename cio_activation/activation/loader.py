@@ -1,0 +1,192 @@
+"""From ``activation.yaml`` to an :class:`Activation`: one pass that reports every problem of the file at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path as FilePath
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+from cio_activation.activation import checks
+from cio_activation.activation.draft import Draft
+from cio_activation.activation.file import AudienceFile, PropertyFile
+from cio_activation.activation.models import (
+    Activation,
+    Attribute,
+    AttributeType,
+    Audience,
+    ExitReason,
+    Lane,
+    Property,
+    PropertyType,
+)
+from cio_activation.activation.problems import Path, Problems, meant
+from cio_activation.activation.rules import read_rule
+from cio_activation.activation.source import read_source
+from cio_activation.activation.structure import read_file, read_model
+from cio_activation.errors import ConfigError
+
+
+class DestinationOptions(Protocol):
+    """What the loader knows of a destination: its name, and the models of its options in the file.
+
+    A model may name keys and values that are designed but not built yet in ``not_built``, see :class:`Model`.
+    """
+
+    @property
+    def name(self) -> str:
+        """The key under ``destinations`` and under ``deliver``."""
+
+    @property
+    def settings_model(self) -> type[BaseModel]:
+        """Options under ``destinations: <name>:``."""
+
+    @property
+    def audience_model(self) -> type[BaseModel]:
+        """Options under ``audiences: <audience>: deliver: <name>:``."""
+
+
+def load_activation(path: FilePath, destinations: Sequence[DestinationOptions]) -> Activation:
+    """Return the activation in the YAML file ``path``, delivered to some of the known ``destinations``.
+
+    Raises ConfigError with all problems of the file, in its order; each names line, key, and mend.
+    """
+    problems = Problems(path.name)
+    data = read_source(path, problems)
+    file, broken = read_file(data, problems)
+    if file is None:
+        problems.stop()
+        raise ConfigError(f"{path.name}: cannot be read")
+    unsure = {str(place[1]) for place in broken if place[0] in {"attributes", "properties"} and len(place) > 1}
+    draft = Draft(file, problems, unsure, broken)
+    known = {destination.name: destination for destination in destinations}
+    settings = _settings(draft, known)
+    draft.attributes = _attributes(draft)
+    for check in (checks.check_workspace, checks.check_names, checks.check_unique, checks.check_audiences):
+        check(draft)
+    properties = _properties(draft)
+    audiences = _audiences(draft, properties, known)
+    problems.stop()
+    return Activation(
+        workspace=file.workspace,
+        match=file.match,
+        profile=file.profile,
+        attributes=draft.attributes,
+        properties=properties,
+        audiences=audiences,
+        limits=file.limits,
+        destinations=settings,
+    )
+
+
+def _settings(draft: Draft, known: Mapping[str, DestinationOptions]) -> dict[str, BaseModel]:
+    settings: dict[str, BaseModel] = {}
+    for name, options in draft.file.destinations.items():
+        path: Path = ("destinations", name)
+        if name not in known:
+            offered = ", ".join(known) or "none"
+            draft.problems.add(path, f"is not a known destination{meant(name, known)} (known: {offered})")
+            continue
+        model = read_model(known[name].settings_model, options or {}, path, draft.problems)
+        if model is not None:
+            settings[name] = model
+    return settings
+
+
+def _attributes(draft: Draft) -> dict[str, Attribute]:
+    return {
+        name: Attribute(name=name, source=written.source or name, type=written.type, description=written.description)
+        for name, written in draft.file.attributes.items()
+    }
+
+
+def _properties(draft: Draft) -> dict[str, Property]:
+    properties: dict[str, Property] = {}
+    for name, written in draft.file.properties.items():
+        found = _property(draft, name, written)
+        if found is None:
+            draft.unsure.add(name)
+        else:
+            properties[name] = found
+    return properties
+
+
+def _property(draft: Draft, name: str, written: PropertyFile) -> Property | None:
+    path: Path = ("properties", name)
+    draft.owner((*path, "owner"), written.owner)
+    offered = tuple(draft.file.destinations)
+    deliver = written.deliver if written.deliver is not None else offered
+    for index, destination in enumerate(deliver):
+        _check_destination(draft, (*path, "deliver", index), destination)
+        if destination in deliver[:index]:
+            draft.problems.add((*path, "deliver", index), f"{destination!r} is named twice; keep one of them")
+    ruled = read_rule(draft, path, written)
+    if ruled is None:
+        return None
+    return Property(
+        name=name,
+        label=written.label or checks.default_label(name),
+        description=written.description or ruled.sentence,
+        owner=written.owner,
+        lane=written.lane,
+        rule=ruled.rule,
+        type=ruled.type,
+        labels=ruled.labels,
+        deliver=deliver,
+    )
+
+
+def _audiences(
+    draft: Draft, properties: Mapping[str, Property], known: Mapping[str, DestinationOptions]
+) -> dict[str, Audience]:
+    audiences: dict[str, Audience] = {}
+    for name, written in draft.file.audiences.items():
+        _check_gate(draft, ("audiences", name, "gate"), written, properties)
+        reasons = tuple(dict.fromkeys((ExitReason.LEFT_SEGMENT, *written.exit_on)))
+        values = dict(written) | {
+            "name": name,
+            "exit_on": reasons,
+            "deliver": _deliver(draft, ("audiences", name, "deliver"), written, known),
+        }
+        audiences[name] = Audience.model_validate(values)
+    return audiences
+
+
+def _deliver(
+    draft: Draft, path: Path, written: AudienceFile, known: Mapping[str, DestinationOptions]
+) -> dict[str, Any]:
+    if not written.deliver:
+        draft.problems.add(path, f"is empty; name at least one of {', '.join(draft.file.destinations)}")
+    options: dict[str, Any] = {}
+    for destination, chosen in written.deliver.items():
+        if _check_destination(draft, (*path, destination), destination) and destination in known:
+            model = known[destination].audience_model
+            options[destination] = read_model(model, chosen or {}, (*path, destination), draft.problems)
+    return options
+
+
+def _check_destination(draft: Draft, path: Path, name: str) -> bool:
+    offered = draft.file.destinations
+    if name in offered or ("destinations",) in draft.broken or ("destinations", name) in draft.broken:
+        return name in offered
+    near = meant(name, offered)
+    draft.problems.add(path, f"{name!r} is not under destinations{near}; add it there or remove it here")
+    return False
+
+
+def _check_gate(draft: Draft, path: Path, written: AudienceFile, properties: Mapping[str, Property]) -> None:
+    """Note what the gate may not read: a day's decision cannot rest on a value that moves within the day."""
+    if written.gate is None:
+        return
+    types: dict[str, AttributeType | PropertyType] = {a.name: a.type for a in draft.attributes.values()}
+    types |= {p.name: p.type for p in properties.values()}
+    labels: dict[str, Sequence[str]] = {p.name: p.labels for p in properties.values() if p.labels}
+    expression = draft.expression(path, written.gate, types, labels)
+    if expression is None or written.lane is not Lane.DAILY:
+        return
+    for name in sorted(expression.columns & set(properties)):
+        if properties[name].lane is Lane.REALTIME:
+            draft.problems.add(
+                path, f"{name!r} is a realtime property; a daily audience reads daily ones, move one of the two"
+            )

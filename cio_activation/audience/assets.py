@@ -1,0 +1,63 @@
+"""Audience assets: one per audience, so that its lineage reads segment -> audience -> list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from cio_activation.activation.models import Activation, Audience, Lane
+from cio_activation.customerio.assets import segment_key
+from cio_activation.lanes import LANE_TAG, Lanes, failures, metadata_of, owners, runtime_of
+
+
+def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefinition]:
+    """Return one multi-asset per lane that has audiences; any subset of its audiences can be materialized."""
+    return [_lane_assets(activation, lanes, lane) for lane in Lane if activation.lane_audiences(lane)]
+
+
+def _lane_assets(activation: Activation, lanes: Lanes, lane: Lane) -> dg.AssetsDefinition:
+    audiences = activation.lane_audiences(lane)
+    specs = {a.name: _spec(activation, a) for a in audiences}
+
+    @dg.multi_asset(
+        name=f"audiences_{lane}", specs=list(specs.values()), partitions_def=lanes[lane], can_subset=True
+    )
+    def update_audiences(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
+        from cio_activation.audience.members import update
+
+        chosen = [name for name, spec in specs.items() if spec.key in context.selected_asset_keys]
+        with failures():
+            results = update(runtime_of(activation), lanes.window(lane, context.partition_key), chosen)
+        for name in chosen:
+            result = results[name]
+            yield dg.MaterializeResult(
+                asset_key=specs[name].key, metadata=metadata_of(result) | {"dagster/row_count": result.members}
+            )
+
+    return update_audiences
+
+
+def _spec(activation: Activation, audience: Audience) -> dg.AssetSpec:
+    lane = audience.lane
+    extract = "segments" if lane is Lane.DAILY else "segments_live"
+    persons = "persons" if lane is Lane.DAILY else "persons_live"
+    deps = [segment_key(audience.segment), dg.AssetKey(["customerio", extract]), dg.AssetKey(["identity", persons])]
+    if activation.lane_properties(lane):
+        deps.append(dg.AssetKey(["state", f"{lane}_properties"]))
+    return dg.AssetSpec(
+        ["audience", audience.name],
+        deps=deps,
+        description="\n\n".join(
+            [
+                f"**{audience.label}** (version {audience.version})",
+                audience.description,
+                f"Source: Customer.io segment {audience.segment}." + (f" Gate: `{audience.gate}`." if audience.gate else ""),
+            ]
+        ),
+        group_name="audience",
+        kinds={"duckdb"},
+        owners=owners(audience.owner),
+        tags={LANE_TAG: str(lane)},
+    )

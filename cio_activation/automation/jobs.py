@@ -1,0 +1,26 @@
+"""One job per lane, over all its assets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from cio_activation.activation.models import Lane
+from cio_activation.lanes import LANE_TAG, Lanes
+
+
+def lane_job(lane: Lane, lanes: Lanes, assets: list[Any]) -> Any:
+    """Return the job that brings one window of ``lane`` from Customer.io to every destination."""
+    keys: list[dg.AssetKey] = []
+    for asset in assets:
+        if isinstance(asset, dg.AssetsDefinition) and asset.partitions_def in (None, lanes[lane]):
+            keys += list(asset.keys)
+    return dg.define_asset_job(
+        str(lane),
+        selection=dg.AssetSelection.assets(*keys),
+        partitions_def=lanes[lane],
+        executor_def=dg.in_process_executor,
+        tags={LANE_TAG: str(lane)},
+        description=f"One {lane} window: extract, decide, deliver.",
+    )

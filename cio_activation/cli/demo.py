@@ -1,0 +1,200 @@
+"""``cio-activation demo``: the whole main job, end to end, against the stand-ins, through real Dagster runs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from datetime import UTC, datetime, timedelta
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cio_activation.activation.models import Lane
+from cio_activation.activation.windows import Window
+from cio_activation.cli.output import Json, emit, exit_codes, notes
+from cio_activation.errors import CioActivationError
+
+SETTLE_SECONDS = 300
+"""Vendors' time after a window's end at which the demo runs it."""
+
+
+def demo(
+    home: Annotated[Path, typer.Option(help="Folder for the warehouse, the journal and Dagster's history.")] = Path(
+        ".activation"
+    ),
+    days: Annotated[int, typer.Option(min=1, max=60, help="Daily windows to run, ending with the last full day.")] = 3,
+    people: Annotated[int | None, typer.Option(min=1, help="Only this many people of the world.")] = None,
+    orders: Annotated[
+        Path | None,
+        typer.Option(help="Order history (Parquet: customer_id, order_id, ordered_at, value, category) as the world."),
+    ] = None,
+    ui: Annotated[bool, typer.Option("--ui", help="Then keep the Dagster UI and the stand-ins running.")] = False,
+    port: Annotated[int, typer.Option(help="First of the stand-ins' three ports; 0 takes free ones.")] = 0,
+    ui_port: Annotated[int, typer.Option(help="Port of the Dagster UI.")] = 3000,
+    json: Json = False,
+) -> None:
+    """Replay real order histories as Customer.io people and carry their states into HubSpot and Pipedrive."""
+    with exit_codes(json):
+        result = Demo(home.resolve(), days=days, people=people, orders=orders, port=port).run(ui_port if ui else None)
+    if json:
+        emit(result)
+    else:
+        _print(result)
+    if not result["ok"]:
+        raise typer.Exit(1)
+
+
+class Demo:
+    """One demo run: sandbox, windows, read-back."""
+
+    def __init__(self, home: Path, *, days: int, people: int | None, orders: Path | None, port: int) -> None:
+        if (home / "warehouse.duckdb").exists():
+            raise ValueError(
+                f"{home} already holds a warehouse; its people and links belong to other stand-ins. "
+                "Choose another --home, or remove that folder"
+            )
+        self._home, self._days, self._people, self._orders, self._port = home, days, people, orders, port
+        self._seconds: dict[str, Any] = {"daily": {}, "realtime": {}}
+        self._failed: list[str] = []
+
+    def run(self, ui_port: int | None = None) -> dict[str, Any]:
+        """Run every window and return what happened, as read back from the stand-ins."""
+        from cio_activation.cli.world import start_sandbox
+
+        started = time.monotonic()
+        sandbox = start_sandbox(orders=self._orders, people=self._people, port=self._port)
+        self._seconds["world"] = round(time.monotonic() - started, 2)
+        try:
+            self._point_at(sandbox.environment())
+            result = self._windows(sandbox)
+            self._seconds["total"] = round(time.monotonic() - started, 2)
+            result["seconds"] = self._seconds
+            if ui_port is not None:
+                _keep_open(self._home, ui_port, result)
+        finally:
+            sandbox.stop()
+        return result
+
+    def _windows(self, sandbox: Any) -> dict[str, Any]:
+        import dagster as dg
+
+        from cio_activation.activation.loader import load_activation
+        from cio_activation.activation.settings import Settings
+        from cio_activation.cli.readback import read_back, write_calls
+        from cio_activation.definitions import build_definitions
+        from cio_activation.destinations import DESTINATIONS
+        from cio_activation.lanes import Lanes
+        from cio_activation.outcome.summary import summarise
+        from cio_activation.runtime import Runtime
+
+        settings = Settings()
+        activation = load_activation(settings.activation_file, DESTINATIONS)
+        definitions = build_definitions(activation)
+        lanes = Lanes.of(activation)
+        daily, realtime = self._choose(lanes, sandbox.shared.clock.now())
+        with dg.DagsterInstance.get() as instance:
+            for window in daily:
+                sandbox.shared.clock.set(window.end.timestamp() + SETTLE_SECONDS)
+                self._materialize(definitions, instance, window, "daily")
+            for window, moment in realtime:
+                sandbox.shared.clock.set(moment)
+                self._materialize(definitions, instance, window, "realtime")
+            before = write_calls(sandbox.urls)
+            self._materialize(definitions, instance, daily[-1], "second_run")
+            after = write_calls(sandbox.urls)
+        runtime = Runtime.build(settings, activation)
+        return {
+            "ok": not self._failed,
+            "failed": self._failed,
+            "home": str(self._home),
+            "windows": {"daily": [w.key for w in daily], "realtime": [w.key for w, _ in realtime]},
+            **summarise(runtime),
+            **read_back(sandbox.urls, activation.workspace.prefix),
+            "second_run": {
+                "window": daily[-1].key,
+                "write_calls": sum(after.values()) - sum(before.values()),
+                "calls": {k: n - before.get(k, 0) for k, n in after.items() if n != before.get(k, 0)},
+            },
+            "report": None,
+        }
+
+    def _choose(self, lanes: Any, now: float) -> tuple[list[Window], list[tuple[Window, float]]]:
+        """Return the last full days, and (window, vendors' moment) of the real-time runs that follow them."""
+        newest = lanes.window_at(Lane.DAILY, datetime.fromtimestamp(now, UTC)).start
+        daily: list[Window] = []
+        for back in range(self._days, 0, -1):
+            daily.append(lanes.window_at(Lane.DAILY, newest - timedelta(days=back) + timedelta(hours=12)))
+        earliest = daily[-1].end.timestamp() + SETTLE_SECONDS
+        span = lanes.window_at(Lane.REALTIME, datetime.fromtimestamp(now, UTC))
+        length = (span.end - span.start).total_seconds()
+        moments = sorted({max(earliest + i, now - (2 - i) * length) for i in range(3)})
+        return daily, [(lanes.window_at(Lane.REALTIME, datetime.fromtimestamp(m, UTC)), m) for m in moments]
+
+    def _materialize(self, definitions: Any, instance: Any, window: Window, stage: str) -> None:
+        started = time.monotonic()
+        job = definitions.resolve_job_def(str(window.lane))
+        notes.print(f"[dim]{stage}[/] {window.key} ...", end=" ")
+        ended = job.execute_in_process(partition_key=window.key, instance=instance, raise_on_error=False)
+        seconds = round(time.monotonic() - started, 2)
+        if not ended.success:
+            reasons = [e.message or "" for e in ended.all_events if e.event_type_value == "STEP_FAILURE"]
+            self._failed += [f"{stage} {window.key}: {r.splitlines()[0] if r else 'failed'}" for r in reasons]
+        notes.print(f"{'ok' if ended.success else '[red]failed[/]'} ({seconds} s)")
+        if stage in ("daily", "realtime"):
+            self._seconds[stage][window.key] = seconds
+        else:
+            self._seconds[stage] = seconds
+
+    def _point_at(self, environment: dict[str, str]) -> None:
+        """Point this process (and those it starts) at the stand-ins and the demo's own home."""
+        dagster_home = self._home / "dagster"
+        dagster_home.mkdir(parents=True, exist_ok=True)
+        packaged = resources.files("cio_activation.automation").joinpath("dagster.yaml")
+        with resources.as_file(packaged) as path:
+            shutil.copyfile(path, dagster_home / "dagster.yaml")
+        os.environ.update(environment, ACTIVATION_HOME=str(self._home), DAGSTER_HOME=str(dagster_home))
+
+
+def _keep_open(home: Path, ui_port: int, result: dict[str, Any]) -> None:
+    """Run ``dagster dev`` beside the stand-ins until interrupted; schedule and sensor are switched on."""
+    import subprocess
+    import sys
+
+    from cio_activation.automation.switches import switch_on
+
+    switch_on()
+    notes.print(f"The Dagster UI opens at http://127.0.0.1:{ui_port}; stop with Ctrl-C. Home: {home}")
+    if not result["ok"]:
+        notes.print("[red]Some windows failed; see the runs in the UI.[/]")
+    command = [sys.executable, "-m", "dagster", "dev", "-m", "cio_activation.definitions", "-p", str(ui_port)]
+    process = subprocess.Popen([*command, "-h", "127.0.0.1"])
+    try:
+        if process.wait() != 0:
+            raise CioActivationError("dagster dev ended with an error; its output is above")
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait(30)
+
+
+def _print(result: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    table = Table("destination", "planned", "delivered", "rejected", "superseded", "held")
+    for name, counts in result["operations"].items():
+        table.add_row(name, *(f"{counts[c.header]:,}" for c in table.columns[1:]))  # type: ignore[index]
+    notes.print(table)
+    for name, key in (("hubspot", "contacts"), ("pipedrive", "persons")):
+        there = result[name]
+        calls = sum(there["calls"].values())
+        notes.print(f"{name}: {there[key]:,} {key}, {calls:,} calls, {there['throttled']} answered 429")
+        for label, size in there.get("lists", {}).items():
+            notes.print(f"   {size:>6,}  {label}", markup=False)
+    notes.print(f"quarantined: {result['quarantined']}", markup=False)
+    notes.print(
+        f"the newest day again: {result['second_run']['write_calls']} write calls; {result['seconds']['total']} s in all"
+    )
+    for failure in result["failed"]:
+        notes.print(f"[red]failed[/] {failure}")

@@ -1,0 +1,23 @@
+"""``cio-activation``: the one command line. Exit code 0 done, 1 failed, 2 bad input."""
+
+from __future__ import annotations
+
+import typer
+
+from cio_activation.cli import check, demo, plan, sandbox
+
+app = typer.Typer(
+    name="cio-activation",
+    help="Carries Customer.io's decisions into HubSpot and Pipedrive.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,  # locals hold credentials and people
+    add_completion=False,
+)
+app.command("demo")(demo.demo)
+app.command("sandbox")(sandbox.sandbox)
+app.command("check")(check.check)
+app.command("plan")(plan.plan)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,41 @@
+"""What every command shares: a result as text or as one JSON object, and errors as exit codes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from cio_activation.errors import CioActivationError, ConfigError
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else.")]
+
+notes = Console(stderr=True, highlight=False)
+"""Progress and errors: standard error, so that standard output is only the result."""
+
+
+def emit(result: dict[str, Any]) -> None:
+    """Print ``result`` as one JSON object."""
+    json.dump(result, sys.stdout, indent=2, sort_keys=False, default=str)
+    sys.stdout.write("\n")
+
+
+@contextmanager
+def exit_codes(as_json: bool) -> Iterator[None]:
+    """Turn errors into exit codes: 2 for bad input, 1 for anything else of ours."""
+    try:
+        yield
+    except (ConfigError, CioActivationError, ValueError, FileNotFoundError) as error:
+        bad_input = isinstance(error, (ConfigError, ValueError, FileNotFoundError))
+        if as_json:
+            problems = list(getattr(error, "problems", ())) or [str(error)]
+            emit({"ok": False, "error": type(error).__name__, "problems": problems})
+        else:
+            notes.print(f"[bold red]{type(error).__name__}[/]", end=" ")
+            notes.print(str(error), markup=False)
+        raise typer.Exit(2 if bad_input else 1) from None

@@ -1,0 +1,115 @@
+"""``cio-activation plan``: what the next run of a lane would do, computed without calling a vendor."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from cio_activation.activation.models import Lane
+from cio_activation.activation.settings import Settings
+from cio_activation.cli.output import Json, emit, exit_codes, notes
+from cio_activation.errors import ConfigError
+
+
+def plan(
+    lane: Annotated[Lane | None, typer.Option(help="Only this lane.")] = None,
+    as_of: Annotated[
+        datetime | None, typer.Option(help="Window that contains this moment (UTC); the newest decided one by default.")
+    ] = None,
+    people: Annotated[bool, typer.Option("--people", help="List every operation: person, field, new value.")] = False,
+    json: Json = False,
+) -> None:
+    """Show the exact operations of the next run, from what was last decided; no vendor is called, nothing is kept."""
+    with exit_codes(json):
+        steps = _plans(lane, as_of.replace(tzinfo=UTC) if as_of else None, people)
+    if json:
+        emit({"ok": True, "steps": steps})
+        return
+    table = Table("destination", "step", "window", "operations", "kinds", "calls (at least)", "held")
+    for s in steps:
+        kinds = ", ".join(f"{k} {n:,}" for k, n in s["kinds"].items())
+        table.add_row(
+            s["destination"], s["step"], s["window"], f"{s['operations']:,}", kinds, str(s["calls"]), s["held"] or ""
+        )
+    notes.print(table)
+    for s in steps:
+        for o in s.get("people", []):
+            print(f"{s['destination']}/{s['step']} {o['kind']} {o['person']} {o['change']}")
+
+
+def _plans(lane: Lane | None, moment: datetime | None, people: bool) -> list[dict[str, Any]]:
+    from cio_activation.activation.loader import load_activation
+    from cio_activation.destinations import DESTINATIONS
+    from cio_activation.lanes import Lanes
+    from cio_activation.runtime import Runtime
+
+    settings = Settings()
+    activation = load_activation(settings.activation_file, DESTINATIONS)
+    if not settings.warehouse_path.exists():
+        raise ConfigError(
+            f"{settings.warehouse_path} does not exist: nothing was decided yet; materialize a window first, "
+            "or point ACTIVATION_HOME at the right folder"
+        )
+    runtime = Runtime.build(settings, activation)
+    lanes = Lanes.of(activation)
+    found: list[dict[str, Any]] = []
+    for chosen in [lane] if lane else list(Lane):
+        key = lanes.window_at(chosen, moment).key if moment else _newest_decided(runtime, chosen)
+        if key is None:
+            continue
+        for destination in DESTINATIONS:
+            if destination.name in activation.destinations:
+                found += [
+                    _one(runtime, destination, step, lanes.window(chosen, key), people)
+                    for step in destination.steps(activation)
+                    if step.lane is chosen
+                ]
+    return found
+
+
+def _newest_decided(runtime: Any, lane: Lane) -> str | None:
+    with runtime.warehouse.read() as con:
+        rows = con.execute(
+            "SELECT window_key FROM meta.published WHERE lane = ? ORDER BY window_end DESC LIMIT 1", [str(lane)]
+        ).fetchall()
+    return rows[0][0] if rows else None
+
+
+def _one(runtime: Any, destination: Any, step: Any, window: Any, people: bool) -> dict[str, Any]:
+    from cio_activation.delivery.destination import Context
+    from cio_activation.delivery.plan import batches, make_plan
+    from cio_activation.delivery.run import load_catalog
+
+    context = Context(runtime.settings, runtime.activation, window, load_catalog(runtime.warehouse, destination.name))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "plan.parquet"
+        with runtime.warehouse.preview() as con:
+            made = make_plan(con, step, destination.name, context, window, "preview", path)
+        sizes: Counter[str] = Counter()
+        listed: list[dict[str, Any]] = []
+        if made.operations:
+            for batch in batches(path, step):
+                sizes["calls"] += 1
+                if people:
+                    listed += [
+                        {"kind": o.kind, "person": o.cio_id, "record": o.record_id, "target": o.target,
+                         "change": dict(o.payload)}
+                        for o in batch
+                    ]  # fmt: skip
+    row = {
+        "destination": destination.name,
+        "step": step.name,
+        "window": window.key,
+        "operations": made.operations,
+        "kinds": made.by_kind,
+        "calls": sizes["calls"],
+        "waiting": made.waiting,
+        "held": made.held_because,
+    }
+    return row | ({"people": listed} if people else {})

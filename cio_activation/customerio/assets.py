@@ -1,0 +1,131 @@
+"""Extract assets: the daily people export, the lanes' segments, and what changed in the real-time lane."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import dagster as dg
+
+from cio_activation.activation.models import Activation, Lane
+from cio_activation.activation.windows import Window
+from cio_activation.delivery.journal import Journal
+from cio_activation.delivery.run import pacer_for
+from cio_activation.lanes import LANE_TAG, Lanes, failures, metadata_of, owners, retry_policy, runtime_of
+from cio_activation.runtime import Runtime
+from cio_activation.transport.http import Pacer
+
+
+class PullConfig(dg.Config):
+    """Run configuration of the daily extract."""
+
+    refresh: bool = False
+    """Take a new picture even if this window already has one kept; without it a re-run uses the kept one."""
+
+
+def segment_key(segment: int) -> dg.AssetKey:
+    """Return the key of the external asset that stands for a Customer.io segment."""
+    return dg.AssetKey(["customerio", f"segment_{segment}"])
+
+
+def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+    """Return the extract assets, and an external asset for every source segment so that lineage starts there."""
+    everyone = owners(*(p.owner for p in activation.properties.values()))
+    common: dict[str, Any] = {"group_name": "customerio", "kinds": {"customerio", "duckdb"}, "owners": everyone}
+    daily = {"partitions_def": lanes.daily, "tags": {LANE_TAG: "daily"}, "retry_policy": retry_policy(), **common}
+    realtime = {
+        "partitions_def": lanes.realtime,
+        "tags": {LANE_TAG: "realtime"},
+        "retry_policy": retry_policy(),
+        **common,
+    }
+    specs = [
+        dg.AssetSpec(
+            segment_key(a.segment),
+            description=f"Customer.io segment {a.segment}, the only source of audience `{a.name}`.",
+            group_name="customerio",
+            kinds={"customerio"},
+            owners=owners(a.owner),
+        )
+        for a in activation.audiences.values()
+    ]
+
+    @dg.asset(
+        key=["customerio", "people"],
+        description="Everybody with the declared attributes, by export; one kept file per day.",
+        check_specs=[_check("people", "raw", "rows fit the declared types; what does not is in quarantine")],
+        **daily,
+    )
+    def people(context: dg.AssetExecutionContext, config: PullConfig) -> dg.MaterializeResult[Any]:
+        from cio_activation.customerio.pull import pull_people
+
+        return _pull(
+            activation, lanes, context, Lane.DAILY, "people", lambda r, w, p: pull_people(r, w, p, config.refresh)
+        )
+
+    @dg.asset(
+        key=["customerio", "segments"],
+        deps=[segment_key(a.segment) for a in activation.lane_audiences(Lane.DAILY)],
+        description="Members of the daily audiences' source segments.",
+        check_specs=[_check("segments", "raw", "every segment was finished and its count agreed")],
+        **daily,
+    )
+    def segments(context: dg.AssetExecutionContext, config: PullConfig) -> dg.MaterializeResult[Any]:
+        from cio_activation.customerio.pull import pull_segments
+
+        return _pull(
+            activation, lanes, context, Lane.DAILY, "segments", lambda r, w, p: pull_segments(r, w, p, config.refresh)
+        )
+
+    @dg.asset(
+        key=["customerio", "segments_live"],
+        deps=[segment_key(a.segment) for a in activation.lane_audiences(Lane.REALTIME)],
+        description="Members of the real-time audiences' segments, and attributes of the people who changed.",
+        check_specs=[_check("segments_live", "raw", "every segment was finished and its count agreed")],
+        **realtime,
+    )
+    def segments_live(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+        from cio_activation.customerio.pull import pull_live
+
+        return _pull(activation, lanes, context, Lane.REALTIME, "segments_live", lambda r, w, p: pull_live(r, w, p))
+
+    return [*specs, people, segments, segments_live]
+
+
+def _pull(
+    activation: Activation,
+    lanes: Lanes,
+    context: dg.AssetExecutionContext,
+    lane: Lane,
+    name: str,
+    use_case: Callable[[Runtime, Window, Pacer], Any],
+) -> dg.MaterializeResult[Any]:
+    runtime = runtime_of(activation)
+    journal = Journal(runtime.settings.journal)
+    try:
+        with failures():
+            result = use_case(runtime, lanes.window(lane, context.partition_key), pacer_for(runtime, journal, (), lane))
+    finally:
+        journal.close()
+    found = metadata_of(result)
+    rows = getattr(result, "rows", None)
+    clean = not getattr(result, "quarantined", None) and not getattr(result, "kept", None)
+    return dg.MaterializeResult(
+        metadata=found | ({"dagster/row_count": rows} if rows is not None else {}),
+        check_results=list(_checked(name, clean, found)),
+    )
+
+
+def _check(name: str, check: str, description: str) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(check, asset=dg.AssetKey(["customerio", name]), blocking=True, description=description)
+
+
+def _checked(name: str, clean: bool, found: dict[str, Any]) -> Iterator[dg.AssetCheckResult]:
+    """Quarantined rows and kept pictures are a warning: the published table is sound, the rest is listed."""
+    yield dg.AssetCheckResult(
+        check_name="raw",
+        asset_key=dg.AssetKey(["customerio", name]),
+        passed=clean,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={k: v for k, v in found.items() if k in ("quarantined", "kept")},
+    )

@@ -1,0 +1,117 @@
+"""How a text cell of Customer.io becomes a typed value: one SQL expression per attribute type.
+
+Everything in the App API and in exports is text; the same attribute may hold epoch seconds for one person and
+ISO 8601 for the next, because senders differ. A cell that cannot be read gives NULL and a reason; an empty cell,
+or one of blanks, is an absent attribute.
+
+Every cast reads ``trim(cell)``, never the bare cell: in DuckDB 2.0, TRY_CAST straight over a ``read_csv`` column
+aborts the whole load at the first dirty cell (duckdb#23818).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from cio_activation.activation.models import AttributeType
+
+SQL_TYPE: Mapping[AttributeType, str] = {
+    AttributeType.TEXT: "VARCHAR",
+    AttributeType.NUMBER: "DOUBLE",
+    AttributeType.MONEY: "DOUBLE",
+    AttributeType.INTEGER: "BIGINT",
+    AttributeType.TIMESTAMP: "TIMESTAMP",
+    AttributeType.DATE: "DATE",
+    AttributeType.BOOLEAN: "BOOLEAN",
+}
+_YEAR_2200 = "7258118400"
+"""Epoch seconds at which the plausible span ends."""
+_DAY = "(19|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}"
+
+
+def trimmed(cell: str) -> str:
+    """Return ``cell`` without surrounding blanks; NULL if nothing is left."""
+    return f"nullif(trim({cell}, E' \\t\\r\\n'), '')"
+
+
+def typed(kind: AttributeType, cell: str) -> str:
+    """Return the SQL expression that reads ``cell`` (a VARCHAR expression) as ``kind``; NULL if it cannot."""
+    return _CASTS[kind](cell)
+
+
+def reason(kind: AttributeType) -> str:
+    """Return the quarantine's reason for a cell that cannot be read as ``kind``."""
+    return f"unparsable {kind.value}"
+
+
+def _text(cell: str) -> str:
+    return f"nullif({cell}, '')"
+
+
+def _number(cell: str) -> str:
+    value = f"TRY_CAST({trimmed(cell)} AS DOUBLE)"
+    return f"CASE WHEN isfinite({value}) THEN {value} END"
+
+
+def _integer(cell: str) -> str:
+    # The pattern first: a cast alone would round 3.7 to 4.
+    return (
+        f"CASE WHEN regexp_full_match({trimmed(cell)}, '[+-]?[0-9]+([.]0*)?') "
+        f"THEN TRY_CAST({trimmed(cell)} AS BIGINT) END"
+    )
+
+
+def _boolean(cell: str) -> str:
+    text = f"lower({trimmed(cell)})"
+    return f"CASE WHEN {text} IN ('true', '1') THEN true WHEN {text} IN ('false', '0') THEN false END"
+
+
+def _epoch(cell: str) -> str:
+    """Epoch seconds from 1973 to 2200 (and as far before 1970), or milliseconds for the same span.
+
+    Other numbers are refused: ``2024`` and ``20240115`` are dates written badly, not moments in 1970.
+    """
+    value = f"TRY_CAST({trimmed(cell)} AS DOUBLE)"
+    return (
+        f"CASE WHEN abs({value}) BETWEEN 1e8 AND {_YEAR_2200} THEN {value} "
+        f"WHEN abs({value}) BETWEEN 1e11 AND {_YEAR_2200} * 1e3 THEN {value} / 1000 END"
+    )
+
+
+def _moment(cell: str) -> str:
+    """ISO 8601 of the years 1900 to 2199 with an offset, Z, or nothing (then UTC).
+
+    Cast to TIMESTAMPTZ, since a cast to TIMESTAMP silently ignores the offset. Both patterns mend spellings that
+    DuckDB 1.5 does not read: a blank before the offset (Ruby), and a time without seconds.
+    """
+    text = f"regexp_replace({trimmed(cell)}, ' ([+-][0-9]{{2}}:?[0-9]{{2}})$', '\\1')"
+    text = f"regexp_replace({text}, '^(.{{10}}[T ][0-9]{{2}}:[0-9]{{2}})(Z|[+-][0-9:]+)?$', '\\1:00\\2')"
+    return (
+        f"CASE WHEN regexp_matches({trimmed(cell)}, '^{_DAY}') "
+        f"THEN TRY_CAST({text} AS TIMESTAMPTZ) AT TIME ZONE 'UTC' END"
+    )
+
+
+def _timestamp(cell: str) -> str:
+    return (
+        f"CASE WHEN TRY_CAST({trimmed(cell)} AS DOUBLE) IS NOT NULL "
+        f"THEN make_timestamp(CAST(round({_epoch(cell)} * 1000000) AS BIGINT)) ELSE {_moment(cell)} END"
+    )
+
+
+def _date(cell: str) -> str:
+    # An ISO date is taken as written; only an epoch has to be placed on a calendar, which is UTC's.
+    return (
+        f"CASE WHEN regexp_full_match({trimmed(cell)}, '{_DAY}([T ].*)?') "
+        f"THEN TRY_CAST(left({trimmed(cell)}, 10) AS DATE) ELSE CAST({_timestamp(cell)} AS DATE) END"
+    )
+
+
+_CASTS: Mapping[AttributeType, Callable[[str], str]] = {
+    AttributeType.TEXT: _text,
+    AttributeType.NUMBER: _number,
+    AttributeType.MONEY: _number,
+    AttributeType.INTEGER: _integer,
+    AttributeType.TIMESTAMP: _timestamp,
+    AttributeType.DATE: _date,
+    AttributeType.BOOLEAN: _boolean,
+}

@@ -1,0 +1,266 @@
+"""The Customer.io App API, as far as this project reads it. Paths, limits and shapes: Customer.io's App API document.
+
+10 requests/s for everything here; a 429 without ``Retry-After`` means a daily quota, which no waiting mends.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+from cio_activation.activation.settings import Settings
+from cio_activation.transport.errors import OutcomeUnknown, RateLimited, Rejected, Stop, VendorError
+from cio_activation.transport.http import Calls, Pacer, Response, VendorClient
+
+VENDOR = "customerio"
+PAGE = 30_000
+"""Members a page; the API's maximum (its default is 1,000)."""
+ATTRIBUTES_PER_CALL = 100
+"""People in one attributes call; the API's maximum."""
+_LINK_GONE = frozenset({400, 401, 403, 404, 410})
+"""What storage hosts answer for a signed link whose time is over (S3 says 403, GCS 400)."""
+
+
+class LinkExpired(VendorError):
+    """A signed download link is no longer valid (they live 15 minutes): ask for a new one."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One segment as listed. Members may be read only when ``state`` is ``finished``."""
+
+    id: int
+    name: str
+    state: str
+
+
+@dataclass(frozen=True)
+class Export:
+    """One export as polled. ``status`` is ``pending``, ``done`` or ``failed``; ``total`` counts its rows once done."""
+
+    id: int
+    status: str
+    total: int
+    created_at: datetime
+    """Naive UTC, by Customer.io's clock."""
+
+
+@dataclass(frozen=True)
+class Identifiers:
+    """How the API names one person. ``external_id`` is the workspace's own id, which a person may lack."""
+
+    cio_id: str
+    external_id: str | None = None
+
+
+@dataclass(frozen=True)
+class PersonAttributes:
+    """One person's profile attributes; every value is text on the wire."""
+
+    cio_id: str
+    attributes: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """The answer for some people: profiles of those found, ``cio_id`` of those Customer.io no longer knows."""
+
+    people: tuple[PersonAttributes, ...] = ()
+    gone: tuple[str, ...] = field(default=())
+
+
+class CustomerIO:
+    """Reads one Customer.io workspace. Use as an async context manager."""
+
+    def __init__(self, settings: Settings, pacer: Pacer | None = None, *, backoff_s: float = 0.5) -> None:
+        self._settings = settings
+        self._pacer = pacer
+        self._app = VendorClient(
+            VENDOR,
+            settings.customerio_app,
+            {"authorization": f"Bearer {settings.secret('customerio_app_api_key')}"},
+            pacer=pacer,
+            backoff_s=backoff_s,
+        )
+
+    @property
+    def calls(self) -> Calls:
+        """What this client did so far."""
+        return self._app.calls
+
+    async def __aenter__(self) -> Self:
+        await self._app.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        trace: TracebackType | None = None,
+    ) -> None:
+        await self._app.__aexit__(kind, error, trace)
+
+    async def segments(self) -> tuple[Segment, ...]:
+        """Return every segment of the workspace (the API does not page them)."""
+        body = await self._call("GET", "/v1/segments", "segments.list")
+        return tuple(Segment(int(s["id"]), str(s["name"]), str(s["state"])) for s in _part(body, "segments"))
+
+    async def customer_count(self, segment: int) -> int:
+        """Return how many people Customer.io counts in a segment now."""
+        body = await self._call("GET", f"/v1/segments/{segment}/customer_count", "segments.count")
+        return int(_part(body, "count"))
+
+    async def membership(self, segment: int) -> AsyncIterator[list[dict[str, Any]]]:
+        """Yield a segment's members page by page, as ``identifiers`` objects (``cio_id``, ``id``, ``email``).
+
+        Not the ``ids`` list: there, a person without an id is an empty string.
+        """
+        start: str | None = None
+        while True:
+            params = {"limit": PAGE} | ({"start": start} if start else {})
+            body = await self._call("GET", f"/v1/segments/{segment}/membership", "segments.members", params=params)
+            yield _part(body, "identifiers")
+            following = body.get("next") or None
+            if following is None:
+                return
+            if following == start:
+                raise OutcomeUnknown("the page cursor does not move", vendor=VENDOR, operation="segments.members")
+            start = following
+
+    async def request_export(self, attributes: Sequence[str]) -> Export:
+        """Ask for an export of everyone, with these attributes as columns. Asking twice makes two exports.
+
+        Everyone has a ``cio_id``; a filter on ``id`` would leave out people who have only an e-mail.
+        """
+        body = {
+            "filters": {"attribute": {"field": "cio_id", "operator": "exists"}},
+            "attributes": list(attributes),
+        }
+        return _export(await self._call("POST", "/v1/exports/customers", "exports.request", json=body))
+
+    async def export(self, export_id: int) -> Export:
+        """Return where an export stands."""
+        return _export(await self._call("GET", f"/v1/exports/{export_id}", "exports.poll"))
+
+    async def download_link(self, export_id: int) -> str:
+        """Return a fresh signed link to a finished export's file; it lives 15 minutes."""
+        body = await self._call("GET", f"/v1/exports/{export_id}/download", "exports.link")
+        return str(_part(body, "url"))
+
+    async def download(self, link: str, path: Path) -> str:
+        """Stream the file behind a signed link into ``path`` and return its SHA-256; LinkExpired if it is too late."""
+        try:
+            return await self._app.download(link, path, "exports.download")
+        except (Rejected, Stop) as error:
+            if error.status in _LINK_GONE:
+                context: dict[str, Any] = {"vendor": VENDOR, "operation": error.operation, "status": error.status}
+                raise LinkExpired("the signed link is no longer valid", **context) from None
+            raise
+
+    async def attributes_of(self, people: Sequence[Identifiers]) -> Fetched:
+        """Return the attributes of at most 100 people.
+
+        The batch call knows external ids only and leaves out what it does not find. So whoever has no external
+        id, or whose id no longer leads to the same ``cio_id``, is asked for alone by ``cio_id``.
+        """
+        if len(people) > ATTRIBUTES_PER_CALL:
+            raise ValueError(f"at most {ATTRIBUTES_PER_CALL} people a call, not {len(people)}")
+        found = await self._batch_attributes([p.external_id for p in people if p.external_id])
+        gone: list[str] = []
+        for person in people:
+            if person.cio_id not in found:
+                alone = await self._attributes_by_cio_id(person.cio_id)
+                if alone is None:
+                    gone.append(person.cio_id)
+                else:
+                    found[person.cio_id] = alone
+        wanted = [p.cio_id for p in people if p.cio_id in found]
+        return Fetched(tuple(PersonAttributes(c, found[c]) for c in dict.fromkeys(wanted)), tuple(gone))
+
+    async def _batch_attributes(self, ids: Sequence[str]) -> dict[str, Mapping[str, str]]:
+        if not ids:
+            return {}
+        # A read in spite of its method, so it may be repeated.
+        body = await self._call(
+            "POST", "/v1/customers/attributes", "people.attributes", json={"ids": list(ids)}, repeatable=True
+        )
+        return dict(_profile(entry.get("customer", entry)) for entry in _part(body, "customers"))
+
+    async def _attributes_by_cio_id(self, cio_id: str) -> Mapping[str, str] | None:
+        path = f"/v1/customers/{quote('cio_' + cio_id, safe='')}/attributes"
+        try:
+            body = await self._call("GET", path, "people.attributes_one", params={"id_type": "cio_id"})
+        except Rejected as error:
+            if error.status == 404:
+                return None
+            raise
+        return _profile(_part(body, "customer"))[1]
+
+    async def region(self) -> Mapping[str, Any]:
+        """Return what the Track API says about the account's region: the cheapest read that tests its credential."""
+        pair = (
+            f"{self._settings.secret('customerio_track_site_id')}:{self._settings.secret('customerio_track_api_key')}"
+        )
+        headers = {"authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
+        async with VendorClient(VENDOR, self._settings.customerio_track, headers, pacer=self._pacer) as track:
+            answer = await track.request("GET", "/api/v1/accounts/region", operation="account.region", bucket="track")
+        body: Mapping[str, Any] = _json(answer, "account.region")
+        return body
+
+    async def _call(self, method: str, path: str, operation: str, **options: Any) -> Any:
+        try:
+            return _json(await self._app.request(method, path, operation=operation, **options), operation)
+        except RateLimited as error:
+            if error.retry_after_s is None:
+                raise Stop(
+                    "the answer names no time to wait, which means a daily quota is spent; run again tomorrow",
+                    vendor=VENDOR,
+                    operation=operation,
+                    status=429,
+                    request_id=error.request_id,
+                ) from None
+            raise
+
+
+def _json(answer: Response, operation: str) -> Any:
+    try:
+        body = answer.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise OutcomeUnknown("the answer is not a JSON object", vendor=VENDOR, operation=operation)
+    return body
+
+
+def _part(body: Any, name: str) -> Any:
+    """Return ``body[name]``; an answer without it is no answer."""
+    if body.get(name) is None:
+        raise OutcomeUnknown(f"the answer has no {name!r}", vendor=VENDOR, operation=name)
+    return body[name]
+
+
+def _export(body: Any) -> Export:
+    given = _part(body, "export")
+    status = "failed" if given.get("failed") else str(given["status"])
+    created = datetime.fromtimestamp(int(given.get("created_at") or 0), UTC).replace(tzinfo=None)
+    return Export(int(given["id"]), status, int(given.get("total") or 0), created)
+
+
+def _profile(customer: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
+    """Return (cio_id, attributes) with the identifiers among the attributes, as the export has them."""
+    identifiers = customer.get("identifiers") or {}
+    given = {k: _text(v) for k, v in (customer.get("attributes") or {}).items() if v is not None}
+    for name in ("cio_id", "id", "email"):
+        if identifiers.get(name):
+            given[name] = str(identifiers[name])
+    return given.get("cio_id", ""), given
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,79 @@
+"""Kept raw files: what a vendor sent, as it came, with its SHA-256. Landing is repeated from them, not from the API."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from cio_activation.activation.windows import Window
+from cio_activation.warehouse.store import Connection
+
+
+@dataclass(frozen=True)
+class KeptFile:
+    """One raw file of one window, known to be whole. ``rows`` is what the vendor said it holds."""
+
+    kind: str
+    path: Path
+    sha256: str
+    rows: int
+    observed_at: datetime
+    """Naive UTC, by this machine's clock, when the vendor was asked for the picture."""
+
+
+def kept(con: Connection, home: Path, window: Window, kind: str) -> KeptFile | None:
+    """Return the window's kept file of this kind; None if there is none, or if it is not what was kept."""
+    rows = con.execute(
+        "SELECT path, sha256, rows, observed_at FROM raw.files WHERE lane = ? AND window_key = ? AND kind = ?",
+        [window.lane.value, window.key, kind],
+    ).fetchall()
+    if not rows:
+        return None
+    relative, sha256, count, observed_at = rows[0]
+    path = home / relative
+    if not path.is_file() or sha256_of(path) != sha256:
+        return None
+    return KeptFile(kind, path, sha256, int(count), observed_at)
+
+
+def keep(con: Connection, home: Path, window: Window, file: KeptFile) -> None:
+    """Enter ``file`` as the window's one kept file of its kind."""
+    forget(con, window, file.kind)
+    con.execute(
+        "INSERT INTO raw.files VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [
+            window.lane.value,
+            window.key,
+            file.kind,
+            file.path.relative_to(home).as_posix(),
+            file.sha256,
+            file.rows,
+            file.observed_at,
+        ],
+    )
+
+
+def forget(con: Connection, window: Window, kind: str) -> None:
+    """Take the window's kept file of this kind out of the books."""
+    con.execute(
+        "DELETE FROM raw.files WHERE lane = ? AND window_key = ? AND kind = ?", [window.lane.value, window.key, kind]
+    )
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def settle(part: Path, final: Path) -> None:
+    """Give a written and synced ``part`` its final name, in a way that survives a crash."""
+    os.replace(part, final)
+    folder = os.open(final.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,167 @@
+"""Steps of landing people that the daily snapshot and the real-time fetch share; each is SQL over a staged table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from cio_activation.activation.models import Activation
+from cio_activation.activation.windows import Window
+from cio_activation.customerio.casting import SQL_TYPE
+from cio_activation.customerio.people_table import (
+    REJECTS,
+    bad_cells,
+    columns,
+    next_table_sql,
+    read_header,
+    read_sql,
+    table_ddl,
+)
+from cio_activation.customerio.schemas import people_schema
+from cio_activation.errors import ContractError
+from cio_activation.warehouse.sql import identifier, literal, scalar
+from cio_activation.warehouse.store import Connection
+from cio_activation.warehouse.validation import validate
+
+LAYER = "raw"
+TABLE = "raw.people"
+LIVE = "raw.people_live"
+GONE = "raw.people_gone"
+CURRENT = "raw.people_current"
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What reading a file gave: rows read, and lines that are not well-formed."""
+
+    rows: int
+    malformed: int
+
+
+def ensure_tables(con: Connection, activation: Activation) -> None:
+    """Create the people tables and view in the activation's shape, or bring older ones into it.
+
+    A column that the activation newly declares starts as NULL, until its person is next landed.
+    """
+    for table in (TABLE, LIVE):
+        con.execute(table_ddl(activation, table))
+        _reshape(con, table, activation)
+    con.execute(f"CREATE TABLE IF NOT EXISTS {GONE} (cio_id VARCHAR, observed_at TIMESTAMP)")
+    create_view(con, activation)
+
+
+def create_view(con: Connection, activation: Activation) -> None:
+    """(Re)create ``raw.people_current``: the real-time row where there is one, else the snapshot's.
+
+    Rows of ``people_live`` and ``people_gone`` are always younger than the snapshot (see ``outdate_live``), so the
+    latest observation is found by two anti joins against small tables, without sorting everyone.
+    """
+    names = ", ".join(
+        identifier(n) for n in (*(c.name for c in columns(activation)), "content_hash", "changed_at", "observed_at")
+    )
+    con.execute(
+        f"CREATE OR REPLACE VIEW {CURRENT} AS "
+        f"SELECT {names} FROM {TABLE} AS p "
+        f"WHERE NOT EXISTS (FROM {LIVE} AS l WHERE l.cio_id = p.cio_id) "
+        f"AND NOT EXISTS (FROM {GONE} AS g WHERE g.cio_id = p.cio_id) "
+        f"UNION ALL SELECT {names} FROM {LIVE}"
+    )
+
+
+def outdate_live(con: Connection, observed_at: datetime) -> None:
+    """Drop real-time rows that a snapshot of ``observed_at`` outdates, those of people it no longer has included."""
+    con.execute(f"DELETE FROM {LIVE} WHERE observed_at <= ?", [observed_at])
+    con.execute(f"DELETE FROM {GONE} WHERE observed_at <= ?", [observed_at])
+
+
+def stage(
+    con: Connection,
+    activation: Activation,
+    window: Window,
+    target: str,
+    previous: str,
+    path: Path,
+    observed_at: datetime,
+) -> Staged:
+    """Read a people CSV into ``target``, typed and hashed, compared with ``previous``."""
+    header = read_header(path, activation)
+    received = read_sql(path, header, activation)
+    con.execute(next_table_sql(target, received, previous, activation, (window.as_of, observed_at)))
+    rows = scalar(con, f"SELECT count(*) FROM {target}")
+    malformed = scalar(con, f"SELECT count(DISTINCT line) FROM {REJECTS}")
+    return Staged(int(str(rows)), int(str(malformed)))
+
+
+def refuse_bad_rows(con: Connection, activation: Activation, window: Window, table: str) -> None:
+    """Move what cannot be used from ``table`` into quarantine: lines, rows without a key, doubles; note bad cells."""
+    into = f"INSERT INTO quarantine.rows SELECT '{LAYER}', {literal(window.lane.value)}, {literal(window.key)}, "
+    con.execute(
+        f"{into} NULL, NULL, 'malformed line', 'line ' || line || ': ' || min(error_type::VARCHAR), "
+        f"trim(min(csv_line), E'\\r\\n') FROM {REJECTS} GROUP BY line"
+    )
+    con.execute(f"{into} NULL, 'cio_id', 'missing cio_id', NULL, _row FROM {table} WHERE cio_id IS NULL")
+    con.execute(f"DELETE FROM {table} WHERE cio_id IS NULL")
+    # The smallest content hash wins, so that the order of the file's lines decides nothing.
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE doubles AS "
+        f"SELECT rowid AS place FROM {table} "
+        f"WHERE cio_id IN (SELECT cio_id FROM {table} GROUP BY cio_id HAVING count(*) > 1) "
+        f"QUALIFY row_number() OVER (PARTITION BY cio_id ORDER BY content_hash, rowid) > 1"
+    )
+    con.execute(
+        f"{into} cio_id, 'cio_id', 'duplicate cio_id', 'another row of the same person was kept', "
+        f"coalesce(_row, CAST(to_json(t) AS VARCHAR)) FROM {table} AS t WHERE t.rowid IN (SELECT place FROM doubles)"
+    )
+    con.execute(f"DELETE FROM {table} WHERE rowid IN (SELECT place FROM doubles)")
+    con.execute(
+        f"{into} cio_id, cell.name, cell.reason, NULL, _row "
+        f"FROM (SELECT cio_id, _row, unnest(string_split(_bad, ',')) AS place FROM {table} WHERE _bad IS NOT NULL) "
+        f"JOIN (VALUES {bad_cells(activation)}) AS cell(place, name, reason) USING (place)"
+    )
+
+
+def refuse_breaches(con: Connection, activation: Activation, window: Window, table: str) -> int:
+    """Check the changed rows of ``table`` against the raw schema; return how many were checked.
+
+    A row that breaks it goes into quarantine; a column that is wrong as a whole is a ContractError.
+    """
+    names = ", ".join(identifier(n) for n in (*(c.name for c in columns(activation)), "changed_at", "observed_at"))
+    verdict = validate(con, f"SELECT {names} FROM {table} WHERE _changed", people_schema(activation))
+    whole = [b for b in verdict.breaches if b.key is None]
+    if whole:
+        raise ContractError(f"{table}: column {whole[0].column} breaks the raw contract as a whole ({whole[0].check})")
+    if verdict.breaches:
+        con.execute(
+            "INSERT INTO quarantine.rows SELECT ?, ?, ?, b.cio_id, b.name, 'breaks the contract', b.rule, "
+            f"CAST(to_json(t) AS VARCHAR) FROM (SELECT unnest(?) AS cio_id, unnest(?) AS name, unnest(?) AS rule) AS b "
+            f"JOIN {table} AS t ON t.cio_id = b.cio_id",
+            [
+                LAYER,
+                window.lane.value,
+                window.key,
+                [b.key for b in verdict.breaches],
+                [b.column for b in verdict.breaches],
+                [b.check for b in verdict.breaches],
+            ],
+        )
+        keys = [b.key for b in verdict.breaches]
+        con.execute(f"DELETE FROM {table} WHERE cio_id IN (SELECT unnest(?))", [keys])
+    return verdict.rows
+
+
+def _reshape(con: Connection, table: str, activation: Activation) -> None:
+    schema, name = table.split(".")
+    rows = con.execute(
+        "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = ? AND table_name = ?",
+        [schema, name],
+    ).fetchall()
+    found = {str(column): str(kind) for column, kind in rows}
+    wanted = {c.name: SQL_TYPE[c.type] for c in columns(activation)}
+    fixed = {"content_hash", "changed_at", "observed_at"}
+    for column, kind in found.items():
+        if column not in fixed and wanted.get(column) != kind:
+            con.execute(f"ALTER TABLE {table} DROP COLUMN {identifier(column)}")
+    for column, kind in wanted.items():
+        if found.get(column) != kind:
+            con.execute(f"ALTER TABLE {table} ADD COLUMN {identifier(column)} {kind}")

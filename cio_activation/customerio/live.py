@@ -1,0 +1,237 @@
+"""The real-time lane's people: attributes of those who entered or left a segment, fetched 100 a call.
+
+Who changed is written down when the memberships are published and struck off only when the attributes are
+landed, so a run that dies in between loses nobody. A person whom Customer.io no longer knows is noted as gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from cio_activation.activation.models import Lane
+from cio_activation.activation.windows import Window
+from cio_activation.customerio import files, segments
+from cio_activation.customerio.client import ATTRIBUTES_PER_CALL, CustomerIO, Fetched, Identifiers
+from cio_activation.customerio.files import KeptFile
+from cio_activation.customerio.landing import (
+    CURRENT,
+    GONE,
+    LAYER,
+    LIVE,
+    TABLE,
+    ensure_tables,
+    refuse_bad_rows,
+    refuse_breaches,
+    stage,
+)
+from cio_activation.customerio.members import read_segments
+from cio_activation.customerio.people import utc_now
+from cio_activation.customerio.people_table import sources
+from cio_activation.runtime import Runtime
+from cio_activation.transport.http import Pacer
+from cio_activation.warehouse import published
+from cio_activation.warehouse.sql import scalar
+from cio_activation.warehouse.store import Connection
+
+PEOPLE_PER_RUN = 10_000
+"""People fetched in one run: 100 calls, 10 seconds at Customer.io's rate. The rest wait for the next run."""
+_STAGED = "raw.people_fetched"
+
+
+@dataclass(frozen=True)
+class LivePull:
+    """What one real-time run came to."""
+
+    window_key: str
+    rows: int = 0
+    """People whose attributes were fetched and landed."""
+    changed: int = 0
+    gone: int = 0
+    """People whom Customer.io no longer knows: deleted or merged away."""
+    waiting: int = 0
+    """People left for the next run."""
+    members: int = 0
+    entered: int = 0
+    left: int = 0
+    kept: dict[str, str] = field(default_factory=dict)
+    quarantined: dict[str, int] = field(default_factory=dict)
+    superseded: bool = False
+    calls: int = 0
+
+
+def pull_live(
+    runtime: Runtime,
+    window: Window,
+    pacer: Pacer | None = None,
+    also: Sequence[str] = (),
+    older_than: timedelta | None = None,
+    limit: int = PEOPLE_PER_RUN,
+    run_id: str = "",
+    clock: Callable[[], datetime] = utc_now,
+) -> LivePull:
+    """Poll the real-time segments, then fetch the attributes of people who entered, left or are unknown.
+
+    ``also`` names further people (``cio_id``) to fetch, for example those a moment was about; ``older_than`` adds
+    present members whose attributes were observed longer ago than that.
+    """
+    if window.lane is not Lane.REALTIME:
+        raise ValueError(f"window {window.key} is not of the real-time lane")
+    with runtime.warehouse.read() as con:
+        if published.superseded(con, segments.TABLE, window):
+            return LivePull(window.key, superseded=True)
+    return asyncio.run(_pull(runtime, window, pacer, _Wish(tuple(also), older_than, limit), run_id, clock))
+
+
+@dataclass(frozen=True)
+class _Wish:
+    also: tuple[str, ...]
+    older_than: timedelta | None
+    limit: int
+
+
+async def _pull(
+    runtime: Runtime, window: Window, pacer: Pacer | None, wish: _Wish, run_id: str, clock: Callable[[], datetime]
+) -> LivePull:
+    async with CustomerIO(runtime.settings, pacer) as client:
+        audiences = runtime.activation.lane_audiences(Lane.REALTIME)
+        readings = await read_segments(runtime, client, window, audiences, clock)
+        pulled = segments.publish(runtime, window, readings, clock(), run_id=run_id)
+        observed_at = clock()
+        people, waiting = _due(runtime, wish, observed_at)
+        fetched = await _fetch(client, people)
+        calls = client.calls.total
+    rows, changed, counts = _land(runtime, window, people, fetched, observed_at, run_id)
+    return LivePull(
+        window.key,
+        rows,
+        changed,
+        len(fetched.gone),
+        waiting,
+        pulled.rows,
+        pulled.entered,
+        pulled.left,
+        pulled.kept,
+        counts | pulled.quarantined,
+        calls=calls,
+    )
+
+
+def _due(runtime: Runtime, wish: _Wish, now: datetime) -> tuple[list[Identifiers], int]:
+    """Return whom to fetch now, unknown people first, and how many have to wait for the next run."""
+    with runtime.warehouse.write() as con:
+        ensure_tables(con, runtime.activation)
+        con.execute(
+            "CREATE OR REPLACE TEMP TABLE due AS "
+            "WITH wanted AS ("
+            f"  SELECT cio_id, external_id FROM {segments.CHANGES}"
+            f"  UNION ALL SELECT unnest(?::VARCHAR[]), NULL"
+            f"  UNION ALL SELECT m.cio_id, NULL FROM {segments.TABLE} AS m WHERE m.lane = 'realtime'"
+            f"   AND m.cio_id NOT IN (SELECT cio_id FROM {CURRENT}) AND m.cio_id NOT IN (SELECT cio_id FROM {GONE})"
+            f"  UNION ALL SELECT c.cio_id, NULL FROM {CURRENT} AS c WHERE c.observed_at < ?"
+            f"   AND c.cio_id IN (SELECT cio_id FROM {segments.TABLE} WHERE lane = 'realtime')"
+            ") SELECT w.cio_id, coalesce(max(w.external_id), max(c.external_id)) AS external_id, "
+            "count(c.cio_id) = 0 AS unknown "
+            f"FROM wanted AS w LEFT JOIN {CURRENT} AS c ON c.cio_id = w.cio_id GROUP BY w.cio_id",
+            [list(wish.also), now - wish.older_than if wish.older_than else datetime(1, 1, 1)],
+        )
+        total = int(str(scalar(con, "SELECT count(*) FROM due")))
+        rows = con.execute(
+            "SELECT cio_id, external_id FROM due ORDER BY unknown DESC, cio_id LIMIT ?", [wish.limit]
+        ).fetchall()
+    return [Identifiers(str(c), e) for c, e in rows], max(0, total - len(rows))
+
+
+async def _fetch(client: CustomerIO, people: Sequence[Identifiers]) -> Fetched:
+    gate = asyncio.Semaphore(4)
+
+    async def one(batch: Sequence[Identifiers]) -> Fetched:
+        async with gate:
+            return await client.attributes_of(batch)
+
+    starts = range(0, len(people), ATTRIBUTES_PER_CALL)
+    answers = await asyncio.gather(*(one(people[s : s + ATTRIBUTES_PER_CALL]) for s in starts))
+    return Fetched(
+        tuple(person for answer in answers for person in answer.people),
+        tuple(cio_id for answer in answers for cio_id in answer.gone),
+    )
+
+
+def _land(
+    runtime: Runtime,
+    window: Window,
+    people: Sequence[Identifiers],
+    fetched: Fetched,
+    observed_at: datetime,
+    run_id: str,
+) -> tuple[int, int, dict[str, int]]:
+    """Publish what was fetched into ``raw.people_live``; return people landed, people changed, quarantine counts."""
+    if not people:
+        return 0, 0, {}
+    file = _write_file(runtime, window, fetched, observed_at)
+    asked = [p.cio_id for p in people]
+    with runtime.warehouse.write() as con:
+        con.execute(
+            "DELETE FROM quarantine.rows WHERE layer = ? AND lane = ? AND window_key = ? "
+            "AND cio_id IN (SELECT unnest(?::VARCHAR[]))",
+            [LAYER, window.lane.value, window.key, asked],
+        )
+        files.keep(con, runtime.settings.activation_home, window, file)
+        stage(con, runtime.activation, window, _STAGED, CURRENT, file.path, observed_at)
+        refuse_bad_rows(con, runtime.activation, window, _STAGED)
+        refuse_breaches(con, runtime.activation, window, _STAGED)
+        rows, changed = _merge(con, fetched.gone, observed_at)
+        con.execute(
+            f"DELETE FROM {segments.CHANGES} WHERE noted_at <= ? AND cio_id IN (SELECT unnest(?::VARCHAR[]))",
+            [observed_at, asked],
+        )
+        total = int(str(scalar(con, f"SELECT count(*) FROM {LIVE}")))
+        published.publish(con, LIVE, window, total, run_id)
+        found = con.execute(
+            "SELECT reason, count(*) FROM quarantine.rows WHERE layer = ? AND lane = ? AND window_key = ? "
+            "AND cio_id IN (SELECT unnest(?::VARCHAR[])) GROUP BY reason",
+            [LAYER, window.lane.value, window.key, asked],
+        ).fetchall()
+    return rows, changed, {str(r): int(n) for r, n in found}
+
+
+def _merge(con: Connection, gone: Sequence[str], observed_at: datetime) -> tuple[int, int]:
+    # A daily snapshot may have been asked for after these people were: then it knows better.
+    con.execute(
+        f"DELETE FROM {_STAGED} WHERE cio_id IN (SELECT cio_id FROM {TABLE} WHERE observed_at > ?)", [observed_at]
+    )
+    rows, changed = con.execute(f"SELECT count(*), count(*) FILTER (_changed) FROM {_STAGED}").fetchall()[0]
+    con.execute(f"DELETE FROM {LIVE} WHERE cio_id IN (SELECT cio_id FROM {_STAGED})")
+    con.execute(f"INSERT INTO {LIVE} BY NAME SELECT * EXCLUDE (_bad, _row, _changed) FROM {_STAGED}")
+    con.execute(f"DELETE FROM {GONE} WHERE cio_id IN (SELECT cio_id FROM {_STAGED})")
+    con.execute(f"DROP TABLE {_STAGED}")
+    lost = [list(gone)]
+    con.execute(f"DELETE FROM {LIVE} WHERE cio_id IN (SELECT unnest(?::VARCHAR[]))", lost)
+    con.execute(f"DELETE FROM {GONE} WHERE cio_id IN (SELECT unnest(?::VARCHAR[]))", lost)
+    con.execute(f"INSERT INTO {GONE} SELECT unnest(?::VARCHAR[]), ?", [list(gone), observed_at])
+    return int(rows), int(changed)
+
+
+def _write_file(runtime: Runtime, window: Window, fetched: Fetched, observed_at: datetime) -> KeptFile:
+    """Keep the answers as a CSV of the export's shape, so that one casting serves both lanes."""
+    names = sources(runtime.activation)
+    final = _free_name(runtime.raw_folder(window.lane.value, window.key))
+    part = final.with_suffix(".csv.part")
+    with part.open("w", newline="", encoding="utf-8") as out:
+        writer = csv.writer(out)
+        writer.writerow(names)
+        writer.writerows([person.attributes.get(name, "") for name in names] for person in fetched.people)
+        out.flush()
+        os.fsync(out.fileno())
+    files.settle(part, final)
+    return KeptFile(f"attributes:{final.stem}", final, files.sha256_of(final), len(fetched.people), observed_at)
+
+
+def _free_name(folder: Path) -> Path:
+    """Return the folder's next attributes file: a real-time window may be run many times."""
+    return folder / f"attributes-{len(list(folder.glob('attributes-*.csv'))) + 1:05d}.csv"

@@ -1,0 +1,162 @@
+"""The shape of ``raw.people`` and how one CSV becomes rows of it: columns by declaration, never by sniffing.
+
+Files come from exports (daily) and from our own attribute calls (real-time); both go through the same SQL.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from cio_activation.activation.models import Activation, AttributeType
+from cio_activation.customerio.casting import SQL_TYPE, reason, trimmed, typed
+from cio_activation.errors import ContractError
+from cio_activation.warehouse.sql import identifier, literal, timestamp
+
+IDENTIFIERS = ("cio_id", "id", "email")
+REJECTS = "people_rejects"
+"""Temporary table of lines that are not well-formed CSV, filled by the read itself."""
+_GZIP = b"\x1f\x8b"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One typed column: its name in the warehouse, the Customer.io attribute it comes from, and how it is read."""
+
+    name: str
+    source: str | None
+    type: AttributeType
+
+
+def columns(activation: Activation) -> tuple[Column, ...]:
+    """Return the columns of ``raw.people`` that carry data, in order; a profile field without a source stays NULL."""
+    profile = activation.profile
+    text = AttributeType.TEXT
+    return (
+        Column("cio_id", "cio_id", text),
+        Column("external_id", "id", text),
+        Column("email", "email", text),
+        Column("phone", profile.phone, text),
+        Column("first_name", profile.first_name, text),
+        Column("last_name", profile.last_name, text),
+        *(Column(a.name, a.source, a.type) for a in activation.attributes.values()),
+    )
+
+
+def sources(activation: Activation) -> tuple[str, ...]:
+    """Return the Customer.io attributes to ask for, each once: identifiers, profile, then the declared ones."""
+    named = (c.source for c in columns(activation) if c.source is not None)
+    return tuple(dict.fromkeys((*IDENTIFIERS, *named)))
+
+
+def table_ddl(activation: Activation, table: str) -> str:
+    """Return the statement that creates ``table`` in the shape of ``raw.people`` if it is missing."""
+    typed_columns = ", ".join(f"{identifier(c.name)} {SQL_TYPE[c.type]}" for c in columns(activation))
+    return (
+        f"CREATE TABLE IF NOT EXISTS {table} "
+        f"({typed_columns}, content_hash UBIGINT, changed_at TIMESTAMP, observed_at TIMESTAMP)"
+    )
+
+
+def read_header(path: Path, activation: Activation) -> list[str]:
+    """Return the file's column names; ContractError names every declared one that is missing or ambiguous."""
+    opener = gzip.open if _is_packed(path) else open
+    try:
+        with opener(path, "rt", encoding="utf-8-sig", newline="") as lines:
+            header = next(csv.reader(lines, strict=True), [])
+    except (UnicodeDecodeError, csv.Error, EOFError, gzip.BadGzipFile) as error:
+        raise ContractError(f"{path.name}: the header line cannot be read ({type(error).__name__})") from None
+    given = Counter(header)
+    missing = [s for s in sources(activation) if given[s] == 0]
+    double = [s for s in sources(activation) if given[s] > 1]
+    if missing:
+        raise ContractError(
+            f"{path.name} has no column {', '.join(missing)}; check the names under `attributes` and `profile` in "
+            "the activation against Customer.io (Data Index), then run again: the next run asks for a new export"
+        )
+    if double:
+        raise ContractError(f"{path.name} has the column {', '.join(double)} more than once")
+    return header
+
+
+def read_sql(path: Path, header: list[str], activation: Activation) -> str:
+    """Return the query that reads the file: typed columns, ``_bad`` (places of unreadable cells), ``_row`` (JSON).
+
+    ``_bad`` is a text such as ``7,9,``, the positions of columns whose cell is not empty and could not be read;
+    ``_row`` holds the cells as received, only for such a row and for one without a ``cio_id``.
+    """
+    place = {name: f"_{index}" for index, name in enumerate(header)}
+    wanted = columns(activation)
+    projection: list[str] = []
+    marks: list[str] = []
+    for index, column in enumerate(wanted):
+        cell = "CAST(NULL AS VARCHAR)" if column.source is None else place[column.source]
+        expression = trimmed(cell) if column.name == "cio_id" else typed(column.type, cell)
+        projection.append(f"{expression} AS {identifier(column.name)}")
+        if column.type is not AttributeType.TEXT:
+            unread = f"{trimmed(cell)} IS NOT NULL AND {identifier(column.name)} IS NULL"
+            marks.append(f"CASE WHEN {unread} THEN '{index},' ELSE '' END")
+    pairs = ", ".join(f"{literal(s)}, {place[s]}" for s in sources(activation))
+    bad = " || ".join(marks) or "''"
+    keep = f"_bad <> '' OR {identifier('cio_id')} IS NULL"
+    return (
+        f"SELECT {', '.join(projection)}, {bad} AS _bad, "
+        f"CASE WHEN {keep} THEN CAST(json_object({pairs}) AS VARCHAR) END AS _row "
+        f"FROM {_read_csv(path, len(header))}"
+    )
+
+
+def bad_cells(activation: Activation) -> str:
+    """Return a VALUES list of (position, column, reason) for every column that can be unreadable."""
+    rows = [
+        f"('{i}', {literal(c.name)}, {literal(reason(c.type))})"
+        for i, c in enumerate(columns(activation))
+        if c.type is not AttributeType.TEXT
+    ]
+    return ", ".join(rows or ["('', '', '')"])
+
+
+def content_hash(activation: Activation) -> str:
+    """Return the 64-bit hash expression over all data columns."""
+    return f"hash({', '.join(identifier(c.name) for c in columns(activation))})"
+
+
+def next_table_sql(
+    table: str, received: str, previous: str, activation: Activation, times: tuple[datetime, datetime]
+) -> str:
+    """Return the statement that creates ``table`` from the ``received`` query: hash and times added.
+
+    ``times`` is (as_of, observed_at). ``changed_at`` is carried over from ``previous`` while the hash is equal.
+    """
+    as_of, observed_at = times
+    return (
+        f"CREATE OR REPLACE TABLE {table} AS "
+        f"WITH received AS ({received}), "
+        f"hashed AS (SELECT *, {content_hash(activation)} AS content_hash FROM received) "
+        f"SELECT n.* EXCLUDE (_bad, _row), "
+        f"CASE WHEN p.content_hash = n.content_hash THEN p.changed_at ELSE {timestamp(as_of)} END AS changed_at, "
+        f"{timestamp(observed_at)} AS observed_at, nullif(n._bad, '') AS _bad, n._row, "
+        f"p.content_hash IS DISTINCT FROM n.content_hash AS _changed "
+        f"FROM hashed AS n LEFT JOIN {previous} AS p ON p.cio_id = n.cio_id"
+    )
+
+
+def _read_csv(path: Path, width: int) -> str:
+    """Return the table function call; columns are named by position, since names may differ by case alone."""
+    names = ", ".join(f"'_{index}': 'VARCHAR'" for index in range(width))
+    compression = "gzip" if _is_packed(path) else "none"
+    return (
+        f"read_csv({literal(str(path))}, auto_detect = false, header = true, columns = {{{names}}}, "
+        f"delim = ',', quote = '\"', escape = '\"', strict_mode = true, null_padding = false, "
+        f"compression = '{compression}', max_line_size = 16777216, "
+        f"store_rejects = true, rejects_table = '{REJECTS}', rejects_scan = '{REJECTS}_scan', rejects_limit = 0)"
+    )
+
+
+def _is_packed(path: Path) -> bool:
+    with path.open("rb") as raw:
+        return raw.read(2) == _GZIP

@@ -1,0 +1,47 @@
+"""The contract of the raw layer, in Pandera: what a published row of ``raw.people`` looks like."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cio_activation.activation.models import Activation, AttributeType
+from cio_activation.customerio.people_table import columns
+
+if TYPE_CHECKING:
+    import pandera.pandas as pa
+
+MAX_TEXT = 10_000
+"""Characters. Customer.io takes values of 1,000 bytes; a cell ten times that has swallowed other lines."""
+EARLIEST, LATEST = "1900-01-01", "2200-01-01"
+"""Moments outside are slips of a unit or of a sign, not dates of a person's life."""
+
+
+def people_schema(activation: Activation) -> pa.DataFrameSchema:
+    """Return the schema of one chunk of people. A breach refuses the row: casting already dealt with bad cells."""
+    import pandera.pandas as pa
+
+    # Sources of each check: identifiers have no blanks and at most 150 bytes (Track API document).
+    found: dict[str, pa.Column] = {
+        "cio_id": pa.Column(str, pa.Check.str_matches(r"^\S{1,150}$", name="cio_id"), nullable=False),
+    }
+    for column in columns(activation)[1:]:
+        found[column.name] = _column(column.type)
+    found["changed_at"] = pa.Column("datetime64[us]", nullable=False)
+    found["observed_at"] = pa.Column("datetime64[us]", nullable=False)
+    return pa.DataFrameSchema(found, strict=False, name="raw.people")
+
+
+def _column(kind: AttributeType) -> pa.Column:
+    import pandas as pd
+    import pandera.pandas as pa
+
+    if kind is AttributeType.TEXT:
+        return pa.Column(str, pa.Check.str_length(max_value=MAX_TEXT, name="length"), nullable=True)
+    if kind is AttributeType.TIMESTAMP:
+        span = pa.Check.in_range(pd.Timestamp(EARLIEST), pd.Timestamp(LATEST), name="plausible time")
+        return pa.Column("datetime64[us]", span, nullable=True)
+    if kind in (AttributeType.NUMBER, AttributeType.MONEY):
+        finite = pa.Check(lambda s: s.abs() < float("inf"), name="finite")
+        return pa.Column("float64", finite, nullable=True)
+    # Whole numbers and booleans with gaps, and dates, have no one pandas type: SQL's own type is the check.
+    return pa.Column(nullable=True)

@@ -1,0 +1,202 @@
+"""Segment memberships of one lane: compare the picture just read with the last one, publish who is in and since when.
+
+Customer.io's membership has no join time and no history, so entry and exit are the difference of two pictures.
+A segment that is still building, or whose member count does not agree, keeps its last good picture and is reported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from cio_activation.activation.models import Lane
+from cio_activation.activation.windows import Window
+from cio_activation.customerio import files
+from cio_activation.customerio.client import CustomerIO
+from cio_activation.customerio.members import Reading, kind_of, members_sql, read_segments
+from cio_activation.customerio.people import utc_now
+from cio_activation.errors import ContractError
+from cio_activation.runtime import Runtime
+from cio_activation.transport.http import Pacer
+from cio_activation.warehouse import published, quarantine
+from cio_activation.warehouse.sql import scalar
+from cio_activation.warehouse.store import Connection
+
+TABLE = "raw.memberships"
+CHANGES = "raw.membership_changes"
+LAYER = "memberships"
+
+
+@dataclass(frozen=True)
+class SegmentPicture:
+    """One segment after a pull. ``kept`` says why the last good picture stands; None if this is a new one."""
+
+    segment: int
+    name: str
+    members: int
+    entered: int = 0
+    left: int = 0
+    kept: str | None = None
+
+
+@dataclass(frozen=True)
+class SegmentsPull:
+    """What one window's segments came to. ``rows`` counts memberships over all segments of the lane."""
+
+    window_key: str
+    rows: int = 0
+    entered: int = 0
+    left: int = 0
+    segments: tuple[SegmentPicture, ...] = ()
+    kept: dict[str, str] = field(default_factory=dict)
+    """Segment -> why its last good picture was kept."""
+    quarantined: dict[str, int] = field(default_factory=dict)
+    reused: bool = False
+    superseded: bool = False
+    calls: int = 0
+
+
+def pull_segments(
+    runtime: Runtime,
+    window: Window,
+    pacer: Pacer | None = None,
+    refresh: bool = False,
+    run_id: str = "",
+    clock: Callable[[], datetime] = utc_now,
+) -> SegmentsPull:
+    """Read the members of every segment that the window's lane uses and publish them as ``raw.memberships``.
+
+    A daily window that has its files publishes them again, unless ``refresh`` asks for a new picture; a real-time
+    window always looks again. A window older than the lane's newest published one publishes nothing.
+    """
+    readings = kept_readings(runtime, window) if not refresh else None
+    with runtime.warehouse.read() as con:
+        old = published.superseded(con, TABLE, window)
+    if old:
+        if readings is None and window.lane is Lane.DAILY:
+            raise ContractError(
+                f"window {window.key} is older than the last published one and has no kept segment files: members "
+                "are known for the present only; materialize the newest window instead"
+            )
+        return SegmentsPull(window.key, superseded=True)
+    if readings is not None:
+        return publish(runtime, window, readings, clock(), run_id=run_id, reused=True)
+
+    async def ask() -> tuple[list[Reading], int]:
+        audiences = runtime.activation.lane_audiences(window.lane)
+        async with CustomerIO(runtime.settings, pacer) as client:
+            return await read_segments(runtime, client, window, audiences, clock), client.calls.total
+
+    found, calls = asyncio.run(ask())
+    return publish(runtime, window, found, clock(), run_id=run_id, calls=calls)
+
+
+def kept_readings(runtime: Runtime, window: Window) -> list[Reading] | None:
+    """Return a daily window's kept files, one per segment in use; None unless all of them are there and whole."""
+    if window.lane is not Lane.DAILY:
+        return None
+    wanted = dict.fromkeys(a.segment for a in runtime.activation.lane_audiences(window.lane))
+    home = runtime.settings.activation_home
+    with runtime.warehouse.read() as con:
+        found = {s: files.kept(con, home, window, kind_of(s)) for s in wanted}
+    if not found or any(file is None for file in found.values()):
+        return None
+    return [Reading(segment, kind_of(segment), file) for segment, file in found.items()]
+
+
+def publish(
+    runtime: Runtime,
+    window: Window,
+    readings: Sequence[Reading],
+    noted_at: datetime,
+    *,
+    run_id: str = "",
+    reused: bool = False,
+    calls: int = 0,
+) -> SegmentsPull:
+    """Make the readings the lane's memberships in one transaction; returns what changed per segment.
+
+    ``noted_at`` (naive UTC) stamps the changes of the real-time lane, which ``live.py`` works off.
+    """
+    with runtime.warehouse.write() as con:
+        quarantine.clear(con, LAYER, window)
+        con.execute(
+            f"CREATE TABLE IF NOT EXISTS {CHANGES} "
+            "(segment_id BIGINT, cio_id VARCHAR, external_id VARCHAR, change VARCHAR, noted_at TIMESTAMP)"
+        )
+        pictures = tuple(_publish_one(con, runtime, window, reading, noted_at) for reading in readings)
+        _drop_unused(con, window, [r.segment for r in readings], noted_at)
+        rows = int(str(scalar(con, f"SELECT count(*) FROM {TABLE} WHERE lane = ?", [window.lane.value])))
+        published.publish(con, TABLE, window, rows, run_id)
+        counts = quarantine.counts(con, LAYER, window)
+    return SegmentsPull(
+        window.key,
+        rows,
+        sum(p.entered for p in pictures),
+        sum(p.left for p in pictures),
+        pictures,
+        {f"{p.segment} {p.name}": p.kept for p in pictures if p.kept},
+        counts,
+        reused=reused,
+        calls=calls,
+    )
+
+
+def _publish_one(
+    con: Connection, runtime: Runtime, window: Window, reading: Reading, noted_at: datetime
+) -> SegmentPicture:
+    lane, segment = window.lane.value, reading.segment
+    if reading.file is None:
+        members = _members(con, lane, segment)
+        return SegmentPicture(segment, reading.name, members, kept=reading.kept)
+    files.keep(con, runtime.settings.activation_home, window, reading.file)
+    con.execute(f"CREATE OR REPLACE TEMP TABLE received AS {members_sql(reading.file)}")
+    con.execute(
+        "INSERT INTO quarantine.rows SELECT ?, ?, ?, NULL, 'cio_id', 'missing cio_id', 'segment ' || ?, "
+        "CAST(to_json(r) AS VARCHAR) FROM received AS r WHERE cio_id IS NULL",
+        [LAYER, lane, window.key, str(segment)],
+    )
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE difference AS "
+        "SELECT coalesce(n.cio_id, o.cio_id) AS cio_id, n.external_id, "
+        "CASE WHEN o.cio_id IS NULL THEN 'entered' ELSE 'left' END AS change "
+        "FROM (SELECT cio_id, min(external_id) AS external_id FROM received WHERE cio_id IS NOT NULL GROUP BY cio_id) "
+        f"AS n FULL JOIN (SELECT cio_id FROM {TABLE} WHERE lane = ? AND segment_id = ?) AS o ON o.cio_id = n.cio_id "
+        "WHERE n.cio_id IS NULL OR o.cio_id IS NULL",
+        [lane, segment],
+    )
+    con.execute(
+        f"DELETE FROM {TABLE} WHERE lane = ? AND segment_id = ? "
+        "AND cio_id IN (SELECT cio_id FROM difference WHERE change = 'left')",
+        [lane, segment],
+    )
+    con.execute(
+        f"INSERT INTO {TABLE} SELECT ?, ?, cio_id, ?, ? FROM difference WHERE change = 'entered'",
+        [lane, segment, window.as_of, window.key],
+    )
+    if window.lane is Lane.REALTIME:
+        con.execute(
+            f"INSERT INTO {CHANGES} SELECT ?, cio_id, external_id, change, ? FROM difference", [segment, noted_at]
+        )
+    found = dict(con.execute("SELECT change, count(*) FROM difference GROUP BY change").fetchall())
+    return SegmentPicture(
+        segment, reading.name, _members(con, lane, segment), int(found.get("entered", 0)), int(found.get("left", 0))
+    )
+
+
+def _drop_unused(con: Connection, window: Window, used: Sequence[int], noted_at: datetime) -> None:
+    """Forget members of segments that no audience of the lane reads any more."""
+    unused = "lane = ? AND NOT list_contains(?::BIGINT[], segment_id)"
+    if window.lane is Lane.REALTIME:
+        con.execute(
+            f"INSERT INTO {CHANGES} SELECT segment_id, cio_id, NULL, 'left', ? FROM {TABLE} WHERE {unused}",
+            [noted_at, window.lane.value, list(used)],
+        )
+    con.execute(f"DELETE FROM {TABLE} WHERE {unused}", [window.lane.value, list(used)])
+
+
+def _members(con: Connection, lane: str, segment: int) -> int:
+    value = scalar(con, f"SELECT count(*) FROM {TABLE} WHERE lane = ? AND segment_id = ?", [lane, segment])
+    return int(str(value))

@@ -1,0 +1,48 @@
+"""The code location: merges the rooms' assets, jobs and automation over one activation; nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from cio_activation.activation.loader import load_activation
+from cio_activation.activation.models import Activation, Lane
+from cio_activation.activation.settings import Settings
+from cio_activation.audience import assets as audience
+from cio_activation.automation.jobs import lane_job
+from cio_activation.automation.schedules import daily_schedule
+from cio_activation.automation.sensors import realtime_sensor
+from cio_activation.customerio import assets as customerio
+from cio_activation.delivery import assets as delivery
+from cio_activation.delivery.destination import Destination
+from cio_activation.destinations import DESTINATIONS
+from cio_activation.identity import assets as identity
+from cio_activation.lanes import Lanes
+from cio_activation.state import assets as state
+
+
+def build_definitions(activation: Activation, destinations: Sequence[Destination] = DESTINATIONS) -> dg.Definitions:
+    """Return the whole code location for ``activation`` and the destinations this installation knows."""
+    lanes = Lanes.of(activation)
+    assets = [
+        *customerio.build_assets(activation, lanes),
+        *identity.build_assets(activation, lanes),
+        *state.build_assets(activation, lanes),
+        *audience.build_assets(activation, lanes),
+        *delivery.build_assets(activation, lanes, destinations),
+    ]
+    daily, realtime = (lane_job(lane, lanes, assets) for lane in Lane)
+    return dg.Definitions(
+        assets=assets,
+        jobs=[daily, realtime],
+        schedules=[daily_schedule(daily)],
+        sensors=[realtime_sensor(realtime, activation, lanes)],
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Return the code location of the configured activation file."""
+    return build_definitions(load_activation(Settings().activation_file, DESTINATIONS))

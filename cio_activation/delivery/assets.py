@@ -1,0 +1,123 @@
+"""Every destination's assets, built from the steps it declares: one multi-asset per destination and lane."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+
+from cio_activation.activation.models import Activation, Lane
+from cio_activation.delivery.destination import Destination, Step
+from cio_activation.delivery.run import StepReport, run_schema, run_step
+from cio_activation.lanes import LANE_TAG, Lanes, counted, failures, owners, retry_policy, runtime_of
+
+
+def build_assets(
+    activation: Activation, lanes: Lanes, destinations: Sequence[Destination]
+) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+    """Return the deliver assets of every destination the activation names."""
+    assets: list[dg.AssetsDefinition | dg.AssetSpec] = []
+    for destination in destinations:
+        if destination.name not in activation.destinations:
+            continue
+        assets.append(_schema_asset(activation, destination))
+        steps = destination.steps(activation)
+        assets += [
+            _lane_assets(activation, lanes, destination, lane, chosen)
+            for lane in Lane
+            if (chosen := [s for s in steps if s.lane is lane])
+        ]
+    return assets
+
+
+def _schema_asset(activation: Activation, destination: Destination) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=[destination.name, "schema"],
+        group_name=destination.name,
+        kinds={destination.name},
+        owners=_owners(activation),
+        description=f"Fields, options and lists in {destination.name}: created or extended, never removed.",
+        retry_policy=retry_policy(),
+    )
+    def schema() -> dg.MaterializeResult[Any]:
+        with failures():
+            catalog = run_schema(runtime_of(activation), destination)
+        return dg.MaterializeResult(metadata={"objects": len(catalog)})
+
+    return schema
+
+
+def _lane_assets(
+    activation: Activation, lanes: Lanes, destination: Destination, lane: Lane, steps: Sequence[Step]
+) -> dg.AssetsDefinition:
+    specs = [_spec(activation, destination, step) for step in steps]
+
+    @dg.multi_asset(
+        name=f"{destination.name}_{lane}",
+        specs=specs,
+        check_specs=[
+            dg.AssetCheckSpec(
+                "accounted",
+                asset=spec.key,
+                blocking=True,
+                description="planned = delivered + rejected + superseded + held, and no guard held the plan",
+            )
+            for spec in specs
+        ],
+        partitions_def=lanes[lane],
+        can_subset=True,
+        retry_policy=retry_policy(),
+    )
+    def deliver(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
+        window = lanes.window(lane, context.partition_key)
+        runtime = runtime_of(activation)
+        for step, spec in zip(steps, specs, strict=True):
+            if spec.key in context.selected_asset_keys:
+                with failures():
+                    report = run_step(runtime, destination, step, window, context.run_id)
+                yield _result(spec, report)
+
+    return deliver
+
+
+def _spec(activation: Activation, destination: Destination, step: Step) -> dg.AssetSpec:
+    deps = [dg.AssetKey([destination.name, "schema"])]
+    deps += [dg.AssetKey([destination.name, *name.split("/")]) for name in step.after]
+    deps += [dg.AssetKey(name.split("/")) for name in step.needs]
+    return dg.AssetSpec(
+        key=[destination.name, *step.name.split("/")],
+        deps=deps,
+        description=step.description,
+        group_name=destination.name,
+        kinds={destination.name},
+        owners=_owners(activation),
+        tags={LANE_TAG: str(step.lane)},
+    )
+
+
+def _result(spec: dg.AssetSpec, report: StepReport) -> dg.MaterializeResult[Any]:
+    counts = {n: getattr(report, n) for n in ("planned", "delivered", "rejected", "superseded", "held", "waiting")}
+    metadata = counted(
+        **{f"operations/{name}": value for name, value in counts.items()},
+        recovered=report.recovered,
+        calls=sum(report.calls.values()),
+        throttled=report.throttled,
+        calls_by_operation=dg.MetadataValue.json(dict(report.calls)) if report.calls else None,
+        kinds=dg.MetadataValue.json(dict(report.by_kind)) if report.by_kind else None,
+        reasons=dg.MetadataValue.json(dict(report.reasons)) if report.reasons else None,
+        plan=report.plan_id,
+        note=report.note,
+    )
+    check = dg.AssetCheckResult(
+        check_name="accounted",
+        asset_key=spec.key,
+        passed=not report.stopped,
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata=counted(note=report.note, **counts),
+    )
+    return dg.MaterializeResult(asset_key=spec.key, metadata=metadata, check_results=[check])
+
+
+def _owners(activation: Activation) -> list[str]:
+    return owners(*(p.owner for p in activation.properties.values()))

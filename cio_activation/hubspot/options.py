@@ -1,0 +1,66 @@
+"""What an activation may say about HubSpot: ``destinations: hubspot:`` and ``audiences: ...: deliver: hubspot:``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from cio_activation.activation.models import Activation, Audience, Lane, Model
+
+
+class CreatePeople(StrEnum):
+    """For whom a contact is made when HubSpot has none."""
+
+    EVERYONE = "everyone"
+    AUDIENCE_MEMBERS = "audience_members"
+    NEVER = "never"
+
+
+class HubSpotSettings(Model):
+    """Settings of the destination ``hubspot``."""
+
+    not_built = frozenset({"on_conflict: keep"})
+
+    rate_share: Annotated[float, Field(gt=0, le=1)] = 0.8
+    """Part of the account's rate that this project may use."""
+    requests_per_10s: Annotated[int, Field(ge=1, le=1000)] = 190
+    """The account's own limit: 100 on Free and Starter, 190 on Professional and Enterprise, more with the add-on."""
+    create_people: CreatePeople = CreatePeople.EVERYONE
+    """For whom a contact is made when HubSpot has none: everyone, audience_members or never."""
+    list_folder: Annotated[str, Field(min_length=1)] = "Customer.io audiences"
+    """Folder that new lists are put into; made if it is not there."""
+    on_conflict: Literal["overwrite"] = "overwrite"
+    """Properties under our prefix are ours: the next change overwrites what a human typed."""
+
+
+class HubSpotAudience(Model):
+    """How one audience is delivered to HubSpot."""
+
+    not_built = frozenset({"task", "note"})
+
+    list: bool = True
+    """Keep a static list of the members."""
+
+
+def settings_of(activation: Activation) -> HubSpotSettings:
+    """Return HubSpot's settings in ``activation``; defaults where it has none."""
+    found = activation.destinations.get("hubspot")
+    return found if isinstance(found, HubSpotSettings) else HubSpotSettings.model_validate(found or {})
+
+
+def listed_audiences(activation: Activation, lane: Lane | None = None) -> tuple[Audience, ...]:
+    """Return the audiences (of ``lane``) that are delivered as a list, in file order."""
+    lanes = (lane,) if lane else tuple(Lane)
+    found = [a for one in lanes for a in activation.lane_audiences(one, "hubspot")]
+    return tuple(a for a in found if HubSpotAudience.model_validate(_plain(a.deliver["hubspot"])).list)
+
+
+def list_name(audience: Audience) -> str:
+    """Return the exact name of an audience's list; a new version is a new list."""
+    return f"{audience.label} [v{audience.version}]"
+
+
+def _plain(options: object) -> object:
+    return {} if options is None else options

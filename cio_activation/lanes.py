@@ -1,0 +1,132 @@
+"""The Dagster side of a lane: its partitions, the window behind a partition key, errors, common metadata.
+
+Shared by every room's ``assets.py``; the rooms' logic never imports Dagster or this module.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from cio_activation.activation.models import Activation, Lane
+from cio_activation.activation.settings import Settings
+from cio_activation.activation.windows import Window
+from cio_activation.errors import CioActivationError
+from cio_activation.runtime import Runtime
+
+LANE_TAG = "cio/lane"
+REALTIME_FORMAT = "%Y-%m-%dT%H:%M"
+_BAR = 24
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """The partitions of both lanes, made once from the activation."""
+
+    daily: dg.TimeWindowPartitionsDefinition
+    realtime: dg.TimeWindowPartitionsDefinition
+
+    @classmethod
+    def of(cls, activation: Activation) -> Lanes:
+        """Daily partitions in the workspace's time zone; real-time windows in UTC, the current one included."""
+        workspace = activation.workspace
+        return cls(
+            dg.DailyPartitionsDefinition(start_date=workspace.start.isoformat(), timezone=workspace.timezone),
+            dg.TimeWindowPartitionsDefinition(
+                cron_schedule=_cron(workspace.realtime_window),
+                start=workspace.start.strftime(REALTIME_FORMAT),
+                fmt=REALTIME_FORMAT,
+                end_offset=1,
+            ),
+        )
+
+    def __getitem__(self, lane: Lane) -> dg.TimeWindowPartitionsDefinition:
+        return self.daily if lane is Lane.DAILY else self.realtime
+
+    def window(self, lane: Lane, key: str) -> Window:
+        """Return the window behind a partition key."""
+        span = self[lane].time_window_for_partition_key(key)
+        return Window(lane, key, span.start, span.end)
+
+    def window_at(self, lane: Lane, moment: datetime) -> Window:
+        """Return the window that ``moment`` (aware) falls into."""
+        return self.window(lane, self[lane].get_partition_key_for_timestamp(moment.timestamp()))
+
+
+def runtime_of(activation: Activation) -> Runtime:
+    """Return the runtime of this process, from its environment."""
+    return Runtime.build(Settings(), activation)
+
+
+@contextmanager
+def failures() -> Iterator[None]:
+    """Turn this project's errors into a Dagster failure: the message for a person, no retry of what cannot heal."""
+    try:
+        yield
+    except CioActivationError as error:
+        transient = type(error).__name__ in ("Retryable", "RateLimited", "OutcomeUnknown", "WarehouseBusy")
+        raise dg.Failure(description=str(error), allow_retries=transient) from error
+
+
+def bars(counts: Mapping[str, Mapping[str, int]]) -> dg.MarkdownMetadataValue:
+    """Return distributions as a small text plot: one block per property, one bar per value. Counts only."""
+    lines: list[str] = []
+    for name, values in counts.items():
+        most = max(values.values(), default=0) or 1
+        lines.append(name)
+        width = max((len(v) for v in values), default=0)
+        lines += [
+            f"  {value.ljust(width)} {'█' * max(round(_BAR * count / most), 1 if count else 0):<{_BAR}} {count:>9,}"
+            for value, count in values.items()
+        ]
+        lines.append("")
+    return dg.MetadataValue.md("```\n" + "\n".join(lines) + "\n```")
+
+
+def columns(rows: Sequence[tuple[str, str, str]]) -> dg.TableSchema:
+    """Return a table schema from (name, type, description) rows."""
+    return dg.TableSchema(columns=[dg.TableColumn(n, t, description=d) for n, t, d in rows])
+
+
+def counted(**values: Any) -> dict[str, Any]:
+    """Return metadata without the empty entries; numbers stay numbers, so that the UI plots them."""
+    return {k: v for k, v in values.items() if v not in (None, {}, [], "")}
+
+
+def metadata_of(result: Any) -> dict[str, Any]:
+    """Return a use case's result (a dataclass of counts) as metadata: numbers plot, mappings become JSON."""
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(result):
+        value = getattr(result, field.name)
+        if isinstance(value, Mapping):
+            value = dg.MetadataValue.json(dict(value)) if value else None
+        elif isinstance(value, (list, tuple, set, frozenset)):
+            value = dg.MetadataValue.json([str(v) for v in value]) if value else None
+        elif not isinstance(value, (bool, int, float, str, type(None))):
+            value = str(value)
+        values[field.name] = value
+    return counted(**values)
+
+
+def retry_policy() -> dg.RetryPolicy:
+    """Two more tries of a step that failed for a passing reason, half a minute apart and growing."""
+    return dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+
+
+def owners(*names: str) -> list[str]:
+    """Return owners in the form Dagster takes: e-mail addresses and ``team:name``."""
+    return sorted({n if "@" in n else f"team:{re.sub(r'[^a-zA-Z0-9_]', '_', n.removeprefix('team:'))}" for n in names})
+
+
+def _cron(window: timedelta) -> str:
+    minutes = int(window.total_seconds() // 60)
+    if minutes < 60:
+        return f"*/{minutes} * * * *"
+    return f"0 */{minutes // 60} * * *" if minutes < 1440 else "0 0 * * *"

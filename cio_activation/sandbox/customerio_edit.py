@@ -1,0 +1,120 @@
+"""What can be done by hand in the Customer.io stand-in (``POST /_sandbox/edit`` with ``vendor: customerio``).
+
+``{"action": ..., ...}`` where a person is named by ``cio_id``:
+
+- ``place_order`` value, category; ``fill_cart`` value, stage; ``clear_cart``; ``click`` kind (email, winback, wismo);
+- ``add_person`` id, email; ``delete_person``; ``set_attribute`` name, value (null removes it);
+- ``add_to_segment``, ``remove_from_segment`` segment (a manual one);
+- ``set_segment_state`` segment, state, progress (per cent of the members that show until ``finished``);
+- ``freeze`` at (default now), ``thaw``: the workspace stands still although the clock goes on;
+- ``fail_exports`` times; ``export_seconds`` seconds; ``quota`` left (false: 429 without Retry-After).
+
+Actions happen at the workspace's present moment, or at ``at`` (seconds since the epoch) if given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cio_activation.sandbox.customerio_app import CustomerIO
+
+Change = dict[str, Any]
+
+STATES = ("events", "build", "events_queued", "build_queued", "finished")
+
+
+def apply_edit(cio: CustomerIO, change: Change) -> dict[str, Any]:
+    """Apply one action. Raises ValueError for an unknown one, KeyError for an unknown person or missing field."""
+    action = change.get("action")
+    if action not in _ACTIONS:
+        raise ValueError(f"action must be one of {', '.join(_ACTIONS)}")
+    moment = float(change.get("at", cio.moment()))
+    return {"at": int(moment), **(_ACTIONS[action](cio, change, moment) or {})}
+
+
+def _place_order(cio: CustomerIO, change: Change, moment: float) -> None:
+    cio.world.place_order(change["cio_id"], moment, float(change["value"]), change.get("category"))
+
+
+def _fill_cart(cio: CustomerIO, change: Change, moment: float) -> None:
+    cio.world.fill_cart(change["cio_id"], moment, float(change["value"]), change.get("stage", "cart"))
+
+
+def _clear_cart(cio: CustomerIO, change: Change, moment: float) -> None:
+    cio.world.clear_cart(change["cio_id"], moment)
+
+
+def _click(cio: CustomerIO, change: Change, moment: float) -> None:
+    cio.world.click(change["cio_id"], moment, change.get("kind", "email"))
+
+
+def _add_person(cio: CustomerIO, change: Change, moment: float) -> dict[str, Any]:
+    added = cio.world.add_person(moment, external_id=change.get("id"), email=change.get("email"))
+    return {"cio_id": added}
+
+
+def _delete_person(cio: CustomerIO, change: Change, _moment: float) -> None:
+    cio.world.delete_person(change["cio_id"])
+
+
+def _set_attribute(cio: CustomerIO, change: Change, _moment: float) -> None:
+    value = change.get("value")
+    cio.world.set_attribute(change["cio_id"], change["name"], None if value is None else str(value))
+
+
+def _add_to_segment(cio: CustomerIO, change: Change, _moment: float) -> None:
+    cio.world.pick(int(change["segment"]), change["cio_id"])
+
+
+def _remove_from_segment(cio: CustomerIO, change: Change, _moment: float) -> None:
+    cio.world.pick(int(change["segment"]), change["cio_id"], member=False)
+
+
+def _set_segment_state(cio: CustomerIO, change: Change, _moment: float) -> None:
+    state = change["state"]
+    if state not in STATES:
+        raise ValueError(f"state must be one of {', '.join(STATES)}")
+    segment = cio.world.segments[int(change["segment"])]
+    segment.state = state
+    segment.progress = None if state == "finished" else int(change.get("progress", 50))
+
+
+def _freeze(cio: CustomerIO, _change: Change, moment: float) -> None:
+    cio.frozen_at = moment
+
+
+def _thaw(cio: CustomerIO, _change: Change, _moment: float) -> None:
+    cio.frozen_at = None
+
+
+def _fail_exports(cio: CustomerIO, change: Change, _moment: float) -> None:
+    cio.exports.failing = int(change.get("times", 1))
+
+
+def _export_seconds(cio: CustomerIO, change: Change, _moment: float) -> None:
+    cio.exports.seconds = float(change["seconds"])
+
+
+def _quota(cio: CustomerIO, change: Change, _moment: float) -> None:
+    cio.quota_left = bool(change["left"])
+
+
+_ACTIONS: dict[str, Callable[[CustomerIO, Change, float], dict[str, Any] | None]] = {
+    "place_order": _place_order,
+    "fill_cart": _fill_cart,
+    "clear_cart": _clear_cart,
+    "click": _click,
+    "add_person": _add_person,
+    "delete_person": _delete_person,
+    "set_attribute": _set_attribute,
+    "add_to_segment": _add_to_segment,
+    "remove_from_segment": _remove_from_segment,
+    "set_segment_state": _set_segment_state,
+    "freeze": _freeze,
+    "thaw": _thaw,
+    "fail_exports": _fail_exports,
+    "export_seconds": _export_seconds,
+    "quota": _quota,
+}

@@ -1,0 +1,104 @@
+"""What the workspace looks like at one moment: attributes as text, identifiers, members of segments."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import duckdb
+
+from cio_activation.sandbox.facts import ATTRIBUTES, FACTS, wire_sql
+
+Identifiers = tuple[str, str | None, str | None]
+"""``cio_id``, ``id``, ``email`` as stored; None where the person has none."""
+
+
+class Picture:
+    """Everyone at the moment ``at``. Rows are in order of ``cio_id``; all values are what the API would show."""
+
+    def __init__(
+        self, at: int, table: Any, custom: Mapping[str, Mapping[str, str]], picked: Mapping[int, frozenset[str]]
+    ) -> None:
+        self.at = at
+        self.facts = table
+        """Arrow table: one typed row per person (see :data:`cio_activation.sandbox.facts.FACTS`)."""
+        self._custom = custom
+        self._picked = picked
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return int(self.facts.num_rows)
+
+    @cached_property
+    def identifiers(self) -> dict[str, Identifiers]:
+        """Everyone's identifiers by ``cio_id``."""
+        rows = self._query("SELECT cio_id, id, email FROM picture ORDER BY cio_id")
+        return {row[0]: (row[0], row[1], row[2]) for row in rows}
+
+    @cached_property
+    def by_id(self) -> dict[str, str]:
+        """``cio_id`` by external id; ids are case-sensitive."""
+        return {external: cio_id for cio_id, external, _ in self.identifiers.values() if external}
+
+    @cached_property
+    def by_email(self) -> dict[str, list[str]]:
+        """``cio_id``s by e-mail in lower case: several profiles may share one."""
+        found: dict[str, list[str]] = {}
+        for cio_id, _, email in self.identifiers.values():
+            if email:
+                found.setdefault(email.lower(), []).append(cio_id)
+        return found
+
+    def members(self, segment: int) -> list[str]:
+        """Return the segment's members, in order of ``cio_id``."""
+        if segment in self._picked:
+            return sorted(c for c in self._picked[segment] if c in self.identifiers)
+        return [row[0] for row in self._query(f"SELECT cio_id FROM picture WHERE in_{int(segment)} ORDER BY cio_id")]
+
+    def count(self, segment: int) -> int:
+        """Return how many members the segment has."""
+        if segment in self._picked:
+            return len(self.members(segment))
+        return int(self._query(f"SELECT count(*) FROM picture WHERE in_{int(segment)}")[0][0])
+
+    def attributes(self, cio_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Return the attributes (absent ones left out) of those of ``cio_ids`` that exist."""
+        rows = self._query(_WIRE + " WHERE list_contains($1::VARCHAR[], cio_id)", [list(cio_ids)])
+        return {row[2]: self._dressed(row) for row in rows}
+
+    @cached_property
+    def everyone(self) -> list[dict[str, str]]:
+        """Everyone's attributes, absent ones left out."""
+        return [self._dressed(row) for row in self._query(_WIRE + " ORDER BY cio_id")]
+
+    def fact(self, cio_id: str) -> dict[str, Any]:
+        """Return the typed facts of one person; KeyError if there is none."""
+        names = ", ".join(FACTS)
+        rows = self._query(f"SELECT {names} FROM picture WHERE cio_id = $1", [cio_id])
+        if not rows:
+            raise KeyError(cio_id)
+        return dict(zip(FACTS, rows[0], strict=True))
+
+    def _dressed(self, row: tuple[Any, ...]) -> dict[str, str]:
+        values = {name: value for name, value in zip(ATTRIBUTES, row, strict=True) if value is not None}
+        if custom := self._custom.get(row[2]):
+            values.update(custom)
+            for name in [name for name, value in values.items() if value == ""]:
+                del values[name]
+        return values
+
+    def _query(self, sql: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return self._con.execute(sql, parameters or []).fetchall()
+
+    @cached_property
+    def _con(self) -> duckdb.DuckDBPyConnection:
+        # A connection of its own: the picture outlives the world's next change.
+        con = duckdb.connect(config={"threads": 1})
+        con.register("picture", self.facts)
+        return con
+
+
+_WIRE = "SELECT " + ", ".join(f'{wire_sql(name)} AS "{name}"' for name in ATTRIBUTES) + " FROM picture"

@@ -1,0 +1,69 @@
+"""State assets: one table of derived properties per lane."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from cio_activation.activation.models import Activation, Lane
+from cio_activation.lanes import LANE_TAG, Lanes, bars, columns, failures, metadata_of, owners, runtime_of
+
+
+class DeriveConfig(dg.Config):
+    """Run configuration of a derivation."""
+
+    full: bool = False
+    """Derive everybody again and report what the incremental way had missed (must be nothing)."""
+
+
+def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefinition]:
+    """Return ``state/daily_properties`` and ``state/realtime_properties``, where the lane has properties."""
+    return [_lane_asset(activation, lanes, lane) for lane in Lane if activation.lane_properties(lane)]
+
+
+def _lane_asset(activation: Activation, lanes: Lanes, lane: Lane) -> dg.AssetsDefinition:
+    properties = activation.lane_properties(lane)
+    key = dg.AssetKey(["state", f"{lane}_properties"])
+    source = ["customerio", "people"] if lane is Lane.DAILY else ["customerio", "segments_live"]
+    schema = columns(
+        [("cio_id", "VARCHAR", "the person")]
+        + [(p.name, p.type.value, f"{p.description} (owner: {p.owner})") for p in properties]
+        + [("next_transition_at", "TIMESTAMP", "when the clock alone can next change a value; UTC")]
+    )
+
+    @dg.asset(
+        key=key,
+        deps=[dg.AssetKey(source)],
+        partitions_def=lanes[lane],
+        group_name="state",
+        kinds={"duckdb", "pandera"},
+        owners=owners(*(p.owner for p in properties)),
+        tags={LANE_TAG: str(lane)},
+        description=f"Bucketed state of every person, derived as of the end of the {lane} window.",
+        metadata={"dagster/column_schema": schema, "dagster/table_name": f"state.{lane}_properties"},
+        check_specs=[
+            dg.AssetCheckSpec("state", asset=key, blocking=True, description="values are what the activation declares")
+        ],
+    )
+    def state(context: dg.AssetExecutionContext, config: DeriveConfig) -> dg.MaterializeResult[Any]:
+        from cio_activation.state.derive import derive, distribution
+
+        runtime = runtime_of(activation)
+        with failures():
+            result = derive(runtime, lanes.window(lane, context.partition_key), full=config.full)
+        with runtime.warehouse.read() as con:
+            spread = distribution(con, activation, lane)
+        found = metadata_of(result)
+        check = dg.AssetCheckResult(
+            check_name="state",
+            asset_key=key,
+            passed=not result.quarantined,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={k: v for k, v in found.items() if k == "quarantined"},
+        )
+        return dg.MaterializeResult(
+            metadata=found | {"dagster/row_count": result.rows, "distribution": bars(spread)}, check_results=[check]
+        )
+
+    return state

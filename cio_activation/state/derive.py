@@ -1,0 +1,216 @@
+"""Deriving a lane's state for a window: candidates only, validated, published in one transaction.
+
+A person is a candidate when what their row is derived from changed (``source_hash``), when the clock passed the
+row's ``next_transition_at``, or when there is no row yet. Every other row would come out the same, so leaving it
+alone gives the table a full recompute gives; ``full=True`` proves it and counts what was missed (nothing).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from cio_activation.activation.windows import Window
+from cio_activation.errors import ContractError
+from cio_activation.runtime import Runtime
+from cio_activation.state import fallback, superseded
+from cio_activation.state.distribution import distribution
+from cio_activation.state.quarantine import clear, refuse
+from cio_activation.state.schema import validate
+from cio_activation.state.sql import StateSql, hash_column
+from cio_activation.warehouse import published
+from cio_activation.warehouse.sql import identifier, scalar, timestamp
+from cio_activation.warehouse.store import Connection
+
+__all__ = ["StateResult", "derive", "distribution"]
+
+REDERIVE_SHARE = 0.3
+"""With more candidates than this share of all people, writing a new table is cheaper than mending the old one."""
+
+
+@dataclass(frozen=True)
+class StateResult:
+    """What one derivation did. ``missed`` is counted only by a full one and must be 0."""
+
+    window_key: str
+    rows: int = 0
+    """People with a row now."""
+    candidates: int = 0
+    changed: int = 0
+    """Candidates whose values came out different (new people included)."""
+    removed: int = 0
+    quarantined: dict[str, int] = field(default_factory=dict)
+    missed: int | None = None
+    rebuilt: bool = False
+    """The definitions changed, so every row was derived into a new table."""
+    superseded: bool = False
+    """A newer window is published: nothing was; ``rows`` counts what was written beside the raw files, if anything."""
+
+
+def derive(runtime: Runtime, window: Window, *, full: bool = False, run_id: str = "") -> StateResult:
+    """Bring the state of ``window``'s lane to the window's end.
+
+    Args:
+        runtime: activation and warehouse.
+        window: an older one than the newest published publishes nothing (see ``StateResult.superseded``).
+        full: derive everybody again, and count rows that the incremental rule would have left wrong.
+        run_id: kept in ``meta.published``.
+
+    """
+    statements = StateSql.of(runtime.activation, window.lane, window.as_of)
+    with runtime.warehouse.write() as con:
+        if published.superseded(con, statements.table(), window):
+            rows = superseded.recompute(con, runtime, window)
+            return StateResult(window.key, rows=rows, superseded=True)
+        _require(con, statements.people)
+        return _Derivation(con, runtime, window, statements).run(full=full, run_id=run_id)
+
+
+class _Derivation:
+    """One derivation inside one transaction."""
+
+    def __init__(self, con: Connection, runtime: Runtime, window: Window, statements: StateSql) -> None:
+        self.con = con
+        self.activation = runtime.activation
+        self.window = window
+        self.sql = statements
+        self.table = statements.table()
+        self.quarantined: Counter[str] = Counter()
+
+    def run(self, *, full: bool, run_id: str) -> StateResult:
+        """Derive, validate and publish; see :func:`derive`."""
+        fallback.refresh(self.con, self.sql)
+        version = self.sql.version(self.con)
+        rebuild = not self._has_table() or self._stored_version() != version
+        clear(self.con, self.window)
+        candidates, removed = (0, 0) if rebuild else self._find_candidates()
+        people = self._count(self.sql.people)
+        missed: int | None = None
+        if rebuild or full or candidates > people * REDERIVE_SHARE:
+            missed, changed = self._rederive(rebuild=rebuild, full=full)
+            candidates = people if rebuild or full else candidates
+        else:
+            changed = self._mend() if candidates or removed else 0
+        rows = self._count(self.table)
+        self._store_version(version)
+        published.publish(self.con, self.table, self.window, rows, run_id)
+        return StateResult(
+            self.window.key, rows, candidates, changed, removed, dict(sorted(self.quarantined.items())), missed, rebuild
+        )
+
+    def _find_candidates(self) -> tuple[int, int]:
+        """Fill ``candidates`` and ``removed`` (temporary, ``cio_id``); return their sizes.
+
+        People that the source has twice have two rows here; both tables are only ever asked for membership.
+        """
+        due = f"s.next_transition_at <= {timestamp(self.window.as_of)}"
+        self.con.execute(
+            f"""CREATE OR REPLACE TEMP TABLE compared AS
+            SELECT coalesce(i.cio_id, s.cio_id) AS cio_id, i.source_hash IS NULL AS gone
+            FROM ({self.sql.inputs()}) AS i FULL JOIN {self.table} AS s ON s.cio_id = i.cio_id
+            WHERE s.source_hash IS DISTINCT FROM i.source_hash OR {due}"""
+        )
+        self.con.execute("CREATE OR REPLACE TEMP TABLE candidates AS SELECT cio_id FROM compared WHERE NOT gone")
+        self.con.execute("CREATE OR REPLACE TEMP TABLE removed AS SELECT cio_id FROM compared WHERE gone")
+        return self._count("candidates"), self._count("removed")
+
+    def _mend(self) -> int:
+        """Derive the candidates and put them in place of their old rows; return how many came out different."""
+        self.con.execute(f"CREATE OR REPLACE TEMP TABLE staged AS {self.sql.select('candidates')}")
+        self._refuse("staged")
+        changed = self._differing("staged", "row_hash")
+        self.con.execute(
+            f"DELETE FROM {self.table} WHERE cio_id IN (SELECT cio_id FROM staged UNION ALL SELECT cio_id FROM removed)"
+        )
+        self.con.execute(f"INSERT INTO {self.table} BY NAME SELECT * FROM staged")
+        return changed
+
+    def _rederive(self, *, rebuild: bool, full: bool) -> tuple[int | None, int]:
+        """Derive everybody into a new table and swap it in; return (rows missed, rows different)."""
+        fresh = f"{self.table}__next"
+        self.con.execute(f"CREATE OR REPLACE TABLE {fresh} AS {self.sql.select()}")
+        refused = self._refuse(fresh)
+        missed: int | None = None
+        if rebuild:
+            changed = self._count(fresh)
+        else:
+            missed = self._missed(fresh) if full else None
+            changed = self._differing(fresh, "row_hash")
+            if refused:
+                self.con.execute(
+                    f"INSERT INTO {fresh} BY NAME SELECT * FROM {self.table} "
+                    "WHERE cio_id IN (SELECT cio_id FROM refused) AND cio_id NOT IN (SELECT cio_id FROM removed)"
+                )
+        self.con.execute(f"DROP TABLE IF EXISTS {self.table}")
+        self.con.execute(f"ALTER TABLE {fresh} RENAME TO {identifier(self.table.split('.')[1])}")
+        return missed, changed
+
+    def _missed(self, fresh: str) -> int:
+        """Count rows that are no candidates, yet come out different: what the incremental rule would get wrong."""
+        compared = ["row_hash", "next_transition_at", "source_hash", *map(hash_column, self.activation.destinations)]
+        differs = " OR ".join(f"n.{identifier(c)} IS DISTINCT FROM s.{identifier(c)}" for c in compared)
+        return int(
+            str(
+                scalar(
+                    self.con,
+                    f"""SELECT count(*) FROM (
+                        SELECT n.cio_id FROM {fresh} AS n LEFT JOIN {self.table} AS s ON s.cio_id = n.cio_id
+                        WHERE {differs}
+                    ) WHERE cio_id NOT IN (SELECT cio_id FROM candidates)""",
+                )
+            )
+        )
+
+    def _refuse(self, relation: str) -> int:
+        """Move rows that break their contract from ``relation`` to quarantine; return how many people that are."""
+        self.con.execute("CREATE OR REPLACE TEMP TABLE refused (cio_id VARCHAR)")
+        if not self._count(relation):
+            return 0
+        failures = validate(self.con, self.activation, self.window.lane, relation)
+        self.quarantined.update(refuse(self.con, self.window, relation, failures))
+        return self._count("refused")
+
+    def _differing(self, relation: str, column: str) -> int:
+        query = (
+            f"SELECT count(*) FROM {relation} AS n LEFT JOIN {self.table} AS s ON s.cio_id = n.cio_id "
+            f"WHERE n.{column} IS DISTINCT FROM s.{column}"
+        )
+        return int(str(scalar(self.con, query)))
+
+    def _count(self, relation: str) -> int:
+        return int(str(scalar(self.con, f"SELECT count(*) FROM {relation}")))
+
+    def _has_table(self) -> bool:
+        return exists(self.con, self.table)
+
+    def _stored_version(self) -> str | None:
+        self.con.execute(
+            "CREATE TABLE IF NOT EXISTS state.versions "
+            "(lane VARCHAR, version VARCHAR, since TIMESTAMP, window_key VARCHAR)"
+        )
+        rows = self.con.execute(
+            "SELECT version FROM state.versions WHERE lane = ?", [self.window.lane.value]
+        ).fetchall()
+        return rows[0][0] if rows else None
+
+    def _store_version(self, version: str) -> None:
+        if self._stored_version() != version:
+            self.con.execute("DELETE FROM state.versions WHERE lane = ?", [self.window.lane.value])
+            self.con.execute(
+                "INSERT INTO state.versions VALUES (?, ?, ?, ?)",
+                [self.window.lane.value, version, self.window.as_of, self.window.key],
+            )
+
+
+def exists(con: Connection, name: str) -> bool:
+    """Return whether the table or view ``schema.name`` is there."""
+    schema, _, relation = name.partition(".")
+    found = con.execute(
+        "SELECT 1 FROM information_schema.tables WHERE table_schema = ? AND table_name = ?", [schema, relation]
+    ).fetchall()
+    return bool(found)
+
+
+def _require(con: Connection, people: str) -> None:
+    if not exists(con, people):
+        raise ContractError(f"{people} is not there yet; materialize the customerio people of this lane first")

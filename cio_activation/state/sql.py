@@ -1,0 +1,144 @@
+"""Generates the one SELECT that derives a lane's state, from the activation and an as-of.
+
+Layers, inside out: *inputs* (a person's attributes, the gap each ``expect_next`` goes by, a hash of it all),
+*values* (every property and the earliest future moment the clock may change one), *row* (the hashes a
+destination's diff compares). ``as_of`` is a constant of the statement: the same raw rows and window always give
+the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+from cio_activation.activation.models import Activation, ExpectNext, Lane, Property
+from cio_activation.state.columns import PROPERTY_SQL, source, table
+from cio_activation.state.rules import derive_property, gap_column, own_gap
+from cio_activation.warehouse.sql import identifier, literal, scalar, timestamp
+from cio_activation.warehouse.store import Connection
+
+_LAYOUT = 1
+"""Raised when the generator itself changes what the same definitions give."""
+
+
+@dataclass(frozen=True)
+class StateSql:
+    """The statements of one lane as of one moment, over ``people`` (a relation with the columns of raw.people)."""
+
+    activation: Activation
+    lane: Lane
+    as_of: datetime
+    people: str
+    gaps: str = "state.fallback_gaps"
+
+    @classmethod
+    def of(cls, activation: Activation, lane: Lane, as_of: datetime) -> StateSql:
+        """Return the statements over the lane's own source."""
+        return cls(activation, lane, as_of, source(lane))
+
+    @property
+    def properties(self) -> tuple[Property, ...]:
+        """The lane's properties in file order, which is the order of the columns."""
+        return self.activation.lane_properties(self.lane)
+
+    def columns(self) -> dict[str, str]:
+        """Return the columns of the state table and their SQL types, in order."""
+        return (
+            {"cio_id": "VARCHAR"}
+            | {p.name: PROPERTY_SQL[p.type] for p in self.properties}
+            | {"row_hash": "UBIGINT"}
+            | {hash_column(destination): "UBIGINT" for destination in self.activation.destinations}
+            | {"next_transition_at": "TIMESTAMP", "source_hash": "UBIGINT", "as_of": "TIMESTAMP"}
+        )
+
+    def select(self, only: str | None = None) -> str:
+        """Return the SELECT of the state rows; ``only`` names a relation of ``cio_id`` to keep to."""
+        names = [p.name for p in self.properties]
+        hashes = [f"{_hash(names)} AS row_hash"]
+        for destination in self.activation.destinations:
+            delivered = [p.name for p in self.activation.lane_properties(self.lane, destination)]
+            hashes.append(f"{_hash(delivered)} AS {identifier(hash_column(destination))}")
+        listed = ["cio_id", *map(identifier, names), *hashes, "next_transition_at", "source_hash", "as_of"]
+        return f"SELECT {', '.join(listed)} FROM ({self._values(only)}) AS v"
+
+    def inputs(self, *, attributes: tuple[str, ...] = (), only: str | None = None) -> str:
+        """Return the SELECT of ``cio_id``, ``source_hash``, the gaps, ``as_of`` and the given attributes.
+
+        ``source_hash`` covers all a row is derived from besides the clock: the raw content, and the fallback gap
+        if the person has no own one. So a moved fallback touches exactly the people who depend on it.
+        """
+        rules = {p.name: p.rule for p in self.properties if isinstance(p.rule, ExpectNext)}
+        fallbacks = {name: self._fallback(name, rule) for name, rule in rules.items()}
+        hashed = [f"CASE WHEN {own_gap(rules[name], 'p')} IS NULL THEN {sql} END" for name, sql in fallbacks.items()]
+        columns = ["p.cio_id", *(f"p.{identifier(a)}" for a in attributes)]
+        columns += [f"coalesce({own_gap(rules[n], 'p')}, {sql}) AS {gap_column(n)}" for n, sql in fallbacks.items()]
+        source_hash = f"hash({', '.join(['p.content_hash', *hashed])})" if hashed else "p.content_hash"
+        columns.append(f"{source_hash} AS source_hash")
+        columns.append(f"{timestamp(self.as_of)} AS as_of")
+        joins = [
+            f"LEFT JOIN {self.gaps} AS {identifier(f'by:{name}')} "
+            f"ON {identifier(f'by:{name}')}.property = {literal(name)} "
+            f"AND {identifier(f'by:{name}')}.group_value = CAST(p.{identifier(rule.fallback_by)} AS VARCHAR)"
+            for name, rule in rules.items()
+            if rule.fallback_by is not None
+        ]
+        where = f"WHERE p.cio_id IN (SELECT cio_id FROM {only})" if only else ""
+        return f"SELECT {', '.join(columns)} FROM {self.people} AS p {' '.join(joins)} {where}"
+
+    def version(self, con: Connection) -> str:
+        """Return a hash of all that decides a stored row's meaning: columns, types, rules, zone, DuckDB major.
+
+        DuckDB promises no stable ``hash()`` between major versions.
+        """
+        used = {a for p in self.properties for a in self._derived(p)[2]}
+        definition = {
+            "layout": _LAYOUT,
+            "duckdb": str(scalar(con, "SELECT version()")).lstrip("v").split(".")[0],
+            "timezone": self.activation.workspace.timezone,
+            "columns": self.columns(),
+            "rules": [
+                p.model_dump(mode="json", include={"name", "rule", "type", "labels", "deliver"})
+                for p in self.properties
+            ],
+            "attributes": [
+                self.activation.attributes[a].model_dump(mode="json", include={"name", "type"}) for a in sorted(used)
+            ],
+        }
+        return hashlib.sha256(json.dumps(definition, sort_keys=False).encode()).hexdigest()[:16]
+
+    def table(self) -> str:
+        """Return the state table's name."""
+        return table(self.lane)
+
+    def _values(self, only: str | None) -> str:
+        values: list[str] = []
+        moments: list[str] = []
+        attributes: list[str] = []
+        for prop in self.properties:
+            value, when, reads = self._derived(prop)
+            values.append(f"{value} AS {identifier(prop.name)}")
+            moments += when
+            attributes += reads
+        inputs = self.inputs(attributes=tuple(dict.fromkeys(attributes)), only=only)
+        least = f"least({', '.join(moments)})" if moments else "NULL"
+        listed = ["cio_id", *values, f"CAST({least} AS TIMESTAMP) AS next_transition_at", "source_hash", "as_of"]
+        return f"SELECT {', '.join(listed)} FROM ({inputs}) AS i"
+
+    def _derived(self, prop: Property) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+        derived = derive_property(self.activation, prop, self.as_of)
+        return derived.value, derived.moments, derived.attributes
+
+    def _fallback(self, name: str, rule: ExpectNext) -> str:
+        everyone = f"(SELECT days FROM {self.gaps} WHERE property = {literal(name)} AND group_value IS NULL)"
+        return everyone if rule.fallback_by is None else f"coalesce({identifier(f'by:{name}')}.days, {everyone})"
+
+
+def hash_column(destination: str) -> str:
+    """Return the name of the column with the hash of what ``destination`` is given."""
+    return f"hash_{destination}"
+
+
+def _hash(names: list[str]) -> str:
+    return f"hash({', '.join(map(identifier, names))})" if names else "CAST(0 AS UBIGINT)"

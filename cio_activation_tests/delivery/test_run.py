@@ -1,0 +1,151 @@
+"""One step of a toy destination through the whole machinery: plan, journal, send, fold, recovery."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cio_activation.activation.models import Lane
+from cio_activation.delivery.journal import Journal, Provenance
+from cio_activation.delivery.plan import operations
+from cio_activation.delivery.run import StepReport, run_step
+from cio_activation.runtime import Runtime
+from cio_activation_tests import builders
+from cio_activation_tests.toy import ToyDestination, ToyOptions
+
+
+class Bench:
+    """A toy destination, a warehouse, and people with one property."""
+
+    def __init__(self, home: Path, max_operations: int = 200_000) -> None:
+        self.toy = ToyDestination()
+        model = builders.activation(
+            builders.tier("size", "toy"), destinations={"toy": ToyOptions()}, max_operations=max_operations
+        )
+        self.runtime: Runtime = builders.runtime(home, model)
+
+    def state(self, **sizes: str | None) -> None:
+        builders.write_state(self.runtime, Lane.DAILY, "toy", {k: {"size": v} for k, v in sizes.items()})
+
+    def run(self, day: int = 1) -> StepReport:
+        step = self.toy.steps(self.runtime.activation)[0]
+        return run_step(self.runtime, self.toy, step, builders.window(day), f"run-{day}")
+
+    @property
+    def there(self) -> dict[str, str | None]:
+        return {k: v.get("size") for k, v in self.toy.vendor.people.items()}
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def test_a_first_run_delivers_everyone_and_a_second_calls_nobody(bench: Bench) -> None:
+    bench.state(**{f"p{i}": "low" for i in range(10)})
+    first = bench.run()
+    assert (first.planned, first.delivered, bench.toy.vendor.calls) == (10, 10, 3)
+    assert bench.there == {f"p{i}": "low" for i in range(10)}
+    second = bench.run()
+    assert (second.planned, bench.toy.vendor.calls) == (0, 3)
+
+
+def test_only_what_changed_is_sent_and_the_deleted_are_cleared(bench: Bench) -> None:
+    bench.state(a="low", b="low", c="high")
+    bench.run()
+    bench.state(a="low", b="high")
+    report = bench.run(2)
+    assert dict(report.by_kind) == {"clear": 1, "update": 1}
+    assert bench.there == {"a": "low", "b": "high", "c": None}
+
+
+def test_a_value_that_becomes_unknown_is_sent_as_empty(bench: Bench) -> None:
+    bench.state(a="low")
+    bench.run()
+    bench.state(a=None)
+    bench.run(2)
+    assert bench.there == {"a": None}
+
+
+def test_a_refused_batch_is_split_to_the_guilty_person_who_waits_in_the_queue(bench: Bench) -> None:
+    bench.state(a="low", b="bad", c="low", d="low")
+    report = bench.run()
+    assert (report.delivered, report.rejected) == (3, 1)
+    assert dict(report.reasons) == {"400 BAD_VALUE": 1}
+    calls = bench.toy.vendor.calls
+    again = bench.run()
+    assert (again.planned, again.waiting, bench.toy.vendor.calls) == (0, 1, calls)
+    bench.state(a="low", b="high", c="low", d="low")
+    mended = bench.run(2)
+    assert (mended.delivered, bench.there["b"]) == (1, "high")
+    with bench.runtime.warehouse.read() as con:
+        assert con.execute("SELECT count(*) FROM delivery.rejected").fetchall() == [(0,)]
+
+
+def test_an_answer_that_got_lost_is_held_and_the_next_run_converges(bench: Bench) -> None:
+    bench.state(a="low", b="low")
+    bench.toy.vendor.answers = ["lost"]
+    report = bench.run()
+    assert (report.planned, report.held, report.delivered) == (2, 2, 0)
+    again = bench.run()
+    assert (again.recovered, again.delivered) == (2, 2)
+    assert bench.there == {"a": "low", "b": "low"}
+
+
+def test_a_vendor_that_refuses_us_stops_the_run_and_nothing_is_lost(bench: Bench) -> None:
+    bench.state(**{f"p{i}": "low" for i in range(40)})
+    bench.toy.vendor.answers = [401]
+    report = bench.run()
+    assert report.stopped
+    assert report.delivered + report.held == 40
+    assert bench.run().delivered == report.held
+
+
+def test_an_older_window_sends_nothing_over_a_newer_one(bench: Bench) -> None:
+    bench.state(a="high")
+    bench.run(5)
+    bench.state(a="low")
+    report = bench.run(3)
+    assert report.planned == 0
+    assert "superseded" in (report.note or "")
+    assert bench.there == {"a": "high"}
+
+
+def test_a_plan_larger_than_the_guard_is_held_whole(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, max_operations=3)
+    bench.state(a="low", b="low", c="low", d="low")
+    report = bench.run()
+    assert (report.planned, report.held, bench.toy.vendor.calls) == (4, 4, 0)
+    assert "max_operations" in (report.note or "")
+
+
+def test_the_same_state_gives_the_same_operations(tmp_path: Path) -> None:
+    plans = []
+    for name in ("one", "two"):
+        bench = Bench(tmp_path / name)
+        bench.state(b="high", a="low")
+        bench.run()
+        files = list((tmp_path / name / "plans").rglob("*.parquet"))
+        plans.append([(o.operation_id, o.cio_id, o.kind, dict(o.payload)) for o in operations(files[0], "people_daily")])
+    assert plans[0] == plans[1]
+
+
+def test_a_kill_between_intent_and_answer_is_recovered(bench: Bench) -> None:
+    """The journal holds an intent without an end, as after SIGKILL; the next run sends it again and folds it once."""
+    bench.state(a="low")
+    step = bench.toy.steps(bench.runtime.activation)[0]
+    window = builders.window()
+    with bench.runtime.warehouse.write() as con:
+        from cio_activation.delivery.destination import Context
+        from cio_activation.delivery.plan import make_plan
+
+        path = bench.runtime.settings.activation_home / "killed.parquet"
+        make_plan(con, step, "toy", Context(bench.runtime.settings, bench.runtime.activation, window), window, "x", path)
+    journal = Journal(bench.runtime.settings.journal)
+    where = Provenance("dead", "x", "toy", step.name, "daily", window.key, window.end.timestamp())
+    journal.intend(list(operations(path, step.name)), where)
+    report = bench.run()
+    assert (report.recovered, report.delivered) == (1, 1)
+    assert journal.open_attempts("toy", step.name) == []
+    assert bench.there == {"a": "low"}

@@ -1,0 +1,179 @@
+"""A small activation with every kind of rule, and a warehouse whose raw people tests write directly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cio_activation.activation.models import (
+    Activation,
+    Attribute,
+    AttributeType,
+    Audience,
+    Case,
+    Cases,
+    DaysSince,
+    ExpectNext,
+    Flag,
+    Lane,
+    Property,
+    PropertyType,
+    Tiers,
+    Value,
+    Workspace,
+)
+from cio_activation.activation.settings import Settings
+from cio_activation.activation.windows import Window
+from cio_activation.runtime import Runtime
+from cio_activation.state.columns import attribute_types
+from cio_activation.warehouse.sql import identifier
+from cio_activation.warehouse.store import Connection
+
+ATTRIBUTES = {
+    "last_order_at": AttributeType.TIMESTAMP,
+    "clicked_at": AttributeType.TIMESTAMP,
+    "born_on": AttributeType.DATE,
+    "spent": AttributeType.MONEY,
+    "score": AttributeType.NUMBER,
+    "orders": AttributeType.INTEGER,
+    "gap_days": AttributeType.NUMBER,
+    "category": AttributeType.TEXT,
+    "unsubscribed": AttributeType.BOOLEAN,
+}
+DESTINATIONS = ("hubspot", "pipedrive")
+
+
+def prop(
+    name: str,
+    rule: Any,
+    kind: PropertyType,
+    *,
+    labels: Sequence[str] = (),
+    lane: Lane = Lane.DAILY,
+    deliver: tuple[str, ...] = DESTINATIONS,
+) -> Property:
+    return Property(
+        name=name,
+        label=name,
+        description=name,
+        owner="team",
+        lane=lane,
+        rule=rule,
+        type=kind,
+        labels=tuple(labels),
+        deliver=deliver,
+    )
+
+
+def expecting(**changes: Any) -> Property:
+    rule = {"since": "last_order_at", "every": "gap_days", "fallback_by": "category"} | changes
+    return prop("reorder", ExpectNext(**rule), PropertyType.ENUM, labels=("before", "open", "due", "overdue"))
+
+
+def default_properties() -> list[Property]:
+    stage = Cases(
+        cases=(
+            Case(label="fresh", when="hours_since(clicked_at) < 2 AND NOT unsubscribed"),
+            Case(label="stale", when="days_since(clicked_at) BETWEEN 1 AND 3 OR days_since(born_on) = 10"),
+        ),
+        otherwise="none",
+    )
+    flag = Flag(when="days_since(last_order_at) > 60 AND orders >= 2")
+    days = DaysSince(attribute="last_order_at", edges=(30, 90, 180), labels=("0-30", "31-90", "91-180", "181+"))
+    return [
+        prop("lapse", days, PropertyType.ENUM, labels=days.labels),
+        prop(
+            "tier",
+            Tiers(attribute="spent", edges=(75, 200.5), labels=("low", "mid", "high")),
+            PropertyType.ENUM,
+            labels=("low", "mid", "high"),
+            deliver=("hubspot",),
+        ),
+        expecting(),
+        prop("at_risk", flag, PropertyType.FLAG),
+        prop("stage", stage, PropertyType.ENUM, labels=("fresh", "stale", "none"), deliver=("pipedrive",)),
+        prop("last_category", Value(attribute="category"), PropertyType.TEXT),
+        prop("last_day", Value(attribute="last_order_at"), PropertyType.DATE),
+        prop("points", Value(attribute="score"), PropertyType.NUMBER),
+        prop(
+            "live_tier",
+            Tiers(attribute="spent", edges=(100,), labels=("small", "big")),
+            PropertyType.ENUM,
+            labels=("small", "big"),
+            lane=Lane.REALTIME,
+        ),
+    ]
+
+
+def activation(
+    properties: Sequence[Property] | None = None, audiences: Sequence[Audience] = (), **workspace: Any
+) -> Activation:
+    chosen = default_properties() if properties is None else properties
+    return Activation(
+        workspace=Workspace(**({"timezone": "America/New_York", "purchase_attribute": "last_order_at"} | workspace)),
+        attributes={n: Attribute(name=n, source=n, type=t) for n, t in ATTRIBUTES.items()},
+        properties={p.name: p for p in chosen},
+        audiences={a.name: a for a in audiences},
+        destinations=dict.fromkeys(DESTINATIONS),
+    )
+
+
+def window(as_of: datetime, lane: Lane = Lane.DAILY) -> Window:
+    end = as_of.replace(tzinfo=UTC)
+    span = timedelta(days=1) if lane is Lane.DAILY else timedelta(minutes=15)
+    return Window(lane, end.isoformat(), end - span, end)
+
+
+@dataclass
+class World:
+    """A runtime over a warehouse of its own, and writing to the raw tables as the customerio room would."""
+
+    runtime: Runtime
+
+    @classmethod
+    def create(cls, home: Path, act: Activation | None = None) -> World:
+        settings = Settings(activation_home=home, _env_file=None)
+        return cls(Runtime.build(settings, act or activation()))
+
+    def using(self, act: Activation) -> World:
+        return World(Runtime(self.runtime.settings, act, self.runtime.warehouse))
+
+    def people(self, rows: Mapping[str, Mapping[str, Any]] | Sequence[tuple[str | None, Mapping[str, Any]]]) -> None:
+        """Make ``raw.people`` hold exactly these people."""
+        pairs = list(rows.items()) if isinstance(rows, Mapping) else list(rows)
+        with self.runtime.warehouse.write() as con:
+            _write_people(con, self.runtime.activation, pairs)
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        with self.runtime.warehouse.read() as con:
+            return con.execute(query).fetchall()
+
+    def table(self, query: str) -> dict[str, dict[str, Any]]:
+        """Return the rows of a query by their ``cio_id``."""
+        with self.runtime.warehouse.read() as con:
+            result = con.execute(query)
+            names = [d[0] for d in result.description]
+            return {row[names.index("cio_id")]: dict(zip(names, row, strict=True)) for row in result.fetchall()}
+
+    def state(self, lane: Lane = Lane.DAILY) -> dict[str, dict[str, Any]]:
+        return self.table(f"SELECT * FROM state.{lane.value}_properties")
+
+
+def _write_people(con: Connection, act: Activation, pairs: Sequence[tuple[str | None, Mapping[str, Any]]]) -> None:
+    types = {"cio_id": "VARCHAR"} | attribute_types(act)
+    columns = ", ".join(f"{identifier(n)} {t}" for n, t in types.items())
+    con.execute(f"CREATE OR REPLACE TEMP TABLE given ({columns})")
+    if pairs:
+        con.executemany(
+            f"INSERT INTO given VALUES ({', '.join('?' * len(types))})",
+            [[cio_id, *(row.get(name) for name in list(types)[1:])] for cio_id, row in pairs],
+        )
+    names = ", ".join(map(identifier, types))
+    con.execute(
+        f"CREATE OR REPLACE TABLE raw.people AS SELECT *, hash({names}) AS content_hash, "
+        "TIMESTAMP '2026-01-01' AS changed_at, TIMESTAMP '2026-01-01' AS observed_at FROM given"
+    )
+    con.execute("CREATE OR REPLACE VIEW raw.people_current AS SELECT * FROM raw.people")
