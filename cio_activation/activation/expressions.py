@@ -25,6 +25,7 @@ from cio_activation.activation.models import (
     Property,
     PropertyType,
 )
+from cio_activation.activation.terms import Kind
 from cio_activation.errors import ConfigError
 
 MAXIMUM_LENGTH = 2_000
@@ -72,7 +73,7 @@ def parse_expression(
     ``labels`` gives the closed set of values of enum properties: comparing with another value is an error.
     ``unchecked`` names may stand anywhere (their own declaration is broken and already reported).
     """
-    from cio_activation.activation.grammar import Kind, Reader  # it needs Clock of this module
+    from cio_activation.activation.grammar import Reader  # it needs Clock of this module
 
     text = text.strip()
     reader = Reader(types, labels or {}, frozenset(unchecked))

@@ -20,6 +20,8 @@ LANE_SHARES = {"realtime": 0.6, "daily": 0.4}
 PAUSE_S = 2.0
 """Pause after a 429 that names no time."""
 _TOTAL = "*"
+_TICK = 1e-4
+"""Shorter waits are rounding: a double holds seconds since the epoch to about 2e-7."""
 
 Limits = Mapping[str, Mapping[str, tuple[float, float]]]
 """vendor -> bucket -> (units, seconds)."""
@@ -60,12 +62,15 @@ class SharedPacer:
                 return total[2] - now
             mine = self._row(con, vendor, bucket, self._lane)
             share = self._share(con, vendor, bucket, now - seconds)
-            wait_total, next_total = _conform(total[0], now, cost, units, seconds)
-            wait_mine, next_mine = _conform(mine[0], now, cost, units * share, seconds)
+            burst = max(cost, units * BURST_SHARE)
+            # The total keeps the promise to the vendor; a lane's own rate only divides it.
+            wait_total, next_total = _conform(total[0], now, cost, burst, max(units - burst, units / 2) / seconds)
+            wait_mine, next_mine = _conform(mine[0], now, cost, burst, units * share / seconds)
             wait = max(wait_total, wait_mine)
             if wait <= 0:
                 self._store(con, vendor, bucket, _TOTAL, next_total, now, total[2])
-                self._store(con, vendor, bucket, self._lane, next_mine, now, 0.0)
+            # A waiting lane counts as using its share, or a busy lane that borrowed it would never give it back.
+            self._store(con, vendor, bucket, self._lane, next_mine if wait <= 0 else mine[0], now, 0.0)
         return wait
 
     def _share(self, con: sa.Connection, vendor: str, bucket: str, since: float) -> float:
@@ -102,9 +107,11 @@ class SharedPacer:
             con.execute(sa.insert(paces).values(vendor=vendor, bucket=bucket, lane=lane, **values))
 
 
-def _conform(arrival: float, now: float, cost: float, units: float, seconds: float) -> tuple[float, float]:
-    """Return (seconds to wait, next theoretical arrival) of one request of ``cost`` under units per seconds."""
-    burst = max(cost, units * BURST_SHARE)
-    rate = max(units - burst, units * 0.5) / seconds
+def _conform(arrival: float, now: float, cost: float, burst: float, rate: float) -> tuple[float, float]:
+    """Return (seconds to wait, next theoretical arrival) of a request of ``cost`` units.
+
+    Any span of T seconds then holds at most ``burst + rate * T`` units.
+    """
     next_arrival = max(now, arrival) + cost / rate
-    return max(0.0, next_arrival - now - burst / rate), next_arrival
+    wait = next_arrival - now - burst / rate
+    return (wait if wait > _TICK else 0.0), next_arrival

@@ -50,8 +50,8 @@ class Refusal(Exception):
 class CustomerIO(Vendor):
     """Customer.io over a world.
 
-    ``export_seconds``: real seconds an export stays pending. ``requests_per_second``: the App API's general limit.
-    ``region`` is where this host stands, ``account_region`` where the account lives (default: the same).
+    ``export_seconds``: real seconds an export stays pending. ``requests_per_second``: the App API's general limit,
+    not held when ``limited`` is false. ``region`` is where this host stands, ``account_region`` where the account lives (default: the same).
     """
 
     name = "customerio"
@@ -63,6 +63,7 @@ class CustomerIO(Vendor):
         *,
         export_seconds: float = 0.5,
         requests_per_second: int = 10,
+        limited: bool = True,
         region: str = "us",
         account_region: str | None = None,
     ) -> None:
@@ -70,6 +71,7 @@ class CustomerIO(Vendor):
         self.world = world
         self.exports = Exports(export_seconds)
         self.region, self.account_region = region, account_region or region
+        self.limited = limited
         self.quota_left = True
         self.frozen_at: float | None = None
         self.track = Track(world, self.moment, self.account_region)
@@ -121,7 +123,7 @@ class CustomerIO(Vendor):
         if not self.quota_left:
             # Without Retry-After: the documents give the header for the per-second limit only.
             return Refusal(429, "daily request quota reached").response
-        if not self._window.take():
+        if self.limited and not self._window.take():
             wait = str(max(1, math.ceil(self._window.resets_in)))
             limit = f"rate limited to {self._window.limit} requests per 1s"
             return Refusal(429, limit, {"Retry-After": wait}).response
@@ -166,7 +168,7 @@ class CustomerIO(Vendor):
         test = self._filter(body["filters"], picture, "filters")
 
         def render() -> tuple[bytes, int]:
-            people = [person for person in picture.everyone if test(person)]
+            people = [person for person in picture.everyone() if test(person)]
             return write_csv(people, csv_columns(attributes, people)), len(people)
 
         content, rows = await asyncio.to_thread(render)
@@ -237,7 +239,7 @@ class CustomerIO(Vendor):
 
     async def _used_by(self, request: Request) -> Response:
         segment = self._segment(request)
-        used = {"campaigns": [], "sent_newsletters": [], "draft_newsletters": []}
+        used: dict[str, list[int]] = {"campaigns": [], "sent_newsletters": [], "draft_newsletters": []}
         return JSONResponse({"segment_id": segment.id, "used_by": used})
 
     def _visible(self, segment: Segment, picture: Picture) -> list[str]:
@@ -283,7 +285,7 @@ class CustomerIO(Vendor):
             raise Refusal(400, "email is required")
         picture = await self._picture()
         # Reviewed behaviour of the real API: an address that was not percent-encoded finds nobody, with 200.
-        found = [] if b"@" in request.scope["query_string"] else picture.by_email.get(email.lower(), [])
+        found = [] if b"@" in request.scope["query_string"] else self.world.find("email", email, picture.at)
         return JSONResponse({"results": [_shown_ids(picture.identifiers[c]) for c in found]})
 
     async def _search(self, request: Request) -> Response:
@@ -293,7 +295,7 @@ class CustomerIO(Vendor):
             raise Refusal(400, "filter is required")
         picture = await self._picture()
         test = self._filter(body["filter"], picture, "filter")
-        found = await asyncio.to_thread(lambda: [p["cio_id"] for p in picture.everyone if test(p)])
+        found = await asyncio.to_thread(lambda: [p["cio_id"] for p in picture.everyone() if test(p)])
         page, following = _cut(found, start, limit)
         return JSONResponse({**_people(page, picture), "next": following})
 
@@ -304,15 +306,19 @@ class CustomerIO(Vendor):
         if not 1 <= len(ids) <= ATTRIBUTES_LIMIT:
             raise Refusal(400, f"ids must hold 1 to {ATTRIBUTES_LIMIT} values")
         kind, picture = _id_type(request), await self._picture()
-        wanted = dict.fromkeys(c for value in ids if (c := _lookup(picture, kind, value)) is not None)
+        wanted = dict.fromkeys(c for value in ids if (c := self._lookup(picture, kind, value)) is not None)
         found = picture.attributes(list(wanted))
         return JSONResponse({"customers": [{"customer": _profile(found[c])} for c in wanted if c in found]})
+
+    def _lookup(self, picture: Picture, kind: str, value: str) -> str | None:
+        found = self.world.find(kind, value, picture.at)
+        return found[0] if found and found[0] in picture.identifiers else None
 
     async def _one(self, request: Request) -> tuple[Picture, str]:
         kind, picture, given = _id_type(request), await self._picture(), str(request.path_params["customer_id"])
         if "id_type" not in request.query_params and given.startswith("cio_"):
             kind = "cio_id"
-        cio_id = _lookup(picture, kind, given)
+        cio_id = self._lookup(picture, kind, given)
         if cio_id is None:
             raise Refusal(404, "customer not found")
         return picture, cio_id
@@ -398,15 +404,6 @@ def _id_type(request: Request) -> str:
     if kind not in ("id", "email", "cio_id"):
         raise Refusal(400, "id_type must be id, email, phone or cio_id")
     return kind
-
-
-def _lookup(picture: Picture, kind: str, value: str) -> str | None:
-    if kind == "cio_id":
-        bare = value.removeprefix("cio_")
-        return bare if bare in picture.identifiers else None
-    if kind == "email":
-        return next(iter(picture.by_email.get(value.lower(), [])), None)
-    return picture.by_id.get(value)
 
 
 def _profile(attributes: dict[str, str]) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from cio_activation.sandbox.picture import Picture
 from cio_activation.sandbox.world import World
 
 SITE_ID, TRACK_KEY = "sandbox-site", "sandbox-track-key"
@@ -129,10 +128,9 @@ class Track:
         kind = request.query_params.get("id_type", "id")
         if kind not in ("id", "email", "cio_id"):
             return _v1_errors("id_type must be id, email or cio_id")
-        picture = self._now()
         # Values of another kind are ignored without a word.
         for value in ids:
-            for cio_id in _matching(picture, kind, str(value)):
+            for cio_id in self._find(kind, str(value)):
                 self._world.pick(segment.id, cio_id, member=request.url.path.rstrip("/").endswith("add_customers"))
         return self._taken()
 
@@ -185,8 +183,8 @@ class Track:
 
     # What both versions do
 
-    def _now(self) -> Picture:
-        return self._world.at(self._moment())
+    def _find(self, kind: str, value: str) -> list[str]:
+        return self._world.find(kind, value, self._moment())
 
     def _taken(self) -> Response:
         self._accepted += 1
@@ -198,12 +196,11 @@ class Track:
         """Write a person; a new one is made unless ``update`` or the key is a ``cio_id`` nobody has."""
         if value.lower() in self._suppressed:
             return
-        picture = self._now()
-        matches = _matching(picture, kind, value)
+        matches = self._find(kind, value)
         if not matches and kind != "cio_id":
             # An identifier in the body that somebody owns re-labels that person.
             for other in ("id", "email"):
-                matches = matches or _matching(picture, other, str(attributes.get(other) or ""))
+                matches = matches or self._find(other, str(attributes.get(other) or ""))
         if not matches:
             if update or kind == "cio_id":
                 return
@@ -211,12 +208,12 @@ class Track:
         if kind in ("id", "email"):
             attributes = {**attributes, kind: value}
         for name, given in attributes.items():
-            self._write(picture, matches[0], name, given, timestamp)
+            self._write(matches[0], name, given, timestamp)
 
-    def _write(self, picture: Picture, cio_id: str, name: str, value: Any, timestamp: int | None) -> None:
+    def _write(self, cio_id: str, name: str, value: Any, timestamp: int | None) -> None:
         text = _stored(value)
         if name in ("id", "email") and text:
-            owners = _matching(picture, name, text)
+            owners = self._find(name, text)
             if owners and cio_id not in owners:
                 self._failed.append({"cio_id": cio_id, "attribute": name, "reason": "belongs to another person"})
                 return
@@ -226,18 +223,18 @@ class Track:
         self._world.set_attribute(cio_id, name, text or None, at=timestamp)
 
     def _remove(self, kind: str, value: str) -> None:
-        for cio_id in _matching(self._now(), kind, value):
+        for cio_id in self._find(kind, value):
             self._world.delete_person(cio_id)
 
     def _bar(self, kind: str, value: str) -> None:
-        picture = self._now()
         self._suppressed.add(value.lower())
-        for cio_id in _matching(picture, kind, value):
-            self._suppressed |= {key.lower() for key in picture.identifiers[cio_id][1:] if key}
+        for cio_id in self._find(kind, value):
+            known = self._world.at(self._moment()).identifiers[cio_id]
+            self._suppressed |= {key.lower() for key in known[1:] if key}
             self._world.delete_person(cio_id)
 
     def _note_event(self, kind: str, value: str, body: dict[str, Any]) -> None:
-        owner = next(iter(_matching(self._now(), kind, value)), None)
+        owner = next(iter(self._find(kind, value)), None)
         self._events.append({"cio_id": owner, "name": str(body.get("name")), "at": int(self._moment())})
 
 
@@ -246,15 +243,6 @@ def _kind(identifier: str) -> tuple[str, str]:
     if identifier.startswith("cio_"):
         return "cio_id", identifier.removeprefix("cio_")
     return ("email" if "@" in identifier else "id"), identifier
-
-
-def _matching(picture: Picture, kind: str, value: str) -> list[str]:
-    if kind == "cio_id":
-        bare = value.removeprefix("cio_")
-        return [bare] if bare in picture.identifiers else []
-    if kind == "email":
-        return picture.by_email.get(value.lower(), [])
-    return [picture.by_id[value]] if value in picture.by_id else []
 
 
 def _stored(value: Any) -> str:

@@ -50,7 +50,7 @@ class HubSpot(Vendor):
         seed: list[dict[str, Any]],
         *,
         tier: str = "professional",
-        token: str = "sandbox-hubspot-token",  # noqa: S107
+        token: str = "sandbox-hubspot-token",
         limited: bool = True,
         scopes: Iterable[str] = ALL_SCOPES,
         search_lag_s: float = 3.0,

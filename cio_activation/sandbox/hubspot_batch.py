@@ -214,7 +214,8 @@ def checked_properties(given: Any) -> dict[str, Any]:
 
 
 def _row(item: dict[str, Any], *required: str) -> Row:
-    lacking = [name for name in (*required, "properties") if item.get(name) is None or as_text(item.get(name)) == ""]
+    lacking = [name for name in required if not as_text(item.get(name))]
+    lacking += ["properties"] if item.get("properties") is None else []
     if lacking:
         raise missing_fields(*lacking)
     checked_properties(item["properties"])

@@ -41,7 +41,7 @@ class PropertyDesk:
     def limits(self, call: Call) -> Response:
         """Answer how many custom properties the account has and may have."""
         del call
-        rows = []
+        rows: list[dict[str, Any]] = []
         for type_, (type_id, singular, plural) in _TYPE_IDS.items():
             held = self._portal.properties[type_]
             usage = len(held.custom)
@@ -55,7 +55,7 @@ class PropertyDesk:
                     "percentage": round(100 * usage / held.limit, 2),
                 }
             )
-        total = sum(int(row["usage"]) for row in rows)
+        total = sum(row["usage"] for row in rows)
         return reply(
             {
                 "overallLimit": OVERALL_LIMIT,

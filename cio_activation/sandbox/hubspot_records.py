@@ -13,13 +13,21 @@ from typing import Any
 from cio_activation.sandbox.hubspot_errors import Invalid, Refusal, already_exists, invalid_input, invalid_values, stamp
 from cio_activation.sandbox.hubspot_index import SearchIndex
 from cio_activation.sandbox.hubspot_portal import Portal
+from cio_activation.sandbox.hubspot_schema import PropertySet
 from cio_activation.sandbox.hubspot_values import as_text, check, email_of, valid_email
 
 ID_STEP = 50
 MERGED_MAX = 250
 STAGES = (
-    "subscriber", "lead", "marketingqualifiedlead", "salesqualifiedlead", "opportunity", "customer", "evangelist", "other",
-)  # fmt: skip
+    "subscriber",
+    "lead",
+    "marketingqualifiedlead",
+    "salesqualifiedlead",
+    "opportunity",
+    "customer",
+    "evangelist",
+    "other",
+)
 """``lifecyclestage`` in its order; it moves forward only until it is cleared."""
 
 
@@ -59,7 +67,7 @@ class Records:
         self._next_id = first_id
 
     @property
-    def properties(self) -> Any:
+    def properties(self) -> PropertySet:
         """The property definitions of the type."""
         return self.portal.properties[self.object_type]
 

@@ -131,7 +131,7 @@ def _matches(records: Records, record: Record, seen: Seen, groups: list[list[dic
 
 
 def _test(records: Records, record: Record, seen: Seen, one: dict[str, Any]) -> bool:
-    name, operator = one["propertyName"], one["operator"]
+    name, operator = str(one["propertyName"]), str(one["operator"])
     values, emails = seen
     stored = ";".join(emails) if name == "hs_additional_emails" else records.value(record, name, values)
     if operator in _VALUE_FREE:

@@ -9,7 +9,10 @@ from cio_activation.sandbox.hubspot_schema import PropertySet
 from cio_activation.sandbox.hubspot_tasks import STATUSES
 from cio_activation.sandbox.hubspot_values import email_of
 
-_TEXTS = ("email", "firstname", "lastname", "phone", "mobilephone", "company", "jobtitle", "address", "city", "state", "zip", "country", "website")  # fmt: skip
+_TEXTS = (
+    *("email", "firstname", "lastname", "phone", "mobilephone", "company", "jobtitle"),
+    *("address", "city", "state", "zip", "country", "website"),
+)
 _SYSTEM = (("hs_object_id", "number"), ("hs_merged_object_ids", "string"), ("hs_additional_emails", "string"))
 
 

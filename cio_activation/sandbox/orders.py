@@ -20,6 +20,8 @@ from typing import Any
 
 import duckdb
 
+from cio_activation.sandbox.draw import create_draw
+
 DAY = 86_400
 COLUMNS = ("customer_id", "order_id", "ordered_at", "value", "category")
 
@@ -108,7 +110,8 @@ def load_parquet(path: str | Path, ends_at: float) -> Orders:
     types = {str(row[0]): str(row[1]) for row in described}
     if missing := [name for name in COLUMNS if name not in types]:
         raise ValueError(
-            f"{file} lacks the column(s) {', '.join(missing)}; needed are {', '.join(COLUMNS)}, found {', '.join(types)}"
+            f"{file} lacks the column(s) {', '.join(missing)}; "
+            f"needed are {', '.join(COLUMNS)}, found {', '.join(types)}"
         )
     con.execute(
         f"""
@@ -193,11 +196,7 @@ def generate(people: int, seed: int = 7, *, ends_at: float) -> Orders:
     for 45, 25, 18 and 12 % of them; one in eight bought just once, a third of those three to five weeks ago.
     """
     con = _connect()
-    con.execute(
-        "CREATE MACRO draw(what, key) AS md5_number_lower(concat_ws('|', $seed, what, key)) / 18446744073709551616.0".replace(
-            "$seed", str(int(seed))
-        )
-    )
+    create_draw(con, seed)
     con.execute(_GENERATED, [people, int(ends_at)])
     return _finish(con, ends_at, f"generated ({people} people, seed {seed})", {})
 
@@ -230,16 +229,18 @@ aged AS (
 numbered AS (
     SELECT
         aged.*,
-        unnest(range(orders)) AS back
-    FROM aged
+        back,
+        concat_ws('/', person, back) AS key
+    FROM aged, unnest(range(aged.orders)) AS t(back)
 )
 SELECT
     (1000 + person)::VARCHAR AS customer_id,
     (person * 100 + back)::VARCHAR AS order_id,
-    $2 - ((days_back + back * rhythm + CASE WHEN back > 0 THEN 0.3 * rhythm * draw('jitter', concat_ws('/', person, back)) ELSE 0 END) * 86400)::BIGINT AS ordered_at,
-    round(basket * (0.5 + 1.2 * draw('value', concat_ws('/', person, back))), 2) AS value,
+    $2 - ((days_back + rhythm * (back + CASE WHEN back > 0 THEN 0.3 * draw('jitter', key) ELSE 0 END)) * 86400)::BIGINT
+        AS ordered_at,
+    round(basket * (0.5 + 1.2 * draw('value', key)), 2) AS value,
     ['Coffee', 'Tea', 'Bakery', 'Pantry', 'Garden', 'Care'][
-        CASE WHEN draw('loyal', concat_ws('/', person, back)) < 0.7 THEN taste ELSE 1 + (taste + back) % 6 END
+        CASE WHEN draw('loyal', key) < 0.7 THEN taste ELSE 1 + (taste + back) % 6 END
     ] AS category
 FROM numbered
 """

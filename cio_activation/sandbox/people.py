@@ -38,13 +38,6 @@ ISO_SHARE = 0.1
 """People whose times are ISO 8601 text instead of epoch seconds (connectors differ)."""
 
 
-def create_draw(con: duckdb.DuckDBPyConnection, seed: int) -> None:
-    """Define ``draw(what, key)``: a number in [0, 1) that depends on nothing but its arguments and the seed."""
-    con.execute(
-        f"CREATE MACRO draw(what, key) AS md5_number_lower(concat_ws('|', {int(seed)}, what, key)) / 18446744073709551616.0"
-    )
-
-
 def add_newcomers(con: duckdb.DuckDBPyConnection, ends_at: int, share: float) -> None:
     """Add made-up customers to ``orders``, ``share`` of those there are, who place their first order lately.
 

@@ -15,6 +15,34 @@ Identifiers = tuple[str, str | None, str | None]
 """``cio_id``, ``id``, ``email`` as stored; None where the person has none."""
 
 
+class Directory:
+    """Who can be found by which identifier. ``persons`` maps cio_id to the world's key and the time of creation."""
+
+    def __init__(self, rows: list[tuple[str, str, int, str | None, str | None]]) -> None:
+        self.persons = {cio_id: (person, created_at) for cio_id, person, created_at, _, _ in rows}
+        self._keys: dict[tuple[str, str], list[str]] = {}
+        for cio_id, _, _, external_id, email in rows:
+            if external_id:
+                self._keys.setdefault(("id", external_id), []).append(cio_id)
+            if email:
+                self._keys.setdefault(("email", email.lower()), []).append(cio_id)
+
+    @classmethod
+    def read(cls, con: duckdb.DuckDBPyConnection) -> Directory:
+        """Read everyone from the world's ``people``."""
+        return cls(
+            con.execute("SELECT cio_id, person, created_at, external_id, email FROM people ORDER BY cio_id").fetchall()
+        )
+
+    def find(self, kind: str, value: str, at: int) -> list[str]:
+        """Return the cio_ids with that identifier that exist at ``at``. Ids are case-sensitive, e-mails are not."""
+        if kind == "cio_id":
+            found = [bare] if (bare := value.removeprefix("cio_")) in self.persons else []
+        else:
+            found = self._keys.get((kind, value.lower() if kind == "email" else value), [])
+        return [cio_id for cio_id in found if self.persons[cio_id][1] <= at]
+
+
 class Picture:
     """Everyone at the moment ``at``. Rows are in order of ``cio_id``; all values are what the API would show."""
 
@@ -37,20 +65,6 @@ class Picture:
         rows = self._query("SELECT cio_id, id, email FROM picture ORDER BY cio_id")
         return {row[0]: (row[0], row[1], row[2]) for row in rows}
 
-    @cached_property
-    def by_id(self) -> dict[str, str]:
-        """``cio_id`` by external id; ids are case-sensitive."""
-        return {external: cio_id for cio_id, external, _ in self.identifiers.values() if external}
-
-    @cached_property
-    def by_email(self) -> dict[str, list[str]]:
-        """``cio_id``s by e-mail in lower case: several profiles may share one."""
-        found: dict[str, list[str]] = {}
-        for cio_id, _, email in self.identifiers.values():
-            if email:
-                found.setdefault(email.lower(), []).append(cio_id)
-        return found
-
     def members(self, segment: int) -> list[str]:
         """Return the segment's members, in order of ``cio_id``."""
         if segment in self._picked:
@@ -68,10 +82,13 @@ class Picture:
         rows = self._query(_WIRE + " WHERE list_contains($1::VARCHAR[], cio_id)", [list(cio_ids)])
         return {row[2]: self._dressed(row) for row in rows}
 
-    @cached_property
     def everyone(self) -> list[dict[str, str]]:
-        """Everyone's attributes, absent ones left out."""
-        return [self._dressed(row) for row in self._query(_WIRE + " ORDER BY cio_id")]
+        """Return everyone's attributes, absent ones left out; what was set by hand meanwhile is in."""
+        return [self._dressed(row) for row in self._rows]
+
+    @cached_property
+    def _rows(self) -> list[tuple[Any, ...]]:
+        return self._query(_WIRE + " ORDER BY cio_id")
 
     def fact(self, cio_id: str) -> dict[str, Any]:
         """Return the typed facts of one person; KeyError if there is none."""

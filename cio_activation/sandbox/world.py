@@ -13,14 +13,16 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import duckdb
 
 from cio_activation.sandbox import behaviour, dirt, people
+from cio_activation.sandbox.draw import create_draw
 from cio_activation.sandbox.facts import FACTS, PROFILE, SQL_TYPES, facts_sql, parse_sql
 from cio_activation.sandbox.orders import Orders
-from cio_activation.sandbox.picture import Picture
+from cio_activation.sandbox.picture import Directory, Picture
 from cio_activation.sandbox.segments import Segment, default_segments
 
 KEPT_PICTURES = 4
@@ -67,6 +69,7 @@ class World:
         self._con = duckdb.connect(config={"threads": 2})
         self._con.execute("SET TimeZone = 'UTC'")
         self._pictures: OrderedDict[int, Picture] = OrderedDict()
+        self._directory: Directory | None = None
         self._made = 0
         self.custom: dict[str, dict[str, str]] = {}
         """Attributes set by hand or through the API, per ``cio_id``; an empty text hides what the world says."""
@@ -86,7 +89,7 @@ class World:
             """
         )
         con.unregister("given")
-        people.create_draw(con, self.seed)
+        create_draw(con, self.seed)
         people.add_newcomers(con, int(self.ends_at), newcomers)
         people.create_people(con, limit)
         if dirty_share > 0:
@@ -121,8 +124,7 @@ class World:
             for n in changed
         )
         pivot = "".join(
-            f", max(value) FILTER (name = '{n}') AS {n}, count(*) FILTER (name = '{n}') > 0 AS has_{n}"
-            for n in changed
+            f", max(value) FILTER (name = '{n}') AS {n}, count(*) FILTER (name = '{n}') > 0 AS has_{n}" for n in changed
         )
         rules = ", ".join(
             f"coalesce({s.rule.replace('$at', str(at))}, FALSE) AS in_{s.id}" for s in self.segments.values() if s.rule
@@ -214,25 +216,28 @@ class World:
                 """,
                 [person, cio_id, external_id, email, int(moment)],
             )
-            self._pictures.clear()
+            self._changed()
             return cio_id
 
     def set_attribute(self, cio_id: str, name: str, value: str | None, at: float | None = None) -> bool:
         """Set one attribute (None or "" removes it); False when a change of a later time ``at`` was set before."""
-        with self._changing(cio_id) as person:
+        if name == "cio_id":
+            raise ValueError("cio_id cannot be changed")
+        with self._lock:
+            person = self._person(cio_id)
             if at is not None:
                 if self._set_at.get((cio_id, name), 0) > int(at):
                     return False
                 self._set_at[cio_id, name] = int(at)
-            if name == "cio_id":
-                raise ValueError("cio_id cannot be changed")
             if name in ("id", "email", *PROFILE):
                 column = "external_id" if name == "id" else name
                 self._con.execute(f"UPDATE people SET {column} = $2 WHERE person = $1", [person, value or None])
+                self._changed()
                 return True
             if name in FACTS:
                 self._con.execute("DELETE FROM overrides WHERE person = $1 AND name = $2", [person, name])
                 self._con.execute("INSERT INTO overrides VALUES ($1, $2, $3)", [person, name, value or ""])
+                self._changed()
             self.custom.setdefault(cio_id, {})[name] = value or ""
             return True
 
@@ -258,8 +263,30 @@ class World:
             del self.segments[segment], self.hand_picked[segment]
             self._pictures.clear()
 
-    def _changing(self, cio_id: str) -> _Change:
-        return _Change(self, cio_id)
+    def find(self, kind: str, value: str, moment: float) -> list[str]:
+        """Return the cio_ids of those who have the identifier at ``moment``: ``id``, ``email`` or ``cio_id``."""
+        with self._lock:
+            if self._directory is None:
+                self._directory = Directory.read(self._con)
+            return self._directory.find(kind, value, int(moment))
+
+    @contextmanager
+    def _changing(self, cio_id: str) -> Iterator[str]:
+        """Hold the world while one person changes; gives the person's key. KeyError for an unknown one."""
+        with self._lock:
+            yield self._person(cio_id)
+            self._changed()
+
+    def _person(self, cio_id: str) -> str:
+        if self._directory is None:
+            self._directory = Directory.read(self._con)
+        if cio_id not in self._directory.persons:
+            raise KeyError(f"no person with cio_id {cio_id}")
+        return self._directory.persons[cio_id][0]
+
+    def _changed(self) -> None:
+        self._pictures.clear()
+        self._directory = None
 
     def _forget(self, cio_id: str, person: str, names: tuple[str, ...]) -> None:
         """Drop values set by hand that an action has just overtaken."""
@@ -274,22 +301,3 @@ class World:
     def _next(self) -> int:
         self._made += 1
         return self._made
-
-
-class _Change:
-    """Holds the world while one person changes, and drops the kept pictures after it."""
-
-    def __init__(self, world: World, cio_id: str) -> None:
-        self._world, self._cio_id = world, cio_id
-
-    def __enter__(self) -> str:
-        self._world._lock.acquire()
-        rows = self._world._con.execute("SELECT person FROM people WHERE cio_id = $1", [self._cio_id]).fetchall()
-        if not rows:
-            self._world._lock.release()
-            raise KeyError(f"no person with cio_id {self._cio_id}")
-        return str(rows[0][0])
-
-    def __exit__(self, *_: Any) -> None:
-        self._world._pictures.clear()
-        self._world._lock.release()

@@ -41,7 +41,7 @@ def validate(con: Connection, query: str, schema: pa.DataFrameSchema, key: str =
     breaches: set[Breach] = set()
     for frame in frames(con, query):
         rows += len(frame)
-        frame.index = range(len(frame))
+        frame = frame.reset_index(drop=True)
         try:
             schema.validate(frame, lazy=True)
         except SchemaErrors as errors:

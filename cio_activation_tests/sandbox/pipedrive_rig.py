@@ -69,28 +69,46 @@ class Rig:
 Start = Callable[..., Rig]
 
 
+def begin(seed: list[dict[str, Any]] | None = None, **options: Any) -> tuple[Rig, Callable[[], None]]:
+    """Start an account (without rate limits unless asked) and return it with what stops it."""
+    shared = Shared()
+    shared.clock.set(NOON)
+    options.setdefault("limited", False)
+    vendor = Pipedrive(shared, SEED if seed is None else seed, **options)
+    sandbox = server.start({"pipedrive": vendor}, shared)
+    http = httpx.Client(base_url=sandbox.urls["pipedrive"], headers={"x-api-token": TOKEN})
+
+    def stop() -> None:
+        http.close()
+        sandbox.stop()
+
+    return Rig(vendor, shared, http), stop
+
+
 @pytest.fixture
 def start_account() -> Iterator[Start]:
     """Start accounts with any options; all are stopped at the end."""
-    running: list[tuple[server.RunningSandbox, httpx.Client]] = []
+    stops: list[Callable[[], None]] = []
 
-    def begin(seed: list[dict[str, Any]] | None = None, **options: Any) -> Rig:
-        shared = Shared()
-        shared.clock.set(NOON)
-        options.setdefault("limited", False)
-        vendor = Pipedrive(shared, SEED if seed is None else seed, **options)
-        sandbox = server.start({"pipedrive": vendor}, shared)
-        http = httpx.Client(base_url=sandbox.urls["pipedrive"], headers={"x-api-token": TOKEN})
-        running.append((sandbox, http))
-        return Rig(vendor, shared, http)
+    def one_more(seed: list[dict[str, Any]] | None = None, **options: Any) -> Rig:
+        rig, stop = begin(seed, **options)
+        stops.append(stop)
+        return rig
 
-    yield begin
-    for sandbox, http in running:
-        http.close()
-        sandbox.stop()
+    yield one_more
+    for stop in stops:
+        stop()
 
 
 @pytest.fixture
 def rig(start_account: Start) -> Rig:
-    """Return an account with three persons and no rate limit."""
+    """Return a fresh account with three persons and no rate limit."""
     return start_account()
+
+
+@pytest.fixture(scope="module")
+def common() -> Iterator[Rig]:
+    """Return an account that the tests of a module share: for many small questions."""
+    rig, stop = begin()
+    yield rig
+    stop()

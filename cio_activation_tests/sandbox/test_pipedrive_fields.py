@@ -33,9 +33,9 @@ def test_a_bad_definition_names_every_mistake(rig: Rig) -> None:
     body = rig.refused(400, "POST", "/personFields", json={"field_type": "boolean", "colour": 1})
     assert body["code"] == "ERR_SCHEMA_VALIDATION_FAILED"
     assert all(word in body["error"] for word in ("field_name", "field_type", "colour"))
-    assert "options" in rig.refused(
-        400, "POST", "/personFields", json={"field_name": "x", "field_type": "enum"}
-    )["error"]
+    assert (
+        "options" in rig.refused(400, "POST", "/personFields", json={"field_name": "x", "field_type": "enum"})["error"]
+    )
     too_long = {"field_name": "x" * 256, "field_type": "text"}
     rig.refused(400, "POST", "/personFields", json=too_long)
 

@@ -1,0 +1,63 @@
+"""Who may use a match key that several people carry: one owner, by rule, and everyone else is listed.
+
+Owner of a key: who has an external id, then who was known first (attribute ``created_at``, if the activation
+declares it as a timestamp), then the smallest ``cio_id``. The same people give the same owner in any order.
+"""
+
+from __future__ import annotations
+
+from cio_activation.activation.windows import Window
+from cio_activation.warehouse.sql import literal
+from cio_activation.warehouse.store import Connection
+
+LOSERS = "identity_losers"
+KEYED = "identity_keyed"
+_KEYS = {"email": "email", "external_id": "folded_id"}
+"""Match key -> column of ``identity_keyed``. External ids are the same key when they differ by case alone."""
+
+
+def find_losers(con: Connection) -> None:
+    """Fill ``identity_losers`` from ``identity_keyed`` (cio_id, email, folded_id, known_since).
+
+    One row per person and key that somebody else owns.
+    """
+    parts = [_losers_of(key, column) for key, column in _KEYS.items()]
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {LOSERS} AS {' UNION ALL '.join(parts)}")
+
+
+def _losers_of(key: str, column: str) -> str:
+    """Return the query of everybody who carries a shared key without owning it. Only shared keys are sorted."""
+    return f"""
+        SELECT
+            '{key}' AS match_key,
+            value,
+            cio_id,
+            first_value(cio_id) OVER ranked AS owner_cio_id,
+            CASE
+                WHEN folded_id IS NULL AND first_value(folded_id) OVER ranked IS NOT NULL
+                    THEN 'the owner has an external id'
+                WHEN first_value(known_since) OVER ranked < coalesce(known_since, TIMESTAMP 'infinity')
+                    THEN 'the owner was known first'
+                ELSE 'the owner has the smaller cio_id'
+            END AS reason
+        FROM (
+            SELECT {column} AS value, cio_id, folded_id, known_since
+            FROM {KEYED}
+            WHERE {column} IN (SELECT {column} FROM {KEYED} WHERE {column} IS NOT NULL GROUP BY ALL HAVING count(*) > 1)
+        )
+        WINDOW ranked AS (PARTITION BY value ORDER BY folded_id IS NULL, known_since NULLS LAST, cio_id)
+        QUALIFY row_number() OVER ranked > 1"""
+
+
+def list_conflicts(con: Connection, window: Window, keys: str | None = None) -> int:
+    """Write ``identity.conflicts`` from the losers and return how many rows it has.
+
+    ``keys`` is a query of (match_key, value) that was looked at; only these are replaced. Values are hashed.
+    """
+    stale = "" if keys is None else f" WHERE (match_key, value_hash) IN (SELECT match_key, sha256(value) FROM ({keys}))"
+    con.execute(f"DELETE FROM identity.conflicts{stale}")
+    con.execute(
+        "INSERT INTO identity.conflicts SELECT match_key, sha256(value), cio_id, owner_cio_id, reason, "
+        f"{literal(window.key)} FROM {LOSERS}"
+    )
+    return int(con.execute("SELECT count(*) FROM identity.conflicts").fetchall()[0][0])

@@ -1,0 +1,216 @@
+"""Resolving identity: who each profile is to a CRM. The daily lane looks at everyone, the real-time lane at who moved.
+
+Both give the same table: the real-time lane takes the people it fetched, everyone who shares a match key with
+them before or after, and decides these keys anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cio_activation.activation.models import Activation, Lane
+from cio_activation.activation.windows import Window
+from cio_activation.errors import ContractError
+from cio_activation.identity import ownership, phones
+from cio_activation.identity.persons import NEXT, PERSONS, TABLES, keyed_sql, persons_sql, quarantine_sql
+from cio_activation.identity.schemas import persons_schema
+from cio_activation.runtime import Runtime
+from cio_activation.warehouse import published, quarantine
+from cio_activation.warehouse.sql import scalar
+from cio_activation.warehouse.store import Connection
+from cio_activation.warehouse.validation import validate
+
+LAYER = "identity"
+PEOPLE = "raw.people_current"
+_TOUCHED = "identity_touched"
+_REBUILD = "identity_rebuild"
+_SCOPE = f"(SELECT * FROM {PEOPLE} WHERE cio_id IN (SELECT cio_id FROM {_REBUILD}))"
+
+
+@dataclass(frozen=True)
+class IdentityResult:
+    """What one resolution came to. ``rows`` counts all persons, ``looked_at`` those decided in this run."""
+
+    window_key: str
+    rows: int = 0
+    looked_at: int = 0
+    changed: int = 0
+    deliverable: int = 0
+    conflicts: int = 0
+    held: dict[str, int] = field(default_factory=dict)
+    quarantined: dict[str, int] = field(default_factory=dict)
+    superseded: bool = False
+
+
+def resolve(runtime: Runtime, window: Window, run_id: str = "") -> IdentityResult:
+    """Publish ``identity.persons`` and ``identity.conflicts`` for the people known now.
+
+    A window older than the lane's newest published one publishes nothing.
+    """
+    activation = runtime.activation
+    region = activation.workspace.default_region
+    with runtime.warehouse.write() as con:
+        _check_people(con)
+        for statement in TABLES:
+            con.execute(statement)
+        phones.ensure_map(con)
+        if published.superseded(con, PERSONS, window):
+            return IdentityResult(window.key, superseded=True)
+        whole = window.lane is Lane.DAILY or published.newest(con, PERSONS) is None
+        if not whole:
+            _touched(con)
+        people = PEOPLE if whole else f"(SELECT * FROM {PEOPLE} WHERE cio_id IN (SELECT cio_id FROM {_TOUCHED}))"
+        unknown = phones.unknown_phones(con, people, region)
+    # Parsing is slow and needs no warehouse: others may have it meanwhile.
+    parsed = phones.parse(unknown, region)
+    with runtime.warehouse.write() as con:
+        phones.remember(con, parsed, region)
+        return _everyone(con, activation, window, run_id) if whole else _moved(con, activation, window, run_id)
+
+
+def _everyone(con: Connection, activation: Activation, window: Window, run_id: str) -> IdentityResult:
+    quarantine.clear(con, LAYER, window)
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {ownership.KEYED} AS {keyed_sql(PEOPLE, activation)}")
+    ownership.find_losers(con)
+    con.execute(persons_sql(PEOPLE, activation, window))
+    for statement in quarantine_sql(PEOPLE, activation, window):
+        con.execute(statement)
+    _refuse_breaches(con, window)
+    looked_at, changed = _counts(con)
+    conflicts = ownership.list_conflicts(con, window)
+    con.execute(f"ALTER TABLE {NEXT} DROP COLUMN _changed")
+    con.execute(f"DROP TABLE {PERSONS}")
+    con.execute(f"ALTER TABLE {NEXT} RENAME TO persons")
+    return _result(con, window, run_id, looked_at, changed, conflicts)
+
+
+def _moved(con: Connection, activation: Activation, window: Window, run_id: str) -> IdentityResult:
+    _touched(con)
+    con.execute(
+        "DELETE FROM quarantine.rows WHERE layer = ? AND lane = ? AND window_key = ? "
+        f"AND cio_id IN (SELECT cio_id FROM {_TOUCHED})",
+        [LAYER, window.lane.value, window.key],
+    )
+    _gather(con, activation)
+    ownership.find_losers(con)
+    # A person at the rim shares a key with someone rebuilt, not with someone touched: its own row stands.
+    con.execute(persons_sql(_SCOPE, activation, window))
+    touched = f"(SELECT * FROM {PEOPLE} WHERE cio_id IN (SELECT cio_id FROM {_TOUCHED}))"
+    for statement in quarantine_sql(touched, activation, window):
+        con.execute(statement)
+    _refuse_breaches(con, window)
+    looked_at, changed = _counts(con)
+    conflicts = ownership.list_conflicts(con, window, keys="SELECT match_key, value FROM identity_keys")
+    con.execute(f"DELETE FROM {PERSONS} WHERE cio_id IN (SELECT cio_id FROM {_REBUILD})")
+    con.execute(f"INSERT INTO {PERSONS} BY NAME SELECT * EXCLUDE (_changed) FROM {NEXT}")
+    con.execute(f"DROP TABLE {NEXT}")
+    return _result(con, window, run_id, looked_at, changed, conflicts)
+
+
+def _touched(con: Connection) -> None:
+    """List who differs from what was last resolved: fetched by the real-time lane, or gone."""
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE {_TOUCHED} AS "
+        "SELECT l.cio_id FROM raw.people_live AS l "
+        f"LEFT JOIN {PERSONS} AS p ON p.cio_id = l.cio_id WHERE p.source_hash IS DISTINCT FROM l.content_hash "
+        f"UNION SELECT p.cio_id FROM {PERSONS} AS p WHERE p.cio_id IN (SELECT cio_id FROM raw.people_gone) "
+        f"AND p.cio_id NOT IN (SELECT cio_id FROM raw.people_live)"
+    )
+
+
+def _gather(con: Connection, activation: Activation) -> None:
+    """Fill ``identity_keys`` and ``identity_keyed`` with all that the touched people's keys depend on.
+
+    Two steps out: whoever shares a key with a touched person is rebuilt, and for that all sharers of *their* other
+    keys must be ranked too.
+    """
+    touched = f"(SELECT * FROM {PEOPLE} WHERE cio_id IN (SELECT cio_id FROM {_TOUCHED}))"
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE identity_all AS "
+        f"SELECT cio_id, email, lower(external_id) AS folded_id, known_since FROM {PERSONS} "
+        f"WHERE cio_id NOT IN (SELECT cio_id FROM {_TOUCHED}) UNION ALL {keyed_sql(touched, activation)}"
+    )
+    before = (
+        f"SELECT email, lower(external_id) AS folded_id FROM {PERSONS} WHERE cio_id IN (SELECT cio_id FROM {_TOUCHED})"
+    )
+    now = f"SELECT email, folded_id FROM identity_all WHERE cio_id IN (SELECT cio_id FROM {_TOUCHED})"
+    _keys(con, f"{before} UNION ALL {now}")
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE {_REBUILD} AS SELECT cio_id FROM {_TOUCHED} "
+        f"UNION SELECT cio_id FROM identity_all WHERE {_SHARES}"
+    )
+    rebuilt = f"SELECT email, folded_id FROM identity_all WHERE cio_id IN (SELECT cio_id FROM {_REBUILD})"
+    _keys(con, f"{before} UNION ALL {rebuilt}")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {ownership.KEYED} AS SELECT * FROM identity_all WHERE {_SHARES}")
+
+
+_SHARES = (
+    "email IN (SELECT value FROM identity_keys WHERE match_key = 'email') "
+    "OR folded_id IN (SELECT value FROM identity_keys WHERE match_key = 'external_id')"
+)
+
+
+def _keys(con: Connection, source: str) -> None:
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE identity_keys AS WITH s AS ({source}) "
+        "SELECT 'email' AS match_key, email AS value FROM s WHERE email IS NOT NULL "
+        "UNION SELECT 'external_id', folded_id FROM s WHERE folded_id IS NOT NULL"
+    )
+
+
+def _refuse_breaches(con: Connection, window: Window) -> None:
+    """Check changed persons against the identity schema; who breaks it goes into quarantine and is left out."""
+    verdict = validate(con, f"SELECT * FROM {NEXT} WHERE _changed", persons_schema())
+    if any(b.key is None for b in verdict.breaches):
+        raise ContractError(f"{PERSONS}: column {verdict.breaches[0].column} breaks the identity contract as a whole")
+    if not verdict.breaches:
+        return
+    keys = [b.key for b in verdict.breaches]
+    con.execute(
+        "INSERT INTO quarantine.rows SELECT ?, ?, ?, b.cio_id, b.name, 'breaks the contract', b.rule, "
+        "CAST(to_json(t) AS VARCHAR) FROM (SELECT unnest(?::VARCHAR[]) AS cio_id, unnest(?::VARCHAR[]) AS name, "
+        f"unnest(?::VARCHAR[]) AS rule) AS b JOIN {NEXT} AS t ON t.cio_id = b.cio_id",
+        [
+            LAYER,
+            window.lane.value,
+            window.key,
+            keys,
+            [b.column for b in verdict.breaches],
+            [b.check for b in verdict.breaches],
+        ],
+    )
+    con.execute(f"DELETE FROM {NEXT} WHERE cio_id IN (SELECT unnest(?::VARCHAR[]))", [keys])
+
+
+def _counts(con: Connection) -> tuple[int, int]:
+    rows = con.execute(f"SELECT count(*), count(*) FILTER (_changed) FROM {NEXT}").fetchall()
+    return int(rows[0][0]), int(rows[0][1])
+
+
+def _result(
+    con: Connection, window: Window, run_id: str, looked_at: int, changed: int, conflicts: int
+) -> IdentityResult:
+    rows = int(str(scalar(con, f"SELECT count(*) FROM {PERSONS}")))
+    published.publish(con, PERSONS, window, rows, run_id)
+    held = con.execute(
+        f"SELECT held_reason, count(*) FROM {PERSONS} WHERE held_reason IS NOT NULL GROUP BY 1 ORDER BY 1"
+    ).fetchall()
+    held_counts = {str(reason): int(count) for reason, count in held}
+    return IdentityResult(
+        window.key,
+        rows,
+        looked_at,
+        changed,
+        rows - sum(held_counts.values()),
+        conflicts,
+        held_counts,
+        quarantine.counts(con, LAYER, window),
+    )
+
+
+def _check_people(con: Connection) -> None:
+    there = con.execute(
+        "SELECT 1 FROM information_schema.tables WHERE table_schema = 'raw' AND table_name = 'people_current'"
+    ).fetchall()
+    if not there:
+        raise ContractError("there are no people yet; materialize customerio/people first")

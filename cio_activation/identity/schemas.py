@@ -1,0 +1,37 @@
+"""The contract of the identity layer, in Pandera: what a row of ``identity.persons`` looks like."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pandera.pandas as pa
+
+HELD_REASONS = ("no e-mail", "invalid e-mail", "e-mail belongs to another person")
+
+
+def persons_schema() -> pa.DataFrameSchema:
+    """Return the schema of one chunk of ``identity.persons``."""
+    import pandera.pandas as pa
+
+    def deliverable_means_own_email(frame: pd.DataFrame) -> pd.Series[bool]:
+        owns = frame["email"].notna() & frame["email_owner"]
+        verdict: pd.Series[bool] = (frame["deliverable"] == owns) & (frame["held_reason"].isna() == owns)
+        return verdict
+
+    return pa.DataFrameSchema(
+        {
+            "cio_id": pa.Column(str, pa.Check.str_matches(r"^\S+$", name="cio_id"), nullable=False),
+            "external_id": pa.Column(str, nullable=True),
+            "email": pa.Column(str, pa.Check.str_matches(r"^[^@\s]+@[^@\s]+\.[^@\s]+$", name="e-mail"), nullable=True),
+            "phone": pa.Column(str, pa.Check.str_matches(r"^\+[1-9]\d{6,14}$", name="E.164"), nullable=True),
+            "email_owner": pa.Column(bool, nullable=False),
+            "external_id_owner": pa.Column(bool, nullable=False),
+            "deliverable": pa.Column(bool, nullable=False),
+            "held_reason": pa.Column(str, pa.Check.isin(HELD_REASONS, name="held_reason"), nullable=True),
+        },
+        checks=pa.Check(deliverable_means_own_email, name="deliverable means owning an e-mail"),
+        strict=False,
+        name="identity.persons",
+    )

@@ -1,0 +1,153 @@
+"""Thin typed calls to Pipedrive: v2 under ``/api/v2``, the token's own user under ``/v1``.
+
+There is no batch write, no upsert and no idempotency key, so a creation is never repeated by the client. Every
+list is asked with ``limit=500``, because a call costs the same tokens for one row as for 500.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from cio_activation.transport.errors import OutcomeUnknown
+from cio_activation.transport.http import Response, VendorClient
+
+PAGE = 500
+"""Largest page of persons and person fields (OpenAPI, ``limit``)."""
+
+TOKENS: Mapping[str, int] = {
+    "users.me": 2,
+    "personFields.list": 10,
+    "personFields.create": 5,
+    "personFields.options.add": 5,
+    "persons.list": 10,
+    "persons.get": 1,
+    "persons.create": 5,
+    "persons.update": 5,
+}
+"""Tokens one call takes from the company's daily budget (``x-token-cost`` in the vendor's OpenAPI files)."""
+
+
+def tokens(calls: Mapping[str, int]) -> int:
+    """Return the tokens that ``calls`` (operation -> count, as ``VendorClient.calls.made`` has it) cost."""
+    return sum(TOKENS[operation] * count for operation, count in calls.items())
+
+
+class PipedriveApi:
+    """The calls this destination makes, over one client."""
+
+    def __init__(self, client: VendorClient) -> None:
+        self._client = client
+
+    async def me(self) -> dict[str, Any]:
+        """Return the user the token belongs to."""
+        return _record(self._client, "users.me", await self._get("/v1/users/me", "users.me"))
+
+    async def person_fields(self) -> list[dict[str, Any]]:
+        """Return all person fields, built-in and custom, with their options; one call per 500 fields."""
+        fields: list[dict[str, Any]] = []
+        cursor: str | None = None
+        while True:
+            params = {"limit": PAGE} | ({"cursor": cursor} if cursor else {})
+            answer = await self._get("/api/v2/personFields", "personFields.list", params)
+            rows, cursor = _page(self._client, "personFields.list", answer)
+            fields += rows
+            if not cursor:
+                return fields
+
+    async def create_field(self, name: str, kind: str, labels: Sequence[str]) -> dict[str, Any]:
+        """Create a custom person field, with options if ``labels``; return it as the vendor shows it."""
+        body: dict[str, Any] = {"field_name": name, "field_type": kind}
+        if labels:
+            body["options"] = [{"label": label} for label in labels]
+        answer = await self._client.request(
+            "POST", "/api/v2/personFields", operation="personFields.create", json=body, repeatable=False
+        )
+        return _record(self._client, "personFields.create", answer)
+
+    async def add_options(self, code: str, labels: Sequence[str]) -> list[dict[str, Any]]:
+        """Add options to a field, all or none; return only the new ones."""
+        answer = await self._client.request(
+            "POST",
+            f"/api/v2/personFields/{code}/options",
+            operation="personFields.options.add",
+            json=[{"label": label} for label in labels],
+            repeatable=False,
+        )
+        return _page(self._client, "personFields.options.add", answer)[0]
+
+    async def persons(
+        self, codes: Sequence[str], *, since: str | None = None, newest_first: bool = False, limit: int = PAGE
+    ) -> AsyncIterator[list[dict[str, Any]]]:
+        """Yield pages of persons with only the custom fields ``codes`` (15 at most).
+
+        ``since`` is an RFC 3339 time (``update_time`` >= since). By id, oldest first, or by ``update_time``,
+        newest first.
+        """
+        params: dict[str, Any] = {"limit": limit, "custom_fields": ",".join(codes)}
+        params |= {"sort_by": "update_time" if newest_first else "id"}
+        params |= {"sort_direction": "desc" if newest_first else "asc"}
+        if since is not None:
+            params["updated_since"] = since
+        while True:
+            answer = await self._get("/api/v2/persons", "persons.list", params)
+            rows, cursor = _page(self._client, "persons.list", answer)
+            yield rows
+            if not cursor:
+                return
+            params["cursor"] = cursor
+
+    async def person(self, person_id: str, codes: Sequence[str]) -> dict[str, Any]:
+        """Return one person with only the custom fields ``codes``."""
+        params = {"custom_fields": ",".join(codes)}
+        answer = await self._get(f"/api/v2/persons/{person_id}", "persons.get", params)
+        return _record(self._client, "persons.get", answer)
+
+    async def create_person(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Create a person. Never repeated: a lost answer leaves the outcome unknown."""
+        answer = await self._client.request(
+            "POST", "/api/v2/persons", operation="persons.create", json=dict(body), repeatable=False
+        )
+        return _record(self._client, "persons.create", answer)
+
+    async def update_person(self, person_id: str, custom_fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Set custom fields of a person to absolute values; all others stay as they are."""
+        answer = await self._client.request(
+            "PATCH",
+            f"/api/v2/persons/{person_id}",
+            operation="persons.update",
+            json={"custom_fields": dict(custom_fields)},
+            repeatable=True,
+        )
+        return _record(self._client, "persons.update", answer)
+
+    async def _get(self, path: str, operation: str, params: Mapping[str, Any] | None = None) -> Response:
+        return await self._client.request("GET", path, operation=operation, params=params)
+
+
+def _envelope(client: VendorClient, operation: str, answer: Response) -> dict[str, Any]:
+    body = answer.json()
+    if not isinstance(body, dict) or body.get("success") is not True or "data" not in body:
+        raise OutcomeUnknown(
+            "the answer is a 2xx without success and data",
+            vendor=client.vendor,
+            operation=operation,
+            status=answer.status,
+            request_id=answer.request_id,
+        )
+    return body
+
+
+def _record(client: VendorClient, operation: str, answer: Response) -> dict[str, Any]:
+    data = _envelope(client, operation, answer)["data"]
+    if not isinstance(data, dict):
+        raise OutcomeUnknown("the answer holds no record", vendor=client.vendor, operation=operation)
+    return data
+
+
+def _page(client: VendorClient, operation: str, answer: Response) -> tuple[list[dict[str, Any]], str | None]:
+    body = _envelope(client, operation, answer)
+    rows, additional = body["data"] or [], body.get("additional_data") or {}
+    if not isinstance(rows, list):
+        raise OutcomeUnknown("the answer holds no list", vendor=client.vendor, operation=operation)
+    return rows, additional.get("next_cursor")

@@ -1,0 +1,52 @@
+"""Options of this destination in ``activation.yaml``; unknown keys are refused with a mend by the loader."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from cio_activation.activation.models import Activation, Model
+
+NAME = "pipedrive"
+
+
+class CreatePeople(StrEnum):
+    """Which people get a Pipedrive person if none matches; matching ones are always linked."""
+
+    EVERYONE = "everyone"
+    AUDIENCE_MEMBERS = "audience_members"
+    NEVER = "never"
+
+
+class PipedriveSettings(Model):
+    """``destinations: pipedrive:``."""
+
+    not_built = frozenset({"daily_tokens", "priority", "on_conflict"})
+
+    rate_share: Annotated[float, Field(gt=0, le=1)] = 0.8
+    """Part of the vendor's burst window that this project may use; the rest is left to other integrations."""
+    requests_per_2s: Annotated[int, Field(ge=1)] = 40
+    """The plan's burst for an API token in a rolling 2 s: Lite 20, Growth 40, Premium 100, Ultimate 120."""
+    create_people: CreatePeople = CreatePeople.AUDIENCE_MEMBERS
+    """Who is created in Pipedrive: everyone, audience_members (in at least one audience now), or never."""
+    max_custom_fields: Annotated[int, Field(ge=2)] | None = None
+    """Most custom fields this project may take; the plan's cap counts all entities of the company together."""
+
+
+class PipedriveAudience(Model):
+    """``audiences: <audience>: deliver: pipedrive:``."""
+
+    not_built = frozenset({"activity", "note", "deal", "route"})
+
+    flag: Literal[True] = True
+    """The audience is an option of the one set field that holds all audiences of a person."""
+
+
+def settings_of(activation: Activation) -> PipedriveSettings:
+    """Return this destination's settings in ``activation``, already validated by the loader."""
+    settings = activation.destinations[NAME]
+    if not isinstance(settings, PipedriveSettings):
+        return PipedriveSettings.model_validate(settings or {})
+    return settings

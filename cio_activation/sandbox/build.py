@@ -1,0 +1,48 @@
+"""Puts a whole sandbox together: one world, one clock, three vendors, running."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cio_activation.sandbox.core import Shared, Vendor
+from cio_activation.sandbox.customerio_app import CustomerIO
+from cio_activation.sandbox.people import CRM_SHARE
+from cio_activation.sandbox.server import ORDER, RunningSandbox, start
+from cio_activation.sandbox.world import World
+
+
+def build_sandbox(
+    world: World,
+    *,
+    port: int = 0,
+    host: str = "127.0.0.1",
+    now: float | None = None,
+    vendors: tuple[str, ...] = ORDER,
+    export_seconds: float = 0.5,
+    crm_share: float = CRM_SHARE,
+    customerio: dict[str, Any] | None = None,
+    hubspot: dict[str, Any] | None = None,
+    pipedrive: dict[str, Any] | None = None,
+) -> RunningSandbox:
+    """Start the vendors over ``world`` and return them running; the caller stops them.
+
+    The vendors' clock starts at ``now`` (default: where the world's history ends) and goes on with real time.
+    ``port=0`` takes free ports, else the vendors listen on ``port`` and the next two. ``export_seconds``: real time
+    until a Customer.io export is ready. ``crm_share`` of the people are in both CRMs before anything is delivered.
+    The three dictionaries are further keyword options of the vendors' classes, such as rates, tier and plan.
+    """
+    shared = Shared()
+    shared.clock.set(world.ends_at if now is None else now)
+    seed = world.crm_seed(crm_share)
+    built: dict[str, Vendor] = {}
+    if "customerio" in vendors:
+        built["customerio"] = CustomerIO(shared, world, **{"export_seconds": export_seconds, **(customerio or {})})
+    if "hubspot" in vendors:
+        from cio_activation.sandbox.hubspot import HubSpot
+
+        built["hubspot"] = HubSpot(shared, seed, **(hubspot or {}))
+    if "pipedrive" in vendors:
+        from cio_activation.sandbox.pipedrive import Pipedrive
+
+        built["pipedrive"] = Pipedrive(shared, seed, **(pipedrive or {}))
+    return start(built, shared, port=port, host=host)
