@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ class _FileSchema(GenerateJsonSchema):
 def activation_schema() -> dict[str, Any]:
     """Return the schema. Options of destinations are open: their own models check them when the file is loaded."""
     schema = ActivationFile.model_json_schema(schema_generator=_FileSchema)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_spelled(schema)}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_tidy(schema)}
 
 
 def schema_text() -> str:
@@ -34,12 +34,11 @@ def schema_text() -> str:
     return json.dumps(activation_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
-def _spelled(value: Any) -> Any:
-    """Return ``value`` with spans inside nested defaults spelled as in YAML; everything else as it is."""
-    if isinstance(value, dict):
-        return {key: _spelled(entry) for key, entry in value.items()}
+def _tidy(value: Any) -> Any:
+    """Return ``value`` fit for editors: names that match no pattern refused, defaults only on single keys."""
     if isinstance(value, list):
-        return [_spelled(entry) for entry in value]
-    if isinstance(value, timedelta):
-        return format_duration(value)
-    return value.isoformat() if isinstance(value, date) else value
+        return [_tidy(entry) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {key: _tidy(entry) for key, entry in value.items() if not (key == "default" and "$ref" in value)}
+    return kept | {"additionalProperties": False} if "patternProperties" in kept else kept

@@ -21,9 +21,7 @@ def _lane_assets(activation: Activation, lanes: Lanes, lane: Lane) -> dg.AssetsD
     audiences = activation.lane_audiences(lane)
     specs = {a.name: _spec(activation, a) for a in audiences}
 
-    @dg.multi_asset(
-        name=f"audiences_{lane}", specs=list(specs.values()), partitions_def=lanes[lane], can_subset=True
-    )
+    @dg.multi_asset(name=f"audiences_{lane}", specs=list(specs.values()), partitions_def=lanes[lane], can_subset=True)
     def update_audiences(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
         from cio_activation.audience.members import update
 
@@ -53,7 +51,8 @@ def _spec(activation: Activation, audience: Audience) -> dg.AssetSpec:
             [
                 f"**{audience.label}** (version {audience.version})",
                 audience.description,
-                f"Source: Customer.io segment {audience.segment}." + (f" Gate: `{audience.gate}`." if audience.gate else ""),
+                f"Source: Customer.io segment {audience.segment}."
+                + (f" Gate: `{audience.gate}`." if audience.gate else ""),
             ]
         ),
         group_name="audience",

@@ -51,7 +51,8 @@ class CustomerIO(Vendor):
     """Customer.io over a world.
 
     ``export_seconds``: real seconds an export stays pending. ``requests_per_second``: the App API's general limit,
-    not held when ``limited`` is false. ``region`` is where this host stands, ``account_region`` where the account lives (default: the same).
+    not held when ``limited`` is false. ``region`` is where this host stands, ``account_region`` where the account
+    lives (default: the same).
     """
 
     name = "customerio"

@@ -13,7 +13,7 @@ from cio_activation.delivery import pacer as pacing
 from cio_activation.delivery.journal import Journal
 from cio_activation.delivery.pacer import SharedPacer, _conform
 
-UNITS, SECONDS = 20.0, 2.0
+UNITS, SECONDS = 190.0, 10.0  # HubSpot, Professional
 
 
 class MovedClock:
@@ -50,7 +50,7 @@ def test_no_window_holds_more_than_the_limit_and_most_of_it_is_used(tmp_path: Pa
     moments: list[float] = []
 
     async def work() -> None:
-        for _ in range(200):
+        for _ in range(600):
             await daily.acquire("v", "default", 1)
             moments.append(clock.now)
 
@@ -64,7 +64,7 @@ def test_a_busy_daily_lane_leaves_the_real_time_lane_its_share(tmp_path: Path, c
     moments: dict[str, list[float]] = {"daily": [], "realtime": []}
 
     async def work() -> None:
-        for _ in range(300):
+        for _ in range(1500):
             for name, one in lanes.items():
                 if one._try("v", "default", 1, UNITS, SECONDS) <= 0:
                     moments[name].append(clock.now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -80,7 +81,8 @@ def begin(seed: list[dict[str, Any]] | None = None, **options: Any) -> tuple[Rig
 
     def stop() -> None:
         http.close()
-        sandbox.stop()
+        # Some tenths of a second of uvicorn winding down: not worth a test's wait.
+        threading.Thread(target=sandbox.stop).start()
 
     return Rig(vendor, shared, http), stop
 

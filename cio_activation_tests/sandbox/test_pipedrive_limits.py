@@ -5,9 +5,9 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from cio_activation_tests.sandbox.pipedrive_rig import TOKEN, Rig, Start, rig, start_account
+from cio_activation_tests.sandbox.pipedrive_rig import TOKEN, Rig, Start, common, rig, start_account
 
-__all__ = ["rig", "start_account"]
+__all__ = ["common", "rig", "start_account"]
 
 
 @pytest.mark.parametrize(
@@ -19,23 +19,14 @@ __all__ = ["rig", "start_account"]
         ({"authorization": f"Bearer {TOKEN}"}, {}),
     ],
 )
-def test_only_the_header_lets_one_in(common_url: str, headers: dict[str, str], params: dict[str, str]) -> None:
+def test_only_the_header_lets_one_in(common: Rig, headers: dict[str, str], params: dict[str, str]) -> None:
     for path in ("/api/v2/persons", "/v1/users/me"):
-        answer = httpx.get(common_url + path, headers=headers, params=params)
+        answer = httpx.get(common.http.base_url.join(path), headers=headers, params=params)
         assert answer.status_code == 401
         assert answer.json()["success"] is False
         assert answer.json()["errorCode"] == 401
         assert answer.headers["x-correlation-id"]
         assert "x-ratelimit-limit" not in answer.headers
-
-
-@pytest.fixture(scope="module")
-def common_url() -> str:
-    """Return the address of an account for strangers."""
-    from cio_activation_tests.sandbox.pipedrive_rig import begin
-
-    account, _ = begin([])
-    return str(account.http.base_url).rstrip("/")
 
 
 def test_me_tells_company_and_rights(rig: Rig) -> None:

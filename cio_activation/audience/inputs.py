@@ -1,0 +1,121 @@
+"""What an audience is decided from: its segment's members with the attributes and properties its gate reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from cio_activation.activation.expressions import Expression, gate_expression
+from cio_activation.activation.models import Activation, Audience, ExitReason, Lane
+from cio_activation.state.columns import attribute_types, property_types, source, table
+from cio_activation.state.rules import as_timestamp
+from cio_activation.warehouse.sql import identifier, literal, timestamp
+from cio_activation.warehouse.store import Connection
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The relations one audience reads as of one moment."""
+
+    activation: Activation
+    audience: Audience
+    as_of: datetime
+    gate: Expression | None
+
+    @classmethod
+    def of(cls, activation: Activation, audience: Audience, as_of: datetime) -> Inputs:
+        """Return the inputs of ``audience``; its gate is parsed here."""
+        return cls(activation, audience, as_of, gate_expression(activation, audience))
+
+    @property
+    def people(self) -> str:
+        """The relation of people the audience's lane decides from."""
+        return source(self.audience.lane)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What the gate reads, sorted."""
+        return tuple(sorted(self.gate.columns)) if self.gate is not None else ()
+
+    def members(self) -> str:
+        """Return the SELECT of ``cio_id`` of the segment's members now."""
+        lane, segment = self.audience.lane.value, self.audience.segment
+        return f"SELECT cio_id FROM raw.memberships WHERE lane = {literal(lane)} AND segment_id = {segment}"
+
+    def bought_at(self) -> str | None:
+        """Return SQL for the moment of a person's last purchase, None if the audience does not end with one."""
+        attribute = self.activation.workspace.purchase_attribute
+        if attribute is None or ExitReason.PURCHASE not in self.audience.exit_on:
+            return None
+        return as_timestamp(self.activation, attribute)
+
+    def rows(self, among: str) -> str:
+        """Return the SELECT of ``cio_id``, ``as_of``, ``bought_at`` and the gate's columns for people in ``among``."""
+        lanes = {lane for lane in Lane if any(self._lane_of(c) is lane for c in self.columns)}
+        listed = ["p.cio_id", f"{timestamp(self.as_of)} AS as_of"]
+        listed.append(f"CAST({self.bought_at() or 'NULL'} AS TIMESTAMP) AS bought_at")
+        for column in self.columns:
+            lane = self._lane_of(column)
+            listed.append(f"{'p' if lane is None else lane.value}.{identifier(column)}")
+        joins = [f"LEFT JOIN {table(lane)} AS {lane.value} ON {lane.value}.cio_id = p.cio_id" for lane in sorted(lanes)]
+        return f"SELECT {', '.join(listed)} FROM {self.people} AS p {' '.join(joins)} WHERE p.cio_id IN ({among})"
+
+    def eligible(self) -> str:
+        """Return the SELECT of ``cio_id, bought_at`` of everyone in the segment who passes the gate."""
+        where = f" WHERE {self.gate.sql}" if self.gate is not None else ""
+        return f"SELECT DISTINCT cio_id, bought_at FROM ({self.rows(self.members())}) AS i{where}"
+
+    def evidence(self, row: str, since: str) -> str:
+        """Return SQL for the JSON kept with an entry: segment, ``since``, and the gate's inputs in ``row`` (an alias).
+
+        Contact data never goes in, should a gate read it.
+        """
+        pairs = [f"{literal(c)}, {self._shown(row, c)}" for c in self.columns]
+        return (
+            f"CAST(json_object('segment', {self.audience.segment}, 'since', {since}, "
+            f"'inputs', json_object({', '.join(pairs)})) AS VARCHAR)"
+        )
+
+    def missing(self, con: Connection) -> str | None:
+        """Return what the warehouse does not have yet of what the audience reads; None if it is all there.
+
+        Deciding without it would throw everybody out, so the audience waits instead.
+        """
+        for relation, names in self._needs().items():
+            schema, _, name = relation.partition(".")
+            there = {
+                row[0]
+                for row in con.execute(
+                    "SELECT column_name FROM duckdb_columns() WHERE schema_name = ? AND table_name = ?", [schema, name]
+                ).fetchall()
+            }
+            lacking = [n for n in names if n not in there]
+            if lacking:
+                return f"{relation} has no {', '.join(lacking)} yet" if there else f"{relation} is not there yet"
+        return None
+
+    def _needs(self) -> dict[str, list[str]]:
+        needs: dict[str, list[str]] = {self.people: ["cio_id"]}
+        if self.bought_at() is not None:
+            needs[self.people].append(str(self.activation.workspace.purchase_attribute))
+        for column in self.columns:
+            lane = self._lane_of(column)
+            needs.setdefault(self.people if lane is None else table(lane), []).append(column)
+        return needs
+
+    def _lane_of(self, column: str) -> Lane | None:
+        prop = self.activation.properties.get(column)
+        return prop.lane if prop is not None else None
+
+    def _shown(self, row: str, column: str) -> str:
+        profile = self.activation.profile
+        personal = {"email", profile.phone, profile.first_name, profile.last_name}
+        attribute = self.activation.attributes.get(column)
+        if attribute is not None and attribute.source in personal:
+            return "'(personal, not kept)'"
+        value = f"{row}.{identifier(column)}"
+        types = attribute_types(self.activation) | {
+            n: t for lane in Lane for n, t in property_types(self.activation, lane).items()
+        }
+        # JSON has no NaN and no infinity.
+        return f"CASE WHEN isfinite({value}) THEN {value} END" if types[column] == "DOUBLE" else value

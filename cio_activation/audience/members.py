@@ -1,0 +1,114 @@
+"""Who is in each audience as of a window: intervals opened and closed in one transaction per lane."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from cio_activation.activation.models import Activation, Audience
+from cio_activation.activation.windows import Window
+from cio_activation.audience.inputs import Inputs
+from cio_activation.audience.step import apply, decide
+from cio_activation.errors import ConfigError
+from cio_activation.runtime import Runtime
+from cio_activation.warehouse import published
+from cio_activation.warehouse.sql import literal, timestamp
+from cio_activation.warehouse.store import Connection
+
+
+@dataclass(frozen=True)
+class AudienceResult:
+    """One audience after an update: who is where now, and what the update moved."""
+
+    audience: str
+    members: int = 0
+    waiting: int = 0
+    """Eligible, grace not over yet."""
+    spent: int = 0
+    """Still eligible, but bought or expired: out until eligibility was lost once."""
+    entered: int = 0
+    exited: dict[str, int] = field(default_factory=dict)
+    """By reason."""
+    superseded: bool = False
+    """A newer window decided this audience already: nothing was changed."""
+    skipped: str | None = None
+    """What the warehouse did not have yet; nothing was changed."""
+
+
+def update(
+    runtime: Runtime, window: Window, names: Sequence[str] | None = None, *, run_id: str = ""
+) -> dict[str, AudienceResult]:
+    """Bring the audiences of ``window``'s lane (only ``names`` if given) to the window's end.
+
+    Running a window again changes nothing unless its data did. Intervals of audiences that the activation no
+    longer has are closed on the way, with reason ``audience_removed``.
+    """
+    audiences = _chosen(runtime.activation, window, names)
+    with runtime.warehouse.write() as con:
+        if not _behind_lane(con, window):
+            _close_removed(con, runtime.activation, window)
+        return {a.name: _update_one(con, runtime.activation, a, window, run_id) for a in audiences}
+
+
+def current_sql() -> str:
+    """Return the SELECT of everyone in an audience now: ``audience, version, cio_id, entered_at``."""
+    return "SELECT audience, version, cio_id, entered_at FROM audience.memberships WHERE exited_at IS NULL"
+
+
+def _chosen(activation: Activation, window: Window, names: Sequence[str] | None) -> list[Audience]:
+    audiences = {a.name: a for a in activation.lane_audiences(window.lane)}
+    unknown = [n for n in names or () if n not in audiences]
+    if unknown:
+        raise ConfigError(
+            f"no {window.lane.value} audience is named {', '.join(unknown)}; there are: {', '.join(audiences) or 'none'}"
+        )
+    return [audience for name, audience in audiences.items() if names is None or name in names]
+
+
+def _update_one(
+    con: Connection, activation: Activation, audience: Audience, window: Window, run_id: str
+) -> AudienceResult:
+    name = f"audience.{audience.name}"
+    if published.superseded(con, name, window):
+        return AudienceResult(audience.name, **_standing(con, audience.name), superseded=True)
+    inputs = Inputs.of(activation, audience, window.as_of)
+    if lacking := inputs.missing(con):
+        return AudienceResult(audience.name, **_standing(con, audience.name), skipped=lacking)
+    decide(con, inputs)
+    apply(con, inputs, window)
+    entered = con.execute("SELECT count(*) FROM decided WHERE enters").fetchall()[0][0]
+    exited = con.execute(
+        "SELECT exit_reason, count(*) FROM decided WHERE exit_reason IS NOT NULL GROUP BY ALL ORDER BY ALL"
+    ).fetchall()
+    standing = _standing(con, audience.name)
+    published.publish(con, name, window, standing["members"], run_id)
+    return AudienceResult(audience.name, **standing, entered=int(entered), exited={r: int(n) for r, n in exited})
+
+
+def _standing(con: Connection, audience: str) -> dict[str, int]:
+    found = con.execute(
+        """SELECT (SELECT count(*) FROM audience.memberships WHERE audience = $1 AND exited_at IS NULL),
+            count(*) FILTER (stage = 'waiting'), count(*) FILTER (stage = 'spent')
+        FROM audience.eligibility WHERE audience = $1""",
+        [audience],
+    ).fetchall()[0]
+    return dict(zip(("members", "waiting", "spent"), map(int, found), strict=True))
+
+
+def _behind_lane(con: Connection, window: Window) -> bool:
+    """Return whether any audience of the lane was decided for a newer window."""
+    rows = con.execute(
+        "SELECT 1 FROM meta.published WHERE name LIKE 'audience.%' AND lane = ? AND window_end > ?",
+        [window.lane.value, window.as_of],
+    ).fetchall()
+    return bool(rows)
+
+
+def _close_removed(con: Connection, activation: Activation, window: Window) -> None:
+    declared = f"({', '.join(map(literal, activation.audiences)) or "''"})"
+    con.execute(
+        f"""UPDATE audience.memberships
+        SET exited_at = {timestamp(window.as_of)}, exit_window = {literal(window.key)}, exit_reason = 'audience_removed'
+        WHERE exited_at IS NULL AND audience NOT IN {declared}"""
+    )
+    con.execute(f"DELETE FROM audience.eligibility WHERE audience NOT IN {declared}")
