@@ -30,7 +30,7 @@ def apply_edit(cio: CustomerIO, change: Change) -> dict[str, Any]:
     action = change.get("action")
     if action not in _ACTIONS:
         raise ValueError(f"action must be one of {', '.join(_ACTIONS)}")
-    moment = float(change.get("at", cio.moment()))
+    moment = float(change.get("at", cio.workspace.moment()))
     return {"at": int(moment), **(_ACTIONS[action](cio, change, moment) or {})}
 
 
@@ -82,11 +82,11 @@ def _set_segment_state(cio: CustomerIO, change: Change, _moment: float) -> None:
 
 
 def _freeze(cio: CustomerIO, _change: Change, moment: float) -> None:
-    cio.frozen_at = moment
+    cio.workspace.frozen_at = moment
 
 
 def _thaw(cio: CustomerIO, _change: Change, _moment: float) -> None:
-    cio.frozen_at = None
+    cio.workspace.frozen_at = None
 
 
 def _fail_exports(cio: CustomerIO, change: Change, _moment: float) -> None:

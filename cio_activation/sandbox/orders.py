@@ -192,8 +192,9 @@ def _skip(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
 def generate(people: int, seed: int = 7, *, ends_at: float) -> Orders:
     """Return a small made-up history of ``people`` customers, a pure function of its arguments.
 
-    Each person buys in an own rhythm of 5 to 60 days; the last order lies 0-30, 31-90, 91-180 or 181-330 days back
-    for 45, 25, 18 and 12 % of them; one in eight bought just once, a third of those three to five weeks ago.
+    Each person buys in an own rhythm of 5 to 60 days, for a month to over a year; the last order lies 0-30, 31-90,
+    91-180 or 181-330 days back for 45, 25, 18 and 12 % of them; one in eight bought just once, a third of those
+    three to five weeks ago.
     """
     con = _connect()
     create_draw(con, seed)
@@ -209,7 +210,7 @@ WITH persons AS (
         (n * 37 % 100) / 100.0 AS bucket,
         5 + 55 * pow(draw('rhythm', n), 2) AS rhythm,
         12 + 90 * pow(draw('basket', n), 3) AS basket,
-        CASE WHEN n % 8 = 0 THEN 1 ELSE 2 + floor(18 * draw('orders', n))::INT END AS orders,
+        30 + 400 * draw('tenure', n) AS tenure,
         draw('age', n) AS age,
         1 + floor(6 * draw('taste', n))::INT AS taste
     FROM range($1) AS t(n)
@@ -217,8 +218,9 @@ WITH persons AS (
 aged AS (
     SELECT
         *,
+        CASE WHEN person % 8 = 0 THEN 1 ELSE 2 + floor(tenure / rhythm)::INT END AS orders,
         CASE
-            WHEN orders = 1 AND person % 24 = 0 THEN 21.2 + 13.6 * age
+            WHEN person % 24 = 0 THEN 21.2 + 13.6 * age
             WHEN bucket < 0.45 THEN 0.05 + 29 * age
             WHEN bucket < 0.70 THEN 31.5 + 58 * age
             WHEN bucket < 0.88 THEN 91.5 + 88 * age

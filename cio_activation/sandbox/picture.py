@@ -47,7 +47,12 @@ class Picture:
     """Everyone at the moment ``at``. Rows are in order of ``cio_id``; all values are what the API would show."""
 
     def __init__(
-        self, at: int, table: Any, custom: Mapping[str, Mapping[str, str]], picked: Mapping[int, frozenset[str]]
+        self,
+        at: int,
+        table: Any,
+        con: duckdb.DuckDBPyConnection,
+        custom: Mapping[str, Mapping[str, str]],
+        picked: Mapping[int, frozenset[str]],
     ) -> None:
         self.at = at
         self.facts = table
@@ -55,6 +60,9 @@ class Picture:
         self._custom = custom
         self._picked = picked
         self._lock = threading.Lock()
+        # A connection of its own, and the table is never changed: the picture outlives the world's next change.
+        self._con = con
+        con.register("picture", table)
 
     def __len__(self) -> int:
         return int(self.facts.num_rows)
@@ -109,13 +117,6 @@ class Picture:
     def _query(self, sql: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
         with self._lock:
             return self._con.execute(sql, parameters or []).fetchall()
-
-    @cached_property
-    def _con(self) -> duckdb.DuckDBPyConnection:
-        # A connection of its own: the picture outlives the world's next change.
-        con = duckdb.connect(config={"threads": 1})
-        con.register("picture", self.facts)
-        return con
 
 
 _WIRE = "SELECT " + ", ".join(f'{wire_sql(name)} AS "{name}"' for name in ATTRIBUTES) + " FROM picture"

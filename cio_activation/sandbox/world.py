@@ -112,9 +112,8 @@ class World:
                 while len(self._pictures) >= KEPT_PICTURES:
                     self._pictures.popitem(last=False)
                 table = self._con.sql(self._picture_sql(at)).to_arrow_table()
-                self._pictures[at] = Picture(
-                    at, table, self.custom, {k: frozenset(v) for k, v in self.hand_picked.items()}
-                )
+                picked = {number: frozenset(members) for number, members in self.hand_picked.items()}
+                self._pictures[at] = Picture(at, table, self._con.cursor(), self.custom, picked)
             return self._pictures[at]
 
     def _picture_sql(self, at: int) -> str:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import httpx
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount
+from starlette.types import Receive, Scope, Send
 
-from cio_activation.sandbox.core import Shared
+from cio_activation.sandbox.core import Shared, Vendor
 from cio_activation.sandbox.hubspot import HubSpot
 from cio_activation.sandbox.server import start
 
@@ -55,18 +61,57 @@ class World:
         return self.call("GET", f"{OBJECTS}/{email}?idProperty=email")["id"]
 
 
+class _Stage(Vendor):
+    """A server that outlives a portal: starting and stopping one costs more than most tests."""
+
+    name = "hubspot"
+
+    def __init__(self) -> None:
+        super().__init__(Shared())
+        self.show(HubSpot(self.shared, []))
+        self.running = start({"hubspot": self}, self.shared)
+
+    def show(self, portal: HubSpot) -> None:
+        """Put another portal behind the server, with a clean log, no faults and the real time."""
+        self.portal, self.app = portal, Starlette(routes=portal.routes())
+        self.shared.log.clear()
+        self.shared.faults.clear()
+        self.shared.clock.set(time.time())
+
+    def routes(self) -> list[BaseRoute]:
+        async def forward(scope: Scope, receive: Receive, send: Send) -> None:
+            await self.app(scope, receive, send)
+
+        return [Mount("", app=forward)]
+
+    def admit(self, request: Request) -> Response | None:
+        return self.portal.admit(request)
+
+    def decorate(self, request: Request, response: Response) -> None:
+        self.portal.decorate(request, response)
+
+    def state(self) -> dict[str, Any]:
+        return self.portal.state()
+
+    def edit(self, change: dict[str, Any]) -> dict[str, Any]:
+        return self.portal.edit(change)
+
+
+_free: list[_Stage] = []
+TOKEN = {"Authorization": "Bearer sandbox-hubspot-token"}
+
+
 @contextmanager
 def portal(seed: list[dict[str, Any]] | None = None, **options: Any) -> Iterator[World]:
-    """Run a portal with the three seeded contacts and the properties ``cio_id`` (unique) and a few others."""
-    shared = Shared()
-    vendor = HubSpot(shared, SEED if seed is None else seed, **{"property_lag_s": 0.0, **options})
-    running = start({"hubspot": vendor}, shared)
-    token = {"Authorization": "Bearer sandbox-hubspot-token"}
+    """Open a portal with the three seeded contacts over HTTP; new definitions can be read at once."""
+    stage = _free.pop() if _free else _Stage()
+    vendor = HubSpot(stage.shared, SEED if seed is None else seed, **{"property_lag_s": 0.0, **options})
+    stage.show(vendor)
     try:
-        with httpx.Client(base_url=running.urls["hubspot"], headers=token, timeout=10) as client:
+        with httpx.Client(base_url=stage.running.urls["hubspot"], headers=TOKEN, timeout=10, verify=False) as client:
             yield World(vendor, client)
     finally:
-        running.stop()
+        _free.append(stage)
 
 
 def with_properties(world: World) -> World:
@@ -77,6 +122,8 @@ def with_properties(world: World) -> World:
     world.property("cio_score", "number", "number")
     world.property("cio_due", "date", "date")
     world.property("cio_seen", "datetime", "date")
-    flag = [{"label": v.title(), "value": v, "displayOrder": i, "hidden": False} for i, v in enumerate(["true", "false"])]
+    flag = [
+        {"label": v.title(), "value": v, "displayOrder": i, "hidden": False} for i, v in enumerate(["true", "false"])
+    ]
     world.property("cio_flag", "bool", "booleancheckbox", options=flag)
     return world
