@@ -38,6 +38,8 @@ class SearchIndex:
 
     def seen(self, record_id: int, current: Record | None) -> Seen | None:
         """Return a record as search sees it now; None when it sees none."""
+        if record_id not in self._before:
+            return (current.values, current.emails) if current is not None else None
         edge = time.monotonic() - self._settings.search_lag_s
         for written, before in self._before.get(record_id, ()):
             if written > edge:

@@ -20,6 +20,9 @@ TIERS: dict[str, tuple[int, int]] = {
 """Requests per 10 s of one app, requests per day of the account (fact sheet, section 9)."""
 
 SEARCHES_PER_SECOND = 5
+QUERY_MAX = 16_000
+"""Characters of a query string; long ``properties`` lists run into it."""
+
 ALL_SCOPES = frozenset(
     {
         "crm.objects.contacts.read",
@@ -54,6 +57,8 @@ class Limits:
         if exhausted:
             return _too_many(exhausted)
         self.used_today += 1
+        if len(request.url.query) > QUERY_MAX:
+            return Refusal(414, None, "URI Too Long").response()
         lacking = _required(request.method, request.url.path) - self.scopes
         if request.url.path.startswith("/crm/limits/") and any(
             s.startswith("crm.objects.") and s.endswith(".read") for s in self.scopes

@@ -98,12 +98,14 @@ def _check_filter(one: dict[str, Any], records: Records) -> None:
 def _candidates(records: Records, groups: list[list[dict[str, Any]]]) -> Iterable[tuple[Record, Seen]]:
     """Return the records worth testing with what the index knows of them; keys narrow them without a scan."""
     narrowed = [_by_key(records, filters) for filters in groups]
+    fresh = records.index.fresh()
     ids: Iterable[int]
     if groups and all(found is not None for found in narrowed):
         chosen = {i for found in narrowed if found is not None for i in found}
-        ids = sorted(chosen.union(records.index.fresh()))
+        ids = sorted(chosen.union(fresh))
     else:
-        ids = sorted({*records.live, *records.index.fresh()})
+        # Live records lie in order of id; archived ones that search still shows come after them.
+        ids = [*records.live, *(i for i in fresh if i not in records.live)]
     for record_id in ids:
         current = records.live.get(record_id)
         record = current or records.archived.get(record_id)
@@ -133,12 +135,15 @@ def _matches(records: Records, record: Record, seen: Seen, groups: list[list[dic
 def _test(records: Records, record: Record, seen: Seen, one: dict[str, Any]) -> bool:
     name, operator = str(one["propertyName"]), str(one["operator"])
     values, emails = seen
-    stored = ";".join(emails) if name == "hs_additional_emails" else records.value(record, name, values)
+    stored = values.get(name)
+    if stored is None:
+        stored = ";".join(emails) if name == "hs_additional_emails" else records.value(record, name, values)
     if operator in _VALUE_FREE:
         return bool(stored) == (operator == "HAS_PROPERTY")
     if not stored:
         return operator in ("NEQ", "NOT_IN", "NOT_CONTAINS_TOKEN")
-    held = {stored.lower(), *stored.lower().split(";")}
+    lowered = stored.lower()
+    held = {lowered, *lowered.split(";")} if ";" in lowered else {lowered}
     if operator in ("EQ", "NEQ"):
         return (str(as_text(one["value"])).lower() in held) == (operator == "EQ")
     if operator in ("IN", "NOT_IN"):

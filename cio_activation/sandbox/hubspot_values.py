@@ -11,6 +11,7 @@ from typing import Any
 from cio_activation.sandbox.hubspot_errors import Invalid
 
 TEXT_MAX = 65_536
+LOOSE_VERSION = "2026-09"
 _EMAIL = re.compile(
     r"[^@\s,;:<>()\[\]\"]+@[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*\.[a-z]{2,}"
 )
@@ -36,7 +37,6 @@ class Rules:
     type: str
     multiple: bool = False
     options: frozenset[str] = field(default_factory=frozenset)
-    loose_dates: bool = False
 
 
 def as_text(value: Any) -> str | None:
@@ -50,9 +50,15 @@ def as_text(value: Any) -> str | None:
     return None
 
 
-def check(rules: Rules, value: str, current: str | None) -> Checked:
-    """Check a non-empty value. ``current`` is the stored one, which a leading ``;`` appends to."""
-    return _CHECKS.get(rules.type, _check_text)(rules, value, current)
+def check(rules: Rules, value: str, current: str | None, version: str) -> Checked:
+    """Check a non-empty value. ``current`` is the stored one, which a leading ``;`` appends to.
+
+    Sloppy dates pass with a warning from 2026-09 on; older versions refuse them.
+    """
+    done = _CHECKS.get(rules.type, _check_text)(rules, value, current)
+    if done.warning and version != LOOSE_VERSION:
+        return Checked(invalid=Invalid(rules.name, "INVALID_DATE", f"{value} was not a valid {rules.type}."))
+    return done
 
 
 def email_of(value: str) -> str:
@@ -115,7 +121,7 @@ def _check_date(rules: Rules, value: str, current: str | None) -> Checked:
     midnight = moment == datetime.combine(moment.date(), datetime.min.time(), UTC)
     if _DAY.fullmatch(text) or (_MILLISECONDS.fullmatch(text) and midnight):
         return Checked(day)
-    return _loose(rules, value, day, f"{value} is not midnight UTC.")
+    return _normalized(rules, value, day)
 
 
 def _check_datetime(rules: Rules, value: str, current: str | None) -> Checked:
@@ -127,13 +133,10 @@ def _check_datetime(rules: Rules, value: str, current: str | None) -> Checked:
     written = moment.isoformat(timespec="milliseconds" if moment.microsecond else "seconds")[:-6] + "Z"
     if _MILLISECONDS.fullmatch(text) or re.search(r"(Z|[+-]\d\d:?\d\d)$", text[10:]):
         return Checked(written)
-    return _loose(rules, value, written, f"{value} has no time zone.")
+    return _normalized(rules, value, written)
 
 
-def _loose(rules: Rules, raw: str, normalized: str, reason: str) -> Checked:
-    """Take a sloppy date with a warning (2026-09), or refuse it (older versions)."""
-    if not rules.loose_dates:
-        return Checked(invalid=Invalid(rules.name, "INVALID_DATE", reason))
+def _normalized(rules: Rules, raw: str, normalized: str) -> Checked:
     warning = {
         "category": "PROPERTY_VALUE_NORMALIZED",
         "propertyName": rules.name,

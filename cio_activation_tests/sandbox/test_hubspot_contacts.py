@@ -17,6 +17,13 @@ def world() -> Iterator[World]:
         yield with_properties(running)
 
 
+@pytest.fixture(scope="module")
+def kept() -> Iterator[World]:
+    """One portal for tests that leave the seeded contacts as they are."""
+    with portal(limited=False) as running:
+        yield with_properties(running)
+
+
 def _items(error: dict) -> list[dict]:
     prefix = "Property values were not valid: "
     assert error["message"].startswith(prefix)
@@ -24,15 +31,15 @@ def _items(error: dict) -> list[dict]:
     return json.loads(error["message"].removeprefix(prefix))
 
 
-def test_an_email_is_stored_lowercased_and_found_in_any_case(world: World) -> None:
-    found = world.call("GET", f"{OBJECTS}/ANN@example.COM?idProperty=email&properties=email,phone")
+def test_an_email_is_stored_lowercased_and_found_in_any_case(kept: World) -> None:
+    found = kept.call("GET", f"{OBJECTS}/ANN@example.COM?idProperty=email&properties=email,phone")
     assert found["properties"]["email"] == "ann@example.com"
     assert set(found["properties"]) == {"email", "phone", "createdate", "lastmodifieddate", "hs_object_id"}
 
 
-def test_batch_read_by_email_covers_additional_addresses_and_lists_what_is_missing(world: World) -> None:
+def test_batch_read_by_email_covers_additional_addresses_and_lists_what_is_missing(kept: World) -> None:
     inputs = [{"id": "CC@Example.com"}, {"id": "bob@example.com"}, {"id": "Nobody@example.com"}]
-    body = world.batch("read", inputs, 207, idProperty="email", properties=["email", "hs_additional_emails"])
+    body = kept.batch("read", inputs, 207, idProperty="email", properties=["email", "hs_additional_emails"])
     rows = {row["properties"]["email"]: row for row in body["results"]}
     assert set(rows) == {"cara@example.com", "bob@example.com"}
     assert rows["cara@example.com"]["properties"]["hs_additional_emails"] == "cc@example.com"
@@ -41,16 +48,16 @@ def test_batch_read_by_email_covers_additional_addresses_and_lists_what_is_missi
     assert body["errors"][0]["context"]["ids"] == ["nobody@example.com"]
 
 
-def test_batch_read_needs_an_id_property_that_is_unique(world: World) -> None:
-    world.batch("read", [{"id": "Ann"}], 400, idProperty="firstname")
+def test_batch_read_needs_an_id_property_that_is_unique(kept: World) -> None:
+    kept.batch("read", [{"id": "Ann"}], 400, idProperty="firstname")
     # Without idProperty an address is an unknown record id.
-    assert world.batch("read", [{"id": "ann@example.com"}], 207)["results"] == []
+    assert kept.batch("read", [{"id": "ann@example.com"}], 207)["results"] == []
 
 
-def test_a_batch_of_101_is_refused_in_every_verb(world: World) -> None:
+def test_a_batch_of_101_is_refused_in_every_verb(kept: World) -> None:
     inputs = [{"id": str(i), "idProperty": "cio_id", "properties": {}} for i in range(101)]
     for verb in ("read", "create", "update", "upsert", "archive"):
-        assert world.batch(verb, inputs, 400)["category"] == "VALIDATION_ERROR"
+        assert kept.batch(verb, inputs, 400)["category"] == "VALIDATION_ERROR"
 
 
 @pytest.mark.parametrize(
@@ -69,15 +76,15 @@ def test_a_batch_of_101_is_refused_in_every_verb(world: World) -> None:
         ("firstname", "x" * 65_537, "VALUE_TOO_LONG"),
     ],
 )
-def test_a_bad_value_is_named_in_the_text_and_in_errors(world: World, name: str, value: str, code: str) -> None:
-    error = world.call("PATCH", f"{OBJECTS}/{world.id_of('ann@example.com')}", {"properties": {name: value}}, 400)
+def test_a_bad_value_is_named_in_the_text_and_in_errors(kept: World, name: str, value: str, code: str) -> None:
+    error = kept.call("PATCH", f"{OBJECTS}/{kept.id_of('ann@example.com')}", {"properties": {name: value}}, 400)
     assert [(item["name"], item["error"], item["isValid"]) for item in _items(error)] == [(name, code, False)]
     assert error["errors"][0]["code"] == code
     assert error["errors"][0]["context"]["propertyName"] == [name]
 
 
-def test_the_message_of_a_bad_option_lists_the_allowed_ones(world: World) -> None:
-    error = world.call("POST", OBJECTS, {"properties": {"cio_bucket": "gone"}}, 400)
+def test_the_message_of_a_bad_option_lists_the_allowed_ones(kept: World) -> None:
+    error = kept.call("POST", OBJECTS, {"properties": {"cio_bucket": "gone"}}, 400)
     assert _items(error)[0]["message"] == "gone was not one of the allowed options: [active, lapsed, lost]"
 
 
@@ -96,9 +103,9 @@ def test_the_message_of_a_bad_option_lists_the_allowed_ones(world: World) -> Non
         ("email", " NEW@Example.com", "new@example.com"),
     ],
 )
-def test_values_are_coerced_and_stored_as_canonical_text(world: World, name: str, sent: object, stored: str) -> None:
-    made = world.call("POST", OBJECTS, {"properties": {name: sent}}, 201)
-    read = world.call("GET", f"{OBJECTS}/{made['id']}?properties={name}")
+def test_values_are_coerced_and_stored_as_canonical_text(kept: World, name: str, sent: object, stored: str) -> None:
+    made = kept.call("POST", OBJECTS, {"properties": {name: sent}}, 201)
+    read = kept.call("GET", f"{OBJECTS}/{made['id']}?properties={name}")
     assert read["properties"][name] == made["properties"][name] == stored
 
 
@@ -117,14 +124,14 @@ def test_a_leading_semicolon_appends_to_a_multi_select(world: World) -> None:
         assert row["properties"]["cio_audiences"] == stored
 
 
-def test_sloppy_dates_pass_with_a_warning_on_2026_09_and_fail_before(world: World) -> None:
+def test_sloppy_dates_pass_with_a_warning_on_2026_09_and_fail_before(kept: World) -> None:
     body = {"properties": {"cio_due": "2026-11-22T10:00:00Z"}}
-    made = world.call("POST", OBJECTS, body, 201)
+    made = kept.call("POST", OBJECTS, body, 201)
     assert made["properties"]["cio_due"] == "2026-11-22"
     warning = made["warnings"][0]
     assert warning["category"] == "PROPERTY_VALUE_NORMALIZED"
     assert (warning["rawValue"], warning["normalizedValue"]) == ("2026-11-22T10:00:00Z", "2026-11-22")
-    world.call("POST", "/crm/objects/2026-03/contacts", body, 400)
+    kept.call("POST", "/crm/objects/2026-03/contacts", body, 400)
 
 
 def test_the_life_cycle_stage_only_moves_forward_until_it_is_cleared(world: World) -> None:
@@ -135,12 +142,49 @@ def test_the_life_cycle_stage_only_moves_forward_until_it_is_cleared(world: Worl
         assert read["properties"]["lifecyclestage"] == stored
 
 
-def test_creating_an_existing_address_conflicts_and_names_the_id_in_the_text_only(world: World) -> None:
-    error = world.call("POST", OBJECTS, {"properties": {"email": "BOB@example.com"}}, 409)
+def test_creating_an_existing_address_conflicts_and_names_the_id_in_the_text_only(kept: World) -> None:
+    error = kept.call("POST", OBJECTS, {"properties": {"email": "BOB@example.com"}}, 409)
     assert error["category"] == "CONFLICT"
-    assert error["message"] == f"Contact already exists. Existing ID: {world.id_of('bob@example.com')}"
+    assert error["message"] == f"Contact already exists. Existing ID: {kept.id_of('bob@example.com')}"
     assert "errors" not in error
-    world.call("POST", OBJECTS, {"properties": {"email": "cc@example.com"}}, 409)
+    kept.call("POST", OBJECTS, {"properties": {"email": "cc@example.com"}}, 409)
+
+
+def test_updates_that_carry_a_foreign_address_conflict_and_write_nothing(kept: World) -> None:
+    ann, cara = kept.id_of("ann@example.com"), kept.id_of("cara@example.com")
+    foreign = {"properties": {"email": "bob@example.com", "cio_score": "9"}}
+    kept.call("PATCH", f"{OBJECTS}/{ann}", foreign, 409)
+    rows = [{"id": cara, "objectWriteTraceId": "1", "properties": {"cio_score": "9"}}]
+    kept.batch("update", [*rows, {"id": ann, "objectWriteTraceId": "2", **foreign}], 409)
+    for record_id in (ann, cara):
+        read = kept.call("GET", f"{OBJECTS}/{record_id}?properties=cio_score")
+        assert read["properties"]["cio_score"] is None
+
+
+def test_an_additional_address_written_by_record_id_becomes_the_primary_one(world: World) -> None:
+    cara = world.id_of("cara@example.com")
+    world.batch("update", [{"id": cara, "properties": {"email": "cc@example.com"}}])
+    read = world.call("GET", f"{OBJECTS}/cara@example.com?idProperty=email&properties=email,hs_additional_emails")
+    assert read["id"] == cara
+    assert read["properties"]["email"] == "cc@example.com"
+    assert read["properties"]["hs_additional_emails"] == "cara@example.com"
+
+
+def test_a_changed_address_frees_the_old_one(world: World) -> None:
+    bob = world.id_of("bob@example.com")
+    world.batch("update", [{"id": bob, "properties": {"email": "robert@example.com"}}])
+    made = world.call("POST", OBJECTS, {"properties": {"email": "bob@example.com"}}, 201)
+    assert made["id"] != bob
+    assert world.id_of("robert@example.com") == bob
+
+
+def test_the_state_shows_addresses_and_custom_properties_only(world: World) -> None:
+    ann = world.id_of("ann@example.com")
+    world.batch("update", [{"id": ann, "properties": {"cio_id": "a1", "firstname": "Anna"}}])
+    state = world.state()
+    assert state["contacts_count"] == 3
+    assert state["contacts"][ann] == {"email": "ann@example.com", "cio_id": "a1"}
+    assert all(definition["name"].startswith("cio_") for definition in state["properties"])
 
 
 def test_update_reports_missing_ids_and_leaves_merged_and_non_numeric_ones_out(world: World) -> None:
@@ -157,10 +201,10 @@ def test_update_reports_missing_ids_and_leaves_merged_and_non_numeric_ones_out(w
     assert body["errors"][0]["context"] == {"ids": ["77"], "objectWriteTraceId": ["t-77"]}
 
 
-def test_update_refuses_other_ids_than_record_ids(world: World) -> None:
-    ann = world.id_of("ann@example.com")
+def test_update_refuses_other_ids_than_record_ids(kept: World) -> None:
+    ann = kept.id_of("ann@example.com")
     for id_property in ("hs_object_id", "email", "firstname"):
-        world.batch("update", [{"id": ann, "idProperty": id_property, "properties": {}}], 400)
+        kept.batch("update", [{"id": ann, "idProperty": id_property, "properties": {}}], 400)
 
 
 def test_a_merge_makes_a_new_record_with_the_other_address_as_additional_one(world: World) -> None:
@@ -197,8 +241,8 @@ def test_pages_of_contacts_follow_after(world: World) -> None:
     world.call("GET", f"{OBJECTS}?limit=101", status=400)
 
 
-def test_histories_come_when_asked_for(world: World) -> None:
-    body = world.batch("read", [{"id": world.id_of("ann@example.com")}], propertiesWithHistory=["firstname"])
+def test_histories_come_when_asked_for(kept: World) -> None:
+    body = kept.batch("read", [{"id": kept.id_of("ann@example.com")}], propertiesWithHistory=["firstname"])
     assert body["results"][0]["propertiesWithHistory"]["firstname"][0]["value"] == "Ann"
 
 

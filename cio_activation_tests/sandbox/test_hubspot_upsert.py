@@ -16,6 +16,13 @@ def world() -> Iterator[World]:
         yield with_properties(running)
 
 
+@pytest.fixture(scope="module")
+def kept() -> Iterator[World]:
+    """One portal for tests that write nothing."""
+    with portal(limited=False) as running:
+        yield with_properties(running)
+
+
 def _row(cio_id: str, trace: str | None = None, **properties: Any) -> dict[str, Any]:
     row = {"id": cio_id, "idProperty": "cio_id", "properties": properties}
     return {**row, "objectWriteTraceId": trace} if trace else row
@@ -53,44 +60,46 @@ def test_207_only_when_every_input_has_its_own_trace_id(world: World) -> None:
 
 
 @pytest.mark.parametrize("traces", [(None, None), ("t1", None), ("same", "same")])
-def test_400_and_nothing_written_when_trace_ids_are_absent_or_shared(world: World, traces: tuple) -> None:
-    body = world.batch("upsert", [_row("c1", traces[0]), _row("c2", traces[1], cio_bucket="gone")], 400)
+def test_400_and_nothing_written_when_trace_ids_are_absent_or_shared(kept: World, traces: tuple) -> None:
+    body = kept.batch("upsert", [_row("c1", traces[0]), _row("c2", traces[1], cio_bucket="gone")], 400)
     assert "INVALID_OPTION" in body["message"]
-    assert _written(world) == {}
+    assert _written(kept) == {}
 
 
-def test_400_for_one_id_twice_even_with_trace_ids(world: World) -> None:
-    body = world.batch("upsert", [_row("c1", "t1"), _row("c1", "t2"), _row("c2", "t3")], 400)
+def test_400_for_one_id_twice_even_with_trace_ids(kept: World) -> None:
+    body = kept.batch("upsert", [_row("c1", "t1"), _row("c1", "t2"), _row("c2", "t3")], 400)
     assert body["message"].startswith("Duplicate IDs found in batch input")
     assert body["context"]["ids"] == ["c1"]
-    assert _written(world) == {}
+    assert _written(kept) == {}
 
 
-def test_400_for_two_addresses_of_one_contact(world: World) -> None:
+def test_400_for_two_addresses_of_one_contact(kept: World) -> None:
     pairs = [("new@example.com", "NEW@example.com"), ("cara@example.com", "cc@example.com")]
     for one, other in pairs:
         inputs = [{"id": i, "idProperty": "email", "properties": {}, "objectWriteTraceId": i} for i in (one, other)]
-        assert world.batch("upsert", inputs, 400)["category"] == "VALIDATION_ERROR"
+        assert kept.batch("upsert", inputs, 400)["category"] == "VALIDATION_ERROR"
 
 
-def test_409_for_the_whole_batch_when_one_row_carries_a_foreign_address(world: World) -> None:
+def test_409_for_the_whole_batch_when_one_row_carries_a_foreign_address(kept: World) -> None:
     rows = [_row("c1", "t1", email="fresh@example.com"), _row("c2", "t2", email="Bob@example.com")]
-    body = world.batch("upsert", rows, 409)
+    body = kept.batch("upsert", rows, 409)
     assert body["category"] == "CONFLICT"
-    assert world.id_of("bob@example.com") in body["message"]
-    assert _written(world) == {}
-    world.batch("upsert", rows[:1])
-    assert set(_written(world)) == {"c1"}
+    assert kept.id_of("bob@example.com") in body["message"]
+    assert _written(kept) == {}
 
 
-def test_409_when_two_rows_want_the_same_new_address(world: World) -> None:
+def test_409_when_two_rows_want_the_same_new_address(kept: World) -> None:
     rows = [_row("c1", "t1", email="x@example.com"), _row("c2", "t2", email="X@example.com")]
-    world.batch("upsert", rows, 409)
-    assert _written(world) == {}
+    kept.batch("upsert", rows, 409)
+    assert _written(kept) == {}
 
 
 def test_linking_first_makes_the_same_upsert_pass(world: World) -> None:
     bob = world.id_of("bob@example.com")
+    rows = [_row("c1", "t1", email="fresh@example.com"), _row("c2", "t2", email="Bob@example.com")]
+    world.batch("upsert", rows, 409)
+    world.batch("upsert", rows[:1])
+    assert set(_written(world)) == {"c1"}
     world.batch("update", [{"id": bob, "properties": {"cio_id": "c2"}}])
     row = world.batch("upsert", [_row("c2", "t2", email="bob@example.com", cio_score=4)])["results"][0]
     assert (row["id"], row["new"]) == (bob, False)
@@ -124,17 +133,17 @@ def test_a_unique_value_that_another_contact_has_is_a_bad_row(world: World) -> N
 
 
 @pytest.mark.parametrize("id_property", [None, "hs_object_id", "firstname", "cio_score", "no_such"])
-def test_upsert_needs_a_unique_id_property(world: World, id_property: str | None) -> None:
+def test_upsert_needs_a_unique_id_property(kept: World, id_property: str | None) -> None:
     row = {"id": "1", "properties": {}} | ({"idProperty": id_property} if id_property else {})
-    world.batch("upsert", [row], 400)
+    kept.batch("upsert", [row], 400)
 
 
-def test_required_fields_and_types_of_inputs_are_checked(world: World) -> None:
-    assert "[id]" in world.batch("upsert", [{"idProperty": "cio_id", "properties": {}}], 400)["message"]
-    assert "[properties]" in world.batch("upsert", [{"idProperty": "cio_id", "id": "1"}], 400)["message"]
-    world.batch("upsert", [_row("c1", "t1", cio_score=[1])], 400)
-    world.call("POST", f"{OBJECTS}/batch/upsert", {}, 400)
-    assert world.client.post(f"{OBJECTS}/batch/upsert", content=b"{").status_code == 400
+def test_required_fields_and_types_of_inputs_are_checked(kept: World) -> None:
+    assert "[id]" in kept.batch("upsert", [{"idProperty": "cio_id", "properties": {}}], 400)["message"]
+    assert "[properties]" in kept.batch("upsert", [{"idProperty": "cio_id", "id": "1"}], 400)["message"]
+    kept.batch("upsert", [_row("c1", "t1", cio_score=[1])], 400)
+    kept.call("POST", f"{OBJECTS}/batch/upsert", {}, 400)
+    assert kept.client.post(f"{OBJECTS}/batch/upsert", content=b"{").status_code == 400
 
 
 def test_batch_create_is_201_and_names_only_the_first_clash(world: World) -> None:
