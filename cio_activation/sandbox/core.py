@@ -319,7 +319,9 @@ _VERSION = re.compile(r"^(v\d+|20\d\d-\d\d(-beta)?)$")
 
 def template_of(path: str) -> str:
     """Return ``path`` with ids and versions' dates replaced, so that calls can be counted: ``/lists/{id}/...``."""
-    return "/".join("{id}" if part and not _VERSION.match(part) and _ID.match(part) else part for part in path.split("/"))
+    return "/".join(
+        "{id}" if part and not _VERSION.match(part) and _ID.match(part) else part for part in path.split("/")
+    )
 
 
 async def _read(receive: Receive) -> bytes:

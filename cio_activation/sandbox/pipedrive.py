@@ -72,23 +72,8 @@ class Pipedrive(Vendor):
         self.search = SearchIndex(
             search_lag_s, lambda i: self.persons.table.get(i), lambda: self.persons.table.living()
         )
-        around = Surroundings(
-            now=lambda: self.now,
-            users=self.account.active_users,
-            visibilities=terms.visibilities,
-            may_delete=lambda: self.account.admin,
-            tally=self._tally,
-            moved=self._moved,
-            of_deal=self._person_of_deal,
-        )
-        self.persons = Persons(around, self.search)
-        links = Links(
-            now=lambda: self.now,
-            users=self.account.active_users,
-            person=lambda i: self.persons.table.get(i),
-            deal=lambda i: self.deals.table.get(i),
-            types=self.account.type_names,
-        )
+        self.persons = Persons(self._surroundings(terms.visibilities), self.search)
+        links = self._links()
         self.activities, self.notes = Activities(links), Notes(links)
         self.deals = Deals(links, terms.deals_per_seat * seats)
         cap = FieldCap(terms.custom_fields, COMPANY, lambda: self.now, lambda: self.account.admin)
@@ -219,6 +204,26 @@ class Pipedrive(Vendor):
         ]
 
     # -- what the parts need of each other --------------------------------------------------------------
+
+    def _surroundings(self, visibilities: tuple[int, ...]) -> Surroundings:
+        return Surroundings(
+            now=lambda: self.now,
+            users=self.account.active_users,
+            visibilities=visibilities,
+            may_delete=lambda: self.account.admin,
+            tally=self._tally,
+            moved=self._moved,
+            of_deal=self._person_of_deal,
+        )
+
+    def _links(self) -> Links:
+        return Links(
+            now=lambda: self.now,
+            users=self.account.active_users,
+            person=lambda i: self.persons.table.get(i),
+            deal=lambda i: self.deals.table.get(i),
+            types=self.account.type_names,
+        )
 
     def _person_values(self) -> list[dict[str, Any]]:
         return [p.custom for p in self.persons.table.rows.values()]

@@ -24,7 +24,7 @@ class _Protocol(HttpToolsProtocol):
     """uvicorn's own protocol, which also hands the TCP transport to the app so that faults can reset it."""
 
     def on_headers_complete(self) -> None:
-        self.scope.setdefault("extensions", {})["sandbox.transport"] = self.transport  # type: ignore[typeddict-item]
+        self.scope.setdefault("extensions", {})["sandbox.transport"] = self.transport  # type: ignore[assignment]
         super().on_headers_complete()
 
 

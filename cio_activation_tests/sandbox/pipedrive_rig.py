@@ -63,6 +63,7 @@ class Rig:
             given = params | ({"cursor": cursor} if cursor else {})
             answer = self.call("GET", path, params=given).json()
             pages.append(answer["data"])
+            assert len(pages) < 100, "the walk does not end"
             cursor = answer["additional_data"]["next_cursor"]
         return pages
 

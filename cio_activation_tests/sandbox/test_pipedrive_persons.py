@@ -201,6 +201,8 @@ def test_lists_by_time_are_inclusive_below_and_exclusive_above(rig: Rig) -> None
     assert ids(updated_until="2026-11-22T12:00:20Z") == [1]
     assert ids(updated_since="2026-11-22T13:00:10+01:00", updated_until="2026-11-22T12:00:30Z") == [1, 2]
     assert ids(updated_since="2026-11-22T12:00:00Z", sort_by="update_time", sort_direction="desc") == [3, 2, 1]
+    assert ids(updated_until="2026-11-22T12:00:20Z", sort_by="update_time") == [1]
+    assert ids(updated_until="2026-11-22T12:00:20Z", ids="1,2") == [1]
     rig.refused(400, "GET", "/persons", params={"updated_since": "2026-11-22 12:00:00"})
 
 

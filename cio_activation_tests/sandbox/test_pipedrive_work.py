@@ -90,7 +90,7 @@ def test_activity_types_come_from_v1_and_new_ones_can_be_used(rig: Rig) -> None:
 
 
 def test_notes_are_sanitised_and_paged_by_offset(rig: Rig) -> None:
-    content = "<p onclick='x()'>Hi</p><!-- marker --><script>evil()</script> op:123"
+    content = "<p onclick='x()'>Hi</p><!-- marker --><SCRIPT>evil()</SCRIPT> op:123"
     made = rig.data("POST", "/v1/notes", json={"content": content, "person_id": 1, "pinned_to_person_flag": 1})
     assert made["content"] == "<p>Hi</p> op:123"
     assert made["pinned_to_person_flag"] is True
