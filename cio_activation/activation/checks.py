@@ -90,8 +90,7 @@ def check_audiences(draft: Draft) -> None:
             draft.problems.add((*path, "expires_after"), "must be longer than zero, such as 48h; or leave it out")
         if len(set(audience.exit_on)) != len(audience.exit_on):
             draft.problems.add((*path, "exit_on"), "names an exit twice; keep one of them")
-        unset = draft.file.workspace.purchase_attribute is None and ("workspace",) not in draft.broken
-        if ExitReason.PURCHASE in audience.exit_on and unset:
+        if ExitReason.PURCHASE in audience.exit_on and _purchase_is_unset(draft):
             draft.problems.add(
                 (*path, "exit_on"),
                 "purchase needs workspace.purchase_attribute; set it to the timestamp that moves when a person buys",
@@ -101,6 +100,12 @@ def check_audiences(draft: Draft) -> None:
 def default_label(name: str) -> str:
     """Return ``name`` as a label: ``lapse_bucket`` gives ``Lapse Bucket``."""
     return name.replace("_", " ").title()
+
+
+def _purchase_is_unset(draft: Draft) -> bool:
+    if draft.broken & {("workspace",), ("workspace", "purchase_attribute")}:
+        return False  # something stands there, and what is wrong with it was told
+    return draft.file.workspace.purchase_attribute is None
 
 
 def _once(draft: Draft, entries: Iterable[tuple[Path, object]], message: str) -> None:

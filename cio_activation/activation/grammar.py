@@ -56,7 +56,7 @@ class Reader:
         self._labels = labels
         self._unchecked = unchecked
 
-    def value(self, node: exp.Expr) -> Term:
+    def value(self, node: exp.Expr | None) -> Term:
         """Read ``node`` as a value of its own."""
         return self._settled(self._term(node))
 
@@ -70,7 +70,9 @@ class Reader:
             )
         return term
 
-    def _term(self, node: exp.Expr) -> Term:
+    def _term(self, node: exp.Expr | None) -> Term:
+        if node is None:  # the parser lets some operators stand without their operand
+            return self._problem("the expression is incomplete; an operator or function lacks a value")
         entry = _HANDLERS.get(type(node))
         if entry is None:
             return self._problem(refusal(node))
@@ -105,7 +107,10 @@ class Reader:
             if "\x00" in text:
                 return self._problem("a text constant holds a NUL character; remove it")
             return Term("'" + text.replace("'", "''") + "'", Kind.TEXT, literal=text)
-        number = float(str(node.this))
+        try:
+            number = float(str(node.this))
+        except ValueError:  # the parser reads '. 2.5' as one number
+            return self._problem(f"{node.this} is not a number")
         if not math.isfinite(number):
             return self._problem(f"{node.this} is too large a number")
         whole = number.is_integer() and abs(number) < 2**53
@@ -136,7 +141,7 @@ class Reader:
             return Term(f"({side.sql} IS {self._boolean(other).sql})", Kind.BOOLEAN)
         return self._problem(refusal(node))
 
-    def _expect(self, node: exp.Expr, kind: Kind, where: str) -> Term:
+    def _expect(self, node: exp.Expr | None, kind: Kind, where: str) -> Term:
         term = self.value(node)
         if term.kind not in {kind, Kind.ANY}:
             return self._problem(f"{where} takes a {kind}, but {shown(node)} is a {term.kind}")

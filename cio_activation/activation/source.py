@@ -16,7 +16,9 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 from cio_activation.activation.problems import Path, Problems
 from cio_activation.errors import ConfigError
 
-_PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "timestamp"))
+_PLAIN_TAGS = frozenset(
+    f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp")
+)
 _MAXIMUM_NODES = 50_000
 """More than any honest file holds, aliases counted as often as they are used."""
 
@@ -90,6 +92,9 @@ class _Reader:
         self._nodes += 1
         if id(node) in self._open or self._nodes > _MAXIMUM_NODES:
             raise ConfigError(f"aliases make the file endless at line {node.start_mark.line + 1}; write it out")
+        if node.tag not in _PLAIN_TAGS:
+            self._problems.add(path, f"the tag {node.tag} is not supported; write a plain value")
+            return None
         if isinstance(node, ScalarNode):
             return self._scalar(node, path)
         self._open.add(id(node))
@@ -105,9 +110,6 @@ class _Reader:
         return values
 
     def _scalar(self, node: ScalarNode, path: Path) -> Any:
-        if node.tag not in _PLAIN_TAGS:
-            self._problems.add(path, f"the tag {node.tag} is not supported; write a plain value")
-            return None
         try:
             return self._yaml.constructor.construct_object(node)
         except (ValueError, OverflowError, YAMLError):  # such as 2026-02-31

@@ -82,8 +82,10 @@ def no_function(name: str) -> str:
     return f"the function {name} is not allowed{meant(name, _FUNCTIONS.split(', '))} (allowed: {_FUNCTIONS})"
 
 
-def shown(node: exp.Expr) -> str:
+def shown(node: exp.Expr | None) -> str:
     """Return ``node`` as SQL for a message, cut to a readable length."""
+    if node is None:
+        return "nothing"
     text = node.sql(dialect="duckdb", normalize_functions=False, comments=False)
     return text if len(text) <= 80 else f"{text[:77]}..."
 

@@ -1,0 +1,265 @@
+"""One bad file a row: what is wrong, the line it is on, and the mend."""
+
+from pathlib import Path
+
+import pytest
+
+from cio_activation.errors import ConfigError
+from cio_activation_tests.activation.toys import load, text
+
+PROPERTY = "lane: daily, owner: a@example.com"
+
+
+def problems(folder: Path, written: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(folder, written)
+    return list(caught.value.problems)
+
+
+def prop(rule: str) -> str:
+    return text(more_properties=f"p: {{{rule}, {PROPERTY}}}")
+
+
+def audience(extra: str, **keys: str) -> str:
+    told = {"label": "RET - B - Do", "owner": "b@example.com", "segment": "2", "lane": "daily"}
+    told |= {"deliver": "{hubspot: {}}"} | keys
+    body = "\n".join(f"  {key}: {value}" for key, value in told.items())
+    return text(more_audiences=f"b:\n{body}\n  {extra}\n")
+
+
+WORKSPACE = {
+    "timezone: Europe/Berln": "timezone: 'Europe/Berln' is not an IANA time zone; did you mean 'Europe/Berlin'",
+    "timezone: America": "workspace.timezone: 'America' is not an IANA time zone",
+    "timezone: ''": "workspace.timezone: '' is not an IANA time zone",
+    "timezone: ../../etc/passwd": "is not an IANA time zone",
+    "currency: usd": "workspace.currency: 'usd' is not a currency; write its three capital letters",
+    "default_region: USA": "workspace.default_region: 'USA' is not a region",
+    "prefix: CIO": "workspace.prefix: 'CIO' is not a prefix",
+    "start: someday": "workspace.start: 'someday' is not a date; write it as 2026-01-31",
+    "start: 2026-02-31": "workspace.start: '2026-02-31' cannot be read",
+    "realtime_window: 25m": "workspace.realtime_window: must divide an hour",
+    "realtime_window: 5h": "workspace.realtime_window: must divide an hour",
+    "realtime_window: 90s": "workspace.realtime_window: must divide an hour",
+    "realtime_window: 0m": "workspace.realtime_window: must divide an hour",
+    "realtime_window: soon": "workspace.realtime_window: 'soon' is not a duration",
+    "purchase_attribute: last_ordr_at": "'last_ordr_at' is not a declared attribute; did you mean 'last_order_at'?",
+    "purchase_attribute: category": "'category' is of type text, but this takes timestamp",
+    "timezon: UTC": "workspace.timezon: is not a known key; did you mean 'timezone'?",
+}
+TOP = {
+    "match: {phone: true}": "match.phone: 'phone: true' is not built yet; remove it",
+    "match: {keys: []}": "match.keys: must name each key once",
+    "match: {keys: [email, email]}": "match.keys: must name each key once",
+    "match: {keys: [emial]}": "match.keys[0]: 'emial' is not allowed here; did you mean 'email'?",
+    "match: {keys: email}": "match.keys: 'email' is not a list; write it as [first, second]",
+    "profile: {phone: ''}": "profile.phone: is empty",
+    "limits: {human_touches_per_person: {max: 1, per: 7d}}": (
+        "limits.human_touches_per_person: 'human_touches_per_person' is not built yet; remove it"
+    ),
+    "limits: {guards: {max_exit_share: 0.3}}": "limits.guards.max_exit_share: 'max_exit_share' is not built yet",
+    "limits: {guards: {max_entry_share: 0.3}}": "'max_entry_share' is not built yet; remove it",
+    "limits: {guards: {min_snapshot_share: 2}}": "limits.guards.min_snapshot_share: 2 is not accepted: input should be",
+    "limits: {guards: {max_operations: true}}": "limits.guards.max_operations: true is not a whole number",
+    "limits: {guards: [1]}": "limits.guards: [1] is not a mapping",
+    "audience: {}": "audience: is not a known key; did you mean 'audiences'?",
+}
+ATTRIBUTES = {
+    "x: {type: txt}": "attributes.x.type: 'txt' is not allowed here; did you mean 'text'? (allowed: text, number,",
+    "x: {from: y}": "attributes.x.type: is missing; add it",
+    "x: text": "attributes.x: 'text' is not a mapping; write keys and values below it",
+    "x:": "attributes.x: nothing is not a mapping",
+    "X y: {type: text}": "attributes.X y: 'X y' is not a durable name",
+    "x: {type: text, form: y}": "attributes.x.form: is not a known key; did you mean 'from'?",
+    "x: {type: text, from: 12}": "attributes.x.from: 12 is not text; put it in quotes",
+    "x: {type: text, from: ''}": "attributes.x.from: '' is empty",
+    "x: {type: text, from: Category}": "attributes.x.from: reads the same Customer.io attribute as category (line",
+    "email: {type: text}": "attributes.email: is the name of a column we keep ourselves; choose another",
+    "as_of: {type: timestamp}": "attributes.as_of: is the name of a column we keep ourselves",
+    "hash_x: {type: text}": "attributes.hash_x: is the name of a column we keep ourselves",
+    "lapse: {type: text}": "properties.lapse: is also an attribute (line",
+    "12: {type: text}": "12 is no key; a key is plain text",
+    "[a]: {type: text}": "a list or mapping is no key",
+    "x: !secret {type: text}": "attributes.x: the tag !secret is not supported; write a plain value",
+}
+RULES = {
+    "label: x": "properties.p: has no rule; add one of days_since, tiers, expect_next, flag, cases, value",
+    "flag: unsubscribed, value: category": "properties.p: has the rules flag, value; keep one",
+    "flag: unsubscribed, edges: [1]": "properties.p.edges: does not go with flag; remove it",
+    "value: category, otherwise: x": "properties.p.otherwise: does not go with value; remove it",
+    "cases: [{label: a, when: unsubscribed}], labels: [a]": "properties.p.labels: does not go with cases; remove it",
+    "days_since: last_ordr_at, edges: [1], labels: [a, b]": "'last_ordr_at' is not a declared attribute; did you mean",
+    "days_since: orders_count, edges: [1], labels: [a, b]": (
+        "properties.p.days_since: 'orders_count' is of type integer, but this takes timestamp or date"
+    ),
+    "days_since: last_order_at, edges: [30, 30], labels: [a, b, c]": (
+        "properties.p.edges: [30, 30] must be numbers that grow from one to the next"
+    ),
+    "days_since: last_order_at, edges: [1.5], labels: [a, b]": "properties.p.edges: 1.5 is not a whole number of days",
+    "days_since: last_order_at, edges: [-1], labels: [a, b]": "properties.p.edges: -1 is not a whole number of days",
+    "days_since: last_order_at, edges: [1], labels: [a]": (
+        "properties.p.labels: 1 edges make 2 ranges, but there are 1 labels; write one for each"
+    ),
+    "days_since: last_order_at, labels: [a]": "properties.p.edges: is missing; this rule needs edges",
+    "days_since: last_order_at, edges: [1]": "properties.p.labels: is missing; this rule needs edges",
+    "tiers: cart_value, edges: [], labels: [a]": "properties.p.edges: is missing",
+    "tiers: category, edges: [1], labels: [a, b]": "this takes number or integer or money",
+    "tiers: cart_value, edges: [.inf], labels: [a, b]": "must be numbers that grow",
+    "tiers: cart_value, edges: ['1'], labels: [a, b]": "properties.p.edges[0]: '1' is not a number",
+    "tiers: cart_value, edges: [1], labels: [a, A]": "label 'A' reads like 'a'",
+    "tiers: cart_value, edges: [1], labels: [a, a]": "label 'a' reads like 'a'",
+    "tiers: cart_value, edges: [1], labels: [a, '']": "label '' is empty",
+    "tiers: cart_value, edges: [1], labels: [a, ' b']": "label ' b' starts or ends with a space",
+    "tiers: cart_value, edges: [1], labels: [a, 'b;c']": "label 'b;c' holds a ';'",
+    'tiers: cart_value, edges: [1], labels: [a, "b\\nc"]': "holds a line break",
+    f"tiers: cart_value, edges: [1], labels: [a, {'b' * 256}]": "has 256 characters, more than 255",
+    "tiers: cart_value, edges: [1], labels: [1, 2]": "properties.p.labels[0]: 1 is not text; put it in quotes",
+    "expect_next: {from: category, every: gap}": "properties.p.expect_next.from: 'category' is of type text",
+    "expect_next: {from: last_order_at, every: cart_value}": "properties.p.expect_next.every: 'cart_value' is of type",
+    "expect_next: {from: last_order_at, every: gap, fallback_by: gap}": "fallback_by: 'gap' is of type number",
+    "expect_next: {from: last_order_at, every: gap, open: 3d}": "open must not be positive",
+    "expect_next: {from: last_order_at, every: gap, close: -1d}": "close must not be negative",
+    "expect_next: {from: last_order_at, every: gap, close: 7}": "properties.p.expect_next.close: 7 is not a duration",
+    "expect_next: {from: last_order_at, ever: gap}": "expect_next.ever: is not a known key; did you mean 'every'?",
+    "expect_next: {from: last_order_at, every: gap}, labels: [a, b]": "properties.p.labels: must be four",
+    "flag: unsubscibed": "properties.p.flag: 'unsubscibed' is not declared; did you mean 'unsubscribed'?",
+    "flag: cart_tier = 'low'": "properties.p.flag: 'cart_tier' is a property; a property's rule reads attributes only",
+    "cases: []": "properties.p.cases: is empty",
+    "cases: [{label: a, when: gap}]": "properties.p.cases[0].when: the expression gives a number, not true or false",
+    "cases: [{label: a, when: unsubscribed}, {label: 'b;', when: unsubscribed}]": "p.cases: label 'b;' holds",
+    "cases: [{lable: a, when: unsubscribed}]": "properties.p.cases[0].lable: is not a known key; did you mean 'label'?",
+    "value: unsubscribed": "properties.p.value: 'unsubscribed' is of type boolean; write flag: unsubscribed",
+    "value: category, min_dwell: 30m": "properties.p.min_dwell: 'min_dwell' is not built yet; remove it",
+    "value: category, on_conflict: keep": "properties.p.on_conflict: 'on_conflict: keep' is not built yet; remove it",
+    "value: category, on_conflict: kep": "properties.p.on_conflict: 'kep' is not allowed here",
+    "value: category, deliver: [hubspt]": "p.deliver[0]: 'hubspt' is not under destinations; did you mean 'hubspot'?",
+    "value: category, deliver: [hubspot, hubspot]": "properties.p.deliver[1]: 'hubspot' is named twice",
+    "value: category, label: lapse": "properties.p.label: reads like the label of lapse (line",
+}
+AUDIENCES = {
+    "grace: 2 hour": (
+        "audiences.b.grace: '2 hour' is not a duration; write a whole number and a unit, such as 30m, 2h or 7d"
+    ),
+    "grace: -1h": "audiences.b.grace: must not be negative",
+    "expires_after: 0h": "audiences.b.expires_after: must be longer than zero",
+    "version: 0": "audiences.b.version: 0 is not accepted: input should be greater than or equal to 1",
+    "exit_on: [left_segment, left_segment]": "audiences.b.exit_on: names an exit twice",
+    "exit_on: [left_segment, action_done]": (
+        "audiences.b.exit_on[1]: 'exit_on: action_done' is not built yet; remove it"
+    ),
+    "exit_on: [purchas]": "audiences.b.exit_on[0]: 'purchas' is not allowed here; did you mean 'purchase'?",
+    "cooldown: 7d": "audiences.b.cooldown: 'cooldown' is not built yet; remove it",
+    "holdout: 10%": "audiences.b.holdout: 'holdout' is not built yet; remove it",
+    "launch: {max_entries_per_day: 50}": "audiences.b.launch: 'launch' is not built yet; remove it",
+    "graze: 1h": "audiences.b.graze: is not a known key; did you mean 'grace' or 'gate'?",
+    "gate: cart_valu > 1": "audiences.b.gate: 'cart_valu' is not declared; did you mean 'cart_value'?",
+    "gate: lapse = '0-31'": "audiences.b.gate: '0-31' is no label of lapse; did you mean '0-30'",
+    "gate: cart_tier = 'low'": "audiences.b.gate: 'cart_tier' is a realtime property; a daily audience reads daily",
+    "gate: ''": "audiences.b.gate: '' is empty",
+}
+AUDIENCE_KEYS = {
+    (
+        "segment",
+        "1",
+    ): "audiences.b.segment: is the source segment of vip_cart (line 18) too. Keep one source segment per job",
+    ("segment", "true"): "audiences.b.segment: true is not a whole number",
+    ("segment", "'2'"): "audiences.b.segment: '2' is not a whole number",
+    ("label", "ret - vip cart - CALL"): "audiences.b.label: reads like the label of vip_cart (line",
+    ("label", "a;b"): "audiences.b.label: label 'a;b' holds a ';'",
+    ("owner", "nobody"): "audiences.b.owner: 'nobody' is no owner; write an e-mail address or team:name",
+    ("lane", "hourly"): "audiences.b.lane: 'hourly' is not allowed here (allowed: daily, realtime)",
+    ("deliver", "{}"): "audiences.b.deliver: is empty; name at least one of hubspot, pipedrive",
+    ("deliver", "[hubspot]"): "audiences.b.deliver: ['hubspot'] is not a mapping",
+    ("deliver", "{salesforce: {}}"): "audiences.b.deliver.salesforce: 'salesforce' is not under destinations",
+    ("deliver", "{hubspot: {lst: true}}"): "b.deliver.hubspot.lst: is not a known key; did you mean 'list'?",
+    (
+        "deliver",
+        "{hubspot: {activity: {}}}",
+    ): "audiences.b.deliver.hubspot.activity: 'activity' is not built yet; remove",
+    (
+        "deliver",
+        "{hubspot: {task: {subject: x, due: 4h}}}",
+    ): "deliver.hubspot.task.due: 'due' is not built yet; remove it",
+    ("deliver", "{hubspot: {task: {}}}"): "audiences.b.deliver.hubspot.task.subject: is missing; add it",
+    ("deliver", "{hubspot: {list: 1}}"): "audiences.b.deliver.hubspot.list: 1 is not true or false",
+}
+DESTINATIONS = {
+    "{hubspot: {}, pipedrve: {}}": "destinations.pipedrve: is not a known destination; did you mean 'pipedrive'?",
+    "{hubspot: {daily_tokens: 1}}": "destinations.hubspot.daily_tokens: 'daily_tokens' is not built yet; remove it",
+    "{hubspot: {on_conflict: keep}}": "destinations.hubspot.on_conflict: is not a known key",
+    "{hubspot: {rate_share: 1.5}}": "destinations.hubspot.rate_share: 1.5 is not accepted: input should be less than",
+    "[hubspot]": "destinations: ['hubspot'] is not a mapping",
+}
+ROWS = [
+    *((text(workspace=f"{{{line}}}"), told) for line, told in WORKSPACE.items()),
+    *((text(line), told) for line, told in TOP.items()),
+    *((text(more_attributes=line), told) for line, told in ATTRIBUTES.items()),
+    *((prop(rule), told) for rule, told in RULES.items()),
+    *((audience(extra), told) for extra, told in AUDIENCES.items()),
+    *((audience("", **{key: value}), told) for (key, value), told in AUDIENCE_KEYS.items()),
+    *((text(destinations=line), told) for line, told in DESTINATIONS.items()),
+    (text(more_properties="p: {value: category, lane: daily, owner: Bob}"), "properties.p.owner: 'Bob' is no owner"),
+    (text(more_properties="id: {value: category, lane: daily, owner: team:x}"), "would be the CRM field cio_id"),
+    (text(more_properties="row_hash: {value: gap, lane: daily, owner: team:x}"), "is the name of a column we keep"),
+    (text(more_properties="p: {value: category, lane: daily}"), "properties.p.owner: is missing; add it"),
+    (
+        text(workspace="{}", more_audiences="").replace("realtime\n", "realtime\n    exit_on: [purchase]\n"),
+        "purchase needs",
+    ),
+    ("workspace: {}\n", "attributes: is missing; add it"),
+]
+
+
+@pytest.mark.parametrize(("written", "told"), ROWS, ids=[told[:70] for _written, told in ROWS])
+def test_a_mistake_names_the_line_the_key_and_the_mend(tmp_path: Path, written: str, told: str) -> None:
+    found = problems(tmp_path, written)
+    matching = [problem for problem in found if told in problem]
+    assert matching, f"not told: {told}\n" + "\n".join(found)
+    assert len(found) == len(set(found)) <= 3
+    assert matching[0].startswith("activation.yaml:")
+
+
+def test_the_line_is_that_of_the_key(tmp_path: Path) -> None:
+    written = audience("grace: 2 hour")
+    line = written.splitlines().index("    grace: 2 hour") + 1
+    assert problems(tmp_path, written) == [
+        f"activation.yaml:{line}: audiences.b.grace: '2 hour' is not a duration; "
+        "write a whole number and a unit, such as 30m, 2h or 7d"
+    ]
+
+
+def test_the_line_of_a_list_item_is_its_own(tmp_path: Path) -> None:
+    written = audience("exit_on:\n    - left_segment\n    - purchas")
+    (line,) = (n for n, content in enumerate(written.splitlines(), 1) if content.endswith("- purchas"))
+    assert problems(tmp_path, written)[0].startswith(f"activation.yaml:{line}: audiences.b.exit_on[1]: ")
+
+
+def test_all_problems_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+    written = audience("grace: 2 hour", owner="nobody").replace("edges: [75]", "edges: [75, 75]")
+    written = written.replace("America/New_York", "America/New_Yrk").replace("type: text", "type: txt")
+    written = written.replace("lapse = '0-30'", "lapse = '0-3'")
+    found = problems(tmp_path, written)
+    lines = [int(problem.split(":")[1]) for problem in found]
+    assert lines == sorted(lines)
+    for told in ("timezone", "category.type", "cart_tier.edges", "cart_tier.labels", "vip_cart.gate", "b.grace"):
+        assert any(told in problem for problem in found), f"{told} is missing from\n" + "\n".join(found)
+
+
+def test_what_refers_to_a_broken_declaration_is_not_told_again(tmp_path: Path) -> None:
+    written = text().replace("cart_value: {type: money}", "cart_value: {type: cash}")
+    assert len(problems(tmp_path, written)) == 1
+    written = text().replace("edges: [30, 90]", "edges: [90, 30]")
+    assert len(problems(tmp_path, written)) == 1
+    written = text(workspace="{purchase_attribute: Last Order}")
+    written = written.replace("    lane: realtime\n", "    lane: realtime\n    exit_on: [purchase]\n")
+    assert len(problems(tmp_path, written)) == 1
+
+
+def test_a_key_that_stands_twice_names_both_lines(tmp_path: Path) -> None:
+    written = text(more_audiences="vip_cart:\n  label: x\n  label: y\n") + "\nattributes: {}\n"
+    keys = written.splitlines()
+    first, second = (n + 1 for n, key in enumerate(keys) if key == "  vip_cart:")
+    top, again = (n + 1 for n, key in enumerate(keys) if key.startswith("attributes:"))
+    assert problems(tmp_path, written) == [
+        f"activation.yaml:{line}: {key}: stands twice, on lines {before} and {line}; rename or remove one"
+        for key, before, line in (("audiences.vip_cart", first, second), ("attributes", top, again))
+    ]
