@@ -25,13 +25,21 @@ from cio_activation.state import assets as state
 def build_definitions(activation: Activation, destinations: Sequence[Destination] = DESTINATIONS) -> dg.Definitions:
     """Return the whole code location for ``activation`` and the destinations this installation knows."""
     lanes = Lanes.of(activation)
-    assets = [
+    rooms = [
         *customerio.build_assets(activation, lanes),
         *identity.build_assets(activation, lanes),
         *state.build_assets(activation, lanes),
         *audience.build_assets(activation, lanes),
-        *delivery.build_assets(activation, lanes, destinations),
     ]
+    decided = {
+        key: lane
+        for asset in rooms
+        if isinstance(asset, dg.AssetsDefinition)
+        for lane in Lane
+        if asset.partitions_def == lanes[lane]
+        for key in asset.keys
+    }
+    assets = [*rooms, *delivery.build_assets(activation, lanes, destinations, decided)]
     daily, realtime = (lane_job(lane, lanes, assets) for lane in Lane)
     return dg.Definitions(
         assets=assets,

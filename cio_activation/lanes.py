@@ -23,6 +23,8 @@ from cio_activation.runtime import Runtime
 
 LANE_TAG = "cio/lane"
 REALTIME_FORMAT = "%Y-%m-%dT%H:%M"
+RETRY_SECONDS = 30
+_PASSING = frozenset({"Retryable", "RateLimited", "OutcomeUnknown", "WarehouseBusy"})
 _BAR = 24
 
 
@@ -60,6 +62,11 @@ class Lanes:
         return self.window(lane, self[lane].get_partition_key_for_timestamp(moment.timestamp()))
 
 
+def across_lanes(key: dg.AssetKey) -> dg.AssetDep:
+    """Return a dependency on another lane's asset: its newest partition, whatever this lane's window is."""
+    return dg.AssetDep(key, partition_mapping=dg.LastPartitionMapping())
+
+
 def runtime_of(activation: Activation) -> Runtime:
     """Return the runtime of this process, from its environment."""
     return Runtime.build(Settings(), activation)
@@ -67,12 +74,16 @@ def runtime_of(activation: Activation) -> Runtime:
 
 @contextmanager
 def failures() -> Iterator[None]:
-    """Turn this project's errors into a Dagster failure: the message for a person, no retry of what cannot heal."""
+    """Tell Dagster what to do with this project's errors: try again what may pass, fail the rest for a person.
+
+    Asked for here rather than by a retry policy, so that a defect fails at once and visibly.
+    """
     try:
         yield
     except CioActivationError as error:
-        transient = type(error).__name__ in ("Retryable", "RateLimited", "OutcomeUnknown", "WarehouseBusy")
-        raise dg.Failure(description=str(error), allow_retries=transient) from error
+        if type(error).__name__ in _PASSING:
+            raise dg.RetryRequested(max_retries=2, seconds_to_wait=RETRY_SECONDS) from error
+        raise dg.Failure(description=str(error), allow_retries=False) from error
 
 
 def bars(counts: Mapping[str, Mapping[str, int]]) -> dg.MarkdownMetadataValue:
@@ -113,11 +124,6 @@ def metadata_of(result: Any) -> dict[str, Any]:
             value = str(value)
         values[field.name] = value
     return counted(**values)
-
-
-def retry_policy() -> dg.RetryPolicy:
-    """Two more tries of a step that failed for a passing reason, half a minute apart and growing."""
-    return dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
 
 def owners(*names: str) -> list[str]:

@@ -68,7 +68,9 @@ class ToyFields(AbsoluteStep):
     def plan(self, con: Connection, context: Context) -> str:
         shadow = fields.ensure_shadow(con, "toy", str(self.lane), self.names)
         chosen = ", ".join(f"CAST({identifier(n)} AS VARCHAR) AS {identifier(n)}" for n in self.names)
-        desired = f"SELECT cio_id, cio_id AS record_id, hash_toy AS row_hash, {chosen} FROM state.{self.lane}_properties"
+        desired = (
+            f"SELECT cio_id, cio_id AS record_id, hash_toy AS row_hash, {chosen} FROM state.{self.lane}_properties"
+        )
         changes = fields.changes(desired, shadow, self.names, keys="'{}'")
         return f"{changes} UNION ALL BY NAME {fields.clears(desired, shadow, self.names)}"
 

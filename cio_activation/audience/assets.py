@@ -1,15 +1,13 @@
 """Audience assets: one per audience, so that its lineage reads segment -> audience -> list."""
 
-from __future__ import annotations
-
+import re
 from collections.abc import Iterator
-from typing import Any
 
 import dagster as dg
 
 from cio_activation.activation.models import Activation, Audience, Lane
 from cio_activation.customerio.assets import segment_key
-from cio_activation.lanes import LANE_TAG, Lanes, failures, metadata_of, owners, runtime_of
+from cio_activation.lanes import LANE_TAG, Lanes, across_lanes, failures, metadata_of, owners, runtime_of
 
 
 def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefinition]:
@@ -22,12 +20,14 @@ def _lane_assets(activation: Activation, lanes: Lanes, lane: Lane) -> dg.AssetsD
     specs = {a.name: _spec(activation, a) for a in audiences}
 
     @dg.multi_asset(name=f"audiences_{lane}", specs=list(specs.values()), partitions_def=lanes[lane], can_subset=True)
-    def update_audiences(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
+    def update_audiences(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
         from cio_activation.audience.members import update
 
         chosen = [name for name, spec in specs.items() if spec.key in context.selected_asset_keys]
         with failures():
-            results = update(runtime_of(activation), lanes.window(lane, context.partition_key), chosen)
+            results = update(
+                runtime_of(activation), lanes.window(lane, context.partition_key), chosen, run_id=context.run_id
+            )
         for name in chosen:
             result = results[name]
             yield dg.MaterializeResult(
@@ -41,9 +41,13 @@ def _spec(activation: Activation, audience: Audience) -> dg.AssetSpec:
     lane = audience.lane
     extract = "segments" if lane is Lane.DAILY else "segments_live"
     persons = "persons" if lane is Lane.DAILY else "persons_live"
-    deps = [segment_key(audience.segment), dg.AssetKey(["customerio", extract]), dg.AssetKey(["identity", persons])]
+    keys = [segment_key(audience.segment), dg.AssetKey(["customerio", extract]), dg.AssetKey(["identity", persons])]
     if activation.lane_properties(lane):
-        deps.append(dg.AssetKey(["state", f"{lane}_properties"]))
+        keys.append(dg.AssetKey(["state", f"{lane}_properties"]))
+    deps = [dg.AssetDep(key) for key in keys]
+    named = set(re.findall(r"\w+", audience.gate or ""))
+    if lane is Lane.REALTIME and any(p.name in named for p in activation.lane_properties(Lane.DAILY)):
+        deps.append(across_lanes(dg.AssetKey(["state", "daily_properties"])))
     return dg.AssetSpec(
         ["audience", audience.name],
         deps=deps,

@@ -7,10 +7,14 @@ from datetime import datetime
 
 from cio_activation.activation.expressions import Expression, gate_expression
 from cio_activation.activation.models import Activation, Audience, ExitReason, Lane
+from cio_activation.activation.windows import Window
 from cio_activation.state.columns import attribute_types, property_types, source, table
 from cio_activation.state.rules import as_timestamp
 from cio_activation.warehouse.sql import identifier, literal, timestamp
 from cio_activation.warehouse.store import Connection
+
+BOUGHT_AT = identifier("purchase:at")
+"""Column of the last purchase; no attribute can have its name."""
 
 
 @dataclass(frozen=True)
@@ -19,13 +23,18 @@ class Inputs:
 
     activation: Activation
     audience: Audience
-    as_of: datetime
+    window: Window
     gate: Expression | None
 
     @classmethod
-    def of(cls, activation: Activation, audience: Audience, as_of: datetime) -> Inputs:
+    def of(cls, activation: Activation, audience: Audience, window: Window) -> Inputs:
         """Return the inputs of ``audience``; its gate is parsed here."""
-        return cls(activation, audience, as_of, gate_expression(activation, audience))
+        return cls(activation, audience, window, gate_expression(activation, audience))
+
+    @property
+    def as_of(self) -> datetime:
+        """The window's end, naive UTC."""
+        return self.window.as_of
 
     @property
     def people(self) -> str:
@@ -42,18 +51,24 @@ class Inputs:
         lane, segment = self.audience.lane.value, self.audience.segment
         return f"SELECT cio_id FROM raw.memberships WHERE lane = {literal(lane)} AND segment_id = {segment}"
 
-    def bought_at(self) -> str | None:
-        """Return SQL for the moment of a person's last purchase, None if the audience does not end with one."""
+    @property
+    def ends_with_purchase(self) -> bool:
+        """Whether a purchase ends a stay here."""
+        return ExitReason.PURCHASE in self.audience.exit_on and self.activation.workspace.purchase_attribute is not None
+
+    def bought_at(self) -> str:
+        """Return SQL for the moment of a person's last purchase, NULL if the workspace names no such attribute.
+
+        Kept with every spell, also where a purchase ends nothing: the audience may say otherwise tomorrow.
+        """
         attribute = self.activation.workspace.purchase_attribute
-        if attribute is None or ExitReason.PURCHASE not in self.audience.exit_on:
-            return None
-        return as_timestamp(self.activation, attribute)
+        return f"CAST({as_timestamp(self.activation, attribute) if attribute else 'NULL'} AS TIMESTAMP)"
 
     def rows(self, among: str) -> str:
-        """Return the SELECT of ``cio_id``, ``as_of``, ``bought_at`` and the gate's columns for people in ``among``."""
+        """Return the SELECT of ``cio_id``, ``as_of``, the purchase and the gate's columns for people in ``among``."""
         lanes = {lane for lane in Lane if any(self._lane_of(c) is lane for c in self.columns)}
         listed = ["p.cio_id", f"{timestamp(self.as_of)} AS as_of"]
-        listed.append(f"CAST({self.bought_at() or 'NULL'} AS TIMESTAMP) AS bought_at")
+        listed.append(f"{self.bought_at()} AS {BOUGHT_AT}")
         for column in self.columns:
             lane = self._lane_of(column)
             listed.append(f"{'p' if lane is None else lane.value}.{identifier(column)}")
@@ -61,9 +76,9 @@ class Inputs:
         return f"SELECT {', '.join(listed)} FROM {self.people} AS p {' '.join(joins)} WHERE p.cio_id IN ({among})"
 
     def eligible(self) -> str:
-        """Return the SELECT of ``cio_id, bought_at`` of everyone in the segment who passes the gate."""
+        """Return the SELECT of ``cio_id`` and the purchase of everyone in the segment who passes the gate."""
         where = f" WHERE {self.gate.sql}" if self.gate is not None else ""
-        return f"SELECT DISTINCT cio_id, bought_at FROM ({self.rows(self.members())}) AS i{where}"
+        return f"SELECT DISTINCT cio_id, {BOUGHT_AT} FROM ({self.rows(self.members())}) AS i{where}"
 
     def evidence(self, row: str, since: str) -> str:
         """Return SQL for the JSON kept with an entry: segment, ``since``, and the gate's inputs in ``row`` (an alias).
@@ -96,8 +111,8 @@ class Inputs:
 
     def _needs(self) -> dict[str, list[str]]:
         needs: dict[str, list[str]] = {self.people: ["cio_id"]}
-        if self.bought_at() is not None:
-            needs[self.people].append(str(self.activation.workspace.purchase_attribute))
+        if attribute := self.activation.workspace.purchase_attribute:
+            needs[self.people].append(attribute)
         for column in self.columns:
             lane = self._lane_of(column)
             needs.setdefault(self.people if lane is None else table(lane), []).append(column)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cio_activation.activation.models import Activation, Audience
 from cio_activation.activation.windows import Window
@@ -59,9 +59,8 @@ def _chosen(activation: Activation, window: Window, names: Sequence[str] | None)
     audiences = {a.name: a for a in activation.lane_audiences(window.lane)}
     unknown = [n for n in names or () if n not in audiences]
     if unknown:
-        raise ConfigError(
-            f"no {window.lane.value} audience is named {', '.join(unknown)}; there are: {', '.join(audiences) or 'none'}"
-        )
+        there = ", ".join(audiences) or "none"
+        raise ConfigError(f"no {window.lane.value} audience is named {', '.join(unknown)}; there are: {there}")
     return [audience for name, audience in audiences.items() if names is None or name in names]
 
 
@@ -70,29 +69,29 @@ def _update_one(
 ) -> AudienceResult:
     name = f"audience.{audience.name}"
     if published.superseded(con, name, window):
-        return AudienceResult(audience.name, **_standing(con, audience.name), superseded=True)
-    inputs = Inputs.of(activation, audience, window.as_of)
+        return replace(_standing(con, audience.name), superseded=True)
+    inputs = Inputs.of(activation, audience, window)
     if lacking := inputs.missing(con):
-        return AudienceResult(audience.name, **_standing(con, audience.name), skipped=lacking)
+        return replace(_standing(con, audience.name), skipped=lacking)
     decide(con, inputs)
-    apply(con, inputs, window)
+    apply(con, inputs)
     entered = con.execute("SELECT count(*) FROM decided WHERE enters").fetchall()[0][0]
     exited = con.execute(
         "SELECT exit_reason, count(*) FROM decided WHERE exit_reason IS NOT NULL GROUP BY ALL ORDER BY ALL"
     ).fetchall()
     standing = _standing(con, audience.name)
-    published.publish(con, name, window, standing["members"], run_id)
-    return AudienceResult(audience.name, **standing, entered=int(entered), exited={r: int(n) for r, n in exited})
+    published.publish(con, name, window, standing.members, run_id)
+    return replace(standing, entered=int(entered), exited={str(reason): int(n) for reason, n in exited})
 
 
-def _standing(con: Connection, audience: str) -> dict[str, int]:
-    found = con.execute(
+def _standing(con: Connection, audience: str) -> AudienceResult:
+    members, waiting, spent = con.execute(
         """SELECT (SELECT count(*) FROM audience.memberships WHERE audience = $1 AND exited_at IS NULL),
             count(*) FILTER (stage = 'waiting'), count(*) FILTER (stage = 'spent')
         FROM audience.eligibility WHERE audience = $1""",
         [audience],
     ).fetchall()[0]
-    return dict(zip(("members", "waiting", "spent"), map(int, found), strict=True))
+    return AudienceResult(audience, int(members), int(waiting), int(spent))
 
 
 def _behind_lane(con: Connection, window: Window) -> bool:
@@ -105,10 +104,10 @@ def _behind_lane(con: Connection, window: Window) -> bool:
 
 
 def _close_removed(con: Connection, activation: Activation, window: Window) -> None:
-    declared = f"({', '.join(map(literal, activation.audiences)) or "''"})"
+    declared = f"({', '.join(map(literal, activation.audiences)) or 'NULL'})"
     con.execute(
         f"""UPDATE audience.memberships
         SET exited_at = {timestamp(window.as_of)}, exit_window = {literal(window.key)}, exit_reason = 'audience_removed'
-        WHERE exited_at IS NULL AND audience NOT IN {declared}"""
+        WHERE exited_at IS NULL AND coalesce(audience NOT IN {declared}, TRUE)"""
     )
-    con.execute(f"DELETE FROM audience.eligibility WHERE audience NOT IN {declared}")
+    con.execute(f"DELETE FROM audience.eligibility WHERE coalesce(audience NOT IN {declared}, TRUE)")

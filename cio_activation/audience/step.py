@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from cio_activation.activation.windows import Window
-from cio_activation.audience.inputs import Inputs
+from cio_activation.activation.durations import format_duration
+from cio_activation.audience.inputs import BOUGHT_AT, Inputs
 from cio_activation.warehouse.sql import literal, timestamp
 from cio_activation.warehouse.store import Connection
 
@@ -27,19 +27,19 @@ def decide(con: Connection, inputs: Inputs) -> None:
     con.execute(f"CREATE OR REPLACE TEMP TABLE decided AS {_decisions(inputs)}")
 
 
-def apply(con: Connection, inputs: Inputs, window: Window) -> None:
+def apply(con: Connection, inputs: Inputs) -> None:
     """Carry ``decided`` into the intervals and the spells of eligibility."""
     name, as_of = literal(inputs.audience.name), timestamp(inputs.as_of)
     con.execute(
         f"""UPDATE audience.memberships AS m
-        SET exited_at = {as_of}, exit_window = {literal(window.key)}, exit_reason = d.exit_reason
+        SET exited_at = {as_of}, exit_window = {literal(inputs.window.key)}, exit_reason = d.exit_reason
         FROM decided AS d
         WHERE m.audience = {name} AND m.exited_at IS NULL AND m.cio_id = d.cio_id AND d.exit_reason IS NOT NULL"""
     )
     con.execute(
         f"""INSERT INTO audience.memberships
             (audience, version, cio_id, entered_at, entry_window, entry_reason, evidence)
-        SELECT {name}, {inputs.audience.version}, d.cio_id, {as_of}, {literal(window.key)},
+        SELECT {name}, {inputs.audience.version}, d.cio_id, {as_of}, {literal(inputs.window.key)},
             {literal(entry_reason(inputs))}, {inputs.evidence("i", "d.since")}
         FROM decided AS d JOIN ({inputs.rows("SELECT cio_id FROM decided WHERE enters")}) AS i ON i.cio_id = d.cio_id"""
     )
@@ -54,16 +54,7 @@ def entry_reason(inputs: Inputs) -> str:
     """Return why people enter, in words: ``segment 12 and gate held for 2h``."""
     audience = inputs.audience
     reason = f"segment {audience.segment}" + (" and gate" if inputs.gate is not None else "")
-    return f"{reason} held for {span(audience.grace)}" if audience.grace else reason
-
-
-def span(value: timedelta) -> str:
-    """Return a timedelta as people write it: ``2h``, ``30m``, ``1d``, in the largest unit that fits."""
-    seconds = int(value.total_seconds())
-    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
-        if seconds % length == 0:
-            return f"{seconds // length}{unit}"
-    return f"{seconds}s"
+    return f"{reason} held for {format_duration(audience.grace)}" if audience.grace else reason
 
 
 def _known(inputs: Inputs) -> str:
@@ -84,9 +75,7 @@ def _known(inputs: Inputs) -> str:
 def _decisions(inputs: Inputs) -> str:
     audience, as_of = inputs.audience, timestamp(inputs.as_of)
     expired = f"entered_at <= {timestamp(inputs.as_of - audience.expires_after)}" if audience.expires_after else "FALSE"
-    # A window's end lies behind what was seen in it: so a moved value counts, and not only a later one.
-    bought = """bought_at IS NOT NULL AND (bought_at > since
-        OR (known AND (bought_before IS NULL OR bought_at > bought_before)))"""
+    bought = _bought(inputs) if inputs.ends_with_purchase else "FALSE"
     return f"""
         WITH joined AS ({_joined(inputs, as_of)}),
         judged AS (
@@ -116,14 +105,25 @@ def _decisions(inputs: Inputs) -> str:
         FROM staged WHERE stage IS DISTINCT FROM before OR exit_reason IS NOT NULL"""
 
 
+def _bought(inputs: Inputs) -> str:
+    """Return SQL for: the purchase moved since the spell began.
+
+    Not "is later than the spell": a real-time window is decided many times before its end, which is the spell's
+    begin. Where nothing was known then, anything from that window on is a purchase.
+    """
+    whole = inputs.window.end - inputs.window.start
+    return f"""known AND bought_at IS NOT NULL AND CASE WHEN bought_before IS NULL
+        THEN bought_at >= since - to_microseconds({whole // timedelta(microseconds=1)})
+        ELSE bought_at > bought_before END"""
+
+
 def _joined(inputs: Inputs, as_of: str) -> str:
     """Return everyone eligible or known, with what tells why a known one is not eligible any more."""
-    bought = inputs.bought_at()
     lost = "SELECT k.cio_id FROM known AS k ANTI JOIN eligible_now AS e ON e.cio_id = k.cio_id"
     return f"""
-        SELECT e.cio_id, TRUE AS eligible, TRUE AS present, TRUE AS member, e.bought_at,
+        SELECT e.cio_id, TRUE AS eligible, TRUE AS present, TRUE AS member, e.{BOUGHT_AT} AS bought_at,
             k.cio_id IS NOT NULL AS known, k.stage AS before, coalesce(k.since, {as_of}) AS since,
-            CASE WHEN k.cio_id IS NULL THEN e.bought_at ELSE k.bought_before END AS bought_before,
+            CASE WHEN k.cio_id IS NULL THEN e.{BOUGHT_AT} ELSE k.bought_before END AS bought_before,
             k.entered_at, k.version
         FROM eligible_now AS e LEFT JOIN known AS k ON k.cio_id = e.cio_id
         UNION ALL
@@ -133,6 +133,6 @@ def _joined(inputs: Inputs, as_of: str) -> str:
         JOIN ({lost}) AS l ON l.cio_id = k.cio_id
         LEFT JOIN (SELECT DISTINCT cio_id FROM ({inputs.members()})) AS m ON m.cio_id = k.cio_id
         LEFT JOIN (
-            SELECT cio_id, CAST({bought or "NULL"} AS TIMESTAMP) AS bought_at FROM {inputs.people}
+            SELECT cio_id, {inputs.bought_at()} AS bought_at FROM {inputs.people}
             WHERE cio_id IN ({lost})
         ) AS p ON p.cio_id = k.cio_id"""

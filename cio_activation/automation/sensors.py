@@ -32,7 +32,7 @@ def realtime_sensor(job: Any, activation: Activation, lanes: Lanes) -> dg.Sensor
         name="realtime_sensor",
         job=job,
         minimum_interval_seconds=POLL_SECONDS,
-        description="Starts a run of the current window when a real-time segment's count moved, once per window anyway.",
+        description="Runs the current window when a real-time segment's count moved, and once per window anyway.",
     )
     def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         waiting = context.instance.get_runs_count(dg.RunsFilter(job_name=str(Lane.REALTIME), statuses=_WAITING))

@@ -137,7 +137,10 @@ class Demo:
         started = time.monotonic()
         job = definitions.resolve_job_def(str(window.lane))
         notes.print(f"[dim]{stage}[/] {window.key} ...", end=" ")
-        ended = job.execute_in_process(partition_key=window.key, instance=instance, raise_on_error=False)
+        quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+        ended = job.execute_in_process(
+            partition_key=window.key, instance=instance, raise_on_error=False, run_config=quiet
+        )
         seconds = round(time.monotonic() - started, 2)
         if not ended.success:
             reasons = [e.message or "" for e in ended.all_events if e.event_type_value == "STEP_FAILURE"]
@@ -182,9 +185,10 @@ def _keep_open(home: Path, ui_port: int, result: dict[str, Any]) -> None:
 def _print(result: dict[str, Any]) -> None:
     from rich.table import Table
 
-    table = Table("destination", "planned", "delivered", "rejected", "superseded", "held")
+    ends = ("planned", "delivered", "rejected", "superseded", "held")
+    table = Table("destination", *ends)
     for name, counts in result["operations"].items():
-        table.add_row(name, *(f"{counts[c.header]:,}" for c in table.columns[1:]))  # type: ignore[index]
+        table.add_row(name, *(f"{counts[end]:,}" for end in ends))
     notes.print(table)
     for name, key in (("hubspot", "contacts"), ("pipedrive", "persons")):
         there = result[name]
@@ -193,8 +197,7 @@ def _print(result: dict[str, Any]) -> None:
         for label, size in there.get("lists", {}).items():
             notes.print(f"   {size:>6,}  {label}", markup=False)
     notes.print(f"quarantined: {result['quarantined']}", markup=False)
-    notes.print(
-        f"the newest day again: {result['second_run']['write_calls']} write calls; {result['seconds']['total']} s in all"
-    )
+    again = result["second_run"]["write_calls"]
+    notes.print(f"the newest day again: {again} write calls; {result['seconds']['total']} s in all")
     for failure in result["failed"]:
         notes.print(f"[red]failed[/] {failure}")

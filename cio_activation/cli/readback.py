@@ -37,7 +37,7 @@ def read_back(urls: dict[str, str], prefix: str) -> dict[str, Any]:
         "hubspot": {
             "contacts": len(hubspot["contacts"]),
             "properties": _values(hubspot["contacts"].values(), "properties", prefix),
-            "lists": {v["name"]: len(v["members"]) for v in hubspot["lists"].values() if not v.get("deleted")},
+            "lists": {one["name"]: len(one["members"]) for one in hubspot["lists"] if not one["deleted"]},
             "calls": log["calls"]["hubspot"],
             "throttled": log["throttled"]["hubspot"],
         },

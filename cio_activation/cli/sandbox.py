@@ -12,7 +12,9 @@ from cio_activation.cli.output import Json, emit, exit_codes, notes
 
 
 def sandbox(
-    port: Annotated[int, typer.Option(help="First of three ports: Customer.io, HubSpot, Pipedrive. 0: any free.")] = 8765,
+    port: Annotated[
+        int, typer.Option(help="First of three ports: Customer.io, HubSpot, Pipedrive. 0: any free.")
+    ] = 8765,
     people: Annotated[int | None, typer.Option(help="Only this many people.")] = None,
     orders: Annotated[
         Path | None, typer.Option(help="Order history (Parquet) to use as the world instead of the default one.")

@@ -1,7 +1,5 @@
 """Extract assets: the daily people export, the lanes' segments, and what changed in the real-time lane."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,7 +9,7 @@ from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.windows import Window
 from cio_activation.delivery.journal import Journal
 from cio_activation.delivery.run import pacer_for
-from cio_activation.lanes import LANE_TAG, Lanes, failures, metadata_of, owners, retry_policy, runtime_of
+from cio_activation.lanes import LANE_TAG, Lanes, failures, metadata_of, owners, runtime_of
 from cio_activation.runtime import Runtime
 from cio_activation.transport.http import Pacer
 
@@ -32,11 +30,10 @@ def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefiniti
     """Return the extract assets, and an external asset for every source segment so that lineage starts there."""
     everyone = owners(*(p.owner for p in activation.properties.values()))
     common: dict[str, Any] = {"group_name": "customerio", "kinds": {"customerio", "duckdb"}, "owners": everyone}
-    daily = {"partitions_def": lanes.daily, "tags": {LANE_TAG: "daily"}, "retry_policy": retry_policy(), **common}
+    daily = {"partitions_def": lanes.daily, "tags": {LANE_TAG: "daily"}, **common}
     realtime = {
         "partitions_def": lanes.realtime,
         "tags": {LANE_TAG: "realtime"},
-        "retry_policy": retry_policy(),
         **common,
     }
     specs = [
@@ -56,11 +53,16 @@ def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefiniti
         check_specs=[_check("people", "raw", "rows fit the declared types; what does not is in quarantine")],
         **daily,
     )
-    def people(context: dg.AssetExecutionContext, config: PullConfig) -> dg.MaterializeResult[Any]:
+    def people(context: dg.AssetExecutionContext, config: PullConfig) -> dg.MaterializeResult:
         from cio_activation.customerio.pull import pull_people
 
         return _pull(
-            activation, lanes, context, Lane.DAILY, "people", lambda r, w, p: pull_people(r, w, p, config.refresh)
+            activation,
+            lanes,
+            context,
+            Lane.DAILY,
+            "people",
+            lambda r, w, p, run: pull_people(r, w, p, config.refresh, run_id=run),
         )
 
     @dg.asset(
@@ -70,11 +72,16 @@ def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefiniti
         check_specs=[_check("segments", "raw", "every segment was finished and its count agreed")],
         **daily,
     )
-    def segments(context: dg.AssetExecutionContext, config: PullConfig) -> dg.MaterializeResult[Any]:
+    def segments(context: dg.AssetExecutionContext, config: PullConfig) -> dg.MaterializeResult:
         from cio_activation.customerio.pull import pull_segments
 
         return _pull(
-            activation, lanes, context, Lane.DAILY, "segments", lambda r, w, p: pull_segments(r, w, p, config.refresh)
+            activation,
+            lanes,
+            context,
+            Lane.DAILY,
+            "segments",
+            lambda r, w, p, run: pull_segments(r, w, p, config.refresh, run_id=run),
         )
 
     @dg.asset(
@@ -84,10 +91,19 @@ def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefiniti
         check_specs=[_check("segments_live", "raw", "every segment was finished and its count agreed")],
         **realtime,
     )
-    def segments_live(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+    def segments_live(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         from cio_activation.customerio.pull import pull_live
 
-        return _pull(activation, lanes, context, Lane.REALTIME, "segments_live", lambda r, w, p: pull_live(r, w, p))
+        # A cart can grow while its owner stays in the segment, so members are looked at again once a window.
+        stale = activation.workspace.realtime_window
+        return _pull(
+            activation,
+            lanes,
+            context,
+            Lane.REALTIME,
+            "segments_live",
+            lambda r, w, p, run: pull_live(r, w, p, older_than=stale, run_id=run),
+        )
 
     return [*specs, people, segments, segments_live]
 
@@ -98,13 +114,14 @@ def _pull(
     context: dg.AssetExecutionContext,
     lane: Lane,
     name: str,
-    use_case: Callable[[Runtime, Window, Pacer], Any],
-) -> dg.MaterializeResult[Any]:
+    use_case: Callable[[Runtime, Window, Pacer, str], Any],
+) -> dg.MaterializeResult:
     runtime = runtime_of(activation)
     journal = Journal(runtime.settings.journal)
     try:
         with failures():
-            result = use_case(runtime, lanes.window(lane, context.partition_key), pacer_for(runtime, journal, (), lane))
+            window = lanes.window(lane, context.partition_key)
+            result = use_case(runtime, window, pacer_for(runtime, journal, (), lane), context.run_id)
     finally:
         journal.close()
     found = metadata_of(result)

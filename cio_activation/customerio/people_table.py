@@ -66,9 +66,9 @@ def read_header(path: Path, activation: Activation) -> list[str]:
     """Return the file's column names; ContractError names every declared one that is missing or ambiguous."""
     opener = gzip.open if _is_packed(path) else open
     try:
-        with opener(path, "rt", encoding="utf-8-sig", newline="") as lines:
+        with opener(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as lines:
             header = next(csv.reader(lines, strict=True), [])
-    except (UnicodeDecodeError, csv.Error, EOFError, gzip.BadGzipFile) as error:
+    except (csv.Error, EOFError, gzip.BadGzipFile) as error:
         raise ContractError(f"{path.name}: the header line cannot be read ({type(error).__name__})") from None
     given = Counter(header)
     missing = [s for s in sources(activation) if given[s] == 0]

@@ -1,22 +1,23 @@
 """Every destination's assets, built from the steps it declares: one multi-asset per destination and lane."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
 
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.delivery.destination import Destination, Step
 from cio_activation.delivery.run import StepReport, run_schema, run_step
-from cio_activation.lanes import LANE_TAG, Lanes, counted, failures, owners, retry_policy, runtime_of
+from cio_activation.lanes import LANE_TAG, Lanes, across_lanes, counted, failures, owners, runtime_of
 
 
 def build_assets(
-    activation: Activation, lanes: Lanes, destinations: Sequence[Destination]
+    activation: Activation, lanes: Lanes, destinations: Sequence[Destination], decided: Mapping[dg.AssetKey, Lane]
 ) -> list[dg.AssetsDefinition | dg.AssetSpec]:
-    """Return the deliver assets of every destination the activation names."""
+    """Return the deliver assets of every destination the activation names.
+
+    ``decided`` names the deciding rooms' assets and their lanes: what comes from the other lane is read as it is
+    now, so it is tied to that lane's last partition.
+    """
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = []
     for destination in destinations:
         if destination.name not in activation.destinations:
@@ -24,7 +25,7 @@ def build_assets(
         assets.append(_schema_asset(activation, destination))
         steps = destination.steps(activation)
         assets += [
-            _lane_assets(activation, lanes, destination, lane, chosen)
+            _lane_assets(activation, lanes, destination, lane, chosen, decided)
             for lane in Lane
             if (chosen := [s for s in steps if s.lane is lane])
         ]
@@ -38,9 +39,8 @@ def _schema_asset(activation: Activation, destination: Destination) -> dg.Assets
         kinds={destination.name},
         owners=_owners(activation),
         description=f"Fields, options and lists in {destination.name}: created or extended, never removed.",
-        retry_policy=retry_policy(),
     )
-    def schema() -> dg.MaterializeResult[Any]:
+    def schema() -> dg.MaterializeResult:
         with failures():
             catalog = run_schema(runtime_of(activation), destination)
         return dg.MaterializeResult(metadata={"objects": len(catalog)})
@@ -49,9 +49,14 @@ def _schema_asset(activation: Activation, destination: Destination) -> dg.Assets
 
 
 def _lane_assets(
-    activation: Activation, lanes: Lanes, destination: Destination, lane: Lane, steps: Sequence[Step]
+    activation: Activation,
+    lanes: Lanes,
+    destination: Destination,
+    lane: Lane,
+    steps: Sequence[Step],
+    decided: Mapping[dg.AssetKey, Lane],
 ) -> dg.AssetsDefinition:
-    specs = [_spec(activation, destination, step) for step in steps]
+    specs = [_spec(activation, destination, step, decided) for step in steps]
 
     @dg.multi_asset(
         name=f"{destination.name}_{lane}",
@@ -67,9 +72,8 @@ def _lane_assets(
         ],
         partitions_def=lanes[lane],
         can_subset=True,
-        retry_policy=retry_policy(),
     )
-    def deliver(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
+    def deliver(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
         window = lanes.window(lane, context.partition_key)
         runtime = runtime_of(activation)
         for step, spec in zip(steps, specs, strict=True):
@@ -81,10 +85,14 @@ def _lane_assets(
     return deliver
 
 
-def _spec(activation: Activation, destination: Destination, step: Step) -> dg.AssetSpec:
-    deps = [dg.AssetKey([destination.name, "schema"])]
-    deps += [dg.AssetKey([destination.name, *name.split("/")]) for name in step.after]
-    deps += [dg.AssetKey(name.split("/")) for name in step.needs]
+def _spec(
+    activation: Activation, destination: Destination, step: Step, decided: Mapping[dg.AssetKey, Lane]
+) -> dg.AssetSpec:
+    deps: list[dg.AssetDep] = [dg.AssetDep(dg.AssetKey([destination.name, "schema"]))]
+    deps += [dg.AssetDep(dg.AssetKey([destination.name, *name.split("/")])) for name in step.after]
+    for name in step.needs:
+        key = dg.AssetKey(name.split("/"))
+        deps.append(across_lanes(key) if decided.get(key, step.lane) is not step.lane else dg.AssetDep(key))
     return dg.AssetSpec(
         key=[destination.name, *step.name.split("/")],
         deps=deps,
@@ -96,7 +104,7 @@ def _spec(activation: Activation, destination: Destination, step: Step) -> dg.As
     )
 
 
-def _result(spec: dg.AssetSpec, report: StepReport) -> dg.MaterializeResult[Any]:
+def _result(spec: dg.AssetSpec, report: StepReport) -> dg.MaterializeResult:
     counts = {n: getattr(report, n) for n in ("planned", "delivered", "rejected", "superseded", "held", "waiting")}
     metadata = counted(
         **{f"operations/{name}": value for name, value in counts.items()},

@@ -47,7 +47,11 @@ class Operation:
     @property
     def creates(self) -> str | None:
         """What this operation brings into being, as a key of the journal's claims; None for absolute writes."""
-        return f"person:{self.cio_id}" if self.kind == "create" else None
+        if self.kind != "create":
+            return None
+        # A record that was deleted at the destination may be made anew, once: that is another creation.
+        previous = self.keys.get("previous_record")
+        return f"person:{self.cio_id}" + (f":after:{previous}" if previous else "")
 
 
 class End(StrEnum):
@@ -70,6 +74,8 @@ class Result:
     status: int | None = None
     request_id: str | None = None
     observed: Mapping[str, Any] = field(default_factory=dict)
+    frees: str | None = None
+    """Claim of an earlier creation (``Operation.creates``) whose record is gone: it may be made again."""
 
 
 @dataclass(frozen=True)
@@ -107,9 +113,7 @@ class Step(Protocol):
     def plan(self, con: Connection, context: Context) -> str | None:
         """Return a SELECT giving one row per operation (columns of ``delivery.plan.COLUMNS``); None plans nothing."""
 
-    async def recover(
-        self, client: VendorClient, context: Context, open: Sequence[Operation]
-    ) -> list[Result]:
+    async def recover(self, client: VendorClient, context: Context, open: Sequence[Operation]) -> list[Result]:
         """Settle operations that were sent and never answered: look creations up, give absolute writes back.
 
         One result per operation: DELIVERED (found at the vendor, adopted) or RETRY (surely not there).

@@ -43,9 +43,14 @@ def changes(desired: str, shadow: str, columns: Sequence[str], *, keys: str, pri
 
     ``keys`` and ``priority`` are SQL expressions over ``d`` (the desired row). Kinds: ``create`` (no record),
     ``update``. Rows that hash differently but hold the same values (a new column that is empty) plan nothing.
+    A record the shadow does not know gets every field, empty ones too: what it holds in them is not known.
     """
+    # Another record than the shadow's (or the first one): nothing the shadow holds is true of it.
+    fresh = "s.record_id IS DISTINCT FROM d.record_id"
     entries = ", ".join(
-        f"{{k: {literal(c)}, v: d.{identifier(c)}, c: d.{identifier(c)} IS DISTINCT FROM s.{identifier(_column(c))}}}"
+        f"{{k: {literal(c)}, v: d.{identifier(c)}, c: CASE WHEN {fresh} "
+        f"THEN d.record_id IS NOT NULL OR d.{identifier(c)} IS NOT NULL "
+        f"ELSE d.{identifier(c)} IS DISTINCT FROM s.{identifier(_column(c))} END}}"
         for c in columns
     )
     payload = f"list_transform(list_filter([{entries}], lambda e: e.c), lambda e: {{k: e.k, v: e.v}})"
@@ -56,7 +61,7 @@ def changes(desired: str, shadow: str, columns: Sequence[str], *, keys: str, pri
     FROM (
         SELECT CASE WHEN d.record_id IS NULL THEN 'create' ELSE 'update' END AS kind,
                d.cio_id, d.record_id, d.row_hash, {keys} AS keys, CAST({priority} AS INTEGER) AS priority,
-               {payload} AS changed, d.record_id IS NULL OR s.record_id IS DISTINCT FROM d.record_id AS fresh
+               {payload} AS changed
         FROM ({desired}) AS d LEFT JOIN {shadow} AS s ON s.cio_id = d.cio_id
         WHERE s.row_hash IS DISTINCT FROM d.row_hash OR s.record_id IS DISTINCT FROM d.record_id
     ) AS c
@@ -66,8 +71,7 @@ def changes(desired: str, shadow: str, columns: Sequence[str], *, keys: str, pri
 def clears(desired: str, shadow: str, columns: Sequence[str]) -> str:
     """Return the plan SELECT that empties every field of people who are no longer desired (deleted, suppressed)."""
     entries = ", ".join(
-        f"{{k: {literal(c)}, v: CAST(NULL AS VARCHAR), c: s.{identifier(_column(c))} IS NOT NULL}}"
-        for c in columns
+        f"{{k: {literal(c)}, v: CAST(NULL AS VARCHAR), c: s.{identifier(_column(c))} IS NOT NULL}}" for c in columns
     )
     payload = f"list_transform(list_filter([{entries}], lambda e: e.c), lambda e: {{k: e.k, v: e.v}})"
     return f"""
@@ -83,23 +87,22 @@ def clears(desired: str, shadow: str, columns: Sequence[str]) -> str:
 
 def fold_values(con: Connection, shadow: str, columns: Sequence[str], finished: str) -> None:
     """Lay the delivered payloads over the shadow; a cleared person's row goes away."""
-    pick = ", ".join(
-        f"CASE WHEN json_exists(f.payload, {literal('$.' + c)}) THEN json_extract_string(f.payload, {literal('$.' + c)}) "
-        f"ELSE s.{identifier(_column(c))} END AS {identifier(_column(c))}"
-        for c in columns
+    places = [(literal(f"$.{c}"), identifier(_column(c))) for c in columns]
+    pick = "".join(
+        f", CASE WHEN json_exists(f.payload, {path}) THEN json_extract_string(f.payload, {path}) "
+        f"ELSE s.{column} END AS {column}"
+        for path, column in places
     )
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE acked AS
         SELECT f.cio_id, coalesce(f.result_record_id, f.record_id) AS record_id, f.row_hash,
-               f.ended_at AS acked_at, {pick}, f.kind AS acked_kind
+               f.ended_at AS acked_at{pick}, f.kind AS acked_kind
         FROM {finished} AS f LEFT JOIN {shadow} AS s ON s.cio_id = f.cio_id
         WHERE f."end" = 'delivered' AND f.kind IN ('create', 'update', 'stamp', 'clear')
         QUALIFY row_number() OVER (PARTITION BY f.cio_id ORDER BY f.intent_at DESC) = 1"""
     )
     con.execute(f"DELETE FROM {shadow} WHERE cio_id IN (SELECT cio_id FROM acked)")
-    con.execute(
-        f"INSERT INTO {shadow} BY NAME SELECT * EXCLUDE (acked_kind) FROM acked WHERE acked_kind <> 'clear'"
-    )
+    con.execute(f"INSERT INTO {shadow} BY NAME SELECT * EXCLUDE (acked_kind) FROM acked WHERE acked_kind <> 'clear'")
     con.execute("DROP TABLE acked")
 
 

@@ -30,8 +30,8 @@ def fold(warehouse: Warehouse, journal: Journal, step: Step, destination: str, c
     while rows := journal.ended(destination, step.name):
         with warehouse.write() as con:
             _load(con, rows, destination, step.name)
-            _append_to_ledger(con)
             step.fold(con, context, "finished")
+            _append_to_ledger(con)  # after the step, which may correct an end by what the warehouse knows
             _queue_rejected(con, destination, step.name)
             con.execute("DROP TABLE finished")
         journal.prune([row["id"] for row in rows])
@@ -93,7 +93,8 @@ def _queue_rejected(con: Connection, destination: str, step: str) -> None:
     con.execute(
         f"""INSERT INTO delivery.rejected
         SELECT operation_id, destination, step, lane, kind, cio_id, target, reason, attempts,
-               CASE WHEN attempts < {MAX_ATTEMPTS} THEN window_end + INTERVAL 1 DAY * CAST(pow(2, attempts - 1) AS INT) END
+               CASE WHEN attempts < {MAX_ATTEMPTS}
+                    THEN window_end + INTERVAL 1 DAY * CAST(pow(2, attempts - 1) AS INT) END
         FROM queued"""
     )
     con.execute("DROP TABLE queued")

@@ -132,9 +132,7 @@ class Journal:
         """Give the connections back."""
         self.engine.dispose()
 
-    def intend(
-        self, batch: Sequence[Operation], provenance: Provenance
-    ) -> tuple[list[Operation], list[Operation]]:
+    def intend(self, batch: Sequence[Operation], provenance: Provenance) -> tuple[list[Operation], list[Operation]]:
         """Record that ``batch`` is about to be sent; commit before returning.
 
         Returns (to send, already created elsewhere): creations whose claim another attempt holds are left out.
@@ -157,10 +155,7 @@ class Journal:
                 sa.or_(attempts.c.end == SENDING, attempts.c.end == End.UNKNOWN),
             )
             .values(
-                {
-                    name: sa.bindparam(f"b_{name}")
-                    for name in ("end", "reason", "status", "request_id", "observed")
-                }
+                {name: sa.bindparam(f"b_{name}") for name in ("end", "reason", "status", "request_id", "observed")}
                 | {"result_record_id": sa.bindparam("b_record"), "ended_at": now}
             )
         )
@@ -233,9 +228,7 @@ class Journal:
         deadline = time.monotonic() + wait_s
         while not lease.take():
             if time.monotonic() > deadline:
-                raise TimeoutError(
-                    f"{name} is still being worked on by {lease.holder()}; wait for that run to end"
-                )
+                raise TimeoutError(f"{name} is still being worked on by {lease.holder()}; wait for that run to end")
             time.sleep(0.1)
         try:
             yield lease
@@ -246,9 +239,7 @@ class Journal:
     def _transaction(self) -> Iterator[sa.Connection]:
         with self.engine.connect() as con:
             if self.engine.dialect.name == "sqlite":
-                con.exec_driver_sql(
-                    "BEGIN IMMEDIATE"
-                )  # a deferred one can fail half-way with "database is locked"
+                con.exec_driver_sql("BEGIN IMMEDIATE")  # a deferred one can fail half-way with "database is locked"
                 yield con
                 con.commit()
             else:
@@ -287,6 +278,9 @@ class Journal:
 
     def _settle_claims(self, con: sa.Connection, results: Sequence[Result], destination: str) -> None:
         for result in results:
+            if result.frees:
+                freed = (claims.c.destination == destination) & (claims.c.entry == result.frees)
+                con.execute(sa.delete(claims).where(freed))
             mine = (claims.c.destination == destination) & (claims.c.operation_id == result.operation_id)
             if result.end in (End.REJECTED, End.RETRY):
                 con.execute(sa.delete(claims).where(mine, claims.c.record_id.is_(None)))
@@ -307,9 +301,7 @@ class Lease:
         with self._journal._transaction() as con:
             row = con.execute(sa.select(leases).where(leases.c.name == self._name)).mappings().first()
             if row is None:
-                con.execute(
-                    sa.insert(leases).values(name=self._name, owner=self._owner, expires_at=now + self._ttl)
-                )
+                con.execute(sa.insert(leases).values(name=self._name, owner=self._owner, expires_at=now + self._ttl))
                 return True
             if row["owner"] != self._owner and row["expires_at"] > now and _alive(row["owner"]):
                 return False

@@ -16,7 +16,8 @@ def fold_links(con: Connection, destination: str, finished: str) -> None:
         f"""CREATE OR REPLACE TEMP TABLE linked AS
         SELECT {literal(destination)} AS destination, f.cio_id,
                coalesce(f.result_record_id, f.record_id) AS record_id,
-               CASE WHEN f.kind = 'link' THEN coalesce(CAST(json_extract_string(f.observed, '$.stamped') AS BOOLEAN), false)
+               CASE WHEN f.kind = 'link'
+                    THEN coalesce(CAST(json_extract_string(f.observed, '$.stamped') AS BOOLEAN), false)
                     ELSE true END AS stamped,
                CASE WHEN f.kind = 'link' THEN json_extract_string(f.observed, '$.matched_by')
                     WHEN f.kind = 'create' THEN 'created' ELSE l.matched_by END AS matched_by,

@@ -58,22 +58,17 @@ class StepReport:
             )
 
 
-def pacer_for(
-    runtime: Runtime, journal: Journal, destinations: tuple[Destination, ...], lane: str
-) -> SharedPacer:
+def pacer_for(runtime: Runtime, journal: Journal, destinations: tuple[Destination, ...], lane: str) -> SharedPacer:
     """Return the pacer all calls of this process and lane go through."""
-    limits = {
-        d.name: d.limits(runtime.activation)
-        for d in destinations
-        if d.name in runtime.activation.destinations
-    }
+    limits = {d.name: d.limits(runtime.activation) for d in destinations if d.name in runtime.activation.destinations}
     return SharedPacer(journal, {"customerio": CUSTOMERIO_LIMITS, **limits}, lane)
 
 
 def run_schema(runtime: Runtime, destination: Destination) -> Mapping[str, Any]:
     """Bring the destination's fields, options and lists up to the activation; store and return the catalog."""
     journal = Journal(runtime.settings.journal)
-    context = Context(runtime.settings, runtime.activation, None)
+    previous = load_catalog(runtime.warehouse, destination.name)
+    context = Context(runtime.settings, runtime.activation, None, previous)
 
     async def work() -> Mapping[str, Any]:
         pacer = pacer_for(runtime, journal, (destination,), str(Lane.DAILY))
@@ -85,15 +80,11 @@ def run_schema(runtime: Runtime, destination: Destination) -> Mapping[str, Any]:
     journal.close()
     with runtime.warehouse.write() as con:
         con.execute("DELETE FROM delivery.catalog WHERE destination = ?", [destination.name])
-        con.execute(
-            "INSERT INTO delivery.catalog VALUES (?, ?)", [destination.name, json.dumps(dict(catalog))]
-        )
+        con.execute("INSERT INTO delivery.catalog VALUES (?, ?)", [destination.name, json.dumps(dict(catalog))])
     return catalog
 
 
-def run_step(
-    runtime: Runtime, destination: Destination, step: Step, window: Window, run_id: str
-) -> StepReport:
+def run_step(runtime: Runtime, destination: Destination, step: Step, window: Window, run_id: str) -> StepReport:
     """Recover, plan, send and fold ``step`` for ``window``.
 
     Raises VendorError only when the vendor cannot be read at all (before anything is planned).
@@ -175,20 +166,15 @@ def _plan(
     found: list[dict[str, Any]],
 ) -> planning.Plan:
     plan_id = f"{destination.name}-{step.name.replace('/', '-')}-{uuid.uuid4().hex[:12]}"
-    path = (
-        warehouse.path.parent
-        / "plans"
-        / str(window.lane)
-        / window.key.replace(":", "-")
-        / f"{plan_id}.parquet"
-    )
+    path = warehouse.path.parent / "plans" / str(window.lane) / window.key.replace(":", "-") / f"{plan_id}.parquet"
     with warehouse.write() as con:
         if found:
             step.absorb(con, context, found)
         plan = planning.make_plan(con, step, destination.name, context, window, plan_id, path)
         con.execute(
             """INSERT INTO delivery.plans BY NAME SELECT ? AS plan_id, ? AS run_id, ? AS destination, ? AS step,
-            ? AS lane, ? AS window_key, CAST(? AS TIMESTAMP) AS window_end, ? AS planned, ? AS waiting, 'sending' AS status""",
+            ? AS lane, ? AS window_key, CAST(? AS TIMESTAMP) AS window_end, ? AS planned, ? AS waiting,
+            'sending' AS status""",
             [plan_id, run_id, destination.name, step.name, str(window.lane), window.key, window.as_of,
              plan.operations, plan.waiting],
         )  # fmt: skip
@@ -236,9 +222,7 @@ def _close_plan(warehouse: Warehouse, report: StepReport) -> None:
 def load_catalog(warehouse: Warehouse, destination: str) -> Mapping[str, Any]:
     """Return the vendor ids the schema step stored; empty before it ran."""
     with warehouse.read() as con:
-        rows = con.execute(
-            "SELECT catalog FROM delivery.catalog WHERE destination = ?", [destination]
-        ).fetchall()
+        rows = con.execute("SELECT catalog FROM delivery.catalog WHERE destination = ?", [destination]).fetchall()
     return json.loads(rows[0][0]) if rows else {}
 
 

@@ -116,9 +116,7 @@ def complete(batch: Sequence[Operation], results: Sequence[Result]) -> list[Resu
 def all_ended(batch: Sequence[Operation], end: End, error: VendorError) -> list[Result]:
     """Return the same end for a whole batch, with the error's status and a reason that groups well."""
     reason = reason_of(error)
-    return [
-        Result(o.operation_id, end, reason, status=error.status, request_id=error.request_id) for o in batch
-    ]
+    return [Result(o.operation_id, end, reason, status=error.status, request_id=error.request_id) for o in batch]
 
 
 def reason_of(error: VendorError) -> str:

@@ -84,13 +84,9 @@ async def upsert_contacts(client: VendorClient, inputs: Sequence[Row]) -> BatchR
 
 async def _batch(client: VendorClient, verb: str, operation: str, body: Row) -> BatchReply:
     # Repeatable: reads, writes by record id, and upserts by our unique key all give the same end when sent twice.
-    answer = await client.request(
-        "POST", f"{_CONTACTS}/batch/{verb}", operation=operation, json=body, repeatable=True
-    )
+    answer = await client.request("POST", f"{_CONTACTS}/batch/{verb}", operation=operation, json=body, repeatable=True)
     found = _object(client, operation, answer)
-    return BatchReply(
-        answer.status, _rows(found, "results"), _rows(found, "errors"), answer.request_id
-    )
+    return BatchReply(answer.status, _rows(found, "results"), _rows(found, "errors"), answer.request_id)
 
 
 async def contacts_page(client: VendorClient) -> None:
@@ -177,9 +173,7 @@ async def create_folder(client: VendorClient, name: str) -> Row:
     return _inner(client, "lists.create_folder", answer, "folder")
 
 
-async def change_members(
-    client: VendorClient, list_id: str, add: Sequence[str], remove: Sequence[str]
-) -> MembersReply:
+async def change_members(client: VendorClient, list_id: str, add: Sequence[str], remove: Sequence[str]) -> MembersReply:
     """Add and remove members of a MANUAL list by record id. Repeating it changes nothing more."""
     operation = "lists.add_and_remove"
     answer = await client.request(
@@ -202,7 +196,7 @@ async def owners_page(client: VendorClient) -> None:
     await client.request("GET", f"/crm/owners/{VERSION}", operation="owners.page", params={"limit": 1})
 
 
-def _object(client: VendorClient, operation: str, answer: Response) -> Mapping[str, Any]:
+def _object(client: VendorClient, operation: str, answer: Response) -> Row:
     body = answer.json()
     if isinstance(body, dict):
         return body

@@ -40,7 +40,7 @@ def key_definition() -> Row:
     return {
         "name": KEY, "label": "Customer.io id", "groupName": GROUP, "type": "string", "fieldType": "text",
         "hasUniqueValue": True, "formField": False,
-        "description": "Key of the Customer.io profile this contact belongs to. Written by cio_activation; do not edit.",
+        "description": "Key of this contact's Customer.io profile. Written by cio_activation; do not edit.",
     }  # fmt: skip
 
 
@@ -105,7 +105,7 @@ def key_drift(found: Mapping[str, Any]) -> str | None:
     if found.get("type") == "string" and found.get("hasUniqueValue"):
         return None
     return (
-        f"HubSpot's contact property {KEY} is not a text property with unique values, and that cannot be changed later; "
+        f"HubSpot's contact property {KEY} is no text property with unique values, and cannot become one; "
         "archive it in HubSpot and delete it for good, then run again: it is made anew"
     )
 

@@ -54,7 +54,7 @@ class MembersStep(AbsoluteStep):
             return _later(batch, "the list is gone: the schema step makes it again", error)
         return [_result(o, reply) for o in batch]
 
-    def fold(self, con: Connection, context: Context, finished: str) -> None:
+    def fold(self, con: Connection, context: Context, finished: str) -> None:  # noqa: ARG002
         """Note acknowledged members; forget links to records that are gone."""
         fold_members(con, NAME, finished)
         forget_gone(con, finished)
@@ -62,18 +62,14 @@ class MembersStep(AbsoluteStep):
     def _notice_new_list(self, con: Connection, list_id: str) -> None:
         """Forget what was acknowledged for another list: a recreated list, or a new version's, starts empty."""
         con.execute("CREATE TABLE IF NOT EXISTS delivery.hubspot_lists (audience VARCHAR, list_id VARCHAR)")
-        known = con.execute(
-            "SELECT list_id FROM delivery.hubspot_lists WHERE audience = ?", [self.audience]
-        ).fetchall()
+        known = con.execute("SELECT list_id FROM delivery.hubspot_lists WHERE audience = ?", [self.audience]).fetchall()
         if known == [(list_id,)]:
             return
         if known:
             con.execute(
                 f"DELETE FROM delivery.members WHERE destination = {literal(NAME)} AND audience = ?", [self.audience]
             )
-            con.execute(
-                f"DELETE FROM delivery.rejected WHERE destination = {literal(NAME)} AND step = ?", [self.name]
-            )
+            con.execute(f"DELETE FROM delivery.rejected WHERE destination = {literal(NAME)} AND step = ?", [self.name])
         con.execute("DELETE FROM delivery.hubspot_lists WHERE audience = ?", [self.audience])
         con.execute("INSERT INTO delivery.hubspot_lists VALUES (?, ?)", [self.audience, list_id])
 

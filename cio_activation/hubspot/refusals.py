@@ -16,9 +16,7 @@ CONFLICTS = frozenset({"CONFLICT", "OBJECT_ALREADY_EXISTS"})
 
 def missing_ids(errors: Iterable[Mapping[str, Any]]) -> frozenset[str]:
     """Return the ids that ``errors`` name as not found, in lower case."""
-    return frozenset(
-        i.lower() for e in errors if e.get("category") == NOT_FOUND for i in context_values(e, "ids")
-    )
+    return frozenset(i.lower() for e in errors if e.get("category") == NOT_FOUND for i in context_values(e, "ids"))
 
 
 def context_values(error: Mapping[str, Any], name: str) -> tuple[str, ...]:

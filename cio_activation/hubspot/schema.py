@@ -5,6 +5,7 @@ Reads: groups, properties, one look-up per list, folders only when a list has to
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -96,18 +97,27 @@ async def _create(client: VendorClient, missing: list[api.Row]) -> dict[str, api
         raise ConfigError(*refused)
     names = {str(d["name"]) for d in missing}
     if taken:
-        made |= {name: p for name, p in (await api.properties(client)).items() if name in names}
-    lacking = sorted(names - made.keys())
-    if lacking:
+        made |= await _read_made(client, names - made.keys())
+    if lacking := sorted(names - made.keys()):
         raise ConfigError(
-            f"HubSpot has no contact property {', '.join(lacking)} after it was asked to make it; run the schema step again"
+            f"HubSpot was asked to make the contact property {', '.join(lacking)} and does not show it; "
+            "run the schema step again"
         )
     return made
 
 
-async def _ensure_lists(
-    client: VendorClient, context: Context, lists: Mapping[str, api.Row | None]
-) -> dict[str, str]:
+async def _read_made(client: VendorClient, names: set[str]) -> dict[str, api.Row]:
+    """Read properties that somebody made a moment ago; new ones show with a delay of up to 0.7 s (seen)."""
+    found: dict[str, api.Row] = {}
+    for wait in (0.0, 0.5, 1.0, 2.0):
+        await asyncio.sleep(wait)
+        found = {name: p for name, p in (await api.properties(client)).items() if name in names}
+        if len(found) == len(names):
+            break
+    return found
+
+
+async def _ensure_lists(client: VendorClient, context: Context, lists: Mapping[str, api.Row | None]) -> dict[str, str]:
     catalog: dict[str, str] = {}
     folder: str | None = None
     for name, found in lists.items():

@@ -1,7 +1,5 @@
 """Identity assets: who a profile is to a CRM, and who stands in the way of whom."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 
@@ -54,21 +52,21 @@ def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefiniti
         from cio_activation.identity.resolve import resolve
 
         with failures():
-            result = resolve(runtime_of(activation), lanes.window(lane, context.partition_key))
+            result = resolve(runtime_of(activation), lanes.window(lane, context.partition_key), context.run_id)
         return metadata_of(result), not result.quarantined
 
     @dg.multi_asset(
         name="identity_daily", specs=[persons, conflicts], partitions_def=lanes.daily, check_specs=[_check(persons)]
     )
-    def identity_daily(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
+    def identity_daily(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
         found, clean = resolve_window(context, Lane.DAILY)
-        yield dg.MaterializeResult(asset_key=persons.key, metadata=found, check_results=[_checked(persons, clean, found)])
+        yield dg.MaterializeResult(
+            asset_key=persons.key, metadata=found, check_results=[_checked(persons, clean, found)]
+        )
         yield dg.MaterializeResult(asset_key=conflicts.key, metadata={"conflicts": found.get("conflicts", 0)})
 
-    @dg.multi_asset(
-        name="identity_realtime", specs=[live], partitions_def=lanes.realtime, check_specs=[_check(live)]
-    )
-    def identity_realtime(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
+    @dg.multi_asset(name="identity_realtime", specs=[live], partitions_def=lanes.realtime, check_specs=[_check(live)])
+    def identity_realtime(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
         found, clean = resolve_window(context, Lane.REALTIME)
         yield dg.MaterializeResult(asset_key=live.key, metadata=found, check_results=[_checked(live, clean, found)])
 

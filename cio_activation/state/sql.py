@@ -84,8 +84,9 @@ class StateSql:
             for name, rule in rules.items()
             if rule.fallback_by is not None
         ]
-        where = f"WHERE p.cio_id IN (SELECT cio_id FROM {only})" if only else ""
-        return f"SELECT {', '.join(columns)} FROM {self.people} AS p {' '.join(joins)} {where}"
+        # Not IN: a row without an id has to come along, to be refused.
+        semi = f"SEMI JOIN {only} AS c ON c.cio_id IS NOT DISTINCT FROM p.cio_id" if only else ""
+        return f"SELECT {', '.join(columns)} FROM {self.people} AS p {semi} {' '.join(joins)}"
 
     def version(self, con: Connection) -> str:
         """Return a hash of all that decides a stored row's meaning: columns, types, rules, zone, DuckDB major.

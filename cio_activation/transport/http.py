@@ -244,9 +244,7 @@ class VendorClient:
         context["body"] = body
         if status == 429:
             self.calls.throttled += 1
-            raise RateLimited(
-                policy.why, retry_after_s=_seconds(answer.headers.get("retry-after")), **context
-            )
+            raise RateLimited(policy.why, retry_after_s=_seconds(answer.headers.get("retry-after")), **context)
         kinds: dict[Meaning, type[VendorError]] = {
             Meaning.WAIT: Retryable,
             Meaning.UNKNOWN: OutcomeUnknown,

@@ -82,11 +82,7 @@ class Warehouse:
     def migrate(self) -> None:
         """Create the file if needed and apply the migrations it does not have yet, in order, once each."""
         files = sorted(
-            (
-                f
-                for f in resources.files("cio_activation.warehouse.migrations").iterdir()
-                if f.name.endswith(".sql")
-            ),
+            (f for f in resources.files("cio_activation.warehouse.migrations").iterdir() if f.name.endswith(".sql")),
             key=lambda f: f.name,
         )
         if self.path.exists():
@@ -101,9 +97,7 @@ class Warehouse:
             for file in files:
                 if file.name not in known:
                     con.execute(file.read_text())
-                    con.execute(
-                        "INSERT INTO meta.migrations VALUES (?, current_localtimestamp())", [file.name]
-                    )
+                    con.execute("INSERT INTO meta.migrations VALUES (?, current_localtimestamp())", [file.name])
 
     def _open(self, *, read_only: bool) -> Connection:
         config = dict(_CONFIG)

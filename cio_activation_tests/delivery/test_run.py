@@ -127,7 +127,9 @@ def test_the_same_state_gives_the_same_operations(tmp_path: Path) -> None:
         bench.state(b="high", a="low")
         bench.run()
         files = list((tmp_path / name / "plans").rglob("*.parquet"))
-        plans.append([(o.operation_id, o.cio_id, o.kind, dict(o.payload)) for o in operations(files[0], "people_daily")])
+        plans.append(
+            [(o.operation_id, o.cio_id, o.kind, dict(o.payload)) for o in operations(files[0], "people_daily")]
+        )
     assert plans[0] == plans[1]
 
 
@@ -141,7 +143,9 @@ def test_a_kill_between_intent_and_answer_is_recovered(bench: Bench) -> None:
         from cio_activation.delivery.plan import make_plan
 
         path = bench.runtime.settings.activation_home / "killed.parquet"
-        make_plan(con, step, "toy", Context(bench.runtime.settings, bench.runtime.activation, window), window, "x", path)
+        make_plan(
+            con, step, "toy", Context(bench.runtime.settings, bench.runtime.activation, window), window, "x", path
+        )
     journal = Journal(bench.runtime.settings.journal)
     where = Provenance("dead", "x", "toy", step.name, "daily", window.key, window.end.timestamp())
     journal.intend(list(operations(path, step.name)), where)

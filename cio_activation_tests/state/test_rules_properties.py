@@ -38,7 +38,7 @@ def derived(con: Connection, population: dict[str, dict[str, Any]], as_of: datet
     return {row[0]: dict(zip(names, row, strict=True)) for row in result.fetchall()}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(population=people, shift=spans)
 def test_sql_agrees_with_the_reference(
     con: Connection, population: dict[str, dict[str, Any]], shift: timedelta
@@ -51,15 +51,15 @@ def test_sql_agrees_with_the_reference(
     assert gaps == reference.fallback_gaps(population)
 
 
-@settings(max_examples=150, deadline=None)
-@given(population=people.filter(bool), later=st.lists(spans, min_size=1, max_size=3))
+@settings(max_examples=40, deadline=None)
+@given(population=people.filter(bool), later=st.lists(spans, min_size=1, max_size=2))
 def test_nothing_changes_before_the_next_transition(
     con: Connection, population: dict[str, dict[str, Any]], later: list[timedelta]
 ) -> None:
     before = derived(con, population, NOW)
     ends = [row["next_transition_at"] for row in before.values() if row["next_transition_at"] is not None]
     assert all(end > NOW for end in ends)
-    moments = [NOW + span for span in later] + [end - timedelta(microseconds=1) for end in ends]
+    moments = [NOW + span for span in later] + [end - timedelta(microseconds=1) for end in sorted(ends)[:2]]
     for moment in moments:
         after = derived(con, population, moment)
         for cio_id, row in before.items():
@@ -68,7 +68,7 @@ def test_nothing_changes_before_the_next_transition(
                 assert after[cio_id] == row | {"as_of": moment}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(population=people.filter(bool))
 def test_most_transitions_do_change_something(con: Connection, population: dict[str, dict[str, Any]]) -> None:
     """A transition that changes nothing is only wasted work, but `lapse` alone must change at each of its own."""

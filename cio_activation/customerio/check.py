@@ -1,0 +1,50 @@
+"""Checks the way into Customer.io: credentials, region, source segments. Four small reads; changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from cio_activation.activation.models import Activation
+from cio_activation.activation.settings import Settings
+from cio_activation.customerio.client import CustomerIO, Segment
+from cio_activation.errors import CioActivationError
+
+
+def check_customerio(settings: Settings, activation: Activation) -> list[str]:
+    """Return what stands in the way of a run, each with its mend; ConfigError if a credential is missing."""
+    return asyncio.run(_ask(settings, activation))
+
+
+async def _ask(settings: Settings, activation: Activation) -> list[str]:
+    async with CustomerIO(settings) as vendor:
+        problems: list[str] = []
+        try:
+            problems += region_problems(settings, await vendor.region())
+        except CioActivationError as error:
+            problems.append(f"{error}; check CUSTOMERIO_TRACK_SITE_ID, CUSTOMERIO_TRACK_API_KEY, CUSTOMERIO_REGION")
+        try:
+            problems += segment_problems(activation, await vendor.segments())
+        except CioActivationError as error:
+            problems.append(f"{error}; check CUSTOMERIO_APP_API_KEY and CUSTOMERIO_REGION")
+        return problems
+
+
+def region_problems(settings: Settings, answer: Mapping[str, Any]) -> list[str]:
+    """Return the mend if the account lives in another region than the settings say."""
+    region = str(answer.get("region", "")).lower()
+    if region and region != settings.customerio_region:
+        return [f"the account is in region {region!r}; set CUSTOMERIO_REGION={region}"]
+    return []
+
+
+def segment_problems(activation: Activation, segments: tuple[Segment, ...]) -> list[str]:
+    """Return a sentence for each audience whose source segment is missing."""
+    known = {s.id: s.name for s in segments}
+    listed = ", ".join(f"{i} ({n})" for i, n in sorted(known.items()))
+    return [
+        f"audiences.{a.name}.segment: Customer.io has no segment {a.segment}; it has {listed or 'none'}"
+        for a in activation.audiences.values()
+        if a.segment not in known
+    ]

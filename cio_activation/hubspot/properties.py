@@ -1,0 +1,153 @@
+"""The step ``properties_<lane>``: property values of contacts, creations of those who have none, our key on all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cio_activation.activation.models import Activation, Lane
+from cio_activation.delivery.destination import AbsoluteStep, Context, End, Operation, Result
+from cio_activation.delivery.fields import changes, clears, ensure_shadow, fold_values, shadow_name
+from cio_activation.delivery.links import fold_links
+from cio_activation.hubspot import api, writes
+from cio_activation.hubspot.contact_links import email_target, stamp_of
+from cio_activation.hubspot.options import CreatePeople, listed_audiences, settings_of
+from cio_activation.hubspot.people import NAME, forget_gone, lane_needs, members, population
+from cio_activation.hubspot.values import value_sql
+from cio_activation.transport.http import VendorClient
+from cio_activation.warehouse.sql import identifier, literal
+from cio_activation.warehouse.store import Connection
+
+_KEYS = """CASE WHEN d.record_id IS NULL THEN d."@keys" ELSE '{}' END"""
+
+
+class PropertiesStep(AbsoluteStep):
+    """Writes what changed since HubSpot last acknowledged it; one call per 100 people."""
+
+    def __init__(self, activation: Activation, lane: Lane) -> None:
+        self.name = f"properties_{lane.value}"
+        self.lane: Lane | None = lane
+        self.description = f"The {lane.value} lane's properties of HubSpot contacts."
+        self.after: tuple[str, ...] = (f"contact_links_{lane.value}",)
+        self.needs: tuple[str, ...] = _needs(activation, lane)
+        self.batch_size = api.MAX_BATCH
+        self.concurrency = 4
+        self._lane = lane
+        self._columns = [p.name for p in activation.lane_properties(lane, NAME)]
+
+    def plan(self, con: Connection, context: Context) -> str | None:
+        """Compare desired values with the shadow; linked contacts without our key get it together with their values."""
+        shadow = ensure_shadow(con, NAME, self._lane.value, self._columns)
+        desired = self._desired(context.activation)
+        if not self._columns:
+            return _bare(desired)
+        everyone = population(context.activation, self._lane)
+        planned = (
+            f"{changes(desired, shadow, self._columns, keys=_KEYS)} "
+            f"UNION ALL BY NAME {clears(everyone, shadow, self._columns)}"
+        )
+        return f"""
+        SELECT c.* REPLACE (
+            CASE WHEN c.kind = 'update' AND NOT coalesce(l.stamped, false) THEN 'stamp' ELSE c.kind END AS kind,
+            CASE WHEN c.kind = 'create' THEN {email_target("l.looked_up_email")} END AS target,
+            CASE WHEN c.kind = 'create' THEN 'create' ELSE 'update' END AS batch_group)
+        FROM ({planned}) AS c
+        LEFT JOIN delivery.links AS l ON l.destination = {literal(NAME)} AND l.cio_id = c.cio_id"""
+
+    async def send(self, client: VendorClient, context: Context, batch: Sequence[Operation]) -> list[Result]:
+        """Send one batch; its operations are all creations or all writes to known records."""
+        prefix = context.activation.workspace.prefix
+        if batch[0].kind == "create":
+            return await writes.create(client, prefix, batch)
+        return await writes.update(client, prefix, batch)
+
+    async def recover(self, client: VendorClient, context: Context, open: Sequence[Operation]) -> list[Result]:
+        """Look unanswered creations up by our key; what is there is linked and then written as an update.
+
+        Writes to known records go back to the plan: the next comparison sends what is still wanted.
+        """
+        results = await super().recover(client, context, [o for o in open if o.kind != "create"])
+        creations = [o for o in open if o.kind == "create"]
+        for start in range(0, len(creations), api.MAX_BATCH):
+            batch = creations[start : start + api.MAX_BATCH]
+            reply = await api.read_contacts(
+                client, list(dict.fromkeys(o.cio_id for o in batch)), (api.KEY,), by=api.KEY
+            )
+            records = {stamp_of(row): str(row["id"]) for row in reply.results}
+            results += [
+                Result(
+                    o.operation_id, End.RETRY,
+                    "made, but never answered; linked" if o.cio_id in records else "not made; planned again",
+                    record_id=records.get(o.cio_id),
+                )
+                for o in batch
+            ]  # fmt: skip
+        return results
+
+    def fold(self, con: Connection, context: Context, finished: str) -> None:  # noqa: ARG002
+        """Update links and shadow; forget records that are gone; look people up again whose creation collided."""
+        _link_recovered(con, finished)
+        fold_links(con, NAME, finished)
+        if self._columns:
+            fold_values(con, shadow_name(NAME, self._lane.value), self._columns, finished)
+        forget_gone(con, finished)
+        con.execute(
+            f"""UPDATE delivery.links AS l SET looked_up_email = NULL
+            WHERE l.destination = {literal(NAME)} AND l.record_id IS NULL AND EXISTS (
+                SELECT 1 FROM {finished} AS f
+                WHERE f.cio_id = l.cio_id AND f.kind = 'create' AND f."end" = 'rejected' AND f.reason LIKE '409%')"""
+        )
+
+    def _desired(self, activation: Activation) -> str:
+        """Return the SELECT of everybody who has a contact or may get one, with their values as HubSpot takes them."""
+        state = f"state.{self._lane.value}_properties" if self._columns else None
+        values = "".join(
+            f", {value_sql(p, 's.' + identifier(p.name))} AS {identifier(p.name)}"
+            for p in activation.lane_properties(self._lane, NAME)
+        )
+        row_hash = f"s.{identifier(f'hash_{NAME}')}" if state else "CAST(0 AS UBIGINT)"
+        source = state or f"({population(activation, self._lane)})"
+        return f"""
+        SELECT s.cio_id, l.record_id, {row_hash} AS row_hash, l.stamped AS "@stamped",
+               CAST(to_json({{cio_id: s.cio_id, email: p.email, first_name: p.first_name,
+                              last_name: p.last_name, phone: p.phone}}) AS VARCHAR) AS "@keys",
+               l.looked_up_email AS "@email"{values}
+        FROM {source} AS s
+        JOIN delivery.links AS l ON l.destination = {literal(NAME)} AND l.cio_id = s.cio_id
+        JOIN identity.persons AS p ON p.cio_id = s.cio_id
+        WHERE l.record_id IS NOT NULL
+           OR (p.deliverable AND p.email = l.looked_up_email AND {_may_create(activation)})"""
+
+
+def _needs(activation: Activation, lane: Lane) -> tuple[str, ...]:
+    needs = lane_needs(activation, lane)
+    if settings_of(activation).create_people is CreatePeople.AUDIENCE_MEMBERS:
+        needs += tuple(f"audience/{a.name}" for a in listed_audiences(activation, lane))
+    return tuple(dict.fromkeys(needs))
+
+
+def _may_create(activation: Activation) -> str:
+    wanted = settings_of(activation).create_people
+    if wanted is CreatePeople.AUDIENCE_MEMBERS:
+        return f"s.cio_id IN ({members(activation)})"
+    return "true" if wanted is CreatePeople.EVERYONE else "false"
+
+
+def _bare(desired: str) -> str:
+    """Return the plan SELECT of a lane that has lists but no properties: contacts only have to exist and be ours."""
+    return f"""
+    SELECT CASE WHEN d.record_id IS NULL THEN 'create' ELSE 'stamp' END AS kind, d.cio_id, d.record_id,
+           CASE WHEN d.record_id IS NULL THEN {email_target('d."@email"')} END AS target, '{{}}' AS payload,
+           {_KEYS} AS keys, CAST(NULL AS UBIGINT) AS row_hash, 0 AS priority,
+           CASE WHEN d.record_id IS NULL THEN 'create' ELSE 'update' END AS batch_group
+    FROM ({desired}) AS d WHERE d.record_id IS NULL OR NOT coalesce(d."@stamped", false)"""
+
+
+def _link_recovered(con: Connection, finished: str) -> None:
+    """Link contacts that an unanswered creation did make."""
+    con.execute(
+        f"""UPDATE delivery.links AS l
+        SET record_id = f.result_record_id, stamped = true, matched_by = 'cio_id', linked_at = f.ended_at
+        FROM {finished} AS f
+        WHERE l.destination = {literal(NAME)} AND l.cio_id = f.cio_id AND l.record_id IS NULL
+          AND f.kind = 'create' AND f."end" = 'retry' AND f.result_record_id IS NOT NULL"""
+    )

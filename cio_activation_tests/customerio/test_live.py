@@ -1,0 +1,153 @@
+"""The real-time lane's people: only who changed is fetched, nobody is lost, the vanished are noted."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from cio_activation.activation.models import Lane
+from cio_activation.customerio.client import CustomerIO
+from cio_activation.customerio.pull import pull_live, pull_people
+from cio_activation_tests.builders import window
+from cio_activation_tests.customerio.conftest import FAST, Site
+from cio_activation_tests.customerio.landed import query
+
+RT = Lane.REALTIME
+BATCH, ONE = "POST /v1/customers/attributes", "GET /v1/customers/{id}/attributes"
+
+
+def people(site: Site, *, with_id: bool = True) -> list[str]:
+    rows = site.stand_in.world.at(site.stand_in.moment()).identifiers
+    return sorted(c for c, row in rows.items() if bool(row[1]) is with_id)
+
+
+def test_only_who_entered_or_left_is_fetched(site: Site) -> None:
+    run, (a, b, c, *_) = site.runtime(rt=(11,)), people(site)
+    site.pick(a, b)
+    pull_people(run, window(1), poll=FAST)
+    first = pull_live(run, window(2, RT))
+    assert (first.rows, first.entered, first.left, first.changed) == (2, 2, 0, 0)
+    quiet = pull_live(run, window(2, RT))
+    assert (quiet.rows, quiet.entered, quiet.left) == (0, 0, 0)
+    site.edit(action="set_attribute", cio_id=b, name="cart_value", value="777")
+    site.drop(b)
+    site.pick(c)
+    site.clear_log()
+    third = pull_live(run, window(3, RT))
+    assert (third.rows, third.entered, third.left, third.changed) == (2, 1, 1, 1)
+    assert site.calls()[BATCH] == 1
+    assert ONE not in site.calls()
+    rows = query(run, f"SELECT cart_value, changed_at FROM raw.people_current WHERE cio_id = '{b}'")
+    assert rows == [(777.0, window(3).as_of)]
+
+
+def test_both_lanes_read_a_person_the_same(site: Site) -> None:
+    everyone = people(site) + people(site, with_id=False)
+    site.pick(*everyone)
+    run = site.runtime(rt=(11,))
+    pull_live(run, window(1, RT))
+    live = query(run, "SELECT cio_id, content_hash FROM raw.people_live ORDER BY 1")
+    assert [c for c, _ in live] == sorted(everyone)
+    pull_people(run, window(1), poll=FAST)
+    assert query(run, "SELECT cio_id, content_hash FROM raw.people ORDER BY 1") == live
+    assert query(run, "SELECT count(*) FROM raw.people_live") == [(0,)], "the snapshot is younger"
+
+
+def test_people_without_an_external_id_are_not_lost(site: Site) -> None:
+    only_email = people(site, with_id=False)
+    assert only_email
+    site.pick(*only_email)
+    run = site.runtime(rt=(11,))
+    assert pull_live(run, window(1, RT)).rows == len(only_email)
+    assert site.calls()[ONE] == len(only_email)
+    assert query(run, "SELECT count(email) FROM raw.people_live") == [(len(only_email),)]
+
+
+def test_many_people_go_100_a_call(site: Site) -> None:
+    chosen = people(site)
+    site.pick(*chosen)
+    pull_live(site.runtime(rt=(11,)), window(1, RT))
+    assert site.calls()[BATCH] == -(-len(chosen) // 100)
+
+
+def test_a_person_customerio_no_longer_knows_is_gone(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, (a, b, *_) = site.runtime(rt=(11,)), people(site)
+    site.pick(a, b)
+    pull_live(run, window(1, RT))
+
+    added = str(site.edit(action="add_person", id="short-lived", email="short@example.com")["cio_id"])
+    site.pick(added)
+    pull_live(run, window(2, RT))
+    assert query(run, f"SELECT count(*) FROM raw.people_current WHERE cio_id = '{added}'") == [(1,)]
+    site.edit(action="delete_person", cio_id=added)
+    result = pull_live(run, window(3, RT))
+    assert (result.left, result.gone, result.rows) == (1, 1, 0)
+    assert query(run, f"SELECT count(*) FROM raw.people_current WHERE cio_id = '{added}'") == [(0,)]
+    assert query(run, "SELECT cio_id FROM raw.people_gone") == [(added,)]
+    assert pull_live(run, window(3, RT)).gone == 0
+
+
+def test_a_run_that_dies_before_landing_loses_nobody(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, (a, b, *_) = site.runtime(rt=(11,)), people(site)
+    site.pick(a, b)
+
+    async def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(CustomerIO, "attributes_of", die)
+        pull_live(run, window(1, RT))
+    assert query(run, "SELECT count(*) FROM raw.people_live") == [(0,)]
+    result = pull_live(run, window(2, RT))
+    assert (result.entered, result.rows) == (0, 2)
+
+
+def test_more_than_a_run_may_fetch_waits_for_the_next(site: Site) -> None:
+    run, chosen = site.runtime(rt=(11,)), people(site)[:5]
+    site.pick(*chosen)
+    first = pull_live(run, window(1, RT), limit=3)
+    second = pull_live(run, window(1, RT), limit=3)
+    third = pull_live(run, window(1, RT), limit=3)
+    assert [(p.rows, p.waiting) for p in (first, second, third)] == [(3, 2), (2, 0), (0, 0)]
+    assert query(run, "SELECT count(*) FROM raw.people_live") == [(5,)]
+
+
+def test_named_people_and_stale_members_are_fetched_on_request(site: Site) -> None:
+    run, (a, b, c, *_) = site.runtime(rt=(11,)), people(site)
+    site.pick(a, b)
+    start = datetime(2026, 11, 2)
+    pull_people(run, window(1), poll=FAST, clock=lambda: start)
+    pull_live(run, window(2, RT), clock=lambda: start + timedelta(minutes=1))
+    named = pull_live(run, window(2, RT), also=[c], clock=lambda: start + timedelta(minutes=2))
+    assert named.rows == 1
+    later = start + timedelta(minutes=40)
+    assert pull_live(run, window(2, RT), older_than=timedelta(hours=1), clock=lambda: later).rows == 0
+    assert pull_live(run, window(2, RT), older_than=timedelta(minutes=30), clock=lambda: later).rows == 2
+
+
+def test_a_younger_snapshot_is_not_overwritten(site: Site) -> None:
+    run, (a, *_) = site.runtime(rt=(11,)), people(site)
+    site.pick(a)
+    seen = datetime(2026, 11, 2)
+    pull_people(run, window(1), poll=FAST, clock=lambda: seen)
+    assert pull_live(run, window(2, RT), clock=lambda: seen - timedelta(minutes=1)).rows == 0
+    assert query(run, "SELECT count(*) FROM raw.people_live") == [(0,)]
+
+
+def test_an_old_window_asks_nothing(site: Site) -> None:
+    run = site.runtime(rt=(11,))
+    pull_live(run, window(2, RT))
+    site.clear_log()
+    assert pull_live(run, window(1, RT)).superseded
+    assert site.calls() == {}
+
+
+def test_region_and_encoding(site: Site) -> None:
+    import asyncio
+
+    async def ask() -> object:
+        async with CustomerIO(site.runtime().settings) as client:
+            return await client.region()
+
+    assert "us" in str(asyncio.run(ask()))

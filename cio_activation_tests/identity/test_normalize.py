@@ -1,0 +1,114 @@
+"""Match keys: spellings that must meet, spellings that must be refused, and laws that hold for any text."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cio_activation.identity.normalize import email, is_e164, trimmed
+from cio_activation.identity.phones import parse
+from cio_activation.warehouse.sql import scalar
+from cio_activation.warehouse.store import Connection, Warehouse
+
+GOOD = {
+    "ada@example.com": "ada@example.com",
+    " Ada.Lovelace+x@Example.COM ": "ada.lovelace+x@example.com",
+    "\u00a0ada@example.com\u3000": "ada@example.com",
+    "\ufeffada@example.com\u200b": "ada@example.com",
+    "\tada@example.com\r\n": "ada@example.com",
+    "jose\u0301@example.com": "jos\u00e9@example.com",
+    "o'brien@example.co.uk": "o'brien@example.co.uk",
+    "a@b\u00fccher.example": "a@b\u00fccher.example",
+    "a@xn--bcher-kva.xn--p1ai": "a@xn--bcher-kva.xn--p1ai",
+}
+BAD = [
+    "", " ", "ada", "ada@", "@example.com", "ada@example", "ada@@example.com", "a b@example.com", "ada@exa mple.com",
+    "ada@example..com", "ada@.example.com", ".ada@example.com", "ada.@example.com", "a..b@example.com",
+    "ada@-example.com", "ada@example-.com", "ada@example.c", "ada@example.com,bob@example.com", "<ada@example.com>",
+    "mailto:ada@example.com", "ada@example.com.", "ada@127.0.0.1", "x" * 65 + "@example.com",
+    "a@" + "x" * 250 + ".com",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def con(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
+    house = Warehouse(tmp_path_factory.mktemp("home") / "w.duckdb")
+    house.migrate()
+    with house.read() as connection:
+        yield connection
+
+
+def normalized(con: Connection, text: object) -> object:
+    return scalar(con, f"SELECT {email('v')} FROM (SELECT ?::VARCHAR AS v)", [text])
+
+
+@pytest.mark.parametrize("text", GOOD)
+def test_addresses_meet(con: Connection, text: str) -> None:
+    assert normalized(con, text) == GOOD[text]
+
+
+@pytest.mark.parametrize("text", BAD)
+def test_what_is_no_address_is_refused(con: Connection, text: str) -> None:
+    assert normalized(con, text) is None
+
+
+def test_no_address_stays_none(con: Connection) -> None:
+    assert normalized(con, None) is None
+
+
+_texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
+_addresses = st.builds(
+    "{}{}@{}.{}{}".format,
+    st.sampled_from(["", " ", "\u00a0", "\u200b", "\t"]),
+    st.text(st.characters(categories=["Ll", "Lu", "Nd", "Mn"]), min_size=1, max_size=12),
+    st.text(st.characters(categories=["Ll", "Lu", "Nd"]), min_size=1, max_size=12),
+    st.text(st.characters(categories=["Ll", "Lu"]), min_size=2, max_size=5),
+    st.sampled_from(["", " ", "\u3000", "\r\n"]),
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.one_of(_addresses, _texts))
+def test_normalizing_twice_changes_nothing_more(con: Connection, text: str) -> None:
+    once = normalized(con, text)
+    assert once is None or normalized(con, once) == once
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=_addresses)
+def test_composition_and_blanks_do_not_matter(con: Connection, text: str) -> None:
+    assert normalized(con, unicodedata.normalize("NFD", text)) == normalized(con, text)
+    assert normalized(con, f" {text}\u00a0") == normalized(con, text)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=_texts)
+def test_trimming_leaves_no_blank_at_the_ends(con: Connection, text: str) -> None:
+    left = scalar(con, f"SELECT {trimmed('v')} FROM (SELECT ?::VARCHAR AS v)", [text])
+    assert left is None or (isinstance(left, str) and left == left.strip() and left in text)
+
+
+@pytest.mark.parametrize(
+    ("text", "e164"),
+    [
+        ("(212) 555-0123", "+12125550123"), ("212.555.0123", "+12125550123"), ("1-212-555-0123", "+12125550123"),
+        ("+49 30 901820", "+4930901820"), ("011 49 30 901820", "+4930901820"), ("tel:+1-212-555-0123", "+12125550123"),
+        ("555-0123", None), ("n/a", None), ("0000000000", None), ("12", None), ("+999 1234567", None),
+    ],
+)  # fmt: skip
+def test_phones_become_e164_or_nothing(text: str, e164: str | None) -> None:
+    assert parse([text], "US") == [(text, e164)]
+
+
+def test_the_default_region_decides_national_numbers() -> None:
+    assert parse(["030 901820"], "DE") == [("030 901820", "+4930901820")]
+    assert parse(["030 901820"], "US") == [("030 901820", None)]
+
+
+@pytest.mark.parametrize(("text", "fits"), [("+12125550123", True), ("+1 2125550123", False), ("+0123456789", False)])
+def test_e164_is_recognized(con: Connection, text: str, fits: bool) -> None:
+    assert scalar(con, f"SELECT {is_e164('?')}", [text]) is fits

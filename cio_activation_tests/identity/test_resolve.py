@@ -1,0 +1,202 @@
+"""Resolving identity: owners, conflicts, what is held, and that both lanes come to the same table."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cio_activation.activation.models import AttributeType, Lane
+from cio_activation.activation.windows import Window
+from cio_activation.errors import ContractError
+from cio_activation.identity.resolve import resolve
+from cio_activation.runtime import Runtime
+from cio_activation_tests.builders import runtime, window
+from cio_activation_tests.customerio.landed import landed, query, small_activation
+
+RT = Lane.REALTIME
+OWNED = "SELECT cio_id, email_owner, external_id_owner, deliverable, held_reason FROM identity.persons ORDER BY 1"
+CONTENT = "SELECT * EXCLUDE (changed_at) FROM identity.persons ORDER BY cio_id"
+CONFLICTS = "SELECT * EXCLUDE (window_key) FROM identity.conflicts ORDER BY ALL"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Runtime:
+    return runtime(tmp_path, small_activation())
+
+
+def live(run: Runtime, when: Window, people: Iterable[Mapping[str, str]], gone: Iterable[str] = ()) -> None:
+    """Put people into the real-time tables, through the same casting as the real thing."""
+    from cio_activation.customerio.landing import CURRENT, GONE, LIVE, refuse_bad_rows, stage
+    from cio_activation_tests.customerio.landed import write_people
+
+    file = write_people(run, when, people)
+    seen = when.as_of + timedelta(days=30)
+    with run.warehouse.write() as con:
+        stage(con, run.activation, when, "raw.people_fetched", CURRENT, file.path, seen)
+        refuse_bad_rows(con, run.activation, when, "raw.people_fetched")
+        con.execute(f"DELETE FROM {LIVE} WHERE cio_id IN (SELECT cio_id FROM raw.people_fetched)")
+        con.execute(f"INSERT INTO {LIVE} BY NAME SELECT * EXCLUDE (_bad, _row, _changed) FROM raw.people_fetched")
+        for cio_id in gone:
+            con.execute(f"DELETE FROM {LIVE} WHERE cio_id = ?", [cio_id])
+            con.execute(f"INSERT INTO {GONE} VALUES (?, ?)", [cio_id, seen])
+
+
+def test_keys_are_normalized_and_bad_ones_listed(run: Runtime) -> None:
+    landed(run, window(), [
+        {"cio_id": "a", "id": " C1 ", "email": " ADA@Example.com", "phone": "(212) 555-0123", "first_name": " Ada "},
+        {"cio_id": "b", "email": "not an address", "phone": "+12125550199"},
+        {"cio_id": "c", "id": "C3", "phone": "call me"},
+    ])  # fmt: skip
+    result = resolve(run, window())
+    rows = query(run, "SELECT cio_id, external_id, email, phone, first_name, deliverable, held_reason "
+                      "FROM identity.persons ORDER BY 1")
+    assert rows == [
+        ("a", "C1", "ada@example.com", "+12125550123", "Ada", True, None),
+        ("b", None, None, "+12125550199", None, False, "invalid e-mail"),
+        ("c", "C3", None, None, None, False, "no e-mail"),
+    ]
+    assert result.quarantined == {"invalid e-mail": 1, "invalid phone": 1}
+    assert (result.rows, result.deliverable, result.held) == (3, 1, {"invalid e-mail": 1, "no e-mail": 1})
+    assert resolve(run, window()).quarantined == result.quarantined
+
+
+SHARED = {"email": "Same@example.com"}
+RANKS: list[tuple[str, list[dict[str, str]], str]] = [
+    ("an external id wins", [{"cio_id": "a"}, {"cio_id": "b", "id": "C1", "created_at": "1700000000"}],
+     "the owner has an external id"),
+    ("then the first known", [{"cio_id": "a", "id": "1", "created_at": "1705320000"},
+                              {"cio_id": "b", "id": "2", "created_at": "1700000000"}], "the owner was known first"),
+    ("known beats unknown", [{"cio_id": "a", "id": "1"}, {"cio_id": "b", "id": "2", "created_at": "1700000000"}],
+     "the owner was known first"),
+    ("then the smallest cio_id", [{"cio_id": "c", "id": "1"}, {"cio_id": "b", "id": "2"}],
+     "the owner has the smaller cio_id"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("people", "reason"), [r[1:] for r in RANKS], ids=[r[0] for r in RANKS])
+def test_one_email_has_one_owner(run: Runtime, people: list[dict[str, str]], reason: str) -> None:
+    landed(run, window(), [p | SHARED for p in people])
+    result = resolve(run, window())
+    loser = next(p["cio_id"] for p in people if p["cio_id"] != "b")
+    assert dict(query(run, "SELECT cio_id, email_owner FROM identity.persons")) == {"b": True, loser: False}
+    held = query(run, f"SELECT held_reason, deliverable FROM identity.persons WHERE cio_id = '{loser}'")
+    assert held == [("e-mail belongs to another person", False)]
+    conflict = query(run, "SELECT match_key, cio_id, owner_cio_id, reason, value_hash FROM identity.conflicts")
+    assert conflict[0][:4] == ("email", loser, "b", reason)
+    assert len(conflict[0][4]) == 64
+    assert "same" not in str(conflict)
+    assert result.conflicts == 1
+
+
+def test_external_ids_that_differ_by_case_are_one_key(run: Runtime) -> None:
+    landed(run, window(), [
+        {"cio_id": "a", "id": "Abc-1", "email": "a@example.com"},
+        {"cio_id": "b", "id": "ABC-1", "email": "b@example.com", "created_at": "1700000000"},
+        {"cio_id": "c", "id": "abc-2", "email": "c@example.com"},
+    ])  # fmt: skip
+    resolve(run, window())
+    assert query(run, OWNED) == [
+        ("a", True, False, True, None), ("b", True, True, True, None), ("c", True, True, True, None),
+    ]  # fmt: skip
+    assert query(run, "SELECT match_key, cio_id, owner_cio_id FROM identity.conflicts") == [("external_id", "a", "b")]
+
+
+def test_without_created_at_the_smallest_cio_id_owns(tmp_path: Path) -> None:
+    run = runtime(tmp_path, small_activation(attributes={"cart_value": AttributeType.MONEY}))
+    landed(run, window(), [{"cio_id": c} | SHARED for c in "cab"])
+    resolve(run, window())
+    assert query(run, "SELECT cio_id FROM identity.persons WHERE email_owner") == [("a",)]
+
+
+def test_changed_at_moves_only_with_content(run: Runtime) -> None:
+    people = [{"cio_id": "a"} | SHARED, {"cio_id": "b"} | SHARED, {"cio_id": "c", "email": "c@example.com"}]
+    landed(run, window(1), people)
+    resolve(run, window(1))
+    landed(run, window(2), [people[1], people[2] | {"cart_value": "5"}, *[{"cio_id": f"x{i}"} for i in range(3)]])
+    result = resolve(run, window(2))
+    # b now owns the e-mail; c changed in raw only.
+    moved = query(run, f"SELECT cio_id FROM identity.persons WHERE changed_at = TIMESTAMP '{window(2).as_of}' ORDER BY 1")
+    assert moved == [("b",), ("x0",), ("x1",), ("x2",)]
+    assert result.changed == 4
+    assert query(run, "SELECT count(*) FROM identity.conflicts") == [(0,)]
+
+
+def test_a_phone_is_parsed_once_ever(run: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    import phonenumbers
+
+    parsed: list[str] = []
+    real = phonenumbers.parse
+    monkeypatch.setattr("phonenumbers.parse", lambda text, region: parsed.append(text) or real(text, region))
+    people = [{"cio_id": str(i), "phone": p} for i, p in enumerate(["212 555 0123", "212 555 0123", "nope", "+12125550199"])]
+    for day in (1, 2):
+        landed(run, window(day), people)
+        resolve(run, window(day))
+    assert sorted(parsed) == ["212 555 0123", "nope"]
+    assert query(run, "SELECT count(*) FROM identity.persons WHERE phone = '+12125550123'") == [(2,)]
+
+
+def test_old_windows_change_nothing(run: Runtime) -> None:
+    landed(run, window(2), [{"cio_id": "a"} | SHARED])
+    resolve(run, window(2))
+    before = query(run, "SELECT * FROM identity.persons")
+    assert resolve(run, window(1)).superseded
+    assert query(run, "SELECT * FROM identity.persons") == before
+
+
+def test_a_daily_window_is_not_held_up_by_a_later_realtime_one(run: Runtime) -> None:
+    landed(run, window(1), [{"cio_id": "a"} | SHARED])
+    resolve(run, window(3, RT))
+    assert not resolve(run, window(1)).superseded
+
+
+def test_without_people_it_says_what_to_do(run: Runtime) -> None:
+    with pytest.raises(ContractError, match="customerio/people first"):
+        resolve(run, window())
+
+
+def test_realtime_looks_only_at_who_moved(run: Runtime) -> None:
+    landed(run, window(1), [{"cio_id": f"p{i}", "email": f"p{i}@example.com"} for i in range(50)])
+    resolve(run, window(1))
+    live(run, window(2, RT), [{"cio_id": "p7", "email": "p9@example.com", "id": "C7"}, {"cio_id": "new"}], gone=["p3"])
+    result = resolve(run, window(2, RT))
+    # p7, the newcomer, the one who is gone (and so not rebuilt), and p9, who lost the e-mail to p7.
+    assert (result.rows, result.looked_at, result.changed) == (50, 3, 3)
+    assert dict(query(run, "SELECT cio_id, email_owner FROM identity.persons WHERE email = 'p9@example.com'")) == {
+        "p7": True, "p9": False,
+    }  # fmt: skip
+    again = resolve(run, window(2, RT))
+    assert (again.looked_at, again.rows, again.conflicts) == (0, 50, 1)
+
+
+_IDS = st.sampled_from(["a", "b", "c", "d", "e"])
+_PERSON = st.fixed_dictionaries(
+    {
+        "id": st.sampled_from(["", "x", "X", "y"]),
+        "email": st.sampled_from(["", "one@example.com", "ONE@example.com", "two@example.com", "broken"]),
+        "created_at": st.sampled_from(["", "1700000000", "1705320000"]),
+        "phone": st.sampled_from(["", "212 555 0123", "junk", "+12125550199"]),
+    }
+)
+_CROWD = st.dictionaries(_IDS, _PERSON, max_size=5)
+_NUMBER = itertools.count()
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(before=_CROWD, after=_CROWD, gone=st.sets(_IDS, max_size=2))
+def test_realtime_and_daily_come_to_the_same_table(
+    tmp_path: Path, before: dict[str, dict[str, str]], after: dict[str, dict[str, str]], gone: set[str]
+) -> None:
+    run = runtime(tmp_path / str(next(_NUMBER)), small_activation())
+    landed(run, window(1), [{"cio_id": c} | p for c, p in before.items()])
+    resolve(run, window(1))
+    live(run, window(2, RT), [{"cio_id": c} | p for c, p in after.items() if c not in gone], gone)
+    resolve(run, window(2, RT))
+    step_by_step = query(run, CONTENT), query(run, CONFLICTS)
+    resolve(run, window(2))
+    assert (query(run, CONTENT), query(run, CONFLICTS)) == step_by_step
