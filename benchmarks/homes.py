@@ -166,4 +166,3 @@ def digest(con: Connection, relation: str, columns: str = "*") -> Answer:
 def count(con: Connection, query: str) -> int:
     """Return the one number a query gives."""
     return int(str(scalar(con, query)))
-

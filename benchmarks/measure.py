@@ -38,6 +38,8 @@ class Measurement:
     """Cores that other processes kept busy on average while it ran."""
     repeats: int
     answer: Answer
+    parts: dict[str, float] = field(default_factory=dict)
+    """CPU seconds of named parts (medians), for cases that have some."""
 
     @classmethod
     def of(cls, run: str, case: str, samples: Sequence[Sample]) -> Measurement:
@@ -54,6 +56,7 @@ class Measurement:
             statistics.mean(s.foreign for s in samples),
             len(samples),
             samples[0].answer,
+            {name: statistics.median(s.parts[name] for s in samples) for name in samples[0].parts},
         )
 
 
@@ -66,6 +69,7 @@ class Sample:
     peak_mb: float = 0.0
     foreign: float = 0.0
     answer: Answer = field(default_factory=dict)
+    parts: dict[str, float] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON-able data."""
@@ -83,6 +87,13 @@ class Sample:
         self.peak_mb = _peak_mb()
         if self.wall > 0.05:  # the kernel counts in hundredths: over shorter spans the difference says nothing
             self.foreign = max(0.0, (_busy() - busy - self.cpu) / self.wall)
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Note the CPU seconds of the block under ``name``; for use inside ``timed``."""
+        before = _cpu()
+        yield
+        self.parts[name] = _cpu() - before
 
 
 def ratio(one: Measurement, other: Measurement) -> float:

@@ -41,7 +41,9 @@ def _typed(text: Any, kind: AttributeType) -> Any:
     if kind is AttributeType.INTEGER:
         return numbers.where(numbers == numbers.round()).astype("Int64")
     if kind is AttributeType.TIMESTAMP:
-        moments = pd.to_datetime(numbers.where(numbers.abs().between(1e8, 7258118400)), unit="s").astype("datetime64[us]")
+        moments = pd.to_datetime(numbers.where(numbers.abs().between(1e8, 7258118400)), unit="s").astype(
+            "datetime64[us]"
+        )
         written = numbers.isna() & text.notna()
         read = pd.to_datetime(text[written], format="ISO8601", utc=True, errors="coerce")
         moments[written] = read.dt.tz_localize(None).astype("datetime64[us]")

@@ -34,7 +34,7 @@ _FACTS = """
         CASE WHEN draw(i, 2, 10) = 0 THEN 0 ELSE 1 + draw(i, 3, 40) * draw(i, 4, 10) // 9 END
             + CASE WHEN {again} THEN 1 ELSE 0 END AS orders,
         2 + draw(i, 5, 40) + draw(i, 6, 4) / 4.0 AS gap,
-        8 + draw(i, 7, 60) + draw(i, 8, 100) / 100.0 AS basket,
+        8 + draw(i, 7, 90) + draw(i, 8, 100) / 100.0 AS basket,
         CASE WHEN {again} THEN {t} + 3600 + draw(i, 9, 36000)
              ELSE {t} - 86400 * (draw(i, 10, 220) * draw(i, 11, 100) // 99) - draw(i, 12, 86400) END AS bought,
         {again} AS again
@@ -112,7 +112,9 @@ def dirty_cells(con: duckdb.DuckDBPyConnection, people: int) -> int:
     """Return how many cells of a file cannot be read."""
     for macro in _MACROS:
         con.execute(macro)
-    return int(con.execute(f"SELECT count(*) FROM range({people}) AS r(i) WHERE draw(i, 77, 1000) = 0").fetchall()[0][0])
+    return int(
+        con.execute(f"SELECT count(*) FROM range({people}) AS r(i) WHERE draw(i, 77, 1000) = 0").fetchall()[0][0]
+    )
 
 
 def _soiled(source: str) -> str:

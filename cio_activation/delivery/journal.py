@@ -9,6 +9,7 @@ attempt, so a second run that planned the same creation from an older picture fi
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
@@ -294,6 +295,7 @@ class Lease:
     def __init__(self, journal: Journal, name: str, ttl_s: float) -> None:
         self._journal, self._name, self._ttl = journal, name, ttl_s
         self._owner = f"{owner_name()}:{time.monotonic_ns()}"
+        self._renewed_at = 0.0
 
     def take(self) -> bool:
         """Take or renew the lease; False while a living other process holds it."""
@@ -312,7 +314,19 @@ class Lease:
             )
         return True
 
-    renew = take
+    def renew(self) -> bool:
+        """Keep the lease; asks the journal only when a third of its time has passed."""
+        if time.monotonic() - self._renewed_at < self._ttl / 3:
+            return True
+        if not self.take():
+            return False
+        self._renewed_at = time.monotonic()
+        return True
+
+    async def keep(self) -> None:
+        """Renew for as long as this task runs, so that a slow vendor does not cost the lease."""
+        while self.renew():
+            await asyncio.sleep(self._ttl / 3)
 
     def holder(self) -> str:
         """Return who holds the lease now."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from cio_activation.activation.models import Lane
@@ -20,7 +22,7 @@ from cio_activation.delivery.send import Sender, Tally
 from cio_activation.errors import CioActivationError
 from cio_activation.runtime import Runtime
 from cio_activation.transport.http import VendorClient
-from cio_activation.warehouse.store import Warehouse
+from cio_activation.warehouse.store import Connection, Warehouse
 
 CUSTOMERIO_LIMITS = {"default": (10.0, 1.0)}
 """App API: 10 requests a second (Customer.io's API overview)."""
@@ -107,13 +109,12 @@ async def _run(
     lease: Lease,
 ) -> StepReport:
     warehouse = runtime.warehouse
-    catalog = load_catalog(warehouse, destination.name)
+    catalog, newest = _before(warehouse, destination, step)
     context = Context(runtime.settings, runtime.activation, window, catalog)
     pacer = pacer_for(runtime, journal, (destination,), str(window.lane))
-    async with destination.connect(runtime.settings, pacer) as client:
+    async with _kept(lease), destination.connect(runtime.settings, pacer) as client:
         recovered = await _recover(journal, destination, step, client, context)
         folding.fold(warehouse, journal, step, destination.name, context)
-        newest = _newest_window(warehouse, destination.name, step)
         if newest is not None and newest > window.as_of:
             return _superseded(destination, step, newest, recovered)
         found = await step.prepare(client, context)
@@ -131,13 +132,25 @@ async def _run(
                 window.key,
                 window.end.timestamp(),
             )
-            sender = Sender(step, client, context, journal, provenance, lease)
+            fold = partial(folding.fold, warehouse, journal, step, destination.name, context)
+            sender = Sender(step, client, context, journal, provenance, lease, fold)
             tally = await sender.send_all(planning.batches(plan.path, step))
-            folding.fold(warehouse, journal, step, destination.name, context)
+            fold()
         report = _report(destination, step, plan, tally, client, recovered)
-    _close_plan(warehouse, report)
+    if report.planned:
+        _close_plan(warehouse, report)
     report.check()
     return report
+
+
+@asynccontextmanager
+async def _kept(lease: Lease) -> AsyncIterator[None]:
+    """Hold the lease alive in the background."""
+    keeper = asyncio.create_task(lease.keep())
+    try:
+        yield
+    finally:
+        keeper.cancel()
 
 
 async def _recover(
@@ -168,15 +181,15 @@ def _plan(
     plan_id = f"{destination.name}-{step.name.replace('/', '-')}-{uuid.uuid4().hex[:12]}"
     path = warehouse.path.parent / "plans" / str(window.lane) / window.key.replace(":", "-") / f"{plan_id}.parquet"
     with warehouse.write() as con:
+        _close_abandoned(con, destination, step)
         if found:
             step.absorb(con, context, found)
         plan = planning.make_plan(con, step, destination.name, context, window, plan_id, path)
         con.execute(
             """INSERT INTO delivery.plans BY NAME SELECT ? AS plan_id, ? AS run_id, ? AS destination, ? AS step,
-            ? AS lane, ? AS window_key, CAST(? AS TIMESTAMP) AS window_end, ? AS planned, ? AS waiting,
-            'sending' AS status""",
+            ? AS lane, ? AS window_key, CAST(? AS TIMESTAMP) AS window_end, ? AS planned, ? AS waiting, ? AS status""",
             [plan_id, run_id, destination.name, step.name, str(window.lane), window.key, window.as_of,
-             plan.operations, plan.waiting],
+             plan.operations, plan.waiting, "sending" if plan.operations else "done"],
         )  # fmt: skip
     return plan
 
@@ -226,13 +239,39 @@ def load_catalog(warehouse: Warehouse, destination: str) -> Mapping[str, Any]:
     return json.loads(rows[0][0]) if rows else {}
 
 
-def _newest_window(warehouse: Warehouse, destination: str, step: Step) -> Any:
-    """Return the as-of of the newest window this step was planned for, None before the first."""
+def _before(warehouse: Warehouse, destination: Destination, step: Step) -> tuple[Mapping[str, Any], Any]:
+    """Return the stored catalog, and the as-of of the newest window this step was planned for (None: never)."""
     with warehouse.read() as con:
-        return con.execute(
+        catalogs = con.execute(
+            "SELECT catalog FROM delivery.catalog WHERE destination = ?", [destination.name]
+        ).fetchall()
+        newest = con.execute(
             "SELECT max(window_end) FROM delivery.plans WHERE destination = ? AND step = ?",
-            [destination, step.name],
+            [destination.name, step.name],
         ).fetchall()[0][0]
+    return (json.loads(catalogs[0][0]) if catalogs else {}), newest
+
+
+def _close_abandoned(con: Connection, destination: Destination, step: Step) -> None:
+    """Give the plans of killed runs their counts, from the ledger; what never got an end counts as held.
+
+    Runs under the step's lease and after recovery and fold, so that everything that ended is in the ledger.
+    """
+    con.execute(
+        """UPDATE delivery.plans AS p
+        SET delivered = l.delivered, rejected = l.rejected, superseded = 0,
+            held = p.planned - l.delivered - l.rejected, status = 'stopped', note = 'the run was killed'
+        FROM (
+            SELECT q.plan_id,
+                   count(DISTINCT g.operation_id) FILTER (g."end" = 'delivered') AS delivered,
+                   count(DISTINCT g.operation_id) FILTER (g."end" = 'rejected') AS rejected
+            FROM delivery.plans AS q LEFT JOIN delivery.ledger AS g ON g.plan_id = q.plan_id
+            WHERE q.status = 'sending' AND q.destination = ? AND q.step = ?
+            GROUP BY q.plan_id
+        ) AS l
+        WHERE p.plan_id = l.plan_id""",
+        [destination.name, step.name],
+    )
 
 
 def _superseded(destination: Destination, step: Step, newest: Any, recovered: int) -> StepReport:

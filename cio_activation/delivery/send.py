@@ -7,8 +7,9 @@ trustworthy answer is recorded as unknown and never sent again blindly.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from cio_activation.delivery.destination import Context, End, Operation, Result, Step
@@ -18,6 +19,8 @@ from cio_activation.transport.http import VendorClient
 
 BATCH_REFUSALS = (400, 409, 413, 422)
 """Statuses that may be the fault of one record of a batch."""
+FOLD_EVERY_S = 30.0
+"""Seconds between two folds of one push."""
 
 
 @dataclass
@@ -48,7 +51,9 @@ class Sender:
         journal: Journal,
         provenance: Provenance,
         lease: Lease,
+        fold: Callable[[], object],
     ) -> None:
+        self._fold, self._folded_at = fold, time.monotonic()
         self._step, self._client, self._context = step, client, context
         self._journal, self._provenance, self._lease = journal, provenance, lease
         self.tally = Tally()
@@ -60,6 +65,7 @@ class Sender:
             if self.tally.stopped:
                 self.tally.ends["held"] += len(batch)
                 continue
+            self._fold_now_and_then()
             pending.add(asyncio.create_task(self._batch(batch)))
             if len(pending) >= self._step.concurrency:
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
@@ -68,6 +74,12 @@ class Sender:
         if pending:
             await asyncio.gather(*pending)
         return self.tally
+
+    def _fold_now_and_then(self) -> None:
+        """Keep the journal small during a long push: what has ended moves on, what is in flight stays."""
+        if time.monotonic() - self._folded_at > FOLD_EVERY_S:
+            self._fold()
+            self._folded_at = time.monotonic()
 
     async def _batch(self, batch: list[Operation]) -> None:
         if self.tally.stopped:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cio_activation.activation.models import Activation, AttributeType
 from cio_activation.activation.windows import Window
 from cio_activation.identity import ownership, phones
-from cio_activation.identity.normalize import cleaned_email, email, is_e164, trimmed
+from cio_activation.identity.normalize import cleaned_email, is_e164, is_email, trimmed
 from cio_activation.warehouse.sql import identifier, literal, timestamp
 
 PERSONS = "identity.persons"
@@ -51,8 +51,9 @@ def known_since(activation: Activation) -> str:
 def keyed_sql(people: str, activation: Activation) -> str:
     """Return the query of every person's match keys: cio_id, email, folded_id, known_since."""
     return (
-        f"SELECT cio_id, {email('email')} AS email, lower({trimmed('external_id')}) AS folded_id, "
-        f"{known_since(activation)} AS known_since FROM {people}"
+        f"SELECT cio_id, CASE WHEN {is_email('cleaned')} THEN cleaned END AS email, folded_id, known_since "
+        f"FROM (SELECT cio_id, {cleaned_email('email')} AS cleaned, lower({trimmed('external_id')}) AS folded_id, "
+        f"{known_since(activation)} AS known_since FROM {people})"
     )
 
 
@@ -65,8 +66,7 @@ def persons_sql(people: str, activation: Activation, window: Window) -> str:
             SELECT
                 cio_id,
                 {trimmed("external_id")} AS external_id,
-                {email("email")} AS email,
-                {trimmed("email")} IS NOT NULL AS has_email,
+                {cleaned_email("email")} AS given_email,
                 {trimmed("phone")} AS raw_phone,
                 {trimmed("first_name")} AS first_name,
                 {trimmed("last_name")} AS last_name,
@@ -74,13 +74,14 @@ def persons_sql(people: str, activation: Activation, window: Window) -> str:
                 content_hash AS source_hash
             FROM {people}
         ),
+        addressed AS (SELECT *, CASE WHEN {is_email("given_email")} THEN given_email END AS email FROM cleaned),
         owned AS (
             SELECT
                 c.*,
                 CASE WHEN {is_e164("c.raw_phone")} THEN c.raw_phone ELSE m.e164 END AS phone,
                 c.email IS NOT NULL AND e.cio_id IS NULL AS email_owner,
                 c.external_id IS NOT NULL AND x.cio_id IS NULL AS external_id_owner
-            FROM cleaned AS c
+            FROM addressed AS c
             LEFT JOIN {phones.MAP} AS m ON m.raw = c.raw_phone AND m.region = {region}
             LEFT JOIN {ownership.LOSERS} AS e ON e.cio_id = c.cio_id AND e.match_key = 'email'
             LEFT JOIN {ownership.LOSERS} AS x ON x.cio_id = c.cio_id AND x.match_key = 'external_id'
@@ -91,7 +92,7 @@ def persons_sql(people: str, activation: Activation, window: Window) -> str:
                 email_owner AS deliverable,
                 CASE
                     WHEN email_owner THEN NULL
-                    WHEN NOT has_email THEN 'no e-mail'
+                    WHEN given_email IS NULL THEN 'no e-mail'
                     WHEN email IS NULL THEN 'invalid e-mail'
                     ELSE 'e-mail belongs to another person'
                 END AS held_reason
@@ -109,17 +110,16 @@ def persons_sql(people: str, activation: Activation, window: Window) -> str:
 
 
 def quarantine_sql(people: str, activation: Activation, window: Window) -> tuple[str, ...]:
-    """Return the statements that list e-mails and phones which are not what they claim to be."""
-    into = (
-        f"INSERT INTO quarantine.rows SELECT 'identity', {literal(window.lane.value)}, {literal(window.key)}, cio_id, "
-    )
-    cleaned = cleaned_email("email")
-    bad_phone = (
-        f"SELECT raw FROM {phones.MAP} WHERE NOT valid AND region = {literal(activation.workspace.default_region)}"
-    )
+    """Return the statements that list e-mails and phones which are not what they claim to be.
+
+    They read ``identity.persons_next``, so that no address is judged twice.
+    """
+    place = f"'identity', {literal(window.lane.value)}, {literal(window.key)}, cio_id"
+    into = f"INSERT INTO quarantine.rows SELECT {place}, "
+    region = literal(activation.workspace.default_region)
     return (
         f"{into} 'email', 'invalid e-mail', NULL, CAST(json_object('email', email) AS VARCHAR) "
-        f"FROM {people} WHERE {cleaned} IS NOT NULL AND {email('email')} IS NULL",
+        f"FROM {people} WHERE cio_id IN (SELECT cio_id FROM {NEXT} WHERE held_reason = 'invalid e-mail')",
         f"{into} 'phone', 'invalid phone', NULL, CAST(json_object('phone', phone) AS VARCHAR) "
-        f"FROM {people} WHERE {trimmed('phone')} IN ({bad_phone})",
+        f"FROM {people} WHERE {trimmed('phone')} IN (SELECT raw FROM {phones.MAP} WHERE NOT valid AND region = {region})",
     )

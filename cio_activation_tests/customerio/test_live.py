@@ -95,9 +95,10 @@ def test_a_run_that_dies_before_landing_loses_nobody(site: Site, monkeypatch: py
     async def die(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(CustomerIO, "attributes_of", die)
-        pull_live(run, window(1, RT))
+        with pytest.raises(KeyboardInterrupt):
+            pull_live(run, window(1, RT))
     assert query(run, "SELECT count(*) FROM raw.people_live") == [(0,)]
     result = pull_live(run, window(2, RT))
     assert (result.entered, result.rows) == (0, 2)

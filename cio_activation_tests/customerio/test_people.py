@@ -27,8 +27,11 @@ def run(tmp_path: Path) -> Runtime:
 def test_people_land_with_hash_and_times(run: Runtime) -> None:
     result = landed(run, window(1), PEOPLE)
     assert (result.rows, result.changed, result.departed, result.quarantined) == (10, 10, 0, {})
-    rows = query(run, "SELECT external_id, email, last_name, cart_value, changed_at, observed_at FROM raw.people_current "
-                      "WHERE cio_id = 'p3'")
+    rows = query(
+        run,
+        "SELECT external_id, email, last_name, cart_value, changed_at, observed_at FROM raw.people_current "
+        "WHERE cio_id = 'p3'",
+    )
     assert rows == [("C3", "p3@example.com", None, 3.0, window(1).as_of, window(1).as_of)]
     assert query(run, "SELECT count(DISTINCT content_hash) FROM raw.people") == [(10,)]
 
@@ -102,7 +105,7 @@ def test_a_truncated_file_publishes_nothing_and_is_put_aside(run: Runtime, share
     path = write_people(run, window(2), PEOPLE).path
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * share)])
-    with pytest.raises(ContractError, match="cut off|middle of a line|no column"):
+    with pytest.raises(ContractError, match=r"cut off|middle of a line|no column"):
         land(run, window(2), enter(run, window(2), path, 10))
     assert query(run, "SELECT * FROM raw.people ORDER BY cio_id") == before
     assert query(run, "SELECT count(*) FROM raw.files WHERE window_key = '2026-11-02'") == [(0,)]
@@ -112,7 +115,7 @@ def test_a_truncated_file_publishes_nothing_and_is_put_aside(run: Runtime, share
 def test_a_missing_column_is_named(run: Runtime) -> None:
     path = write_people(run, window(1), PEOPLE).path
     path.write_text(path.read_text().replace("cart_value", "cartvalue").replace("birthday", "Birthday"))
-    with pytest.raises(ContractError, match="no column birthday, cart_value|no column cart_value, birthday"):
+    with pytest.raises(ContractError, match=r"no column birthday, cart_value|no column cart_value, birthday"):
         land(run, window(1), enter(run, window(1), path, 10))
 
 
@@ -157,8 +160,10 @@ def test_a_snapshot_outdates_what_the_realtime_lane_saw_before(run: Runtime) -> 
     between, after = window(1).as_of + timedelta(hours=1), window(2).as_of + timedelta(hours=1)
     with run.warehouse.write() as con:
         for cio_id, seen in (("p1", between), ("p2", after), ("deleted", between)):
-            con.execute("INSERT INTO raw.people_live BY NAME SELECT ? AS cio_id, 'live' AS email, ? AS observed_at",
-                        [cio_id, seen])
+            con.execute(
+                "INSERT INTO raw.people_live BY NAME SELECT ? AS cio_id, 'live' AS email, ? AS observed_at",
+                [cio_id, seen],
+            )
         con.execute("INSERT INTO raw.people_gone VALUES ('p5', ?), ('p6', ?)", [between, after])
     assert dict(query(run, "SELECT cio_id, email FROM raw.people_current"))["p1"] == "live"
     landed(run, window(2), PEOPLE)

@@ -47,14 +47,12 @@ def test_first_seen_survives_while_somebody_stays(site: Site) -> None:
     site.drop(b)
     site.pick(c)
     result = pull_segments(run, window(2, RT))
-    assert query(run, MEMBERS) == sorted(
-        [(a, window(1).as_of, window(1).key), (c, window(2).as_of, window(2).key)]
-    )
+    assert query(run, MEMBERS) == sorted([(a, window(1).as_of, window(1).key), (c, window(2).as_of, window(2).key)])
     eleven = next(p for p in result.segments if p.segment == 11)
     assert (eleven.members, eleven.entered, eleven.left) == (2, 1, 1)
     site.pick(b)
     pull_segments(run, window(3, RT))
-    assert dict((i, s) for i, s, _ in query(run, MEMBERS))[b] == window(3).as_of, "coming back is a new stay"
+    assert {i: s for i, s, _ in query(run, MEMBERS)}[b] == window(3).as_of, "coming back is a new stay"
 
 
 def test_repeated_rows_and_rows_without_cio_id(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,8 +84,9 @@ def test_a_segment_still_building_keeps_its_last_good_picture(site: Site, state:
     assert f"state {state}" in next(iter(result.kept.values()))
 
 
-@pytest.mark.parametrize(("offsets", "published", "reads"), [([0], True, 1), ([5, 0], True, 2), ([5, 5], False, 2),
-                                                             ([1, 1], True, 2)])
+@pytest.mark.parametrize(
+    ("offsets", "published", "reads"), [([0], True, 1), ([5, 0], True, 2), ([5, 5], False, 2), ([1, 1], True, 2)]
+)
 def test_members_are_compared_with_the_count(
     site: Site, monkeypatch: pytest.MonkeyPatch, offsets: list[int], published: bool, reads: int
 ) -> None:

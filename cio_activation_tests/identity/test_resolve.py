@@ -54,8 +54,11 @@ def test_keys_are_normalized_and_bad_ones_listed(run: Runtime) -> None:
         {"cio_id": "c", "id": "C3", "phone": "call me"},
     ])  # fmt: skip
     result = resolve(run, window())
-    rows = query(run, "SELECT cio_id, external_id, email, phone, first_name, deliverable, held_reason "
-                      "FROM identity.persons ORDER BY 1")
+    rows = query(
+        run,
+        "SELECT cio_id, external_id, email, phone, first_name, deliverable, held_reason "
+        "FROM identity.persons ORDER BY 1",
+    )
     assert rows == [
         ("a", "C1", "ada@example.com", "+12125550123", "Ada", True, None),
         ("b", None, None, "+12125550199", None, False, "invalid e-mail"),
@@ -121,7 +124,9 @@ def test_changed_at_moves_only_with_content(run: Runtime) -> None:
     landed(run, window(2), [people[1], people[2] | {"cart_value": "5"}, *[{"cio_id": f"x{i}"} for i in range(3)]])
     result = resolve(run, window(2))
     # b now owns the e-mail; c changed in raw only.
-    moved = query(run, f"SELECT cio_id FROM identity.persons WHERE changed_at = TIMESTAMP '{window(2).as_of}' ORDER BY 1")
+    moved = query(
+        run, f"SELECT cio_id FROM identity.persons WHERE changed_at = TIMESTAMP '{window(2).as_of}' ORDER BY 1"
+    )
     assert moved == [("b",), ("x0",), ("x1",), ("x2",)]
     assert result.changed == 4
     assert query(run, "SELECT count(*) FROM identity.conflicts") == [(0,)]
@@ -133,7 +138,9 @@ def test_a_phone_is_parsed_once_ever(run: Runtime, monkeypatch: pytest.MonkeyPat
     parsed: list[str] = []
     real = phonenumbers.parse
     monkeypatch.setattr("phonenumbers.parse", lambda text, region: parsed.append(text) or real(text, region))
-    people = [{"cio_id": str(i), "phone": p} for i, p in enumerate(["212 555 0123", "212 555 0123", "nope", "+12125550199"])]
+    people = [
+        {"cio_id": str(i), "phone": p} for i, p in enumerate(["212 555 0123", "212 555 0123", "nope", "+12125550199"])
+    ]
     for day in (1, 2):
         landed(run, window(day), people)
         resolve(run, window(day))

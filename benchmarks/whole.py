@@ -1,0 +1,86 @@
+"""Stage 11: a whole daily run without the vendor calls: land, resolve, derive, decide, plan."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import duckdb
+
+from benchmarks import pandas_pipeline, people
+from benchmarks.cases import Row, Stage
+from benchmarks.homes import Site, activation, digest, land_day, plan_properties, take
+from benchmarks.measure import Sample
+from cio_activation.activation.models import Lane
+from cio_activation.audience.members import update
+from cio_activation.identity.resolve import resolve
+from cio_activation.state.derive import derive
+from cio_activation.warehouse.sql import literal
+
+
+def ours(day: int, site: Site, sample: Sample) -> None:
+    """Run the daily lane of ``day`` over a home that has delivered day 1."""
+    run = take(site, "delivered", "whole")
+    window, path = people.window(day), site.root / "work" / "whole.parquet"
+    with sample.timed():
+        with sample.part("land"):
+            landed = land_day(site, run, day)
+        with sample.part("resolve"):
+            persons = resolve(run, window)
+        with sample.part("derive"):
+            derive(run, window)
+        with sample.part("decide"):
+            update(run, window)
+        with sample.part("plan"), run.warehouse.write() as con:
+            plan = plan_properties(run, con, day, path)
+    if day == 1 and (plan.operations or landed.changed or persons.changed):
+        raise AssertionError(f"nothing changed, and yet {plan.operations} operations are planned")
+    with run.warehouse.read() as con:
+        eligible = con.execute("SELECT audience, count(*) FROM audience.eligibility GROUP BY 1 ORDER BY 1").fetchall()
+        sample.answer = {
+            "ids": digest(con, f"read_parquet({literal(str(path))})", "cio_id"),
+            "eligible": {str(name): int(number) for name, number in eligible},
+            "operations": plan.operations,
+        }
+
+
+def by_pandas(day: int, site: Site, sample: Sample) -> None:
+    """Run the same day as a pandas script."""
+    pandas_pipeline.export(site, take(site, "delivered", "whole"))
+    with sample.timed():
+        found = pandas_pipeline.run_day(site, activation(), day)
+    with duckdb.connect(":memory:") as con:
+        con.execute("CREATE TABLE found AS SELECT unnest(?::VARCHAR[]) AS cio_id", [found["ids"]])
+        audiences = [a.name for a in activation().lane_audiences(Lane.DAILY) if found["eligible"][a.name]]
+        sample.answer = {
+            "ids": digest(con, "found", "cio_id"),
+            "eligible": {name: found["eligible"][name] for name in sorted(audiences)},
+            "operations": len(found["ids"]),
+        }
+
+
+def read_bytes(site: Site, sample: Sample) -> None:
+    """Read the export's bytes."""
+    with sample.timed(), site.csv(2).open("rb") as file:
+        while file.read(1 << 20):
+            pass
+
+
+_SAME = ("ids", "eligible", "operations")
+STAGE = Stage(
+    11,
+    "whole run",
+    frozenset({"delivered"}),
+    {
+        "nothing": partial(ours, 1),
+        "one_percent": partial(ours, 2),
+        "pandas_nothing": partial(by_pandas, 1),
+        "pandas_one_percent": partial(by_pandas, 2),
+        "bytes": read_bytes,
+    },
+    (
+        Row("nothing changed: the same window again", "nothing", ("pandas_nothing",), "bytes", _SAME),
+        Row("1 % changed, clock + 1 day", "one_percent", ("pandas_one_percent",), "bytes", _SAME),
+    ),
+    heavy=True,
+    small_only=frozenset({"pandas_nothing", "pandas_one_percent"}),
+)
