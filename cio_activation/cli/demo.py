@@ -99,12 +99,12 @@ class Demo:
             for window in daily:
                 sandbox.shared.clock.set(window.end.timestamp() + SETTLE_SECONDS)
                 self._materialize(definitions, instance, window, "daily")
-            for window, moment in realtime:
-                sandbox.shared.clock.set(moment)
-                self._materialize(definitions, instance, window, "realtime")
             before = write_calls(sandbox.urls)
             self._materialize(definitions, instance, daily[-1], "second_run")
             after = write_calls(sandbox.urls)
+            for window, moment in realtime:
+                sandbox.shared.clock.set(moment)
+                self._materialize(definitions, instance, window, "realtime")
         runtime = Runtime.build(settings, activation)
         return {
             "ok": not self._failed,

@@ -36,14 +36,14 @@ def read_back(urls: dict[str, str], prefix: str) -> dict[str, Any]:
     return {
         "hubspot": {
             "contacts": len(hubspot["contacts"]),
-            "properties": _values(hubspot["contacts"].values(), "properties", prefix),
+            "properties": _values(hubspot["contacts"].values(), prefix),
             "lists": {one["name"]: len(one["members"]) for one in hubspot["lists"] if not one["deleted"]},
             "calls": log["calls"]["hubspot"],
             "throttled": log["throttled"]["hubspot"],
         },
         "pipedrive": {
             "persons": len(pipedrive["persons"]),
-            "fields": _values(pipedrive["persons"].values(), "custom_fields", prefix),
+            "fields": _values((p["custom_fields"] for p in pipedrive["persons"].values()), prefix),
             "calls": log["calls"]["pipedrive"],
             "throttled": log["throttled"]["pipedrive"],
         },
@@ -51,11 +51,11 @@ def read_back(urls: dict[str, str], prefix: str) -> dict[str, Any]:
     }
 
 
-def _values(records: Any, where: str, prefix: str) -> dict[str, dict[str, int]]:
+def _values(records: Any, prefix: str) -> dict[str, dict[str, int]]:
     """Return counts per value of each of our enumerated fields; fields with many values are summed up."""
     found: dict[str, Counter[str]] = {}
     for record in records:
-        for name, value in (record.get(where) or {}).items():
+        for name, value in record.items():
             if name.startswith(prefix) and name != f"{prefix}id":
                 for single in value if isinstance(value, list) else [value]:
                     if single not in (None, ""):

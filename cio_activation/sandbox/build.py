@@ -10,6 +10,9 @@ from cio_activation.sandbox.people import CRM_SHARE
 from cio_activation.sandbox.server import ORDER, RunningSandbox, start
 from cio_activation.sandbox.world import World
 
+PIPEDRIVE_SHARE = 0.1
+"""Sales teams keep fewer people than marketing does."""
+
 
 def build_sandbox(
     world: World,
@@ -20,6 +23,7 @@ def build_sandbox(
     vendors: tuple[str, ...] = ORDER,
     export_seconds: float = 0.5,
     crm_share: float = CRM_SHARE,
+    pipedrive_share: float = PIPEDRIVE_SHARE,
     customerio: dict[str, Any] | None = None,
     hubspot: dict[str, Any] | None = None,
     pipedrive: dict[str, Any] | None = None,
@@ -28,21 +32,21 @@ def build_sandbox(
 
     The vendors' clock starts at ``now`` (default: where the world's history ends) and goes on with real time.
     ``port=0`` takes free ports, else the vendors listen on ``port`` and the next two. ``export_seconds``: real time
-    until a Customer.io export is ready. ``crm_share`` of the people are in both CRMs before anything is delivered.
-    The three dictionaries are further keyword options of the vendors' classes, such as rates, tier and plan.
+    until a Customer.io export is ready. Before anything is delivered, ``crm_share`` of the people are in HubSpot and
+    ``pipedrive_share`` in Pipedrive. The three dictionaries are further keyword options of the vendors'
+    classes, such as rates, tier and plan.
     """
     shared = Shared()
     shared.clock.set(world.ends_at if now is None else now)
-    seed = world.crm_seed(crm_share)
     built: dict[str, Vendor] = {}
     if "customerio" in vendors:
         built["customerio"] = CustomerIO(shared, world, **{"export_seconds": export_seconds, **(customerio or {})})
     if "hubspot" in vendors:
         from cio_activation.sandbox.hubspot import HubSpot
 
-        built["hubspot"] = HubSpot(shared, seed, **(hubspot or {}))
+        built["hubspot"] = HubSpot(shared, world.crm_seed(crm_share), **(hubspot or {}))
     if "pipedrive" in vendors:
         from cio_activation.sandbox.pipedrive import Pipedrive
 
-        built["pipedrive"] = Pipedrive(shared, seed, **(pipedrive or {}))
+        built["pipedrive"] = Pipedrive(shared, world.crm_seed(pipedrive_share), **(pipedrive or {}))
     return start(built, shared, port=port, host=host)

@@ -314,13 +314,17 @@ class _Shell:
 
 
 _ID = re.compile(r"^(\d+|[0-9a-f]{40}|[0-9a-f-]{36}|[0-9a-f]{8,}|.*@.*|.*%40.*|cio_.*)$")
+_NAMED = frozenset({"name", "export-files"})
+"""Path parts whose next part is a name of somebody's choosing."""
 _VERSION = re.compile(r"^(v\d+|20\d\d-\d\d(-beta)?)$")
 
 
 def template_of(path: str) -> str:
     """Return ``path`` with ids and versions' dates replaced, so that calls can be counted: ``/lists/{id}/...``."""
+    parts = path.split("/")
     return "/".join(
-        "{id}" if part and not _VERSION.match(part) and _ID.match(part) else part for part in path.split("/")
+        "{name}" if before in _NAMED else "{id}" if part and not _VERSION.match(part) and _ID.match(part) else part
+        for before, part in zip(["", *parts], parts, strict=False)
     )
 
 

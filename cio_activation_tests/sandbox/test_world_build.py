@@ -10,7 +10,7 @@ from cio_activation_tests.sandbox.customerio_rig import NOON, small_world
 
 def test_three_vendors_share_a_clock_and_both_crms_know_the_seeded_people() -> None:
     world = small_world(60)
-    running = build_sandbox(world, crm_share=0.5)
+    running = build_sandbox(world, crm_share=0.5, pipedrive_share=0.5)
     try:
         assert list(running.urls) == ["customerio", "hubspot", "pipedrive"]
         clocks = [httpx.get(f"{url}/_sandbox/clock").json()["now"] for url in running.urls.values()]

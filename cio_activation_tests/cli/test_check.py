@@ -1,0 +1,105 @@
+"""``check`` and ``plan`` on bad input: each says what, where and how to mend it, and nothing is sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from cio_activation.activation.settings import DEFAULT_ACTIVATION
+from cio_activation.cli.main import app
+from cio_activation.sandbox.build import build_sandbox
+from cio_activation.sandbox.server import RunningSandbox
+from cio_activation_tests.sandbox.customerio_rig import small_world
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[RunningSandbox]:
+    running = build_sandbox(small_world(10))
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def settings(sandbox: RunningSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name, value in sandbox.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("ACTIVATION_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return monkeypatch
+
+
+def run(*arguments: str) -> tuple[int, dict[str, Any]]:
+    result = CliRunner().invoke(app, [*arguments, "--json"])
+    return result.exit_code, json.loads(result.stdout)
+
+
+def writes(sandbox: RunningSandbox) -> int:
+    return sum(n for (_v, method, path, _s), n in sandbox.shared.log.counts.items() if method != "GET" and "read" not in path)
+
+
+def test_the_default_activation_is_fine_and_checking_changes_nothing(
+    settings: pytest.MonkeyPatch, sandbox: RunningSandbox
+) -> None:
+    before = writes(sandbox)
+    code, result = run("check")
+    assert (code, result["ok"]) == (0, True), result
+    assert writes(sandbox) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "vendor", "mend"),
+    [
+        ("CUSTOMERIO_APP_API_KEY", None, "customerio", "CUSTOMERIO_APP_API_KEY is not set"),
+        ("CUSTOMERIO_APP_API_KEY", "forged-key", "customerio", "CUSTOMERIO_APP_API_KEY"),
+        ("CUSTOMERIO_REGION", "eu", "customerio", "set CUSTOMERIO_REGION=us"),
+        ("HUBSPOT_ACCESS_TOKEN", None, "hubspot", "HUBSPOT_ACCESS_TOKEN is not set"),
+        ("HUBSPOT_ACCESS_TOKEN", "forged-key", "hubspot", "HUBSPOT_ACCESS_TOKEN"),
+        ("PIPEDRIVE_API_TOKEN", "forged-key", "pipedrive", "the API token is wrong"),
+    ],
+)
+def test_a_wrong_or_missing_credential_or_region_is_named(
+    settings: pytest.MonkeyPatch, name: str, value: str | None, vendor: str, mend: str
+) -> None:
+    settings.delenv(name) if value is None else settings.setenv(name, value)
+    code, result = run("check")
+    assert code == 1
+    assert mend in " ".join(result["problems"][vendor])
+    assert "forged-key" not in json.dumps(result)
+
+
+def test_an_unknown_segment_is_named_with_those_that_exist(settings: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    text = DEFAULT_ACTIVATION.read_text().replace("segment: 9\n", "segment: 77\n").replace("segment: 9 ", "segment: 77 ")
+    (tmp_path / "mine.yaml").write_text(text)
+    code, result = run("check", "--activation", str(tmp_path / "mine.yaml"))
+    assert code == 1
+    assert "has no segment 77" in " ".join(result["problems"]["customerio"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "mend"),
+    [
+        ("days_since: last_order_at", "days_since: last_ordr_at", "last_order_at"),
+        ("edges: [75, 200]", "edges: [200, 75]", "edges"),
+        ("type: money", "type: coins", "type"),
+    ],
+)
+def test_a_mistake_in_the_file_names_its_line_and_the_mend(
+    settings: pytest.MonkeyPatch, tmp_path: Path, old: str, new: str, mend: str
+) -> None:
+    text = DEFAULT_ACTIVATION.read_text()
+    assert old in text
+    (tmp_path / "mine.yaml").write_text(text.replace(old, new))
+    code, result = run("check", "--activation", str(tmp_path / "mine.yaml"), "--offline")
+    assert code == 2
+    assert any(p.split(":")[1].isdigit() and mend in p for p in result["problems"]), result
+
+
+def test_a_plan_before_anything_was_decided_says_so(settings: pytest.MonkeyPatch) -> None:
+    code, result = run("plan")
+    assert code == 2
+    assert "materialize a window first" in result["problems"][0]

@@ -1,0 +1,200 @@
+"""The main job as a user runs it: the command line, an order history nobody has seen, other people's SDKs as readers."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import httpx
+import pytest
+
+from cio_activation.sandbox.build import build_sandbox
+from cio_activation.sandbox.server import RunningSandbox
+from cio_activation_tests.sandbox.customerio_rig import small_world
+from cio_activation_tests.toy import ToyDestination
+
+pytestmark = pytest.mark.slow
+PREFIX = "cio_"
+
+
+def cli(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the installed command in a process of its own, with nothing of this one's settings."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("CUSTOMERIO", "HUBSPOT", "PIPEDRIVE", "ACTIVATION"))}
+    program = [sys.executable, "-m", "cio_activation.cli.main", *arguments]
+    return subprocess.run(program, capture_output=True, text=True, env=kept | environment, timeout=280, check=False)
+
+
+def unseen_history(path: Path) -> dict[str, int]:
+    """Write a euro shop's history with every oddity of the README's form; return days since each last order."""
+    now = datetime.now(UTC)
+    days = {"10001": 3, "10002": 45, "10003": 120, "10004": 400, "10005": 30, "10006": 31, "10007": 180, "10008": 181}
+    rows: list[tuple[str | None, str, datetime | None, float, str | None]] = []
+    for customer, ago in days.items():
+        for number in range(4):
+            moment = now - timedelta(days=ago + 20 * number, hours=1)
+            rows.append((customer, f"{customer}{number}", moment, 25.0 + number, None if number % 2 else "Käse & Wein"))
+    rows.append(("10001", "refund-1", now - timedelta(days=2), -25.0, "Käse & Wein"))
+    rows.append(("20001", "single", now - timedelta(days=25), 999.5, None))
+    rows.append(("30001", "anchor", now - timedelta(minutes=1), 10.0, "Brot"))
+    rows += [(None, "nobody", now - timedelta(days=5), 10.0, "Brot"), ("10002", "never", None, 10.0, "Brot")]
+    con = duckdb.connect()
+    con.execute(
+        "CREATE TABLE o (customer_id VARCHAR, order_id VARCHAR, ordered_at TIMESTAMPTZ, value DOUBLE, category VARCHAR)"
+    )
+    con.executemany("INSERT INTO o VALUES (?, ?, ?, ?, ?)", rows)
+    con.execute(f"COPY o TO '{path}' (FORMAT parquet)")
+    return days
+
+
+def test_the_demo_runs_an_unseen_history_to_the_end(tmp_path: Path) -> None:
+    unseen_history(tmp_path / "orders.parquet")
+    done = cli(
+        "demo", "--home", str(tmp_path / "home"), "--days", "2", "--orders", str(tmp_path / "orders.parquet"), "--json"
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    result = json.loads(done.stdout)
+    assert len(result["windows"]["daily"]) == 2
+    assert result["windows"]["realtime"]
+    for counts in result["operations"].values():
+        ended = sum(counts[end] for end in ("delivered", "rejected", "superseded", "held"))
+        assert counts["planned"] == ended
+    assert result["second_run"]["write_calls"] == 0
+    assert result["hubspot"]["throttled"] == result["pipedrive"]["throttled"] == 0
+    lapse = result["hubspot"]["properties"]["cio_lapse_bucket"]
+    # Each customer's last order lies one hour short of a day border before now, and the last daily window ended
+    # less than a day ago: at most one bucket may be a day younger.
+    assert set(lapse) == {"0-30", "31-90", "91-180", "181+"}
+    assert sum(lapse.values()) == result["hubspot"]["contacts"] - _without_state(result)
+    assert lapse["181+"] in (1, 2)
+    assert set(result["hubspot"]["properties"]["cio_return_risk"]) == {"true", "false"}
+    assert set(result["pipedrive"]["fields"]) >= {"cio_lapse_bucket", "cio_ltv_tier"}
+
+
+def _without_state(result: dict[str, Any]) -> int:
+    """Contacts that were in HubSpot before and are nobody of ours."""
+    flags = result["hubspot"]["properties"]["cio_vip"]
+    return int(result["hubspot"]["contacts"] - sum(flags.values()))
+
+
+def test_a_home_that_holds_another_world_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "warehouse.duckdb").touch()
+    done = cli("demo", "--home", str(tmp_path), "--json")
+    assert done.returncode == 2
+    assert "another --home" in json.loads(done.stdout)["problems"][0]
+
+
+class Spine:
+    """A live sandbox after one daily window ran through Dagster, in this process."""
+
+    def __init__(self, home: Path, sandbox: RunningSandbox, toy: ToyDestination) -> None:
+        self.home, self.sandbox, self.toy = home, sandbox, toy
+
+    def state(self, vendor: str) -> dict[str, Any]:
+        answer = httpx.get(f"{self.sandbox.urls[vendor]}/_sandbox/state", params={"vendor": vendor}, timeout=30)
+        found: dict[str, Any] = answer.json()[vendor]
+        return found
+
+
+@pytest.fixture(scope="module")
+def spine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spine]:
+    """Run one daily window of a small frozen world through the Dagster job."""
+    import dagster as dg
+
+    home = tmp_path_factory.mktemp("spine")
+    sandbox = build_sandbox(small_world(60, dirty_share=0.15), hubspot={"limited": False}, pipedrive={"limited": False})
+    settings = sandbox.environment() | {"ACTIVATION_HOME": str(home)}
+    with pytest.MonkeyPatch.context() as patch, dg.DagsterInstance.ephemeral() as instance:
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        from cio_activation.activation.loader import load_activation
+        from cio_activation.activation.settings import DEFAULT_ACTIVATION
+        from cio_activation.definitions import build_definitions
+        from cio_activation.destinations import DESTINATIONS
+
+        toy = ToyDestination()
+        destinations = (*DESTINATIONS, toy)  # a third destination: its module, and this one line
+        (home / "three.yaml").write_text(DEFAULT_ACTIVATION.read_text().rstrip() + "\n  toy: {}\n")
+        definitions = build_definitions(load_activation(home / "three.yaml", destinations), destinations)
+        done = definitions.resolve_job_def("daily").execute_in_process(partition_key="2026-11-21", instance=instance)
+        assert done.success
+        yield Spine(home, sandbox, toy)
+    sandbox.stop()
+
+
+def test_hubspots_own_sdk_reads_what_was_delivered(spine: Spine) -> None:
+    from hubspot import HubSpot
+    from hubspot.crm.contacts import BatchReadInputSimplePublicObjectId
+
+    client = HubSpot(access_token="sandbox-hubspot-token", host=spine.sandbox.urls["hubspot"])
+    listed = client.crm.contacts.get_all(properties=["cio_id", "cio_lapse_bucket", "email"])
+    stamped = {c.properties["cio_id"]: c.properties for c in listed if c.properties.get("cio_id")}
+    with duckdb.connect(str(spine.home / "warehouse.duckdb"), read_only=True) as con:
+        ours = dict(
+            con.execute(
+                """SELECT s.cio_id, s.lapse_bucket FROM state.daily_properties AS s
+                JOIN delivery.links AS l ON l.cio_id = s.cio_id AND l.destination = 'hubspot'
+                WHERE l.record_id IS NOT NULL"""
+            ).fetchall()
+        )
+    assert len(ours) > 40
+    assert {k: v["cio_lapse_bucket"] or None for k, v in stamped.items()} == ours
+    one = listed[0].id
+    read = client.crm.contacts.batch_api.read(
+        BatchReadInputSimplePublicObjectId(
+            inputs=[{"id": one}], properties=["email"], properties_with_history=[], id_property=None
+        )
+    )
+    assert [r.id for r in read.results] == [one]
+
+
+def test_a_third_destination_is_one_module_and_one_line(spine: Spine) -> None:
+    with duckdb.connect(str(spine.home / "warehouse.duckdb"), read_only=True) as con:
+        expected = dict(con.execute("SELECT cio_id, ltv_tier FROM state.daily_properties").fetchall())
+    assert len(expected) > 40
+    assert {person: values.get("ltv_tier") for person, values in spine.toy.vendor.people.items()} == expected
+
+
+def test_lists_hold_exactly_the_members_of_their_audience(spine: Spine) -> None:
+    with duckdb.connect(str(spine.home / "warehouse.duckdb"), read_only=True) as con:
+        expected = dict(
+            con.execute(
+                """SELECT m.audience, count(*) FROM audience.memberships AS m
+                JOIN delivery.links AS l ON l.cio_id = m.cio_id AND l.destination = 'hubspot' AND l.record_id IS NOT NULL
+                WHERE m.exited_at IS NULL GROUP BY 1"""
+            ).fetchall()
+        )
+    there = {one["name"]: len(one["members"]) for one in spine.state("hubspot")["lists"]}
+    assert len(there) == 9
+    assert sum(there.values()) == sum(expected.values())
+    assert sum(expected.values()) > 0
+
+
+def test_pipedrives_documented_http_reads_what_was_delivered(spine: Spine) -> None:
+    base = spine.sandbox.urls["pipedrive"]
+    headers = {"x-api-token": "sandbox-pipedrive-token"}
+    fields = httpx.get(f"{base}/api/v2/personFields", headers=headers, params={"limit": 500}).json()["data"]
+    codes = {f["field_name"]: f["field_code"] for f in fields}
+    ours = [name for name in codes if name.startswith(PREFIX)]
+    assert {"cio_audiences", "cio_lapse_bucket"} <= set(ours)
+    persons = httpx.get(
+        f"{base}/api/v2/persons", headers=headers, params={"limit": 500, "include_option_labels": "true"}
+    ).json()["data"]
+    buckets = [p["custom_fields"][codes["cio_lapse_bucket"]] for p in persons]
+    assert {b["label"] for b in buckets if b} <= {"0-30", "31-90", "91-180", "181+"}
+    assert any(buckets)
+
+
+def test_no_secret_and_no_address_is_in_the_files_a_run_leaves_for_people(spine: Spine) -> None:
+    """Plans and raw files hold people by design; logs and Dagster's own records must not hold credentials."""
+    secrets = [v.encode() for k, v in spine.sandbox.environment().items() if not k.endswith("_URL")]
+    for path in spine.home.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert not any(s in content for s in secrets), path
