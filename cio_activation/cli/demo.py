@@ -143,8 +143,8 @@ class Demo:
         )
         seconds = round(time.monotonic() - started, 2)
         if not ended.success:
-            reasons = [e.message or "" for e in ended.all_events if e.event_type_value == "STEP_FAILURE"]
-            self._failed += [f"{stage} {window.key}: {r.splitlines()[0] if r else 'failed'}" for r in reasons]
+            failures = [e for e in ended.all_events if e.event_type_value == "STEP_FAILURE"]
+            self._failed += [f"{stage} {window.key} {e.step_key}: {_reason(e)}" for e in failures]
         notes.print(f"{'ok' if ended.success else '[red]failed[/]'} ({seconds} s)")
         if stage in ("daily", "realtime"):
             self._seconds[stage][window.key] = seconds
@@ -159,6 +159,17 @@ class Demo:
         with resources.as_file(packaged) as path:
             shutil.copyfile(path, dagster_home / "dagster.yaml")
         os.environ.update(environment, ACTIVATION_HOME=str(self._home), DAGSTER_HOME=str(dagster_home))
+
+
+def _reason(event: Any) -> str:
+    """Return what a failed step said: its failure's own description, else the error under Dagster's."""
+    data = event.step_failure_data
+    if data.user_failure_data and data.user_failure_data.description:
+        return str(data.user_failure_data.description)
+    error = data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return str(error.message).strip() if error else "failed"
 
 
 def _keep_open(home: Path, ui_port: int, result: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from cio_activation.activation.settings import Settings
-from cio_activation.transport.errors import OutcomeUnknown, RateLimited, Rejected, Stop, VendorError
+from cio_activation.transport.errors import OutcomeUnknown, Rejected, Stop, VendorError
 from cio_activation.transport.http import Calls, Pacer, Response, VendorClient
 
 VENDOR = "customerio"
@@ -78,7 +78,7 @@ class Fetched:
 class CustomerIO:
     """Reads one Customer.io workspace. Use as an async context manager."""
 
-    def __init__(self, settings: Settings, pacer: Pacer | None = None, *, backoff_s: float = 0.5) -> None:
+    def __init__(self, settings: Settings, pacer: Pacer | None = None) -> None:
         self._settings = settings
         self._pacer = pacer
         self._app = VendorClient(
@@ -86,7 +86,9 @@ class CustomerIO:
             settings.customerio_app,
             {"authorization": f"Bearer {settings.secret('customerio_app_api_key')}"},
             pacer=pacer,
-            backoff_s=backoff_s,
+            spent=_daily_quota,
+            timeout_s=settings.vendor_timeout_s,
+            backoff_s=settings.vendor_backoff_s,
         )
 
     @property
@@ -214,18 +216,14 @@ class CustomerIO:
         return body
 
     async def _call(self, method: str, path: str, operation: str, **options: Any) -> Any:
-        try:
-            return _json(await self._app.request(method, path, operation=operation, **options), operation)
-        except RateLimited as error:
-            if error.retry_after_s is None:
-                raise Stop(
-                    "the answer names no time to wait, which means a daily quota is spent; run again tomorrow",
-                    vendor=VENDOR,
-                    operation=operation,
-                    status=429,
-                    request_id=error.request_id,
-                ) from None
-            raise
+        return _json(await self._app.request(method, path, operation=operation, **options), operation)
+
+
+def _daily_quota(retry_after_s: float | None, _body: Any) -> str | None:
+    """Return what to say of a 429 without Retry-After: the header is there for the limit per second only."""
+    if retry_after_s is None:
+        return "the answer names no time to wait, which means a daily quota is spent; run again tomorrow"
+    return None
 
 
 def _json(answer: Response, operation: str) -> Any:

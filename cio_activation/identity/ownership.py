@@ -32,11 +32,11 @@ def _losers_of(key: str, column: str) -> str:
             '{key}' AS match_key,
             value,
             cio_id,
-            first_value(cio_id) OVER ranked AS owner_cio_id,
+            first_value(cio_id) OVER ranked_{key} AS owner_cio_id,
             CASE
-                WHEN folded_id IS NULL AND first_value(folded_id) OVER ranked IS NOT NULL
+                WHEN folded_id IS NULL AND first_value(folded_id) OVER ranked_{key} IS NOT NULL
                     THEN 'the owner has an external id'
-                WHEN first_value(known_since) OVER ranked < coalesce(known_since, TIMESTAMP 'infinity')
+                WHEN first_value(known_since) OVER ranked_{key} < coalesce(known_since, TIMESTAMP 'infinity')
                     THEN 'the owner was known first'
                 ELSE 'the owner has the smaller cio_id'
             END AS reason
@@ -45,8 +45,8 @@ def _losers_of(key: str, column: str) -> str:
             FROM {KEYED}
             WHERE {column} IN (SELECT {column} FROM {KEYED} WHERE {column} IS NOT NULL GROUP BY ALL HAVING count(*) > 1)
         )
-        WINDOW ranked AS (PARTITION BY value ORDER BY folded_id IS NULL, known_since NULLS LAST, cio_id)
-        QUALIFY row_number() OVER ranked > 1"""
+        WINDOW ranked_{key} AS (PARTITION BY value ORDER BY folded_id IS NULL, known_since NULLS LAST, cio_id)
+        QUALIFY row_number() OVER ranked_{key} > 1"""
 
 
 def list_conflicts(con: Connection, window: Window, keys: str | None = None) -> int:

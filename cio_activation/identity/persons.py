@@ -117,9 +117,10 @@ def quarantine_sql(people: str, activation: Activation, window: Window) -> tuple
     place = f"'identity', {literal(window.lane.value)}, {literal(window.key)}, cio_id"
     into = f"INSERT INTO quarantine.rows SELECT {place}, "
     region = literal(activation.workspace.default_region)
+    junk = f"SELECT raw FROM {phones.MAP} WHERE NOT valid AND region = {region}"
     return (
         f"{into} 'email', 'invalid e-mail', NULL, CAST(json_object('email', email) AS VARCHAR) "
         f"FROM {people} WHERE cio_id IN (SELECT cio_id FROM {NEXT} WHERE held_reason = 'invalid e-mail')",
         f"{into} 'phone', 'invalid phone', NULL, CAST(json_object('phone', phone) AS VARCHAR) "
-        f"FROM {people} WHERE {trimmed('phone')} IN (SELECT raw FROM {phones.MAP} WHERE NOT valid AND region = {region})",
+        f"FROM {people} WHERE {trimmed('phone')} IN ({junk})",
     )

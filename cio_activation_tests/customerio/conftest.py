@@ -14,6 +14,7 @@ from cio_activation.runtime import Runtime
 from cio_activation.sandbox.build import build_sandbox
 from cio_activation.sandbox.customerio_app import CustomerIO as StandIn
 from cio_activation.sandbox.orders import generate
+from cio_activation.sandbox.picture import Picture
 from cio_activation.sandbox.server import RunningSandbox
 from cio_activation.sandbox.world import World
 from cio_activation_tests.builders import START, runtime
@@ -53,6 +54,10 @@ class Site:
 
     def edit(self, **change: object) -> dict[str, object]:
         return self.stand_in.edit(dict(change))
+
+    def picture(self) -> Picture:
+        """Return everyone and every membership at the moment the workspace shows."""
+        return self.stand_in.world.at(self.stand_in.state()["at"])
 
     def pick(self, *cio_ids: str) -> None:
         """Put people into segment 11, the manual one."""
@@ -111,5 +116,5 @@ def no_sleep(monkeypatch: pytest.MonkeyPatch) -> Callable[[], float]:
         waits.append(seconds)
         await real(0)
 
-    monkeypatch.setattr("cio_activation.transport.http.asyncio.sleep", instant)
+    monkeypatch.setattr("asyncio.sleep", instant)
     return lambda: sum(waits)

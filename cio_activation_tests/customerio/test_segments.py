@@ -17,14 +17,13 @@ MEMBERS = "SELECT cio_id, first_seen, window_key FROM raw.memberships WHERE segm
 
 
 def people(site: Site, number: int) -> list[str]:
-    moment = site.stand_in.moment()
-    return sorted(site.stand_in.world.at(moment).identifiers)[:number]
+    return sorted(site.picture().identifiers)[:number]
 
 
 def test_the_members_are_those_customerio_lists(site: Site) -> None:
     run = site.runtime(daily=(3, 4, 5, 10))
     result = pull_segments(run, window())
-    picture = site.stand_in.world.at(site.stand_in.moment())
+    picture = site.picture()
     expected = {(s, c) for s in (3, 4, 5, 10) for c in picture.members(s)}
     assert set(query(run, "SELECT segment_id, cio_id FROM raw.memberships WHERE lane = 'daily'")) == expected
     assert (result.rows, result.entered, result.left, result.kept) == (len(expected), len(expected), 0, {})
