@@ -40,8 +40,6 @@ def main() -> int:
         found = {n: _measure(run, s, site, given.repeats) for n, s in chosen.items()}
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    for number, one in chosen.items():
-        report.agree(one, found[number])
     counted = calls.count(min(given.people, calls.MOST)) if given.calls else {}
     if found:
         print(report.table(chosen, found), end="\n\n")
@@ -87,7 +85,9 @@ def _measure(run: str, one: Stage, site: Site, repeats: int) -> dict[str, Measur
                 f"CPU {sample.cpu:.2f} s, wall {sample.wall:.2f} s, foreign {sample.foreign:.1f} "
                 f"({time.monotonic() - began:.0f} s with preparation)"
             )
-    return {case: Measurement.of(run, case, kept) for case, kept in samples.items()}
+    found = {case: Measurement.of(run, case, kept) for case, kept in samples.items()}
+    report.agree(one, found)
+    return found
 
 
 def _sample(number: int, case: str, site: Site) -> Sample:

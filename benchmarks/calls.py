@@ -26,7 +26,7 @@ from cio_activation.sandbox.hubspot import HubSpot
 from cio_activation.sandbox.pipedrive import Pipedrive
 from cio_activation.state.derive import derive
 
-MOST = 2_000
+MOST = 5_000
 """People that are pushed; Pipedrive takes one call each."""
 _FAST = {"hubspot": {"rate_share": 1.0, "requests_per_10s": 1000}, "pipedrive": {"requests_per_2s": 2000}}
 
@@ -129,7 +129,7 @@ def _pointed(run: Runtime, name: str, url: str) -> Runtime:
         "hubspot_access_token": "sandbox-hubspot-token",
         "pipedrive_api_token": "sandbox-pipedrive-token",
     }
-    settings = Settings(activation_home=run.settings.activation_home, _env_file=None, **given)  # type: ignore[call-arg, arg-type]
+    settings = Settings(activation_home=run.settings.activation_home, _env_file=None, **given)  # type: ignore[arg-type]
     options = run.activation.destinations[name].model_copy(update=_FAST[name])
     return Runtime.build(
         settings, run.activation.model_copy(update={"destinations": {**run.activation.destinations, name: options}})

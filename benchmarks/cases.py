@@ -1,4 +1,4 @@
-"""What a stage of the table is made of: cases (each run in its own process) and rows (which cases stand side by side)."""
+"""What a stage of the table is made of: cases, each run in its own process, and rows of cases side by side."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Row:
     same: tuple[str, ...] = ()
     """Entries of the answers that must be equal in ``ours`` and every peer before times are shown."""
     budget: float | None = None
-    """Highest ours/floor the design allows (shown, with the guard, only where it is set)."""
+    """Highest ours/floor the design allows, where it sets a limit."""
     of_peer: float | None = None
     """Highest ours/peer the design allows, for the first peer."""
 

@@ -47,7 +47,8 @@ def updated_only(site: Site, sample: Sample) -> None:
     with run.warehouse.write() as con:
         with sample.timed():
             con.execute(
-                f"CREATE TEMP TABLE touched AS SELECT cio_id FROM raw.people WHERE changed_at = {timestamp(window.as_of)}"
+                "CREATE TEMP TABLE touched AS SELECT cio_id FROM raw.people "
+                f"WHERE changed_at = {timestamp(window.as_of)}"
             )
             con.execute(f"CREATE TEMP TABLE staged AS {statements.select('touched')}")
         query = f"SELECT count(*) FROM staged AS n JOIN {_TABLE} AS s USING (cio_id) WHERE n.row_hash <> s.row_hash"

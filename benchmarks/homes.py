@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from benchmarks import people
@@ -63,7 +64,7 @@ def activation() -> Activation:
 
 def runtime(home: Path) -> Runtime:
     """Return the runtime over ``home``; the environment has no say in it."""
-    return Runtime.build(Settings(activation_home=home, _env_file=None), activation())  # type: ignore[call-arg]
+    return Runtime.build(Settings(activation_home=home, _env_file=None), activation())
 
 
 def take(site: Site, stage: str, name: str) -> Runtime:
@@ -80,7 +81,7 @@ def build(site: Site, wanted: set[str]) -> None:
         people.write(activation(), site.people, day, site.csv(day))
     runtime(site.home("empty"))
     last = max(STAGES.index(stage) for stage in wanted)
-    for before, stage in zip(STAGES, STAGES[1 : last + 1], strict=False):
+    for before, stage in pairwise(STAGES[: last + 1]):
         shutil.copytree(site.home(before), site.home(stage))
         {"landed": _land, "delivered": _deliver, "second": _second}[stage](site, runtime(site.home(stage)))
 

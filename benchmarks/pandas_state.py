@@ -1,4 +1,4 @@
-"""The daily lane's properties in pandas: the same rules read from the same activation, as an analyst would write them."""
+"""The daily lane's properties in pandas: the same rules of the same activation, as an analyst would write them."""
 
 from __future__ import annotations
 
@@ -81,9 +81,9 @@ def _value(prop: Property, ages: Ages, activation: Activation) -> Any:
 
 def _labelled(values: Any, edges: list[float], labels: tuple[str, ...]) -> Any:
     numbers = values.to_numpy(dtype="float64", na_value=np.nan)
-    chosen = np.digitize(numbers, edges)
-    codes = np.where(np.isnan(numbers), -1, chosen)
-    return pd.Series(pd.Categorical.from_codes(codes, categories=list(labels)), index=values.index).astype("str")
+    chosen = np.array([*labels, None], dtype=object)  # place -1 is the missing one
+    codes = np.where(np.isnan(numbers), -1, np.digitize(numbers, edges))
+    return pd.Series(chosen[codes], index=values.index, dtype="str")
 
 
 def _expected(rule: ExpectNext, ages: Ages) -> Any:

@@ -28,7 +28,7 @@ class _Recorder(VendorClient):
     def __init__(self) -> None:
         self.body = b""
 
-    async def request(self, method: str, path: str, *, operation: str, json: Any = None, **_: Any) -> Any:
+    async def request(self, *_: Any, json: Any = None, **__: Any) -> Any:
         """Encode and stop."""
         self.body = orjson.dumps(json)
         raise _Built

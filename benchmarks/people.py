@@ -18,8 +18,6 @@ from cio_activation.customerio.people_table import sources
 from cio_activation.warehouse.sql import identifier, literal
 
 _FIRST = datetime(2026, 11, 20, 5, tzinfo=UTC)
-DIRTY_SHARE = 1 / 1000
-TOUCHED_SHARE = 1 / 100
 
 _MACROS = (
     "CREATE MACRO mixed(x) AS xor(x, x >> 15) * 2246822519 % 4294967296",
@@ -106,15 +104,6 @@ def write(activation: Activation, people: int, day: int, path: Path) -> None:
         for macro in _MACROS:
             con.execute(macro)
         con.execute(f"COPY (SELECT {listed} FROM ({facts}) ORDER BY i) TO {literal(str(path))} (HEADER)")
-
-
-def dirty_cells(con: duckdb.DuckDBPyConnection, people: int) -> int:
-    """Return how many cells of a file cannot be read."""
-    for macro in _MACROS:
-        con.execute(macro)
-    return int(
-        con.execute(f"SELECT count(*) FROM range({people}) AS r(i) WHERE draw(i, 77, 1000) = 0").fetchall()[0][0]
-    )
 
 
 def _soiled(source: str) -> str:

@@ -92,7 +92,7 @@ def budgets(stages: Mapping[int, Stage], found: Mapping[int, Found]) -> list[tup
     for number, stage in stages.items():
         for row in stage.rows:
             ours = found[number][row.ours]
-            if row.budget is not None and row.floor in found[number]:
+            if row.budget is not None and row.floor is not None:
                 lines.append((f"{number} {row.what} / {row.floor}", row.budget, ratio(ours, found[number][row.floor])))
             if row.of_peer is not None and row.peers[0] in found[number]:
                 peer = found[number][row.peers[0]]

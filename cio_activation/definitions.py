@@ -10,6 +10,7 @@ from cio_activation.activation.loader import load_activation
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.settings import Settings
 from cio_activation.audience import assets as audience
+from cio_activation.automation.alerts import alert_on_failure
 from cio_activation.automation.jobs import lane_job
 from cio_activation.automation.schedules import daily_schedule
 from cio_activation.automation.sensors import realtime_sensor
@@ -45,7 +46,7 @@ def build_definitions(activation: Activation, destinations: Sequence[Destination
         assets=assets,
         jobs=[daily, realtime],
         schedules=[daily_schedule(daily)],
-        sensors=[realtime_sensor(realtime, activation, lanes)],
+        sensors=[realtime_sensor(realtime, activation, lanes), alert_on_failure],
         executor=dg.in_process_executor,
     )
 

@@ -106,6 +106,14 @@ def columns(rows: Sequence[tuple[str, str, str]]) -> dg.TableSchema:
     return dg.TableSchema(columns=[dg.TableColumn(n, t, description=d) for n, t, d in rows])
 
 
+def table(names: Sequence[str], rows: Sequence[Sequence[str | int]]) -> dg.TableMetadataValue:
+    """Return rows as a table in the UI; numbers stay numbers."""
+    records = [dg.TableRecord(dict(zip(names, row, strict=True))) for row in rows]
+    kinds = ["int" if rows and isinstance(value, int) else "string" for value in (rows[0] if rows else names)]
+    listed = [dg.TableColumn(name, kind) for name, kind in zip(names, kinds, strict=True)]
+    return dg.MetadataValue.table(records, dg.TableSchema(columns=listed))
+
+
 def counted(**values: Any) -> dict[str, Any]:
     """Return metadata without the empty entries; numbers stay numbers, so that the UI plots them."""
     return {k: v for k, v in values.items() if v not in (None, {}, [], "")}

@@ -7,7 +7,7 @@ These models check what one key alone can tell (names, types, spans) and are wha
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,6 +19,7 @@ from cio_activation.activation.models import (
     Limits,
     Match,
     Name,
+    OnConflict,
     Profile,
     Workspace,
 )
@@ -72,7 +73,7 @@ class CaseFile(FileModel):
 class PropertyFile(FileModel):
     """One derived state value: exactly one rule (days_since, tiers, expect_next, flag, cases or value)."""
 
-    not_built = frozenset({"min_dwell", "on_conflict: keep"})
+    not_built = frozenset({"min_dwell"})
 
     days_since: Text | None = None
     """Rule: whole days since this timestamp or date attribute, in buckets; needs edges and labels."""
@@ -102,8 +103,11 @@ class PropertyFile(FileModel):
     """What it says, for people in the CRM; made from the rule if left out."""
     deliver: tuple[str, ...] | None = None
     """Destinations that get it; all if left out."""
-    on_conflict: Literal["overwrite"] = "overwrite"
-    """What happens to a value a human changed under our prefix."""
+    on_conflict: OnConflict | None = None
+    """What happens to a value that a human changed: overwrite it, or keep it and list it as a conflict.
+
+    As the destination's own settings say if left out; those say overwrite, if nothing else.
+    """
 
 
 class AudienceFile(FileModel):

@@ -134,6 +134,7 @@ def _property(draft: Draft, name: str, written: PropertyFile) -> Property | None
         type=ruled.type,
         labels=ruled.labels,
         deliver=deliver,
+        on_conflict=written.on_conflict,
     )
 
 

@@ -179,6 +179,13 @@ class PropertyType(StrEnum):
     NUMBER = "number"
 
 
+class OnConflict(StrEnum):
+    """What happens to a value under our prefix that a human changed since our last write."""
+
+    OVERWRITE = "overwrite"  # ours: the next change writes over it
+    KEEP = "keep"  # it stays, and is listed as a conflict
+
+
 class Property(Model):
     """One derived state value of a person, delivered as ``<prefix><name>``."""
 
@@ -193,6 +200,8 @@ class Property(Model):
     """The closed set of values of an ``enum``, in order; empty for other types."""
     deliver: tuple[str, ...]
     """Names of the destinations that get it."""
+    on_conflict: OnConflict | None = None
+    """None: as the destination's own settings say."""
 
 
 class ExitReason(StrEnum):
@@ -223,12 +232,29 @@ class Audience(Model):
 
 
 class Guards(Model):
-    """Limits that stop a run before anything is published or sent."""
+    """Limits that stop a run before anything is published or sent.
 
-    not_built = frozenset({"max_exit_share", "max_entry_share"})
+    A tripped guard holds the whole plan of its step: nothing is sent until ``cio-activation release PLAN`` lets it go,
+    or the limit is raised, or the world moved back. Shares are of the people a destination has acknowledged for an
+    audience (on its list, or carrying its flag). Half, because audiences that move with the calendar (a reorder
+    window of ten days) lose and gain 30 % of their people in one ordinary day: a limit that trips on ordinary days
+    is soon ignored.
+    """
 
     min_snapshot_share: Annotated[float, Field(ge=0, le=1)] = 0.8
     """A new people snapshot with fewer rows than this share of the last one is not believed."""
+    max_exit_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """More than this share of an audience's acknowledged people leaving in one plan hold the step; 1 never does."""
+    max_entry_share: Annotated[float, Field(gt=0)] = 0.5
+    """More people entering in one plan than this share of those acknowledged hold the step (2: it may triple).
+
+    An audience that has nobody acknowledged yet may grow freely: its first run is not a surprise.
+    """
+    share_floor: Annotated[int, Field(ge=1)] = 20
+    """Fewer people than this entering or leaving an audience never hold a step, whatever share they are.
+
+    Also the size from which on an audience that loses everybody holds the step, whatever max_exit_share says.
+    """
     max_operations: Annotated[int, Field(ge=1)] = 200_000
     """More operations than this in one step and window hold the step."""
 
@@ -264,4 +290,14 @@ class Activation(Model):
         """Return the lane's audiences in file order, only those delivered to ``destination`` if given."""
         return tuple(
             a for a in self.audiences.values() if a.lane == lane and (destination is None or destination in a.deliver)
+        )
+
+    def kept_properties(self, destination: str, lane: Lane | None = None) -> tuple[str, ...]:
+        """Return the names of the properties (of ``lane``) whose values stay as a human changed them there."""
+        default = getattr(self.destinations.get(destination), "on_conflict", OnConflict.OVERWRITE)
+        return tuple(
+            p.name
+            for one in ((lane,) if lane else tuple(Lane))
+            for p in self.lane_properties(one, destination)
+            if (p.on_conflict or default) is OnConflict.KEEP
         )

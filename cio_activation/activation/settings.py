@@ -38,6 +38,16 @@ class Settings(BaseSettings):
     pipedrive_api_token: SecretStr | None = None
     pipedrive_url: str = "https://api.pipedrive.com"
 
+    alert_url: SecretStr | None = None
+    """Where a failed run is announced: any address that takes a JSON POST (a chat tool's incoming webhook)."""
+
+    vendor_timeout_s: float = 30.0
+    """Seconds without a byte from a vendor before its answer counts as lost."""
+    vendor_backoff_s: float = 0.5
+    """First pause before a call is tried again; doubles with every try."""
+    vendor_settle_s: float = 60.0
+    """Seconds after which a creation whose answer was lost is surely made or not: twice a call's own time-out."""
+
     @property
     def warehouse_path(self) -> Path:
         """The DuckDB file."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cio_activation.cli import check, demo, plan, sandbox
+from cio_activation.cli import check, demo, plan, rejected, release, sandbox
 
 app = typer.Typer(
     name="cio-activation",
@@ -17,6 +17,8 @@ app.command("demo")(demo.demo)
 app.command("sandbox")(sandbox.sandbox)
 app.command("check")(check.check)
 app.command("plan")(plan.plan)
+app.command("rejected")(rejected.rejected)
+app.command("release")(release.release)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,15 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from cio_activation.errors import CioActivationError, ConfigError
+
+if TYPE_CHECKING:
+    from cio_activation.runtime import Runtime
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else.")]
 
@@ -23,6 +26,23 @@ def emit(result: dict[str, Any]) -> None:
     """Print ``result`` as one JSON object."""
     json.dump(result, sys.stdout, indent=2, sort_keys=False, default=str)
     sys.stdout.write("\n")
+
+
+def decided() -> Runtime:
+    """Return the runtime of an installation that has decided something; ConfigError if there is no warehouse yet."""
+    from cio_activation.activation.loader import load_activation
+    from cio_activation.activation.settings import Settings
+    from cio_activation.destinations import DESTINATIONS
+    from cio_activation.runtime import Runtime
+
+    settings = Settings()
+    activation = load_activation(settings.activation_file, DESTINATIONS)
+    if not settings.warehouse_path.exists():
+        raise ConfigError(
+            f"{settings.warehouse_path} does not exist: nothing was decided yet; materialize a window first, "
+            "or point ACTIVATION_HOME at the right folder"
+        )
+    return Runtime.build(settings, activation)
 
 
 @contextmanager

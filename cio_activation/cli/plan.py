@@ -12,9 +12,7 @@ import typer
 from rich.table import Table
 
 from cio_activation.activation.models import Lane
-from cio_activation.activation.settings import Settings
-from cio_activation.cli.output import Json, emit, exit_codes, notes
-from cio_activation.errors import ConfigError
+from cio_activation.cli.output import Json, decided, emit, exit_codes, notes
 
 
 def plan(
@@ -31,32 +29,26 @@ def plan(
     if json:
         emit({"ok": True, "steps": steps})
         return
-    table = Table("destination", "step", "window", "operations", "kinds", "calls (at least)", "held")
+    table = Table("destination", "step", "window", "operations", "kinds", "calls (at least)", "tokens", "held")
     for s in steps:
         kinds = ", ".join(f"{k} {n:,}" for k, n in s["kinds"].items())
-        table.add_row(
-            s["destination"], s["step"], s["window"], f"{s['operations']:,}", kinds, str(s["calls"]), s["held"] or ""
-        )
+        counts = (f"{s['operations']:,}", kinds, f"{s['calls']:,}", f"{s['tokens']:,}")
+        table.add_row(s["destination"], s["step"], s["window"], *counts, "held" if s["held"] else "")
     notes.print(table)
     for s in steps:
+        if s["held"]:
+            notes.print(f"{s['destination']}/{s['step']} {s['held']}", markup=False)
         for o in s.get("people", []):
-            print(f"{s['destination']}/{s['step']} {o['kind']} {o['person']} {o['change']}")
+            changes = ", ".join(f"{n}: {o['before'].get(n)!r} -> {v!r}" for n, v in o["change"].items())
+            print(f"{s['destination']}/{s['step']} {o['kind']} {o['person']} {changes}")
 
 
 def _plans(lane: Lane | None, moment: datetime | None, people: bool) -> list[dict[str, Any]]:
-    from cio_activation.activation.loader import load_activation
     from cio_activation.destinations import DESTINATIONS
     from cio_activation.lanes import Lanes
-    from cio_activation.runtime import Runtime
 
-    settings = Settings()
-    activation = load_activation(settings.activation_file, DESTINATIONS)
-    if not settings.warehouse_path.exists():
-        raise ConfigError(
-            f"{settings.warehouse_path} does not exist: nothing was decided yet; materialize a window first, "
-            "or point ACTIVATION_HOME at the right folder"
-        )
-    runtime = Runtime.build(settings, activation)
+    runtime = decided()
+    activation = runtime.activation
     lanes = Lanes.of(activation)
     found: list[dict[str, Any]] = []
     for chosen in [lane] if lane else list(Lane):
@@ -99,7 +91,7 @@ def _one(runtime: Any, destination: Any, step: Any, window: Any, people: bool) -
                 if people:
                     listed += [
                         {"kind": o.kind, "person": o.cio_id, "record": o.record_id, "target": o.target,
-                         "change": dict(o.payload)}
+                         "before": dict(o.before), "change": dict(o.payload)}
                         for o in batch
                     ]  # fmt: skip
     row = {
@@ -109,7 +101,9 @@ def _one(runtime: Any, destination: Any, step: Any, window: Any, people: bool) -
         "operations": made.operations,
         "kinds": made.by_kind,
         "calls": sizes["calls"],
+        "tokens": sizes["calls"] * step.tokens_per_call,
         "waiting": made.waiting,
         "held": made.held_because,
+        "guards": [v.as_row() for v in made.verdicts],
     }
     return row | ({"people": listed} if people else {})

@@ -51,7 +51,8 @@ async def fetch(
             "then run again: the next run asks for a new export"
         ) from None
     folder = runtime.raw_folder(window.lane.value, window.key)
-    part, final = folder / f"{FILE}.part", folder / FILE
+    final = folder / FILE
+    part = files.part_of(final)
     sha256 = await _download(client, export_id, part)
     files.settle(part, final)
     file = KeptFile(KIND, final, sha256, done.total, requested_at)

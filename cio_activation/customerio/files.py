@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import uuid
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -67,6 +68,11 @@ def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def part_of(final: Path) -> Path:
+    """Return a name beside ``final`` to write to until the file is whole; two runs at once never share one."""
+    return final.with_name(f"{final.name}.{uuid.uuid4().hex[:12]}.part")
 
 
 def settle(part: Path, final: Path) -> None:

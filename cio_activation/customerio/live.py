@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import os
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -221,7 +222,7 @@ def _write_file(runtime: Runtime, window: Window, fetched: Fetched, observed_at:
     """Keep the answers as a CSV of the export's shape, so that one casting serves both lanes."""
     names = sources(runtime.activation)
     final = _free_name(runtime.raw_folder(window.lane.value, window.key))
-    part = final.with_suffix(".csv.part")
+    part = files.part_of(final)
     with part.open("w", newline="", encoding="utf-8") as out:
         writer = csv.writer(out)
         writer.writerow(names)
@@ -233,5 +234,6 @@ def _write_file(runtime: Runtime, window: Window, fetched: Fetched, observed_at:
 
 
 def _free_name(folder: Path) -> Path:
-    """Return the folder's next attributes file: a real-time window may be run many times."""
-    return folder / f"attributes-{len(list(folder.glob('attributes-*.csv'))) + 1:05d}.csv"
+    """Return the folder's next attributes file: a real-time window may be run many times, twice at once too."""
+    number = len(list(folder.glob("attributes-*.csv"))) + 1
+    return folder / f"attributes-{number:05d}-{uuid.uuid4().hex[:8]}.csv"

@@ -104,7 +104,7 @@ async def _members_file(
     """Write all pages to the segment's file; ``rows`` counts distinct people, as pages may repeat some."""
     folder = runtime.raw_folder(window.lane.value, window.key)
     final = folder / f"segment_{segment.id}.jsonl"
-    part = final.with_suffix(f".jsonl.{os.getpid()}.part")
+    part = files.part_of(final)
     observed_at = clock()
     with part.open("wb") as out:
         async for page in client.membership(segment.id):

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from cio_activation.activation.models import Activation, AttributeType
-from cio_activation.customerio.casting import SQL_TYPE, reason, trimmed, typed
+from cio_activation.customerio.casting import SQL_TYPE, reason, trimmed, typed, typed_text
 from cio_activation.errors import ContractError
 from cio_activation.warehouse.sql import identifier, literal, timestamp
 
@@ -90,23 +90,32 @@ def read_sql(path: Path, header: list[str], activation: Activation) -> str:
     ``_row`` holds the cells as received, only for such a row and for one without a ``cio_id``.
     """
     place = {name: f"_{index}" for index, name in enumerate(header)}
-    wanted = columns(activation)
-    projection: list[str] = []
+    cells = [place[s] for s in sources(activation)]
+    trims: list[str] = []
+    values: list[str] = []
     marks: list[str] = []
-    for index, column in enumerate(wanted):
+    for index, column in enumerate(columns(activation)):
         cell = "CAST(NULL AS VARCHAR)" if column.source is None else place[column.source]
-        expression = trimmed(cell) if column.name == "cio_id" else typed(column.type, cell)
-        projection.append(f"{expression} AS {identifier(column.name)}")
-        if column.type is not AttributeType.TEXT:
-            unread = f"{trimmed(cell)} IS NOT NULL AND {identifier(column.name)} IS NULL"
-            marks.append(f"CASE WHEN {unread} THEN '{index},' ELSE '' END")
+        name, text = identifier(column.name), f"t{index}"
+        if column.name == "cio_id":
+            trims.append(f"{trimmed(cell)} AS {text}")
+            values.append(f"{text} AS {name}")
+        elif column.type is AttributeType.TEXT:
+            values.append(f"{typed(column.type, cell)} AS {name}")
+        else:
+            trims.append(f"{trimmed(cell)} AS {text}")
+            values += [f"{typed_text(column.type, text)} AS {name}", text]
+            marks.append(f"CASE WHEN {text} IS NOT NULL AND {name} IS NULL THEN '{index},' ELSE '' END")
     pairs = ", ".join(f"{literal(s)}, {place[s]}" for s in sources(activation))
+    names = ", ".join(identifier(c.name) for c in columns(activation))
     bad = " || ".join(marks) or "''"
+    # One level for each thing computed once: trimmed cells, values, marks. Within a level DuckDB computes it per use.
+    trimmed_cells = f"SELECT {', '.join([*cells, *trims])} FROM {_read_csv(path, len(header))}"
+    typed_cells = f"SELECT {', '.join([*cells, *values])} FROM ({trimmed_cells})"
+    marked = f"SELECT *, {bad} AS _bad FROM ({typed_cells})"
     keep = f"_bad <> '' OR {identifier('cio_id')} IS NULL"
     return (
-        f"SELECT {', '.join(projection)}, {bad} AS _bad, "
-        f"CASE WHEN {keep} THEN CAST(json_object({pairs}) AS VARCHAR) END AS _row "
-        f"FROM {_read_csv(path, len(header))}"
+        f"SELECT {names}, _bad, CASE WHEN {keep} THEN CAST(json_object({pairs}) AS VARCHAR) END AS _row FROM ({marked})"
     )
 
 

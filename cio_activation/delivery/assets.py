@@ -1,13 +1,14 @@
 """Every destination's assets, built from the steps it declares: one multi-asset per destination and lane."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import dagster as dg
 
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.delivery.destination import Destination, Step
 from cio_activation.delivery.run import StepReport, run_schema, run_step
-from cio_activation.lanes import LANE_TAG, Lanes, across_lanes, counted, failures, owners, runtime_of
+from cio_activation.lanes import LANE_TAG, Lanes, across_lanes, counted, failures, owners, runtime_of, table
 
 
 def build_assets(
@@ -29,7 +30,8 @@ def build_assets(
             for lane in Lane
             if (chosen := [s for s in steps if s.lane is lane])
         ]
-    return assets
+    delivered = [key for asset in assets if isinstance(asset, dg.AssetsDefinition) for key in asset.keys]
+    return [*assets, _rejected_asset(activation, delivered), _conflicts_asset(activation, delivered)]
 
 
 def _schema_asset(activation: Activation, destination: Destination) -> dg.AssetsDefinition:
@@ -46,6 +48,77 @@ def _schema_asset(activation: Activation, destination: Destination) -> dg.Assets
         return dg.MaterializeResult(metadata={"objects": len(catalog)})
 
     return schema
+
+
+def _rejected_asset(activation: Activation, delivered: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
+    """Return the asset that lists the queue. Without partitions, so that both lanes' jobs end with it."""
+    key = dg.AssetKey(["delivery", "rejected"])
+
+    @dg.asset(
+        key=key,
+        deps=list(delivered),
+        group_name="delivery",
+        kinds={"duckdb"},
+        owners=_owners(activation),
+        description=(
+            "Operations a destination refused and that are still wanted, by reason; tried again with a new value, a "
+            "new schema, or after 1, 2, 4 and 8 days, then parked. `cio-activation rejected` lists them."
+        ),
+        check_specs=[dg.AssetCheckSpec("none_parked", asset=key, description="no operation was given up for now")],
+    )
+    def refused() -> dg.MaterializeResult:
+        from cio_activation.delivery.rejected import summary
+
+        with failures(), runtime_of(activation).warehouse.read() as con:
+            found = summary(con)
+        parked = sum(r.parked for r in found)
+        check = dg.AssetCheckResult(
+            check_name="none_parked",
+            passed=parked == 0,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={"parked": parked},
+        )
+        rows = [
+            (r.destination, r.step, r.reason, r.operations, r.people, r.parked, str(r.next_try_at or "")) for r in found
+        ]
+        names = ("destination", "step", "reason", "operations", "people", "parked", "next try (UTC)")
+        metadata: dict[str, Any] = {
+            "dagster/row_count": sum(r.operations for r in found),
+            "parked": parked,
+            "reasons": table(names, rows),
+        }
+        return dg.MaterializeResult(metadata=metadata, check_results=[check])
+
+    return refused
+
+
+def _conflicts_asset(activation: Activation, delivered: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
+    """Return the asset that lists values humans changed and that were left as they are. Counts, never values."""
+
+    @dg.asset(
+        key=["delivery", "conflicts"],
+        deps=list(delivered),
+        group_name="delivery",
+        kinds={"duckdb"},
+        owners=_owners(activation),
+        description=(
+            "Values under our prefix that somebody changed by hand since our last write, in fields that keep such "
+            "changes (`on_conflict: keep`). They stay until our own value changes again and finds them undone."
+        ),
+    )
+    def kept() -> dg.MaterializeResult:
+        from cio_activation.delivery.ownership import conflicts
+
+        with failures(), runtime_of(activation).warehouse.read() as con:
+            found = conflicts(con)
+        rows = [(c.destination, c.step, c.field, c.people, str(c.newest)) for c in found]
+        metadata: dict[str, Any] = {
+            "dagster/row_count": sum(c.people for c in found),
+            "fields": table(("destination", "step", "field", "people", "newest (UTC)"), rows),
+        }
+        return dg.MaterializeResult(metadata=metadata)
+
+    return kept
 
 
 def _lane_assets(
@@ -114,6 +187,7 @@ def _result(spec: dg.AssetSpec, report: StepReport) -> dg.MaterializeResult:
         calls_by_operation=dg.MetadataValue.json(dict(report.calls)) if report.calls else None,
         kinds=dg.MetadataValue.json(dict(report.by_kind)) if report.by_kind else None,
         reasons=dg.MetadataValue.json(dict(report.reasons)) if report.reasons else None,
+        guards=dg.MetadataValue.json([v.as_row() for v in report.guards]) if report.guards else None,
         plan=report.plan_id,
         note=report.note,
     )
@@ -122,6 +196,7 @@ def _result(spec: dg.AssetSpec, report: StepReport) -> dg.MaterializeResult:
         asset_key=spec.key,
         passed=not report.stopped,
         severity=dg.AssetCheckSeverity.ERROR,
+        description=report.note if report.stopped else None,
         metadata=counted(note=report.note, **counts),
     )
     return dg.MaterializeResult(asset_key=spec.key, metadata=metadata, check_results=[check])

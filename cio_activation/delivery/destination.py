@@ -43,6 +43,12 @@ class Operation:
     row_hash: int | None = None
     """Hash of the person's whole desired row; becomes the shadow's hash when this is delivered."""
     priority: int = 0
+    before: Mapping[str, Any] = field(default_factory=dict)
+    """Logical name -> what the destination last acknowledged; names it never acknowledged are left out."""
+    in_doubt: Sequence[Mapping[str, Any]] = ()
+    """Payloads sent since then whose outcome was never learned: the record may hold any of them."""
+    current: Mapping[str, Any] = field(default_factory=dict)
+    """Logical name -> what the record holds now, as far as that is known without asking."""
 
     @property
     def creates(self) -> str | None:
@@ -59,13 +65,18 @@ class End(StrEnum):
 
     DELIVERED = "delivered"
     REJECTED = "rejected"  # the vendor refused this record, with a reason
+    SUPERSEDED = "superseded"  # nothing was left to write; settled as it is
     RETRY = "retry"  # surely not applied; planned again by a later run
     UNKNOWN = "unknown"  # may have been applied; looked up before it is tried again
 
 
 @dataclass(frozen=True)
 class Result:
-    """The end of one operation's attempt. ``observed`` is what the vendor said the record now holds, if it did."""
+    """The end of one operation's attempt.
+
+    ``observed`` is what the vendor said the record now holds, if it did; under ``ownership.CONFLICTS`` what was not
+    written because a human changed it.
+    """
 
     operation_id: str
     end: End
@@ -103,6 +114,21 @@ class Step(Protocol):
     """Asset keys of the deciding rooms it reads, joined by ``/``: ``state/daily_properties``."""
     batch_size: int
     concurrency: int
+    tokens_per_call: int
+    """What one call takes of a daily budget that the vendor counts in tokens; 0 where it counts none."""
+
+    late_creation_doubles: bool
+    """A creation that the vendor commits after ``recover`` looked for it would be made a second time."""
+
+    def objects(self, context: Context) -> tuple[str, ...]:
+        """Return the keys of ``context.catalog`` it writes to; a plan that finds one missing is held."""
+
+    def movements(self, con: Connection, context: Context, planned: str) -> str | None:
+        """Return a SELECT of how the plan moves audiences: ``audience, acknowledged, entering, leaving``; None if not.
+
+        Counts people. ``planned`` is a relation of operations (``delivery.plan.COLUMNS``), all of the plan's or some.
+        Called after ``plan``, on the same connection.
+        """
 
     async def prepare(self, client: VendorClient, context: Context) -> list[dict[str, Any]]:
         """Read what planning needs from the vendor; return rows for ``absorb``. Most steps return ``[]``."""
@@ -128,6 +154,17 @@ class Step(Protocol):
 
 class AbsoluteStep:
     """Defaults for a step that reads nothing first and only makes writes that may be repeated."""
+
+    tokens_per_call = 0
+    late_creation_doubles = False
+
+    def objects(self, context: Context) -> tuple[str, ...]:
+        """Need nothing of the catalog."""
+        return ()
+
+    def movements(self, con: Connection, context: Context, planned: str) -> str | None:
+        """Move no audience."""
+        return None
 
     async def prepare(self, client: VendorClient, context: Context) -> list[dict[str, Any]]:
         """Read nothing."""

@@ -8,9 +8,17 @@ rows whose hash differs are compared column by column; only changed columns are 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from cio_activation.delivery import ownership
 from cio_activation.warehouse.sql import identifier, literal
 from cio_activation.warehouse.store import Connection
+
+UNKNOWN = "chr(1)"
+"""SQL for what a shadow holds where nothing is known of the destination: differs from every value, NULL too."""
+_MAPPED = "CAST(to_json(map_from_entries(list_transform(changed, lambda e: {k: e.k, v: e.v}))) AS VARCHAR)"
+_BEFORE = """CAST(to_json(map_from_entries(list_transform(
+    list_filter(changed, lambda e: e.b IS NOT NULL AND e.b <> chr(1)), lambda e: {k: e.k, v: e.b}))) AS VARCHAR)"""
 
 
 def shadow_name(destination: str, lane: str) -> str:
@@ -27,8 +35,9 @@ def ensure_shadow(con: Connection, destination: str, lane: str, columns: Sequenc
     table = shadow_name(destination, lane)
     con.execute(
         f"""CREATE TABLE IF NOT EXISTS {table} (
-        cio_id VARCHAR, record_id VARCHAR, row_hash UBIGINT, acked_at TIMESTAMP, plan_columns VARCHAR)"""
+        cio_id VARCHAR, record_id VARCHAR, row_hash UBIGINT, acked_at TIMESTAMP, plan_columns VARCHAR, doubt VARCHAR)"""
     )
+    con.execute(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS doubt VARCHAR")
     present = {row[0] for row in con.execute(f"DESCRIBE {table}").fetchall()}
     missing = [c for c in columns if _column(c) not in present]
     for column in missing:
@@ -38,72 +47,132 @@ def ensure_shadow(con: Connection, destination: str, lane: str, columns: Sequenc
     return table
 
 
-def changes(desired: str, shadow: str, columns: Sequence[str], *, keys: str, priority: str = "0") -> str:
+@dataclass(frozen=True)
+class Keep:
+    """The fields of one step whose values stay as a human changed them."""
+
+    destination: str
+    step: str
+    columns: tuple[str, ...]
+
+
+def changes(
+    desired: str, shadow: str, columns: Sequence[str], *, keys: str, priority: str = "0", keep: Keep | None = None
+) -> str:
     """Return the plan SELECT for field values.
 
     ``keys`` and ``priority`` are SQL expressions over ``d`` (the desired row). Kinds: ``create`` (no record),
     ``update``. Rows that hash differently but hold the same values (a new column that is empty) plan nothing.
     A record the shadow does not know gets every field, empty ones too: what it holds in them is not known.
+    A value that ran into a conflict is planned again only when it is another value.
     """
+    kept = keep.columns if keep else ()
     # Another record than the shadow's (or the first one): nothing the shadow holds is true of it.
     fresh = "s.record_id IS DISTINCT FROM d.record_id"
-    entries = ", ".join(
-        f"{{k: {literal(c)}, v: d.{identifier(c)}, c: CASE WHEN {fresh} "
-        f"THEN d.record_id IS NOT NULL OR d.{identifier(c)} IS NOT NULL "
-        f"ELSE d.{identifier(c)} IS DISTINCT FROM s.{identifier(_column(c))} END}}"
-        for c in columns
-    )
-    payload = f"list_transform(list_filter([{entries}], lambda e: e.c), lambda e: {{k: e.k, v: e.v}})"
+    entries = ", ".join(_entry(c, fresh, kept=c in kept) for c in columns)
+    payload = f"list_filter([{entries}], lambda e: e.c)"
+    conflict = _conflicts(keep) if keep and kept else ""
     return f"""
     SELECT kind, cio_id, record_id, NULL AS target,
-           CAST(to_json(map_from_entries(changed)) AS VARCHAR) AS payload,
+           {_MAPPED} AS payload, {_BEFORE} AS before, in_doubt,
            keys, row_hash, priority, kind AS batch_group
     FROM (
         SELECT CASE WHEN d.record_id IS NULL THEN 'create' ELSE 'update' END AS kind,
                d.cio_id, d.record_id, d.row_hash, {keys} AS keys, CAST({priority} AS INTEGER) AS priority,
-               {payload} AS changed
-        FROM ({desired}) AS d LEFT JOIN {shadow} AS s ON s.cio_id = d.cio_id
+               {payload} AS changed, {_in_doubt(keep)} AS in_doubt
+        FROM ({desired}) AS d LEFT JOIN {shadow} AS s ON s.cio_id = d.cio_id {conflict}
         WHERE s.row_hash IS DISTINCT FROM d.row_hash OR s.record_id IS DISTINCT FROM d.record_id
     ) AS c
     WHERE len(changed) > 0 OR kind = 'create'"""
 
 
-def clears(desired: str, shadow: str, columns: Sequence[str]) -> str:
+def _entry(column: str, fresh: str, *, kept: bool) -> str:
+    """Return a struct: k name, v desired value, b acknowledged value, c whether it has to be written."""
+    value, acked = f"d.{identifier(column)}", f"s.{identifier(_column(column))}"
+    same = f"coalesce(k.{identifier('is_' + column)}, false) AND k.{identifier(column)} IS NOT DISTINCT FROM {value}"
+    differs = (
+        f"CASE WHEN {fresh} THEN d.record_id IS NOT NULL OR {value} IS NOT NULL "
+        f"ELSE {value} IS DISTINCT FROM {acked} OR {_doubted(column)} END"
+    )
+    before = f"CASE WHEN NOT ({fresh}) THEN {acked} END"
+    return f"{{k: {literal(column)}, v: {value}, b: {before}, c: ({differs}){f' AND NOT ({same})' if kept else ''}}}"
+
+
+def _conflicts(keep: Keep) -> str:
+    """Return a join ``k``: of the record's remembered conflicts, one column per field, and whether there is one."""
+    picked = ", ".join(
+        f"bool_or(field = {literal(c)}) AS {identifier('is_' + c)}, "
+        f"any_value(ours) FILTER (field = {literal(c)}) AS {identifier(c)}"
+        for c in keep.columns
+    )
+    known = f"SELECT cio_id, record_id, {picked} FROM ({ownership.known(keep.destination, keep.step)}) GROUP BY ALL"
+    return f"LEFT JOIN ({known}) AS k ON k.cio_id = d.cio_id AND k.record_id = d.record_id"
+
+
+def _in_doubt(keep: Keep | None) -> str:
+    """Return SQL for the payloads sent since the acknowledgement in ``s`` whose outcome was never learned: ours too."""
+    if not keep or not keep.columns:
+        return "CAST(NULL AS VARCHAR)"
+    return f"""(SELECT CAST(to_json(list(CAST(g.payload AS JSON) ORDER BY g.intent_at)) AS VARCHAR)
+        FROM delivery.ledger AS g
+        WHERE g.destination = {literal(keep.destination)} AND g.step = {literal(keep.step)} AND g."end" = 'retry'
+          AND g.cio_id = s.cio_id AND (s.acked_at IS NULL OR g.intent_at > s.acked_at))"""
+
+
+def clears(desired: str, shadow: str, columns: Sequence[str], *, keep: Keep | None = None) -> str:
     """Return the plan SELECT that empties every field of people who are no longer desired (deleted, suppressed)."""
     entries = ", ".join(
-        f"{{k: {literal(c)}, v: CAST(NULL AS VARCHAR), c: s.{identifier(_column(c))} IS NOT NULL}}" for c in columns
+        f"{{k: {literal(c)}, v: CAST(NULL AS VARCHAR), b: s.{identifier(_column(c))}, q: {_doubted(c)}}}"
+        for c in columns
     )
-    payload = f"list_transform(list_filter([{entries}], lambda e: e.c), lambda e: {{k: e.k, v: e.v}})"
+    payload = f"list_filter([{entries}], lambda e: e.b IS NOT NULL OR e.q)"
     return f"""
     SELECT 'clear' AS kind, cio_id, record_id, NULL AS target,
-           CAST(to_json(map_from_entries(changed)) AS VARCHAR) AS payload,
+           {_MAPPED} AS payload, {_BEFORE} AS before, in_doubt,
            '{{}}' AS keys, CAST(NULL AS UBIGINT) AS row_hash, 1000 AS priority, 'update' AS batch_group
     FROM (
-        SELECT s.cio_id, s.record_id, {payload} AS changed
-        FROM {shadow} AS s ANTI JOIN ({desired}) AS d ON s.cio_id = d.cio_id
+        WITH gone AS MATERIALIZED (
+            SELECT k.cio_id FROM {shadow} AS k ANTI JOIN ({desired}) AS d ON k.cio_id = d.cio_id)
+        SELECT s.cio_id, s.record_id, {payload} AS changed, {_in_doubt(keep)} AS in_doubt
+        FROM {shadow} AS s SEMI JOIN gone USING (cio_id)
     ) AS c
     WHERE len(changed) > 0"""
 
 
 def fold_values(con: Connection, shadow: str, columns: Sequence[str], finished: str) -> None:
-    """Lay the delivered payloads over the shadow; a cleared person's row goes away."""
-    places = [(literal(f"$.{c}"), identifier(_column(c))) for c in columns]
+    """Lay the delivered payloads over the shadow; a cleared person's row goes away.
+
+    What was left as a human changed it was not written, and the shadow does not pretend it was: its column stays, but
+    the row's hash says that the row was dealt with.
+    """
+    places = [(c, literal(f"$.{c}"), identifier(_column(c))) for c in columns]
     pick = "".join(
-        f", CASE WHEN json_exists(f.payload, {path}) THEN json_extract_string(f.payload, {path}) "
-        f"ELSE s.{column} END AS {column}"
-        for path, column in places
+        f", CASE WHEN json_exists(f.payload, {path}) AND NOT {_was_kept(c)} "
+        f"THEN json_extract_string(f.payload, {path}) ELSE s.{column} END AS {column}"
+        for c, path, column in places
     )
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE acked AS
         SELECT f.cio_id, coalesce(f.result_record_id, f.record_id) AS record_id, f.row_hash,
-               f.ended_at AS acked_at{pick}, f.kind AS acked_kind
+               CASE WHEN f."end" = 'delivered' THEN f.ended_at ELSE s.acked_at END AS acked_at{pick},
+               f.kind AS acked_kind
         FROM {finished} AS f LEFT JOIN {shadow} AS s ON s.cio_id = f.cio_id
-        WHERE f."end" = 'delivered' AND f.kind IN ('create', 'update', 'stamp', 'clear')
+        WHERE (f."end" = 'delivered' OR (f."end" = 'superseded' AND json_exists(f.observed, '$.{ownership.CONFLICTS}')))
+          AND f.kind IN ('create', 'update', 'stamp', 'clear')
         QUALIFY row_number() OVER (PARTITION BY f.cio_id ORDER BY f.intent_at DESC) = 1"""
     )
     con.execute(f"DELETE FROM {shadow} WHERE cio_id IN (SELECT cio_id FROM acked)")
     con.execute(f"INSERT INTO {shadow} BY NAME SELECT * EXCLUDE (acked_kind) FROM acked WHERE acked_kind <> 'clear'")
     con.execute("DROP TABLE acked")
+
+
+def _was_kept(name: str) -> str:
+    return f"coalesce(json_exists(f.observed, {literal(f'$.{ownership.CONFLICTS}.{name}')}), false)"
+
+
+def _doubted(column: str) -> str:
+    """Return SQL for: it is not known whether the record holds what was last acknowledged (see ``doubt``)."""
+    return f"contains(coalesce(s.doubt, ''), {literal(f'|{column}|')})"
 
 
 def _column(name: str) -> str:

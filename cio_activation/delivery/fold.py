@@ -8,13 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from cio_activation.delivery import doubt, ownership, rejected
 from cio_activation.delivery.destination import Context, Step
 from cio_activation.delivery.journal import Journal
-from cio_activation.warehouse.sql import literal
 from cio_activation.warehouse.store import Connection, Warehouse
-
-MAX_ATTEMPTS = 5
-"""Tries of a refused operation before it is parked (next_try_at NULL)."""
 
 COLUMNS = (
     "operation_id", "run_id", "plan_id", "destination", "step", "lane", "kind", "cio_id", "record_id", "target",
@@ -31,8 +28,10 @@ def fold(warehouse: Warehouse, journal: Journal, step: Step, destination: str, c
         with warehouse.write() as con:
             _load(con, rows, destination, step.name)
             step.fold(con, context, "finished")
+            doubt.note(con, destination, step.lane, "finished")
+            ownership.fold_conflicts(con, destination, step.name, "finished")
             _append_to_ledger(con)  # after the step, which may correct an end by what the warehouse knows
-            _queue_rejected(con, destination, step.name)
+            rejected.queue(con, destination, step.name, context, "finished")
             con.execute("DROP TABLE finished")
         journal.prune([row["id"] for row in rows])
         moved += len(rows)
@@ -74,27 +73,3 @@ def _append_to_ledger(con: Connection) -> None:
                window_key, window_end, intent_at, ended_at
         FROM finished"""
     )
-
-
-def _queue_rejected(con: Connection, destination: str, step: str) -> None:
-    """Queue refused operations with a growing delay, in as-of time; drop those that went through."""
-    key = f"r.destination = {literal(destination)} AND r.step = {literal(step)}"
-    con.execute(
-        """CREATE OR REPLACE TEMP TABLE queued AS
-        SELECT f.operation_id, f.destination, f.step, f.lane, f.kind, f.cio_id, f.target, f.reason,
-               coalesce(r.attempts, 0) + 1 AS attempts, f.window_end
-        FROM finished AS f
-        LEFT JOIN delivery.rejected AS r ON r.operation_id = f.operation_id
-        WHERE f."end" = 'rejected'"""
-    )
-    con.execute(
-        f"DELETE FROM delivery.rejected AS r WHERE {key} AND r.operation_id IN (SELECT operation_id FROM finished)"
-    )
-    con.execute(
-        f"""INSERT INTO delivery.rejected
-        SELECT operation_id, destination, step, lane, kind, cio_id, target, reason, attempts,
-               CASE WHEN attempts < {MAX_ATTEMPTS}
-                    THEN window_end + INTERVAL 1 DAY * CAST(pow(2, attempts - 1) AS INT) END
-        FROM queued"""
-    )
-    con.execute("DROP TABLE queued")

@@ -9,82 +9,27 @@ attempt, so a second run that planned the same creation from an older picture fi
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
+from cio_activation.delivery import journal_engine, journal_rows, journal_schema
 from cio_activation.delivery.destination import End, Operation, Result
+from cio_activation.delivery.journal_rows import SENDING
+from cio_activation.delivery.journal_schema import attempts, claims, helpers
+from cio_activation.delivery.lease import Lease, owner_name
 
-SENDING = "sending"
+__all__ = ["SENDING", "Attempt", "Journal", "Lease", "Provenance", "owner_name"]
 
-metadata = sa.MetaData()
-
-attempts = sa.Table(
-    "attempts",
-    metadata,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("operation_id", sa.String(32), nullable=False),
-    sa.Column("run_id", sa.String(64), nullable=False),
-    sa.Column("plan_id", sa.String(64), nullable=False),
-    sa.Column("destination", sa.String(64), nullable=False),
-    sa.Column("step", sa.String(128), nullable=False),
-    sa.Column("lane", sa.String(16), nullable=False),
-    sa.Column("kind", sa.String(32), nullable=False),
-    sa.Column("cio_id", sa.String(64), nullable=False),
-    sa.Column("record_id", sa.String(64)),
-    sa.Column("target", sa.String(128)),
-    sa.Column("payload", sa.Text, nullable=False),
-    sa.Column("keys", sa.Text, nullable=False),
-    sa.Column("row_hash", sa.String(20)),
-    sa.Column("window_key", sa.String(64), nullable=False),
-    sa.Column("window_end", sa.Float, nullable=False),
-    sa.Column("end", sa.String(16), nullable=False),
-    sa.Column("reason", sa.Text),
-    sa.Column("result_record_id", sa.String(64)),
-    sa.Column("status", sa.Integer),
-    sa.Column("request_id", sa.String(128)),
-    sa.Column("observed", sa.Text),
-    sa.Column("intent_at", sa.Float, nullable=False),
-    sa.Column("ended_at", sa.Float),
-    sa.Index("attempts_by_step", "destination", "step", "end"),
-    sa.Index("attempts_by_operation", "operation_id"),
-)
-
-claims = sa.Table(
-    "claims",
-    metadata,
-    sa.Column("destination", sa.String(64), primary_key=True),
-    sa.Column("entry", sa.String(128), primary_key=True),
-    sa.Column("operation_id", sa.String(32), nullable=False),
-    sa.Column("record_id", sa.String(64)),
-)
-
-leases = sa.Table(
-    "leases",
-    metadata,
-    sa.Column("name", sa.String(200), primary_key=True),
-    sa.Column("owner", sa.String(200), nullable=False),
-    sa.Column("expires_at", sa.Float, nullable=False),
-)
-
-paces = sa.Table(
-    "paces",
-    metadata,
-    sa.Column("vendor", sa.String(64), primary_key=True),
-    sa.Column("bucket", sa.String(64), primary_key=True),
-    sa.Column("lane", sa.String(16), primary_key=True),
-    sa.Column("arrival", sa.Float, nullable=False),
-    sa.Column("used_at", sa.Float, nullable=False),
-    sa.Column("paused_until", sa.Float, nullable=False, default=0.0),
-)
+_PIECE = 500
+"""Rows of one statement that lists their ids."""
 
 
 @dataclass(frozen=True)
@@ -109,25 +54,24 @@ class Provenance:
     lane: str
     window_key: str
     window_end: float
-
-
-def owner_name() -> str:
-    """Return this process's name as a lease owner: host and process id."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+    worker: str | None = None
+    """The helper that sends (see ``sharing``); None for the holder of the step's lease."""
 
 
 class Journal:
     """Opens (and creates) the journal at a SQLAlchemy URL. Safe for several processes at once."""
 
     def __init__(self, url: str) -> None:
-        self.engine = sa.create_engine(
-            url,
-            connect_args={"timeout": 30} if url.startswith("sqlite") else {},
-            hide_parameters=True,  # payloads are personal data and would be printed by SQLAlchemy's errors
-        )
-        if self.engine.dialect.name == "sqlite":
-            sa.event.listen(self.engine, "connect", _sqlite_pragmas)
-        self._create_tables()
+        """Raises ConfigError when the URL cannot be used, or the journal was made by a newer release."""
+        self.engine = journal_engine.open_engine(url)
+        try:
+            with self.engine.connect() as con:
+                known = journal_schema.version_of(con) == journal_schema.NEWEST
+            if not known:
+                with self.transaction() as con:
+                    journal_schema.upgrade(con, journal_engine.place(self.engine.url))
+        except sa.exc.OperationalError as error:
+            raise journal_engine.cannot_open(self.engine.url, error) from None
 
     def close(self) -> None:
         """Give the connections back."""
@@ -138,45 +82,27 @@ class Journal:
 
         Returns (to send, already created elsewhere): creations whose claim another attempt holds are left out.
         """
-        now = time.time()
-        with self._transaction() as con:
-            free, taken = self._claim(con, batch, provenance.destination)
-            if free:
-                con.execute(sa.insert(attempts), [_attempt_row(o, provenance, now) for o in free])
+        with self.transaction() as con:
+            return self.intend_in(con, batch, provenance)
+
+    def intend_in(
+        self, con: sa.Connection, batch: Sequence[Operation], provenance: Provenance
+    ) -> tuple[list[Operation], list[Operation]]:
+        """Do what ``intend`` does inside the caller's transaction, who commits before anything is sent."""
+        free, taken = _claim(con, batch, provenance.destination)
+        if free:
+            journal_rows.insert_attempts(con, free, provenance.__dict__ | {"intent_at": time.time()})
         return free, taken
 
     def record(self, results: Sequence[Result], provenance: Provenance) -> None:
         """Record how attempts ended, in one commit. A refused or surely unapplied creation frees its claim."""
-        now = time.time()
-        statement = (
-            sa.update(attempts)
-            .where(
-                attempts.c.operation_id == sa.bindparam("b_operation"),
-                attempts.c.plan_id == provenance.plan_id,
-                sa.or_(attempts.c.end == SENDING, attempts.c.end == End.UNKNOWN),
-            )
-            .values(
-                {name: sa.bindparam(f"b_{name}") for name in ("end", "reason", "status", "request_id", "observed")}
-                | {"result_record_id": sa.bindparam("b_record"), "ended_at": now}
-            )
-        )
-        with self._transaction() as con:
-            con.execute(
-                statement,
-                [
-                    {
-                        "b_operation": r.operation_id,
-                        "b_end": str(r.end),
-                        "b_reason": r.reason,
-                        "b_status": r.status,
-                        "b_request_id": r.request_id,
-                        "b_observed": json.dumps(dict(r.observed)) if r.observed else None,
-                        "b_record": r.record_id,
-                    }
-                    for r in results
-                ],
-            )
-            self._settle_claims(con, results, provenance.destination)
+        if not results:
+            return
+        with self.transaction() as con:
+            journal_rows.record_ends(con, results, provenance.plan_id, provenance.destination, time.time())
+            _free_claims(con, results, provenance.destination)
+            if provenance.worker is not None:
+                _count_for_helper(con, results, provenance.plan_id, provenance.worker)
 
     def open_attempts(self, destination: str, step: str) -> list[Attempt]:
         """Return attempts of the step that have an intent but no certain end (``sending``, ``unknown``)."""
@@ -213,21 +139,30 @@ class Journal:
     def prune(self, ids: Sequence[int]) -> None:
         """Delete folded attempts."""
         if ids:
-            with self._transaction() as con:
-                con.execute(
-                    sa.delete(attempts).where(attempts.c.id == sa.bindparam("b_id")),
-                    [{"b_id": i} for i in ids],
-                )
+            with self.transaction() as con:
+                for start in range(0, len(ids), _PIECE):
+                    con.execute(sa.delete(attempts).where(attempts.c.id.in_(ids[start : start + _PIECE])))
 
     @contextmanager
-    def lease(self, name: str, *, ttl_s: float = 30.0, wait_s: float = 600.0) -> Iterator[Lease]:
+    def lease(
+        self,
+        name: str,
+        *,
+        ttl_s: float = 30.0,
+        wait_s: float = 600.0,
+        meanwhile: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Lease]:
         """Hold the lease ``name``; waits for a living holder, takes over from a dead one.
 
-        Raises TimeoutError, naming the holder, after ``wait_s``.
+        ``meanwhile`` is called while another holds it, and may do something useful: True if it did, which starts the
+        wait anew. Raises TimeoutError, naming the holder, after ``wait_s``.
         """
         lease = Lease(self, name, ttl_s)
         deadline = time.monotonic() + wait_s
         while not lease.take():
+            if meanwhile():
+                deadline = time.monotonic() + wait_s
+                continue
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{name} is still being worked on by {lease.holder()}; wait for that run to end")
             time.sleep(0.1)
@@ -237,7 +172,8 @@ class Journal:
             lease.release()
 
     @contextmanager
-    def _transaction(self) -> Iterator[sa.Connection]:
+    def transaction(self) -> Iterator[sa.Connection]:
+        """Yield a connection inside one transaction: commit on success, roll back on any error."""
         with self.engine.connect() as con:
             if self.engine.dialect.name == "sqlite":
                 con.exec_driver_sql("BEGIN IMMEDIATE")  # a deferred one can fail half-way with "database is locked"
@@ -247,139 +183,48 @@ class Journal:
                 with con.begin():
                     yield con
 
-    def _create_tables(self) -> None:
-        with self._transaction() as con:
-            if self.engine.dialect.name == "postgresql":
-                # Two processes at once would race on CREATE TABLE; the lock ends with the transaction.
-                con.execute(sa.text("SELECT pg_advisory_xact_lock(7206821)"))
-            metadata.create_all(con)
+    def now(self, con: sa.Connection) -> float:
+        """Return seconds since the epoch by the one clock all processes share: with PostgreSQL, the server's."""
+        if self.engine.dialect.name == "sqlite":
+            return time.time()
+        return float(con.execute(sa.text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one())
 
-    def _claim(
-        self, con: sa.Connection, batch: Sequence[Operation], destination: str
-    ) -> tuple[list[Operation], list[Operation]]:
-        free: list[Operation] = []
-        taken: list[Operation] = []
-        for operation in batch:
-            if not operation.creates:
-                free.append(operation)
-                continue
-            mine = con.execute(
-                sa.select(claims.c.operation_id).where(
-                    claims.c.destination == destination, claims.c.entry == operation.creates
-                )
-            ).first()
-            if mine is None:
-                con.execute(
-                    sa.insert(claims).values(
-                        destination=destination, entry=operation.creates, operation_id=operation.operation_id
-                    )
-                )
-            (free if mine is None else taken).append(operation)
-        return free, taken
-
-    def _settle_claims(self, con: sa.Connection, results: Sequence[Result], destination: str) -> None:
-        for result in results:
-            if result.frees:
-                freed = (claims.c.destination == destination) & (claims.c.entry == result.frees)
-                con.execute(sa.delete(claims).where(freed))
-            mine = (claims.c.destination == destination) & (claims.c.operation_id == result.operation_id)
-            if result.end in (End.REJECTED, End.RETRY):
-                con.execute(sa.delete(claims).where(mine, claims.c.record_id.is_(None)))
-            elif result.end is End.DELIVERED and result.record_id:
-                con.execute(sa.update(claims).where(mine).values(record_id=result.record_id))
+    def insert_if_absent(self, con: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> bool:
+        """Insert ``row`` unless its key is there; False if it is. Of several processes at once, one gets True."""
+        insert = sqlite.insert(table) if self.engine.dialect.name == "sqlite" else postgresql.insert(table)
+        return con.execute(insert.values(dict(row)).on_conflict_do_nothing()).rowcount > 0
 
 
-class Lease:
-    """A named right held by one process for ``ttl_s``; renewed while it works."""
-
-    def __init__(self, journal: Journal, name: str, ttl_s: float) -> None:
-        self._journal, self._name, self._ttl = journal, name, ttl_s
-        self._owner = f"{owner_name()}:{time.monotonic_ns()}"
-        self._renewed_at = 0.0
-
-    def take(self) -> bool:
-        """Take or renew the lease; False while a living other process holds it."""
-        now = time.time()
-        with self._journal._transaction() as con:
-            row = con.execute(sa.select(leases).where(leases.c.name == self._name)).mappings().first()
-            if row is None:
-                con.execute(sa.insert(leases).values(name=self._name, owner=self._owner, expires_at=now + self._ttl))
-                return True
-            if row["owner"] != self._owner and row["expires_at"] > now and _alive(row["owner"]):
-                return False
-            con.execute(
-                sa.update(leases)
-                .where(leases.c.name == self._name)
-                .values(owner=self._owner, expires_at=now + self._ttl)
-            )
-        return True
-
-    def renew(self) -> bool:
-        """Keep the lease; asks the journal only when a third of its time has passed."""
-        if time.monotonic() - self._renewed_at < self._ttl / 3:
-            return True
-        if not self.take():
-            return False
-        self._renewed_at = time.monotonic()
-        return True
-
-    async def keep(self) -> None:
-        """Renew for as long as this task runs, so that a slow vendor does not cost the lease."""
-        while self.renew():
-            await asyncio.sleep(self._ttl / 3)
-
-    def holder(self) -> str:
-        """Return who holds the lease now."""
-        with self._journal.engine.connect() as con:
-            owner = con.execute(sa.select(leases.c.owner).where(leases.c.name == self._name)).scalar()
-        return str(owner or "nobody")
-
-    def release(self) -> None:
-        """Give the lease back if it is still ours."""
-        with self._journal._transaction() as con:
-            con.execute(sa.delete(leases).where(leases.c.name == self._name, leases.c.owner == self._owner))
+def _claim(con: sa.Connection, batch: Sequence[Operation], destination: str) -> tuple[list[Operation], list[Operation]]:
+    wanted = {entry: o for o in reversed(batch) if (entry := o.creates)}
+    if not wanted:
+        return list(batch), []
+    won = journal_rows.insert_claims(con, {e: o.operation_id for e, o in wanted.items()}, destination)
+    free = [o for o in batch if not o.creates or (o.creates in won and wanted[o.creates] is o)]
+    mine = {id(o) for o in free}
+    return free, [o for o in batch if id(o) not in mine]
 
 
-def _alive(owner: str) -> bool:
-    """Tell whether a lease owner of this host still runs; owners elsewhere are believed until expiry."""
-    host, pid, *_ = owner.split(":")
-    if host != socket.gethostname():
-        return True
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _free_claims(con: sa.Connection, results: Sequence[Result], destination: str) -> None:
+    there = claims.c.destination == destination
+    freed = [r.frees for r in results if r.frees]
+    if freed:
+        con.execute(sa.delete(claims).where(there, claims.c.entry.in_(freed)))
+    undone = [r.operation_id for r in results if r.end in (End.REJECTED, End.RETRY)]
+    if undone:
+        con.execute(sa.delete(claims).where(there, claims.c.operation_id.in_(undone), claims.c.record_id.is_(None)))
 
 
-def _sqlite_pragmas(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # SQLAlchemy's BEGIN stays ours, so that it can be IMMEDIATE
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _attempt_row(operation: Operation, provenance: Provenance, now: float) -> dict[str, Any]:
-    return {
-        "operation_id": operation.operation_id,
-        "run_id": provenance.run_id,
-        "plan_id": provenance.plan_id,
-        "destination": provenance.destination,
-        "step": provenance.step,
-        "lane": provenance.lane,
-        "kind": operation.kind,
-        "cio_id": operation.cio_id,
-        "record_id": operation.record_id,
-        "target": operation.target,
-        "payload": json.dumps(dict(operation.payload)),
-        "keys": json.dumps(dict(operation.keys)),
-        "row_hash": None if operation.row_hash is None else str(operation.row_hash),
-        "window_key": provenance.window_key,
-        "window_end": provenance.window_end,
-        "end": SENDING,
-        "intent_at": now,
-    }
+def _count_for_helper(con: sa.Connection, results: Sequence[Result], plan_id: str, worker: str) -> None:
+    """Add to what a helper has done for a plan; the plan's own worker reads it when all is sent."""
+    key = (helpers.c.plan_id == plan_id) & (helpers.c.worker == worker)
+    row = con.execute(sa.select(helpers.c.ends, helpers.c.reasons).where(key).with_for_update()).first()
+    if row is None:
+        return  # the plan is closed and counted: a later run settles what was left open
+    ends = Counter(json.loads(row.ends)) + Counter(str(r.end) for r in results)
+    told = Counter(r.reason for r in results if r.reason and r.end is not End.DELIVERED)
+    reasons = Counter(json.loads(row.reasons)) + told
+    con.execute(sa.update(helpers).where(key).values(ends=json.dumps(ends), reasons=json.dumps(reasons)))
 
 
 def _attempt(row: Mapping[Any, Any]) -> Attempt:

@@ -39,7 +39,10 @@ def fold_links(con: Connection, destination: str, finished: str) -> None:
 
 
 def membership_changes(destination: str, audience: str, *, priority: int = 0) -> str:
-    """Return the plan SELECT for one audience's list: exits first, then entries of linked people."""
+    """Return the plan SELECT for one audience's list: exits first, then entries of linked people.
+
+    A membership in doubt (see ``doubt``) is asked for again, in whichever direction.
+    """
     name, place = literal(audience), literal(destination)
     return f"""
     WITH inside AS (
@@ -48,14 +51,30 @@ def membership_changes(destination: str, audience: str, *, priority: int = 0) ->
         JOIN delivery.links AS l ON l.destination = {place} AND l.cio_id = m.cio_id AND l.record_id IS NOT NULL
         WHERE m.audience = {name} AND m.exited_at IS NULL
     ), known AS (
-        SELECT cio_id, record_id FROM delivery.members WHERE destination = {place} AND audience = {name}
+        SELECT cio_id, record_id, acked_at IS NOT NULL AS certain
+        FROM delivery.members WHERE destination = {place} AND audience = {name}
     )
     SELECT 'remove' AS kind, k.cio_id, k.record_id, {name} AS target, '{{}}' AS payload, '{{}}' AS keys,
            CAST(NULL AS UBIGINT) AS row_hash, {priority + 1000} AS priority, {name} AS batch_group
     FROM known AS k ANTI JOIN inside AS i ON i.cio_id = k.cio_id AND i.record_id = k.record_id
     UNION ALL
     SELECT 'add', i.cio_id, i.record_id, {name}, '{{}}', '{{}}', CAST(NULL AS UBIGINT), {priority}, {name}
-    FROM inside AS i ANTI JOIN known AS k ON k.cio_id = i.cio_id AND k.record_id = i.record_id"""
+    FROM inside AS i ANTI JOIN known AS k ON k.cio_id = i.cio_id AND k.record_id = i.record_id AND k.certain"""
+
+
+def membership_movements(destination: str, audience: str, planned: str) -> str:
+    """Return a SELECT of the people whom the additions and removals in ``planned`` move into and out of a list.
+
+    Who leaves with one record and enters with another stays.
+    """
+    name, place = literal(audience), literal(destination)
+    return f"""
+    SELECT {name} AS audience,
+           (SELECT count(DISTINCT cio_id) FROM delivery.members
+            WHERE destination = {place} AND audience = {name} AND acked_at IS NOT NULL) AS acknowledged,
+           count(*) FILTER (adds AND NOT removes) AS entering, count(*) FILTER (removes AND NOT adds) AS leaving
+    FROM (SELECT cio_id, bool_or(kind = 'add') AS adds, bool_or(kind = 'remove') AS removes
+          FROM {planned} WHERE target = {name} GROUP BY cio_id)"""
 
 
 def fold_members(con: Connection, destination: str, finished: str) -> None:

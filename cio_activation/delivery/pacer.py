@@ -7,12 +7,14 @@ share and may use the other's while that one is idle; the total is never exceede
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping
 
 import sqlalchemy as sa
 
-from cio_activation.delivery.journal import Journal, paces
+from cio_activation.delivery.journal import Journal
+from cio_activation.delivery.journal_schema import paces
+from cio_activation.transport.errors import Stop
+from cio_activation.transport.retry import LONGEST_WAIT_S, retry_after
 
 BURST_SHARE = 0.05
 """Part of a window that may be used at once; the rest is spread evenly, so no window ever holds more than allowed."""
@@ -34,30 +36,35 @@ class SharedPacer:
         self._journal, self._limits, self._lane = journal, limits, lane
 
     async def acquire(self, vendor: str, bucket: str, cost: float) -> None:
-        """Wait until ``cost`` units may be used by this lane. Vendors and buckets without a limit never wait."""
+        """Wait until ``cost`` units may be used by this lane; Stop if that takes longer than one run waits.
+
+        Vendors and buckets without a limit never wait.
+        """
         limit = self._limits.get(vendor, {}).get(bucket)
         if limit is None:
             return
         while (wait := self._try(vendor, bucket, cost, *limit)) > 0:
+            if wait > LONGEST_WAIT_S:
+                text = f"no call is allowed for another {wait:,.0f} s; run again then"
+                raise Stop(text, vendor=vendor, operation="pacing")
             await asyncio.sleep(min(wait, 5.0))
 
     def observe(self, vendor: str, bucket: str, status: int, headers: Mapping[str, str]) -> None:
         """After a 429, pause the whole bucket for every process: as long as the vendor says, else ``PAUSE_S``."""
         if status != 429:
             return
-        try:
-            pause = float(headers.get("retry-after", PAUSE_S))
-        except ValueError:
-            pause = PAUSE_S
-        with self._journal._transaction() as con:
+        told = retry_after(headers)
+        pause = PAUSE_S if told is None else told
+        with self._journal.transaction() as con:
             row = self._row(con, vendor, bucket, _TOTAL)
-            self._store(con, vendor, bucket, _TOTAL, row[0], row[1], max(row[2], time.time() + pause))
+            until = self._journal.now(con) + pause
+            self._store(con, vendor, bucket, _TOTAL, row[0], row[1], max(row[2], until))
 
     def _try(self, vendor: str, bucket: str, cost: float, units: float, seconds: float) -> float:
         """Use ``cost`` if it fits now and return 0, else return the seconds to wait before asking again."""
-        now = time.time()
-        with self._journal._transaction() as con:
-            total = self._row(con, vendor, bucket, _TOTAL)
+        with self._journal.transaction() as con:
+            total = self._row(con, vendor, bucket, _TOTAL)  # every worker locks this row first: one at a time
+            now = self._journal.now(con)
             if total[2] > now:
                 return total[2] - now
             mine = self._row(con, vendor, bucket, self._lane)
@@ -86,10 +93,22 @@ class SharedPacer:
         return LANE_SHARES.get(self._lane, 1.0) if others else 1.0
 
     def _row(self, con: sa.Connection, vendor: str, bucket: str, lane: str) -> tuple[float, float, float]:
+        """Lock and return the row (arrival, used at, paused until), made if it is not there yet."""
         key = (paces.c.vendor == vendor) & (paces.c.bucket == bucket) & (paces.c.lane == lane)
-        query = sa.select(paces.c.arrival, paces.c.used_at, paces.c.paused_until).where(key)
-        row = con.execute(query.with_for_update()).first()
-        return (row[0], row[1], row[2]) if row else (0.0, 0.0, 0.0)
+        query = sa.select(paces.c.arrival, paces.c.used_at, paces.c.paused_until).where(key).with_for_update()
+        row = con.execute(query).first()
+        if row is None:
+            new = {
+                "vendor": vendor,
+                "bucket": bucket,
+                "lane": lane,
+                "arrival": 0.0,
+                "used_at": 0.0,
+                "paused_until": 0.0,
+            }
+            self._journal.insert_if_absent(con, paces, new)
+            row = con.execute(query).one()
+        return row[0], row[1], row[2]
 
     def _store(
         self,
@@ -103,8 +122,7 @@ class SharedPacer:
     ) -> None:
         key = (paces.c.vendor == vendor) & (paces.c.bucket == bucket) & (paces.c.lane == lane)
         values = {"arrival": arrival, "used_at": used, "paused_until": paused}
-        if con.execute(sa.update(paces).where(key).values(values)).rowcount == 0:
-            con.execute(sa.insert(paces).values(vendor=vendor, bucket=bucket, lane=lane, **values))
+        con.execute(sa.update(paces).where(key).values(values))
 
 
 def _conform(arrival: float, now: float, cost: float, burst: float, rate: float) -> tuple[float, float]:

@@ -14,8 +14,10 @@ from typing import Any
 import orjson
 
 from cio_activation.activation.windows import Window
+from cio_activation.delivery import guards, rejected, release
 from cio_activation.delivery.destination import Context, Operation, Step
-from cio_activation.warehouse.sql import identifier, literal, scalar, timestamp
+from cio_activation.delivery.guards import Verdict
+from cio_activation.warehouse.sql import identifier, literal, scalar
 from cio_activation.warehouse.store import Connection
 
 COLUMNS = (
@@ -31,6 +33,13 @@ COLUMNS = (
 )
 """Columns a step's SELECT must give, in any order."""
 
+OPTIONAL = (
+    "before",  # VARCHAR, JSON object: logical names -> what the destination last acknowledged
+    "in_doubt",  # VARCHAR, JSON array of payloads sent since then, whose outcome was never learned
+    "current",  # VARCHAR, JSON object: logical names -> what the record holds now, where that is known
+)
+"""Columns it may give."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -43,6 +52,14 @@ class Plan:
     """Rejected earlier and not due for another try: not part of the plan."""
     by_kind: dict[str, int]
     held_because: str | None = None
+    """Which guard, by how much, and the mend; None if the plan may be sent."""
+    verdicts: tuple[Verdict, ...] = ()
+    fingerprint: str | None = None
+    """Of the set of operations, in whatever order; None for an empty plan."""
+    released_from: str | None = None
+    """The held plan whose release lets this one through."""
+    note: str | None = None
+    """What else is to be said: who released it and why."""
 
 
 def make_plan(
@@ -53,63 +70,63 @@ def make_plan(
     if select is None:
         return Plan(plan_id, path, 0, 0, {})
     con.execute(f"CREATE OR REPLACE TEMP TABLE wanted AS {_identified(select, destination, step.name)}")
-    _forget_unwanted(con, destination, step.name)
-    due = timestamp(window.as_of)
-    con.execute(
-        f"""CREATE OR REPLACE TEMP TABLE planned AS
-        SELECT w.* FROM wanted AS w ANTI JOIN (
-            SELECT operation_id FROM delivery.rejected
-            WHERE destination = {literal(destination)} AND step = {literal(step.name)}
-              AND (next_try_at IS NULL OR next_try_at > {due})
-        ) AS r USING (operation_id)"""
-    )
+    rejected.forget_unwanted(con, destination, step.name, "wanted")
+    waiting = rejected.waiting(destination, step.name, context, window.as_of)
+    con.execute(f"CREATE OR REPLACE TEMP TABLE planned AS FROM wanted ANTI JOIN ({waiting}) USING (operation_id)")
     kinds = con.execute("SELECT kind, count(*) FROM planned GROUP BY kind ORDER BY kind").fetchall()
     total = sum(count for _, count in kinds)
     wanted = int(str(scalar(con, "SELECT count(*) FROM wanted")))
-    limit = context.activation.limits.guards.max_operations
-    held = (
-        f"{destination}/{step.name} plans {total:,} operations, more than limits.guards.max_operations = {limit:,}"
-        if total > limit
-        else None
-    )
     path.parent.mkdir(parents=True, exist_ok=True)
     con.execute(
         f"""COPY (SELECT * FROM planned ORDER BY priority DESC, batch_group, cio_id, operation_id)
         TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)"""
     )
+    accepted = release.accepted_files(con, context, destination, step.name)
+    verdicts = guards.judge(con, step, context, "planned", total, accepted)
+    fingerprint = release.fingerprint(con, "planned") if total else None
+    held = guards.held_because(verdicts, plan_id)
+    leave = release.leave_for(con, context, destination, step.name, fingerprint, "planned") if held else None
     con.execute("DROP TABLE wanted; DROP TABLE planned")
-    return Plan(plan_id, path, total, wanted - total, dict(kinds), held)
+    made = Plan(plan_id, path, total, wanted - total, dict(kinds), held, verdicts, fingerprint)
+    return made if leave is None else leave.applied_to(made)
 
 
 def operations(path: Path, step: str) -> Iterator[Operation]:
     """Yield a plan file's operations in sending order, reading it piece by piece."""
     for row in _rows(path):
-        yield Operation(
-            operation_id=row["operation_id"],
-            step=step,
-            kind=row["kind"],
-            cio_id=row["cio_id"],
-            record_id=row["record_id"],
-            target=row["target"],
-            payload=orjson.loads(row["payload"]),
-            keys=orjson.loads(row["keys"]),
-            row_hash=row["row_hash"],
-            priority=row["priority"],
-        )
+        yield _operation(row, step)
 
 
 def batches(path: Path, step: Step) -> Iterator[list[Operation]]:
     """Yield lists of up to ``step.batch_size`` operations that may share one call, in sending order."""
     batch: list[Operation] = []
     group: str | None = None
-    for row, operation in zip(_rows(path), operations(path, step.name), strict=True):
+    for row in _rows(path):
         if batch and (len(batch) >= step.batch_size or row["batch_group"] != group):
             yield batch
             batch = []
         group = row["batch_group"]
-        batch.append(operation)
+        batch.append(_operation(row, step.name))
     if batch:
         yield batch
+
+
+def _operation(row: dict[str, Any], step: str) -> Operation:
+    return Operation(
+        operation_id=row["operation_id"],
+        step=step,
+        kind=row["kind"],
+        cio_id=row["cio_id"],
+        record_id=row["record_id"],
+        target=row["target"],
+        payload=orjson.loads(row["payload"]),
+        keys=orjson.loads(row["keys"]),
+        row_hash=row["row_hash"],
+        priority=row["priority"],
+        before=orjson.loads(row["before"] or "{}"),
+        in_doubt=orjson.loads(row["in_doubt"] or "[]"),
+        current=orjson.loads(row["current"] or "{}"),
+    )
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -123,17 +140,9 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 def _identified(select: str, destination: str, step: str) -> str:
     """Add the operation id: a pure function of destination, step, kind, person, record, target and payload."""
     parts = "kind, cio_id, coalesce(record_id, ''), coalesce(target, ''), payload"
-    columns = ", ".join(identifier(c) for c in COLUMNS)
+    columns = ", ".join(identifier(c) for c in (*COLUMNS, *OPTIONAL))
+    absent = ", ".join(f"CAST(NULL AS VARCHAR) AS {identifier(c)}" for c in OPTIONAL)
     return (
         f"SELECT md5(concat_ws(chr(31), {literal(destination)}, {literal(step)}, {parts})) AS operation_id, {columns} "
-        f"FROM ({select}) AS s"
-    )
-
-
-def _forget_unwanted(con: Connection, destination: str, step: str) -> None:
-    """Drop queued rejects whose change is no longer wanted (the value moved on, the person left)."""
-    con.execute(
-        """DELETE FROM delivery.rejected WHERE destination = ? AND step = ?
-        AND operation_id NOT IN (SELECT operation_id FROM wanted)""",
-        [destination, step],
+        f"FROM (FROM ({select}) UNION ALL BY NAME (SELECT {absent} LIMIT 0)) AS s"
     )

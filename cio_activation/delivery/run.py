@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -15,8 +16,11 @@ from cio_activation.activation.models import Lane
 from cio_activation.activation.windows import Window
 from cio_activation.delivery import fold as folding
 from cio_activation.delivery import plan as planning
+from cio_activation.delivery import release, sharing
 from cio_activation.delivery.destination import Context, Destination, Step
-from cio_activation.delivery.journal import Journal, Lease, Provenance
+from cio_activation.delivery.guards import Verdict
+from cio_activation.delivery.helping import Helper
+from cio_activation.delivery.journal import Attempt, Journal, Lease, Provenance
 from cio_activation.delivery.pacer import SharedPacer
 from cio_activation.delivery.send import Sender, Tally
 from cio_activation.errors import CioActivationError
@@ -47,8 +51,12 @@ class StepReport:
     by_kind: Mapping[str, int] = field(default_factory=dict)
     reasons: Mapping[str, int] = field(default_factory=dict)
     note: str | None = None
-    """Why nothing or not everything was sent."""
+    """Why nothing or not everything was sent; or who released the plan."""
     stopped: bool = False
+    helped: int = 0
+    """Operations sent for the plan of another run, while waiting for it; that run's report counts them."""
+    guards: tuple[Verdict, ...] = ()
+    """What the guards said of the plan."""
 
     def check(self) -> None:
         """Raise if the counts do not add up: an operation was lost, and that is never normal."""
@@ -92,9 +100,11 @@ def run_step(runtime: Runtime, destination: Destination, step: Step, window: Win
     Raises VendorError only when the vendor cannot be read at all (before anything is planned).
     """
     journal = Journal(runtime.settings.journal)
+    helper = Helper(runtime, journal, destination, step, run_id, partial(pacer_for, runtime, journal, (destination,)))
     try:
-        with journal.lease(f"{destination.name}/{step.name}") as lease:
-            return asyncio.run(_run(runtime, destination, step, window, run_id, journal, lease))
+        with journal.lease(f"{destination.name}/{step.name}", meanwhile=helper) as lease, lease.kept():
+            report = asyncio.run(_run(runtime, destination, step, window, run_id, journal, lease))
+            return replace(report, helped=helper.helped)
     finally:
         journal.close()
 
@@ -112,7 +122,8 @@ async def _run(
     catalog, newest = _before(warehouse, destination, step)
     context = Context(runtime.settings, runtime.activation, window, catalog)
     pacer = pacer_for(runtime, journal, (destination,), str(window.lane))
-    async with _kept(lease), destination.connect(runtime.settings, pacer) as client:
+    async with destination.connect(runtime.settings, pacer) as client:
+        await sharing.close_plans(journal, destination.name, step.name)
         recovered = await _recover(journal, destination, step, client, context)
         folding.fold(warehouse, journal, step, destination.name, context)
         if newest is not None and newest > window.as_of:
@@ -133,24 +144,16 @@ async def _run(
                 window.end.timestamp(),
             )
             fold = partial(folding.fold, warehouse, journal, step, destination.name, context)
+            sharing.open_plan(journal, sharing.offer(provenance, context, plan.path, step.batch_size))
             sender = Sender(step, client, context, journal, provenance, lease, fold)
             tally = await sender.send_all(planning.batches(plan.path, step))
+            tally.add_help(await sharing.close_plan(journal, plan.plan_id), sender.left)
             fold()
         report = _report(destination, step, plan, tally, client, recovered)
     if report.planned:
-        _close_plan(warehouse, report)
+        _close_plan(warehouse, report, held=plan.held_because is not None)
     report.check()
     return report
-
-
-@asynccontextmanager
-async def _kept(lease: Lease) -> AsyncIterator[None]:
-    """Hold the lease alive in the background."""
-    keeper = asyncio.create_task(lease.keep())
-    try:
-        yield
-    finally:
-        keeper.cancel()
 
 
 async def _recover(
@@ -160,6 +163,8 @@ async def _recover(
     open_attempts = journal.open_attempts(destination.name, step.name)
     if not open_attempts:
         return 0
+    if step.late_creation_doubles:
+        await _let_settle(open_attempts, context.settings.vendor_settle_s)
     results = await step.recover(client, context, [a.operation for a in open_attempts])
     settled = {r.operation_id: r for r in results}
     for attempt in open_attempts:
@@ -167,6 +172,13 @@ async def _recover(
         if result is not None:
             journal.record([result], journal.provenance_of(attempt))
     return len(results)
+
+
+async def _let_settle(open_attempts: Sequence[Attempt], settle_s: float) -> None:
+    """Wait until no creation is so young that the vendor may still be at it: looking too early makes a double."""
+    youngest = max((a.intent_at for a in open_attempts if a.operation.creates), default=0.0)
+    # Capped: a clock of another host that is ahead must not stop this run for longer.
+    await asyncio.sleep(min(settle_s, max(0.0, youngest + settle_s - time.time())))
 
 
 def _plan(
@@ -179,17 +191,22 @@ def _plan(
     found: list[dict[str, Any]],
 ) -> planning.Plan:
     plan_id = f"{destination.name}-{step.name.replace('/', '-')}-{uuid.uuid4().hex[:12]}"
-    path = warehouse.path.parent / "plans" / str(window.lane) / window.key.replace(":", "-") / f"{plan_id}.parquet"
+    path = release.plan_file(context.settings, str(window.lane), window.key, plan_id)
     with warehouse.write() as con:
         _close_abandoned(con, destination, step)
         if found:
             step.absorb(con, context, found)
         plan = planning.make_plan(con, step, destination.name, context, window, plan_id, path)
+        held = plan.operations if plan.held_because else 0
+        status = "held" if held else "sending" if plan.operations else "done"
         con.execute(
             """INSERT INTO delivery.plans BY NAME SELECT ? AS plan_id, ? AS run_id, ? AS destination, ? AS step,
-            ? AS lane, ? AS window_key, CAST(? AS TIMESTAMP) AS window_end, ? AS planned, ? AS waiting, ? AS status""",
+            ? AS lane, ? AS window_key, CAST(? AS TIMESTAMP) AS window_end, ? AS planned, ? AS waiting, ? AS status,
+            ? AS held, ? AS note, ? AS fingerprint, ? AS guards, ? AS released_from, CAST(? AS TIMESTAMP) AS made_at""",
             [plan_id, run_id, destination.name, step.name, str(window.lane), window.key, window.as_of,
-             plan.operations, plan.waiting, "sending" if plan.operations else "done"],
+             plan.operations, plan.waiting, status, held, plan.held_because or plan.note, plan.fingerprint,
+             json.dumps([v.as_row() for v in plan.verdicts]), plan.released_from,
+             datetime.now(UTC).replace(tzinfo=None)],
         )  # fmt: skip
     return plan
 
@@ -217,19 +234,23 @@ def _report(
         throttled=client.calls.throttled,
         by_kind=plan.by_kind,
         reasons=dict(tally.reasons),
-        note=plan.held_because or tally.stopped,
+        note=plan.held_because or tally.stopped or plan.note,
         stopped=bool(plan.held_because or tally.stopped),
+        guards=plan.verdicts,
     )
 
 
-def _close_plan(warehouse: Warehouse, report: StepReport) -> None:
+def _close_plan(warehouse: Warehouse, report: StepReport, held: bool) -> None:
+    status = "held" if held else "stopped" if report.stopped else "done"
     with warehouse.write() as con:
         con.execute(
             """UPDATE delivery.plans SET delivered = ?, rejected = ?, superseded = ?, held = ?, calls = ?,
             throttled = ?, status = ?, note = ? WHERE plan_id = ?""",
             [report.delivered, report.rejected, report.superseded, report.held, sum(report.calls.values()),
-             report.throttled, "stopped" if report.stopped else "done", report.note, report.plan_id],
+             report.throttled, status, report.note, report.plan_id],
         )  # fmt: skip
+        if status == "done" and not report.held:
+            release.spend(con, report.destination, report.step, report.plan_id)
 
 
 def load_catalog(warehouse: Warehouse, destination: str) -> Mapping[str, Any]:
@@ -259,12 +280,14 @@ def _close_abandoned(con: Connection, destination: Destination, step: Step) -> N
     """
     con.execute(
         """UPDATE delivery.plans AS p
-        SET delivered = l.delivered, rejected = l.rejected, superseded = 0,
-            held = p.planned - l.delivered - l.rejected, status = 'stopped', note = 'the run was killed'
+        SET delivered = l.delivered, rejected = l.rejected, superseded = l.superseded,
+            held = p.planned - l.delivered - l.rejected - l.superseded,
+            status = 'stopped', note = 'the run was killed'
         FROM (
             SELECT q.plan_id,
                    count(DISTINCT g.operation_id) FILTER (g."end" = 'delivered') AS delivered,
-                   count(DISTINCT g.operation_id) FILTER (g."end" = 'rejected') AS rejected
+                   count(DISTINCT g.operation_id) FILTER (g."end" = 'rejected') AS rejected,
+                   count(DISTINCT g.operation_id) FILTER (g."end" = 'superseded') AS superseded
             FROM delivery.plans AS q LEFT JOIN delivery.ledger AS g ON g.plan_id = q.plan_id
             WHERE q.status = 'sending' AND q.destination = ? AND q.step = ?
             GROUP BY q.plan_id

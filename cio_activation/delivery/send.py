@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from cio_activation.delivery import sharing
 from cio_activation.delivery.destination import Context, End, Operation, Result, Step
 from cio_activation.delivery.journal import Journal, Lease, Provenance
 from cio_activation.transport.errors import OutcomeUnknown, Rejected, Retryable, Stop, VendorError
 from cio_activation.transport.http import VendorClient
+from cio_activation.transport.retry import asks_too_long
 
 BATCH_REFUSALS = (400, 409, 413, 422)
 """Statuses that may be the fault of one record of a batch."""
@@ -34,10 +36,17 @@ class Tally:
     def add(self, results: Iterable[Result]) -> None:
         """Count results."""
         for result in results:
-            end = {End.RETRY: "held", End.UNKNOWN: "held"}.get(result.end, str(result.end))
-            self.ends[end] += 1
+            self.ends[_counted_as(result.end)] += 1
             if result.reason and result.end is not End.DELIVERED:
                 self.reasons[result.reason] += 1
+
+    def add_help(self, done: sharing.Help, left: Mapping[int, int]) -> None:
+        """Count what helpers did, and as held what they left open and what nobody sent of ``left``."""
+        for end, count in done.ends.items():
+            self.ends[_counted_as(end)] += count
+        self.reasons.update(done.reasons)
+        self.ends["held"] += done.operations - sum(done.ends.values())
+        self.ends["held"] += sum(size for number, size in left.items() if number not in done.numbers)
 
 
 class Sender:
@@ -57,16 +66,20 @@ class Sender:
         self._step, self._client, self._context = step, client, context
         self._journal, self._provenance, self._lease = journal, provenance, lease
         self.tally = Tally()
+        self.left: dict[int, int] = {}
+        """Batches this worker did not send, and their sizes: another worker has them, or nobody after a Stop."""
+        self._claimed: set[int] = set()
 
     async def send_all(self, batches: Iterable[list[Operation]]) -> Tally:
-        """Send every batch, ``step.concurrency`` at a time; after a Stop the rest is counted as held."""
+        """Send every unclaimed batch, ``step.concurrency`` at a time; after a Stop the rest stays in ``left``."""
+        self._claimed = sharing.claimed_numbers(self._journal, self._provenance.plan_id)
         pending: set[asyncio.Task[None]] = set()
-        for batch in batches:
-            if self.tally.stopped:
-                self.tally.ends["held"] += len(batch)
+        for number, batch in enumerate(batches):
+            if self.tally.stopped or number in self._claimed:
+                self.left[number] = len(batch)
                 continue
             self._fold_now_and_then()
-            pending.add(asyncio.create_task(self._batch(batch)))
+            pending.add(asyncio.create_task(self._batch(number, batch)))
             if len(pending) >= self._step.concurrency:
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
@@ -81,18 +94,29 @@ class Sender:
             self._fold()
             self._folded_at = time.monotonic()
 
-    async def _batch(self, batch: list[Operation]) -> None:
-        if self.tally.stopped:
-            self.tally.ends["held"] += len(batch)
+    async def _batch(self, number: int, batch: list[Operation]) -> None:
+        claimed = None if self.tally.stopped else self._claim(number, batch)
+        if claimed is None:
+            self.left[number] = len(batch)
             return
-        if not self._lease.renew():
-            self.tally.stopped = f"lease lost to {self._lease.holder()}"
-            self.tally.ends["held"] += len(batch)
-            return
-        ready, taken = self._journal.intend(batch, self._provenance)
+        ready, taken = claimed
         self.tally.ends["superseded"] += len(taken)
         if ready:
             await self._attempt(ready)
+
+    def _claim(self, number: int, batch: list[Operation]) -> tuple[list[Operation], list[Operation]] | None:
+        """Claim the batch and record the intent to send it; None if it is not this worker's to send."""
+        if not self._lease.renew():
+            self.tally.stopped = f"lease lost to {self._lease.holder()}"
+            return None
+        try:
+            claimed = sharing.claim(self._journal, number, batch, self._provenance)
+        except sharing.PlanClosed as error:
+            self.tally.stopped = str(error)
+            return None
+        if claimed is None:
+            self._claimed = sharing.claimed_numbers(self._journal, self._provenance.plan_id)
+        return claimed
 
     async def _attempt(self, batch: Sequence[Operation]) -> None:
         try:
@@ -104,15 +128,19 @@ class Sender:
                 await self._attempt(batch[half:])
                 return
             results = all_ended(batch, End.REJECTED, error)
-        except Retryable as error:
-            results = all_ended(batch, End.RETRY, error)
-        except OutcomeUnknown as error:
-            results = all_ended(batch, End.UNKNOWN, error)
+        except (Retryable, OutcomeUnknown) as error:
+            if asks_too_long(error):
+                self.tally.stopped = f"{error}; the vendor asks to wait {error.retry_after_s:,.0f} s: run again then"
+            results = all_ended(batch, End.RETRY if isinstance(error, Retryable) else End.UNKNOWN, error)
         except Stop as error:
             self.tally.stopped = str(error)
             results = all_ended(batch, End.RETRY, error)
         self._journal.record(results, self._provenance)
         self.tally.add(results)
+
+
+def _counted_as(end: str) -> str:
+    return "held" if end in (End.RETRY, End.UNKNOWN) else str(end)
 
 
 def complete(batch: Sequence[Operation], results: Sequence[Result]) -> list[Result]:

@@ -27,6 +27,8 @@ MANUAL = "MANUAL"
 _CONTACTS = f"/crm/objects/{VERSION}/contacts"
 _PROPERTIES = f"/crm/properties/{VERSION}/contacts"
 _LISTS = f"/crm/lists/{VERSION}"
+_MEMBER_IDS = frozenset({"recordsIdsAdded", "recordIdsAdded", "recordIdsRemoved", "recordIdsMissing"})
+"""What a membership reply may hold; the first is HubSpot's own spelling (fact sheet, section 7)."""
 
 Row = dict[str, Any]
 
@@ -59,6 +61,8 @@ class MembersReply:
     missing: frozenset[str]
     """Record ids HubSpot does not know (any more)."""
     request_id: str | None
+    silent: bool = False
+    """The answer has none of its lists of ids: all may have been there already, or nothing was done."""
 
 
 async def read_contacts(
@@ -182,7 +186,24 @@ async def change_members(client: VendorClient, list_id: str, add: Sequence[str],
     )  # fmt: skip
     found = _object(client, operation, answer)
     missing = found.get("recordIdsMissing") or []  # empty lists may be left out of the answer
-    return MembersReply(answer.status, frozenset(str(i) for i in missing), answer.request_id)
+    return MembersReply(
+        answer.status, frozenset(str(i) for i in missing), answer.request_id, silent=not _MEMBER_IDS & found.keys()
+    )
+
+
+async def lists_of(client: VendorClient, record_ids: Sequence[str]) -> tuple[dict[str, frozenset[str]], frozenset[str]]:
+    """Return the ids of the lists each contact is on, and the record ids HubSpot does not know."""
+    operation, path = "lists.of_records", f"{_LISTS}/records/memberships/batch/read"
+    held: dict[str, frozenset[str]] = {}
+    missing: frozenset[str] = frozenset()
+    for start in range(0, len(record_ids), MAX_BATCH):
+        inputs = [{"objectTypeId": CONTACT_TYPE, "recordId": i} for i in record_ids[start : start + MAX_BATCH]]
+        answer = await client.request("POST", path, operation=operation, json={"inputs": inputs}, repeatable=True)
+        found = _object(client, operation, answer)
+        missing |= missing_ids(_rows(found, "errors"))
+        for row in _rows(found, "results"):
+            held[str(row.get("recordId"))] = frozenset(str(m["listId"]) for m in _rows(row, "recordListMemberships"))
+    return held, missing
 
 
 async def account(client: VendorClient) -> Row:

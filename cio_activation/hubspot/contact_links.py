@@ -11,6 +11,7 @@ from cio_activation.activation.models import Activation, Lane
 from cio_activation.delivery.destination import AbsoluteStep, Context, End, Operation, Result
 from cio_activation.delivery.links import fold_links
 from cio_activation.hubspot import api
+from cio_activation.hubspot.options import listed_audiences
 from cio_activation.hubspot.people import NAME, forget_shadows, lane_needs, population
 from cio_activation.transport.http import VendorClient
 from cio_activation.warehouse.sql import literal
@@ -76,11 +77,12 @@ class LinksStep(AbsoluteStep):
                 )  # fmt: skip
         return results  # people the answer does not mention become unknown, never "not found"
 
-    def fold(self, con: Connection, context: Context, finished: str) -> None:  # noqa: ARG002
+    def fold(self, con: Connection, context: Context, finished: str) -> None:
         """Store links; one record belongs to one person, and records of people who are no more change hands."""
         _settle_rivals(con, finished)
         fold_links(con, NAME, finished)
         _hand_over(con, finished)
+        _doubt_lists(con, context, finished)
 
 
 def email_target(email: str) -> str:
@@ -172,3 +174,20 @@ def _hand_over(con: Connection, finished: str) -> None:
         AND EXISTS (SELECT 1 FROM handed AS h WHERE h.cio_id = l.cio_id AND h.record_id = l.record_id)"""
     )
     con.execute("DROP TABLE handed")
+
+
+def _doubt_lists(con: Connection, context: Context, finished: str) -> None:
+    """Doubt every list place of people who were found on another record: a merge's survivor inherits such places."""
+    names = ", ".join(f"({literal(a.name)})" for a in listed_audiences(context.activation))
+    if not names:
+        return
+    con.execute(
+        f"""INSERT INTO delivery.members
+        SELECT {literal(NAME)}, a.name, f.cio_id, f.result_record_id, NULL
+        FROM {finished} AS f, (VALUES {names}) AS a(name)
+        WHERE f.kind = 'link' AND f."end" = 'delivered' AND f.result_record_id IS NOT NULL
+          AND json_extract_string(f.keys, '$.was_gone') = 'true'
+          AND NOT EXISTS (
+              SELECT 1 FROM delivery.members AS m WHERE m.destination = {literal(NAME)} AND m.audience = a.name
+                AND m.cio_id = f.cio_id AND m.record_id = f.result_record_id)"""
+    )

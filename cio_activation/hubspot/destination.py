@@ -17,6 +17,7 @@ from cio_activation.hubspot.lists import MembersStep
 from cio_activation.hubspot.options import HubSpotAudience, HubSpotSettings, listed_audiences, settings_of
 from cio_activation.hubspot.people import NAME, lane_is_delivered
 from cio_activation.hubspot.properties import PropertiesStep
+from cio_activation.hubspot.refusals import daily_limit_reached
 from cio_activation.transport.http import Pacer, VendorClient
 
 SEARCH_PER_SECOND = 5.0
@@ -42,7 +43,15 @@ class HubSpot:
     def connect(self, settings: Settings, pacer: Pacer) -> AbstractAsyncContextManager[VendorClient]:
         """Return a client with the service key (or private app token) of the settings."""
         token = settings.secret("hubspot_access_token")
-        return VendorClient(NAME, settings.hubspot_url, {"authorization": f"Bearer {token}"}, pacer=pacer)
+        return VendorClient(
+            NAME,
+            settings.hubspot_url,
+            {"authorization": f"Bearer {token}"},
+            pacer=pacer,
+            spent=daily_limit_reached,
+            timeout_s=settings.vendor_timeout_s,
+            backoff_s=settings.vendor_backoff_s,
+        )
 
     def limits(self, activation: Activation) -> Mapping[str, tuple[float, float]]:
         """Return our share of the ten-second window and of search's own."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from cio_activation.activation.models import Audience, Lane
 from cio_activation.delivery.destination import AbsoluteStep, Context, End, Operation, Result
-from cio_activation.delivery.links import fold_members, membership_changes
+from cio_activation.delivery.links import fold_members, membership_changes, membership_movements
 from cio_activation.hubspot import api
 from cio_activation.hubspot.people import GONE, NAME, forget_gone
 from cio_activation.transport.errors import Rejected
@@ -38,6 +39,14 @@ class MembersStep(AbsoluteStep):
             self._notice_new_list(con, str(list_id))
         return membership_changes(NAME, self.audience)
 
+    def objects(self, context: Context) -> tuple[str, ...]:  # noqa: ARG002
+        """Need the list."""
+        return (f"list:{self.audience}",)
+
+    def movements(self, con: Connection, context: Context, planned: str) -> str | None:  # noqa: ARG002
+        """Count who enters and who leaves the list."""
+        return membership_movements(NAME, self.audience, planned)
+
     async def send(self, client: VendorClient, context: Context, batch: Sequence[Operation]) -> list[Result]:
         """Add and remove in one call; who is in (or out) already is as good as added (or removed)."""
         list_id = context.catalog.get(f"list:{self.audience}")
@@ -52,7 +61,14 @@ class MembersStep(AbsoluteStep):
             if error.status != 404:
                 raise
             return _later(batch, "the list is gone: the schema step makes it again", error)
-        return [_result(o, reply) for o in batch]
+        if not reply.silent:
+            return [_result(o, reply) for o in batch]
+        # Nobody is named. If all were there already that is right; a success that did nothing looks the same.
+        held, missing = await api.lists_of(client, list(dict.fromkeys([*add, *remove])))
+        reply = replace(reply, missing=missing)
+        there = {record_id for record_id, lists in held.items() if str(list_id) in lists}
+        done = [o for o in batch if str(o.record_id) in missing or _as_wanted(o, held, there, set(add))]
+        return [_result(o, reply) for o in done]  # the others become unknown
 
     def fold(self, con: Connection, context: Context, finished: str) -> None:  # noqa: ARG002
         """Note acknowledged members; forget links to records that are gone."""
@@ -72,6 +88,12 @@ class MembersStep(AbsoluteStep):
             con.execute(f"DELETE FROM delivery.rejected WHERE destination = {literal(NAME)} AND step = ?", [self.name])
         con.execute("DELETE FROM delivery.hubspot_lists WHERE audience = ?", [self.audience])
         con.execute("INSERT INTO delivery.hubspot_lists VALUES (?, ?)", [self.audience, list_id])
+
+
+def _as_wanted(operation: Operation, held: Mapping[str, object], there: set[str], add: set[str]) -> bool:
+    """Return whether a contact that was found is on the list, or not on it, as the batch wanted."""
+    record_id = str(operation.record_id)
+    return record_id in held and (record_id in there) is (record_id in add)
 
 
 def _result(operation: Operation, reply: api.MembersReply) -> Result:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
-from cio_activation.activation.models import Activation, Audience, Lane, Model
+from cio_activation.activation.models import Activation, Audience, Lane, Model, OnConflict
 
 
 class CreatePeople(StrEnum):
@@ -21,8 +21,6 @@ class CreatePeople(StrEnum):
 class HubSpotSettings(Model):
     """Settings of the destination ``hubspot``."""
 
-    not_built = frozenset({"on_conflict: keep"})
-
     rate_share: Annotated[float, Field(gt=0, le=1)] = 0.8
     """Part of the account's rate that this project may use."""
     requests_per_10s: Annotated[int, Field(ge=1, le=1000)] = 190
@@ -31,8 +29,9 @@ class HubSpotSettings(Model):
     """For whom a contact is made when HubSpot has none: everyone, audience_members or never."""
     list_folder: Annotated[str, Field(min_length=1)] = "Customer.io audiences"
     """Folder that new lists are put into; made if it is not there."""
-    on_conflict: Literal["overwrite"] = "overwrite"
-    """Properties under our prefix are ours: the next change overwrites what a human typed."""
+    on_conflict: OnConflict = OnConflict.OVERWRITE
+    """Properties under our prefix are ours: the next change overwrites what a human typed. keep leaves it, and lists
+    it as a conflict; it reads before it writes, one call per 100 people. A property may say otherwise for itself."""
 
 
 class HubSpotAudience(Model):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.delivery.destination import AbsoluteStep, Context, End, Operation, Result
-from cio_activation.delivery.fields import changes, clears, ensure_shadow, fold_values, shadow_name
+from cio_activation.delivery.fields import Keep, changes, clears, ensure_shadow, fold_values, shadow_name
 from cio_activation.delivery.links import fold_links
 from cio_activation.hubspot import api, writes
 from cio_activation.hubspot.contact_links import email_target, stamp_of
@@ -33,6 +33,7 @@ class PropertiesStep(AbsoluteStep):
         self.concurrency = 4
         self._lane = lane
         self._columns = [p.name for p in activation.lane_properties(lane, NAME)]
+        self._keep = Keep(NAME, self.name, activation.kept_properties(NAME, lane))
 
     def plan(self, con: Connection, context: Context) -> str | None:
         """Compare desired values with the shadow; linked contacts without our key get it together with their values."""
@@ -42,8 +43,8 @@ class PropertiesStep(AbsoluteStep):
             return _bare(desired)
         everyone = population(context.activation, self._lane)
         planned = (
-            f"{changes(desired, shadow, self._columns, keys=_KEYS)} "
-            f"UNION ALL BY NAME {clears(everyone, shadow, self._columns)}"
+            f"{changes(desired, shadow, self._columns, keys=_KEYS, keep=self._keep)} "
+            f"UNION ALL BY NAME {clears(everyone, shadow, self._columns, keep=self._keep)}"
         )
         return f"""
         SELECT c.* REPLACE (
@@ -53,12 +54,16 @@ class PropertiesStep(AbsoluteStep):
         FROM ({planned}) AS c
         LEFT JOIN delivery.links AS l ON l.destination = {literal(NAME)} AND l.cio_id = c.cio_id"""
 
+    def objects(self, context: Context) -> tuple[str, ...]:  # noqa: ARG002
+        """Need every property of the lane."""
+        return tuple(f"field:{name}" for name in self._columns)
+
     async def send(self, client: VendorClient, context: Context, batch: Sequence[Operation]) -> list[Result]:
         """Send one batch; its operations are all creations or all writes to known records."""
         prefix = context.activation.workspace.prefix
         if batch[0].kind == "create":
             return await writes.create(client, prefix, batch)
-        return await writes.update(client, prefix, batch)
+        return await writes.update(client, prefix, batch, self._keep.columns)
 
     async def recover(self, client: VendorClient, context: Context, open: Sequence[Operation]) -> list[Result]:
         """Look unanswered creations up by our key; what is there is linked and then written as an update.

@@ -42,6 +42,13 @@ def reason(error: Mapping[str, Any]) -> str:
     return " ".join(dict.fromkeys([*(words or ["refused"]), *names]))
 
 
+def daily_limit_reached(_retry_after_s: float | None, body: Any) -> str | None:
+    """Return what to say if a 429 is about the account's daily limit, which is shared by all its apps; else None."""
+    if isinstance(body, Mapping) and body.get("policyName") == "DAILY":
+        return "the account's daily API limit is reached; it starts anew at midnight of the account's time zone"
+    return None
+
+
 def _details(error: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     nested = error.get("errors")
     found = [e for e in nested if isinstance(e, Mapping)] if isinstance(nested, list) else []

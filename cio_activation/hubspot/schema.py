@@ -22,9 +22,11 @@ _TAKEN = "PROPERTY_WITH_NAME_EXISTS"
 
 
 async def ensure_schema(client: VendorClient, context: Context) -> Mapping[str, Any]:
-    """Create or extend what the activation needs; return the catalog (``list:<audience>`` -> list id).
+    """Create or extend what the activation needs; return the catalog.
 
-    Raises ConfigError, before anything is written, if something of the same name cannot take our values.
+    Catalog: ``field:<property>`` -> HubSpot's name, ``options:<property>`` -> its values where they are a closed set,
+    ``list:<audience>`` -> list id. Raises ConfigError, before anything is written, if something of the same name
+    cannot take our values.
     """
     wanted = definitions.delivered(context.activation)
     present = await api.properties(client)
@@ -33,7 +35,16 @@ async def ensure_schema(client: VendorClient, context: Context) -> Mapping[str, 
     if problems:
         raise ConfigError(*problems)
     await _ensure_properties(client, wanted, present)
-    return await _ensure_lists(client, context, lists)
+    return _entries(wanted) | await _ensure_lists(client, context, lists)
+
+
+def _entries(wanted: Mapping[str, Property]) -> dict[str, Any]:
+    entries: dict[str, Any] = {}
+    for name, prop in wanted.items():
+        entries[f"field:{prop.name}"] = name
+        if options := definitions.wanted_options(prop):
+            entries[f"options:{prop.name}"] = [o["value"] for o in options]
+    return entries
 
 
 def property_problems(wanted: Mapping[str, Property], present: Mapping[str, api.Row]) -> list[str]:

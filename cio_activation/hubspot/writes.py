@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from cio_activation.delivery.destination import End, Operation, Result
+from cio_activation.delivery.ownership import examine, refuse_foreign
 from cio_activation.hubspot import api
 from cio_activation.hubspot.people import GONE
 from cio_activation.hubspot.refusals import NOT_FOUND, context_values, reason
@@ -41,8 +43,52 @@ async def create(client: VendorClient, prefix: str, batch: Sequence[Operation]) 
     ] + ends.refused  # fmt: skip
 
 
-async def update(client: VendorClient, prefix: str, batch: Sequence[Operation]) -> list[Result]:
-    """Write to known records; a stamp also writes our key."""
+async def update(
+    client: VendorClient, prefix: str, batch: Sequence[Operation], keeps: Sequence[str] = ()
+) -> list[Result]:
+    """Write to known records; a stamp also writes our key.
+
+    Properties that ``keeps`` names are read first, of all who would get one, in one call: what a human changed stays.
+    """
+    asked = [o for o in batch if not o.payload.keys().isdisjoint(keeps)]
+    if not asked:
+        return await _write(client, prefix, batch)
+    there, gone = await _held(client, prefix, asked, keeps)
+    lost = {r.operation_id for r in gone}
+    examined = examine([o for o in batch if o.operation_id not in lost], keeps, there)
+    written = await _write(client, prefix, examined.write) if examined.write else []
+    return examined.told([*gone, *written])
+
+
+async def _held(
+    client: VendorClient, prefix: str, asked: Sequence[Operation], keeps: Sequence[str]
+) -> tuple[dict[str, dict[str, Any]], list[Result]]:
+    """Return operation id -> what its record holds in the kept properties, and the ends of those not to be read."""
+    names = [n for n in keeps if any(n in o.payload for o in asked)]
+    records = list(dict.fromkeys(str(o.record_id) for o in asked))
+    reply = await api.read_contacts(client, records, [f"{prefix}{n}" for n in names])
+    if reply.silent:
+        raise _silence(client, "contacts.batch_read.id", reply)
+    rows = {str(row.get("id")): row.get("properties") or {} for row in reply.results}
+    there = {
+        o.operation_id: {n: rows[str(o.record_id)].get(f"{prefix}{n}") for n in names}
+        for o in asked
+        if str(o.record_id) in rows
+    }
+    unclear = any(not context_values(entry, "ids") for entry in reply.errors)
+    lost = [o for o in asked if o.operation_id not in there]
+    # Whom an error is about that names nobody is not known: never write without having read.
+    certain = [_gone(o, reply) for o in lost if not unclear or str(o.record_id) in reply.missing]
+    named = {r.operation_id for r in certain}
+    later = [
+        Result(o.operation_id, End.RETRY, "could not be read before writing", request_id=reply.request_id)
+        for o in lost
+        if o.operation_id not in named
+    ]
+    return there, certain + later
+
+
+async def _write(client: VendorClient, prefix: str, batch: Sequence[Operation]) -> list[Result]:
     inputs = [
         {"id": o.record_id, "objectWriteTraceId": o.operation_id, "properties": _properties(prefix, o)} for o in batch
     ]
@@ -133,10 +179,16 @@ def _silence(client: VendorClient, operation: str, reply: api.BatchReply) -> Out
 
 
 def _properties(prefix: str, operation: Operation) -> dict[str, str]:
+    """Return what is written to a record that is there: fields under our prefix, and our key; nothing else, ever."""
     values = {f"{prefix}{name}": wire(value) for name, value in operation.payload.items()}
-    return values | ({api.KEY: operation.cio_id} if operation.kind == "stamp" else {})
+    written = values | ({api.KEY: operation.cio_id} if operation.kind == "stamp" else {})
+    refuse_foreign(written, prefix, also=(api.KEY,))
+    return written
 
 
 def _first_properties(prefix: str, operation: Operation) -> dict[str, str]:
+    """Return what a new contact gets: name, e-mail and phone too, this once."""
     own = {theirs: operation.keys.get(ours) for theirs, ours in _CREATED_WITH.items()}
-    return {n: v for n, v in own.items() if v} | _properties(prefix, operation) | {api.KEY: operation.cio_id}
+    written = {n: v for n, v in own.items() if v} | _properties(prefix, operation) | {api.KEY: operation.cio_id}
+    refuse_foreign(written, prefix, also=(api.KEY, *_CREATED_WITH))
+    return written

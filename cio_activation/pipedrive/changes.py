@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from cio_activation.activation.models import Lane
 from cio_activation.delivery.destination import Context
-from cio_activation.delivery.fields import changes, clears, ensure_shadow
+from cio_activation.delivery.fields import UNKNOWN, Keep, changes, clears, ensure_shadow
 from cio_activation.pipedrive.matching import EMAIL_TAKEN
 from cio_activation.pipedrive.options import NAME, CreatePeople, settings_of
 from cio_activation.pipedrive.schema import AUDIENCES, ID, audience_labels
@@ -21,7 +21,6 @@ LEAVES, ENTERS = 1000, 500
 """Priorities: who left an audience goes first, then who entered one, then plain state."""
 _SET = """CAST(to_json({'in': coalesce(list(DISTINCT name ORDER BY name) FILTER (name IS NOT NULL), []),
     'set': list(DISTINCT option_id ORDER BY option_id)}) AS VARCHAR)"""
-_UNKNOWN = "chr(1)"
 _IDS = "list(DISTINCT option_id ORDER BY option_id) FILTER (name IS NOT NULL)"
 
 
@@ -30,22 +29,25 @@ def lane_columns(context: Context, lane: Lane) -> list[str]:
     return [p.name for p in context.activation.lane_properties(lane, NAME)]
 
 
-def plan_fields(con: Connection, context: Context, lane: Lane) -> str:
+def plan_fields(con: Connection, context: Context, lane: Lane, keep: Keep) -> str:
     """Return the lane's plan SELECT; fills temporary tables of this connection first."""
     columns = lane_columns(context, lane)
     shadow = ensure_shadow(con, NAME, str(lane), columns)
     _forget_replaced_fields(con, context, shadow, columns)
     _options(con, context)
     _sets(con)
-    _acknowledged(con, shadow, columns)
+    elsewhere = _other_lane(con, context, lane)
+    _acknowledged(con, shadow, columns, elsewhere)
     con.execute(f"CREATE OR REPLACE TEMP TABLE pd_desired AS {_desired(context, lane, columns)}")
     shared = [ID] + ([AUDIENCES] if f"field:{AUDIENCES}" in context.catalog else [])
     keys = "CASE WHEN d.record_id IS NULL THEN d.keys ELSE '{}' END"
-    upserts = changes("SELECT * FROM pd_desired", "pd_acked", [*shared, *columns], keys=keys, priority="d.urgency")
+    upserts = changes(
+        "SELECT * FROM pd_desired", "pd_acked", [*shared, *columns], keys=keys, priority="d.urgency", keep=keep
+    )
     everyone = f"SELECT cio_id FROM state.{lane.value}_properties SEMI JOIN identity.persons USING (cio_id)"
-    leaving = clears(everyone, "pd_leaving", [*shared, *columns])
+    leaving = clears(everyone, "pd_leaving", [*shared, *columns, *elsewhere[1]], keep=keep)
     rest = "json_merge_patch(c.payload, json_object('audiences', f.audiences))"
-    return f"""
+    planned = f"""
     SELECT * REPLACE (
         CASE WHEN kind = 'update' AND json_exists(payload, '$.id') THEN 'stamp' ELSE kind END AS kind,
         CASE WHEN kind = 'create' THEN 'after:' || json_extract_string(keys, '$.previous_record') END AS target)
@@ -54,19 +56,66 @@ def plan_fields(con: Connection, context: Context, lane: Lane) -> str:
     SELECT c.* REPLACE (CAST(CASE WHEN json_exists(c.payload, '$.audiences') AND f.audiences IS NOT NULL
                              THEN {rest} ELSE c.payload END AS VARCHAR) AS payload)
     FROM ({leaving}) AS c LEFT JOIN pd_foreign AS f ON f.record_id = c.record_id"""
+    if not context.activation.kept_properties(NAME):
+        return planned
+    return f"""
+    SELECT p.*, m.fields AS current
+    FROM ({planned}) AS p LEFT JOIN delivery.pipedrive_persons AS m ON m.person_id = p.record_id"""
+
+
+def flag_movements(planned: str) -> str:
+    """Return a SELECT of the people whom ``planned`` moves into and out of audiences; call after ``plan_fields``.
+
+    Audiences that left the activation are not counted: that everybody leaves them is what was asked for.
+    """
+    return f"""
+    WITH ours AS (SELECT name, audience FROM pd_options WHERE audience IS NOT NULL),
+    held AS (
+        SELECT DISTINCT l.cio_id, o.audience
+        FROM pd_held_options AS h JOIN ours AS o ON o.name = h.name
+        JOIN delivery.links AS l ON l.destination = {literal(NAME)} AND l.record_id = h.record_id
+    ),
+    moved AS (
+        SELECT cio_id, json_extract_string(payload, '$.audiences') AS held
+        FROM {planned} WHERE json_exists(payload, '$.audiences')
+    ),
+    wanted AS (
+        SELECT DISTINCT m.cio_id, o.audience
+        FROM (SELECT cio_id, unnest(from_json(json_extract(held, '$.in'), '["VARCHAR"]')) AS name FROM moved) AS m
+        JOIN ours AS o ON o.name = m.name
+    ),
+    changed AS (
+        SELECT audience, 1 AS entering, 0 AS leaving FROM wanted ANTI JOIN held USING (cio_id, audience)
+        UNION ALL
+        SELECT audience, 0, 1 FROM held SEMI JOIN moved USING (cio_id) ANTI JOIN wanted USING (cio_id, audience)
+    )
+    SELECT c.audience, coalesce(any_value(a.people), 0) AS acknowledged, sum(c.entering) AS entering,
+           sum(c.leaving) AS leaving
+    FROM changed AS c LEFT JOIN (SELECT audience, count(*) AS people FROM held GROUP BY audience) AS a USING (audience)
+    GROUP BY c.audience"""
 
 
 def _forget_replaced_fields(con: Connection, context: Context, shadow: str, columns: list[str]) -> None:
-    """Empty the shadow of columns whose field was deleted in Pipedrive and made anew: the new one is empty."""
+    """Empty the shadow where a field, or the option that people held, was deleted in Pipedrive and made anew.
+
+    Both take their values with them, and what took their place is empty.
+    """
+    known = dict(con.execute("SELECT field, code FROM delivery.pipedrive_field_codes").fetchall())
+    present: dict[str, str] = {}
     for column in columns:
-        code = str(context.catalog[f"field:{column}"])
-        known = con.execute("SELECT code FROM delivery.pipedrive_field_codes WHERE field = ?", [column]).fetchall()
-        if known == [(code,)]:
-            continue
-        if known:
-            con.execute(f"UPDATE {shadow} SET row_hash = NULL, {identifier(f'p_{column}')} = NULL")
-        con.execute("DELETE FROM delivery.pipedrive_field_codes WHERE field = ?", [column])
-        con.execute("INSERT INTO delivery.pipedrive_field_codes VALUES (?, ?)", [column, code])
+        held, start = identifier(f"p_{column}"), f"option:{column}:"
+        if (code := context.catalog.get(f"field:{column}")) is None:
+            continue  # the guard against schema drift holds the plan
+        present[column] = str(code)
+        if known.get(column, present[column]) != present[column]:
+            con.execute(f"UPDATE {shadow} SET row_hash = NULL, {held} = NULL")
+        for key in [k for k in context.catalog if k.startswith(start)]:
+            present[key] = str(context.catalog[key])
+            if known.get(key, present[key]) != present[key]:
+                con.execute(f"UPDATE {shadow} SET row_hash = NULL, {held} = NULL WHERE {held} = ?", [key[len(start) :]])
+    for name in [n for n, code in present.items() if known.get(n) != code]:
+        con.execute("DELETE FROM delivery.pipedrive_field_codes WHERE field = ?", [name])
+        con.execute("INSERT INTO delivery.pipedrive_field_codes VALUES (?, ?)", [name, present[name]])
 
 
 def _options(con: Connection, context: Context) -> None:
@@ -124,21 +173,31 @@ def _sets(con: Connection) -> None:
     )
 
 
-def _acknowledged(con: Connection, shadow: str, columns: list[str]) -> None:
+def _other_lane(con: Connection, context: Context, lane: Lane) -> tuple[str, list[str]]:
+    """Return the other lane's shadow and those of its columns that have a field."""
+    other = next(one for one in Lane if one is not lane)
+    columns = lane_columns(context, other)
+    shadow = ensure_shadow(con, NAME, str(other), columns)
+    return shadow, [c for c in columns if f"field:{c}" in context.catalog]
+
+
+def _acknowledged(con: Connection, shadow: str, columns: list[str], elsewhere: tuple[str, list[str]]) -> None:
     """Fill ``pd_acked`` (what each linked record holds of ours) and ``pd_leaving`` (the same, for emptying).
 
-    A row's hash counts only while its audiences and id are right, so that the plan looks at it otherwise.
+    A row's hash counts only while its audiences and id are right, so that the plan looks at it otherwise. Whoever
+    left Customer.io is let go of by the first lane that notices, so that lane empties the other one's fields too.
     """
     # What a record holds in our fields is not known before we wrote it once: differs from everything, NULL too.
     values = [identifier(f"p_{c}") for c in columns]
-    picked = "".join(f", CASE WHEN s.cio_id IS NULL THEN {_UNKNOWN} ELSE s.{v} END AS {v}" for v in values)
-    written = "".join(f", nullif(a.{v}, {_UNKNOWN}) AS {v}" for v in values)
+    picked = "".join(f", CASE WHEN s.cio_id IS NULL THEN {UNKNOWN} ELSE s.{v} END AS {v}" for v in values)
+    written = "".join(f", nullif(a.{v}, {UNKNOWN}) AS {v}" for v in values)
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE pd_acked AS
         SELECT l.cio_id, l.record_id,
                CASE WHEN m.external_id = l.cio_id AND h.audiences IS NOT DISTINCT FROM w.audiences
                     THEN s.row_hash END AS row_hash,
-               h.audiences AS p_audiences, coalesce(h.ours, []) AS ours, m.external_id AS p_id{picked}
+               h.audiences AS p_audiences, coalesce(h.ours, []) AS ours, m.external_id AS p_id,
+               s.doubt, s.acked_at{picked}
         FROM delivery.links AS l
         LEFT JOIN {shadow} AS s ON s.cio_id = l.cio_id AND s.record_id = l.record_id
         LEFT JOIN delivery.pipedrive_persons AS m ON m.person_id = l.record_id
@@ -146,13 +205,19 @@ def _acknowledged(con: Connection, shadow: str, columns: list[str]) -> None:
         LEFT JOIN pd_wanted AS w ON w.cio_id = l.cio_id
         WHERE l.destination = {literal(NAME)} AND l.record_id IS NOT NULL"""
     )
-    unlinked = ", s.".join(["cio_id", "record_id", *values])
+    unlinked = ", s.".join(["cio_id", "record_id", "doubt", *values])
+    others = "".join(
+        f", CASE WHEN p.cio_id IS NULL THEN o.{v} END AS {v}" for v in (identifier(f"p_{c}") for c in elsewhere[1])
+    )
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE pd_leaving AS
         SELECT a.* REPLACE (
             CASE WHEN p.cio_id IS NULL AND len(a.ours) > 0 THEN a.p_audiences END AS p_audiences,
-            CASE WHEN p.cio_id IS NULL AND a.p_id = a.cio_id THEN a.p_id END AS p_id{written})
+            CASE WHEN p.cio_id IS NULL AND a.p_id = a.cio_id THEN a.p_id END AS p_id,
+            CASE WHEN p.cio_id IS NULL THEN nullif(concat(a.doubt, o.doubt), '') ELSE a.doubt END AS doubt
+            {written}){others}
         FROM pd_acked AS a LEFT JOIN identity.persons AS p ON p.cio_id = a.cio_id
+        LEFT JOIN {elsewhere[0]} AS o ON o.cio_id = a.cio_id AND o.record_id = a.record_id
         UNION ALL BY NAME
         SELECT s.{unlinked} FROM {shadow} AS s ANTI JOIN pd_acked AS a ON a.cio_id = s.cio_id"""
     )

@@ -48,6 +48,8 @@ class PipedriveDestination:
             {"x-api-token": settings.secret("pipedrive_api_token")},
             pacer=BudgetPacer(pacer),
             max_connections=_CONNECTIONS,
+            timeout_s=settings.vendor_timeout_s,
+            backoff_s=settings.vendor_backoff_s,
         )
 
     def limits(self, activation: Activation) -> Mapping[str, tuple[float, float]]:

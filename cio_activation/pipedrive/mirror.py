@@ -48,6 +48,8 @@ CREATE TABLE IF NOT EXISTS delivery.pipedrive_persons (
     is_deleted  BOOLEAN,
     mirrored_at TIMESTAMP    -- as-of of the window that saw it
 );
+-- JSON object: values of the fields that stay as a human changed them, under logical names; '' is no value.
+ALTER TABLE delivery.pipedrive_persons ADD COLUMN IF NOT EXISTS fields VARCHAR;
 -- One row: where the next walk starts, and the field codes the mirror was read with.
 CREATE TABLE IF NOT EXISTS delivery.pipedrive_mirror_state (
     watermark TIMESTAMP,
@@ -59,7 +61,8 @@ CREATE TABLE IF NOT EXISTS delivery.pipedrive_released (
     record_id   VARCHAR,
     released_at TIMESTAMP
 );
--- Which field code each shadow column was last written to; a new code means an empty field.
+-- Which field code each shadow column was last written to, and which option id each label (option:<column>:<label>):
+-- another code or id means that the old one was deleted, and the values with it.
 CREATE TABLE IF NOT EXISTS delivery.pipedrive_field_codes (
     field VARCHAR,
     code  VARCHAR
@@ -76,8 +79,8 @@ def codes_of(context: Context) -> list[str]:
     """Return the codes of the fields the mirror keeps; ConfigError before the schema step ran."""
     if f"field:{ID}" not in context.catalog:
         raise ConfigError("Pipedrive's fields are not known yet; run the pipedrive schema step first")
-    names = (ID, AUDIENCES) if f"field:{AUDIENCES}" in context.catalog else (ID,)
-    return [str(context.catalog[f"field:{name}"]) for name in names]
+    names = (ID, AUDIENCES, *context.activation.kept_properties(NAME))
+    return [str(context.catalog[f"field:{name}"]) for name in names if f"field:{name}" in context.catalog]
 
 
 def watermark(context: Context) -> datetime | None:
@@ -150,7 +153,7 @@ class MirrorStep(WarehouseStep):
             async for page in pages:
                 newest = newest or _newest(page)
                 rows += len(page)
-                file.writelines(orjson.dumps(mirror_row(p, context.catalog)) + b"\n" for p in page)
+                file.writelines(orjson.dumps(mirror_row(p, context.activation, context.catalog)) + b"\n" for p in page)
         return [{"path": str(path), "watermark": newest, "full": start is None, "rows": rows}]
 
     def absorb(self, con: Connection, context: Context, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -192,10 +195,11 @@ def _merge_file(con: Connection, context: Context, row: Mapping[str, Any]) -> No
         f"""CREATE OR REPLACE TEMP TABLE pd_seen AS
         SELECT person_id, name, external_id, is_deleted, CAST(update_time AS TIMESTAMP) AS update_time,
                CAST(to_json(list_distinct(list_transform(emails, lambda e: lower(trim(e))))) AS VARCHAR) AS emails,
-               CAST(to_json(list_sort(audiences)) AS VARCHAR) AS audiences, CAST(? AS TIMESTAMP) AS mirrored_at
+               CAST(to_json(list_sort(audiences)) AS VARCHAR) AS audiences, CAST(fields AS VARCHAR) AS fields,
+               CAST(? AS TIMESTAMP) AS mirrored_at
         FROM read_json({literal(row["path"])}, format = 'newline_delimited', columns = {{
             person_id: 'VARCHAR', name: 'VARCHAR', emails: 'VARCHAR[]', external_id: 'VARCHAR',
-            audiences: 'BIGINT[]', update_time: 'VARCHAR', is_deleted: 'BOOLEAN'}})
+            audiences: 'BIGINT[]', fields: 'JSON', update_time: 'VARCHAR', is_deleted: 'BOOLEAN'}})
         QUALIFY row_number() OVER (PARTITION BY person_id ORDER BY update_time DESC) = 1""",
         [as_of],
     )
@@ -213,16 +217,17 @@ def _merge_file(con: Connection, context: Context, row: Mapping[str, Any]) -> No
 def merge(con: Connection, seen: str) -> None:
     """Lay rows of ``seen`` over the mirror; an older picture never replaces a newer one.
 
-    NULL name and e-mails mean "not shown" and keep what is known.
+    NULL name and e-mails mean "not shown" and keep what is known; so do fields that are left out.
     """
     con.execute(
         f"""MERGE INTO delivery.pipedrive_persons AS t USING {seen} AS s ON t.person_id = s.person_id
         WHEN MATCHED AND (t.update_time IS NULL OR s.update_time >= t.update_time) THEN UPDATE SET
             name = coalesce(s.name, t.name), emails = coalesce(s.emails, t.emails), external_id = s.external_id,
             audiences = s.audiences, update_time = s.update_time, is_deleted = s.is_deleted,
-            mirrored_at = s.mirrored_at
+            mirrored_at = s.mirrored_at,
+            fields = CAST(json_merge_patch(coalesce(t.fields, '{{}}'), coalesce(s.fields, '{{}}')) AS VARCHAR)
         WHEN NOT MATCHED THEN INSERT
-            (person_id, name, emails, external_id, audiences, update_time, is_deleted, mirrored_at)
+            (person_id, name, emails, external_id, audiences, update_time, is_deleted, mirrored_at, fields)
             VALUES (s.person_id, s.name, s.emails, s.external_id, s.audiences, s.update_time, s.is_deleted,
-                    s.mirrored_at)"""
+                    s.mirrored_at, s.fields)"""
     )

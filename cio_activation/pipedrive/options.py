@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cio_activation.activation.models import Activation, Model
+from cio_activation.activation.models import Activation, Model, OnConflict
 
 NAME = "pipedrive"
 
@@ -23,7 +23,7 @@ class CreatePeople(StrEnum):
 class PipedriveSettings(Model):
     """``destinations: pipedrive:``."""
 
-    not_built = frozenset({"daily_tokens", "priority", "on_conflict"})
+    not_built = frozenset({"daily_tokens", "priority"})
 
     rate_share: Annotated[float, Field(gt=0, le=1)] = 0.8
     """Part of the vendor's burst window that this project may use; the rest is left to other integrations."""
@@ -31,6 +31,9 @@ class PipedriveSettings(Model):
     """The plan's burst for an API token in a rolling 2 s: Lite 20, Growth 40, Premium 100, Ultimate 120."""
     create_people: CreatePeople = CreatePeople.AUDIENCE_MEMBERS
     """Who is created in Pipedrive: everyone, audience_members (in at least one audience now), or never."""
+    on_conflict: OnConflict = OnConflict.OVERWRITE
+    """Fields under our prefix are ours: the next change overwrites what a human typed. keep leaves it, and lists it as
+    a conflict; the comparison is with the mirror and costs nothing. A property may say otherwise for itself."""
     max_custom_fields: Annotated[int, Field(ge=2)] | None = None
     """Most custom fields this project may take; the plan's cap counts all entities of the company together."""
 

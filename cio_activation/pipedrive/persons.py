@@ -7,14 +7,15 @@ from typing import Any
 
 from cio_activation.activation.models import Lane
 from cio_activation.delivery.destination import AbsoluteStep, Context, End, Operation, Result
-from cio_activation.delivery.fields import ensure_shadow, fold_values
+from cio_activation.delivery.fields import Keep, ensure_shadow, fold_values
 from cio_activation.delivery.links import fold_links
-from cio_activation.pipedrive.api import PipedriveApi
-from cio_activation.pipedrive.changes import lane_columns, plan_fields
+from cio_activation.delivery.ownership import examine
+from cio_activation.pipedrive.api import TOKENS, PipedriveApi
+from cio_activation.pipedrive.changes import flag_movements, lane_columns, plan_fields
 from cio_activation.pipedrive.matching import links_name, release, shadows
 from cio_activation.pipedrive.mirror import codes_of, ensure_tables, merge, since_text, watermark
 from cio_activation.pipedrive.options import NAME
-from cio_activation.pipedrive.schema import AUDIENCES, ID
+from cio_activation.pipedrive.schema import AUDIENCES, ID, audience_labels
 from cio_activation.pipedrive.values import NotInCatalog, custom_fields, held, named_fields, new_person
 from cio_activation.transport.errors import Rejected
 from cio_activation.transport.http import VendorClient
@@ -29,6 +30,8 @@ class FieldsStep(AbsoluteStep):
 
     batch_size = 1
     concurrency = 8
+    tokens_per_call = TOKENS["persons.update"]
+    late_creation_doubles = True  # there is no unique key to create by
 
     def __init__(self, lane: Lane, audiences: Sequence[str]) -> None:
         self._lane = lane
@@ -48,11 +51,25 @@ class FieldsStep(AbsoluteStep):
     def plan(self, con: Connection, context: Context) -> str | None:
         """Return the changes; exits from audiences first."""
         ensure_tables(con)
-        return plan_fields(con, context, self._lane)
+        return plan_fields(
+            con, context, self._lane, Keep(NAME, self.name, context.activation.kept_properties(NAME, self._lane))
+        )
+
+    def objects(self, context: Context) -> tuple[str, ...]:
+        """Need our id, the lane's state fields, and the set of audiences where any is delivered."""
+        shared = (ID, AUDIENCES) if audience_labels(context.activation) else (ID,)
+        return tuple(f"field:{name}" for name in (*shared, *lane_columns(context, self._lane)))
+
+    def movements(self, con: Connection, context: Context, planned: str) -> str | None:  # noqa: ARG002
+        """Count who enters and who leaves the audiences of both lanes, by what the records hold now."""
+        return flag_movements(planned)
 
     async def send(self, client: VendorClient, context: Context, batch: Sequence[Operation]) -> list[Result]:
-        """Send each operation of ``batch`` (of one)."""
-        return [await _send(PipedriveApi(client), context, operation) for operation in batch]
+        """Send each operation of ``batch`` (of one); what a human changed, by the mirror, is left out."""
+        # Both lanes' fields: who left Customer.io is emptied whole by the lane that notices first.
+        keeps = context.activation.kept_properties(NAME)
+        examined = examine(batch, keeps, {o.operation_id: o.current for o in batch})
+        return examined.told([await _send(PipedriveApi(client), context, o) for o in examined.write])
 
     async def recover(self, client: VendorClient, context: Context, open: Sequence[Operation]) -> list[Result]:
         """Adopt creations whose answer was lost, by our id on the person; give absolute writes back.
@@ -138,16 +155,16 @@ async def _refused(api: PipedriveApi, context: Context, operation: Operation, er
     if AUDIENCES in fields and operation.record_id is not None:
         # The mirror may hold an option that a colleague deleted. One token, so that the next plan knows better.
         person = await api.person(operation.record_id, codes_of(context))
-        observed = held(person, context.catalog)
+        observed = held(person, context.activation, context.catalog)
     return rejected(reason, observed)
 
 
 def _observed(person: dict[str, Any], operation: Operation, context: Context) -> dict[str, Any]:
     """Return what the answer shows; an answer without custom fields is taken to hold what was sent."""
     if isinstance(person.get("custom_fields"), dict):
-        return held(person, context.catalog)
+        return held(person, context.activation, context.catalog)
     sent = custom_fields(operation.payload, context.activation, context.catalog)
-    return held({**person, "custom_fields": sent}, context.catalog)
+    return held({**person, "custom_fields": sent}, context.activation, context.catalog)
 
 
 async def _find(client: VendorClient, context: Context, people: set[str]) -> dict[str, tuple[str, dict[str, Any]]]:
@@ -164,7 +181,7 @@ async def _find(client: VendorClient, context: Context, people: set[str]) -> dic
     since = since_text(start) if start else None
     async for page in PipedriveApi(client).persons(codes, since=since, newest_first=since is not None):
         for person in page:
-            seen, person_id = held(person, context.catalog), str(person["id"])
+            seen, person_id = held(person, context.activation, context.catalog), str(person["id"])
             cio_id = seen["external_id"]
             if cio_id not in people or person.get("is_deleted"):
                 continue
@@ -182,6 +199,7 @@ def _fold_mirror(con: Connection, finished: str) -> None:
                     THEN CAST(to_json([lower(json_extract_string(f.keys, '$.email'))]) AS VARCHAR) END AS emails,
                json_extract_string(f.observed, '$.external_id') AS external_id,
                CAST(json_extract(f.observed, '$.audiences') AS VARCHAR) AS audiences,
+               CAST(json_extract(f.observed, '$.fields') AS VARCHAR) AS fields,
                CAST(json_extract_string(f.observed, '$.update_time') AS TIMESTAMP) AS update_time,
                false AS is_deleted, f.window_end AS mirrored_at
         FROM {finished} AS f

@@ -24,6 +24,8 @@ ID, AUDIENCES = "id", "audiences"
 FLAG_LABELS = ("true", "false")
 LABEL_MAX = 255
 """Longest option label and field name (OpenAPI)."""
+KEPT_MAX = 13
+"""Properties whose present value the mirror can hold: a list shows 15 custom fields, two are the id and audiences."""
 _TYPES: Mapping[PropertyType, str] = {
     PropertyType.ENUM: "enum",
     PropertyType.FLAG: "enum",
@@ -77,6 +79,11 @@ def wanted_fields(activation: Activation) -> tuple[WantedField, ...]:
         for label in field.labels
         if len(label) > LABEL_MAX
     ]
+    if len(kept := activation.kept_properties(NAME)) > KEPT_MAX:
+        problems.append(
+            f"{len(kept)} properties are kept as a human changed them in Pipedrive (on_conflict: keep), but its lists "
+            f"show {KEPT_MAX} of them at most; let {', '.join(kept[KEPT_MAX:])} overwrite"
+        )
     most = settings_of(activation).max_custom_fields
     if most is not None and len(wanted) > most:
         problems.append(

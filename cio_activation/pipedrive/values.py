@@ -13,6 +13,7 @@ import orjson
 
 from cio_activation.activation.models import Activation, PropertyType
 from cio_activation.delivery.destination import Operation
+from cio_activation.pipedrive.options import NAME
 from cio_activation.pipedrive.schema import AUDIENCES, ID
 
 
@@ -59,24 +60,41 @@ def new_person(operation: Operation, activation: Activation, catalog: Mapping[st
     return body
 
 
-def held(person: Mapping[str, Any], catalog: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the mirror keeps of a person as the vendor showed it, besides name and e-mails."""
+def held(person: Mapping[str, Any], activation: Activation, catalog: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the mirror keeps of a person as the vendor showed it, besides name and e-mails.
+
+    ``fields`` holds the logical values of the properties that stay as a human changed them; an empty text is none.
+    """
     values = person.get("custom_fields") or {}
+    kept = {n: str(catalog.get(f"field:{n}")) for n in activation.kept_properties(NAME)}
     return {
         "external_id": values.get(catalog[f"field:{ID}"]) or None,
         "audiences": [int(i) for i in values.get(catalog.get(f"field:{AUDIENCES}")) or ()],
         "update_time": person.get("update_time") or person.get("add_time"),
+        "fields": {n: _logical(n, values[code], activation, catalog) for n, code in kept.items() if code in values},
     }
 
 
-def mirror_row(person: Mapping[str, Any], catalog: Mapping[str, Any]) -> dict[str, Any]:
+def _logical(name: str, value: Any, activation: Activation, catalog: Mapping[str, Any]) -> str:
+    """Return a value of a field as the shadow would hold it; the way back of ``_value``."""
+    if value is None:
+        return ""
+    kind = activation.properties[name].type
+    if kind in (PropertyType.ENUM, PropertyType.FLAG):
+        start = f"option:{name}:"
+        labels = (key[len(start) :] for key, option in catalog.items() if key.startswith(start) and option == value)
+        return next(labels, f"option {value}")  # one of a colleague's own
+    return repr(float(value)) if kind is PropertyType.NUMBER else str(value)
+
+
+def mirror_row(person: Mapping[str, Any], activation: Activation, catalog: Mapping[str, Any]) -> dict[str, Any]:
     """Return one line of a mirror file."""
     return {
         "person_id": str(person["id"]),
         "name": person.get("name"),
         "emails": [str(e["value"]) for e in person.get("emails") or () if e.get("value")],
         "is_deleted": bool(person.get("is_deleted")),
-        **held(person, catalog),
+        **held(person, activation, catalog),
     }
 
 

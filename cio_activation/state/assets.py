@@ -5,6 +5,9 @@ import dagster as dg
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.lanes import LANE_TAG, Lanes, bars, columns, failures, metadata_of, owners, runtime_of
 
+FULL_CHECK_DAY = 6
+"""Sunday (UTC): the daily window of this weekday derives everybody again, as a check of the incremental way."""
+
 
 class DeriveConfig(dg.Config):
     """Run configuration of a derivation."""
@@ -46,17 +49,19 @@ def _lane_asset(activation: Activation, lanes: Lanes, lane: Lane) -> dg.AssetsDe
         from cio_activation.state.derive import derive, distribution
 
         runtime = runtime_of(activation)
+        window = lanes.window(lane, context.partition_key)
+        full = config.full or (lane is Lane.DAILY and window.start.weekday() == FULL_CHECK_DAY)
         with failures():
-            result = derive(runtime, lanes.window(lane, context.partition_key), full=config.full, run_id=context.run_id)
+            result = derive(runtime, window, full=full, run_id=context.run_id)
         with runtime.warehouse.read() as con:
             spread = distribution(con, activation, lane)
         found = metadata_of(result)
         check = dg.AssetCheckResult(
             check_name="state",
             asset_key=key,
-            passed=not result.quarantined,
-            severity=dg.AssetCheckSeverity.WARN,
-            metadata={k: v for k, v in found.items() if k == "quarantined"},
+            passed=not result.quarantined and not result.missed,
+            severity=dg.AssetCheckSeverity.ERROR if result.missed else dg.AssetCheckSeverity.WARN,
+            metadata={k: v for k, v in found.items() if k in ("quarantined", "missed")},
         )
         return dg.MaterializeResult(
             metadata=found | {"dagster/row_count": result.rows, "distribution": bars(spread)}, check_results=[check]

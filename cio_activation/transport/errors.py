@@ -1,8 +1,9 @@
 """Vendor errors, named by what the caller should do.
 
 VendorError                 vendor, operation, status, request id; never a body with attributes
-├── Retryable               surely not applied (connection refused, 429, 423, 503 before the body): try again
-│   └── RateLimited         a 429; ``retry_after_s`` if the vendor said so
+│                           ``retry_after_s``: how long the vendor asks to wait, if it said so
+├── Retryable               surely not applied (connection refused, 429, 423, 477): try again
+│   └── RateLimited         a 429
 ├── OutcomeUnknown          sent, no answer (reset, timeout, 5xx, truncated): look before sending again
 ├── Rejected                a permanent refusal of this request (400, 404, 409, 422)
 └── Stop                    nothing more to this vendor in this run: 401, 403, HTML 403, daily budget spent
@@ -27,12 +28,14 @@ class VendorError(CioActivationError):
         status: int | None = None,
         request_id: str | None = None,
         body: Any = None,
+        retry_after_s: float | None = None,
     ) -> None:
         self.vendor = vendor
         self.operation = operation
         self.status = status
         self.request_id = request_id
         self.body = body  # parsed error body for the vendor's own code to read; never printed
+        self.retry_after_s = retry_after_s  # seconds the vendor asks to wait; None if it said nothing
         where = f"{vendor} {operation}" + (f" answered {status}" if status else "")
         super().__init__(f"{where}: {message}" + (f" (request {request_id})" if request_id else ""))
 
@@ -42,11 +45,7 @@ class Retryable(VendorError):
 
 
 class RateLimited(Retryable):
-    """A 429. ``retry_after_s`` is the vendor's own word, None if it said nothing."""
-
-    def __init__(self, message: str, *, retry_after_s: float | None = None, **context: Any) -> None:
-        super().__init__(message, **context)
-        self.retry_after_s = retry_after_s
+    """A 429."""
 
 
 class OutcomeUnknown(VendorError):

@@ -6,13 +6,12 @@ into unknown outcomes (measured), and it is no cheaper.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -29,6 +28,7 @@ from cio_activation.transport.errors import (
     VendorError,
 )
 from cio_activation.transport.policy import Meaning, policy_for
+from cio_activation.transport.retry import retry_after, retrying
 
 _REQUEST_ID_HEADERS = ("x-hubspot-correlation-id", "x-correlation-id", "x-request-id", "cf-ray")
 
@@ -85,6 +85,8 @@ class VendorClient:
 
     ``repeatable`` requests (reads, absolute writes) are tried again after an unknown outcome; all others only
     when the request was surely not applied, because a blind retry of a creation makes a double.
+    ``spent`` tells from a 429 (its ``Retry-After`` in seconds, its body) that a daily budget is used up, and says so;
+    no waiting mends that, so it is a Stop. ``timeout_s``: seconds without a byte; ``backoff_s``: the first pause.
     """
 
     def __init__(
@@ -98,6 +100,7 @@ class VendorClient:
         timeout_s: float = 30.0,
         backoff_s: float = 0.5,
         max_connections: int = 10,
+        spent: Callable[[float | None, Any], str | None] = lambda _retry_after, _body: None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.vendor = vendor
@@ -105,6 +108,7 @@ class VendorClient:
         self._pacer: Pacer = pacer or Unpaced()
         self._attempts = attempts
         self._backoff = backoff_s
+        self._spent = spent
         self._transport = transport
         self._http = httpx.AsyncClient(
             base_url=base_url,
@@ -148,16 +152,8 @@ class VendorClient:
         True for GET. ``authorised=False`` leaves the credential out (signed links refuse it).
         """
         repeatable = method == "GET" if repeatable is None else repeatable
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                return await self._once(method, path, operation, json, params, cost, bucket, authorised)
-            except (Retryable, OutcomeUnknown) as error:
-                if attempt >= self._attempts or (isinstance(error, OutcomeUnknown) and not repeatable):
-                    raise
-                told = error.retry_after_s if isinstance(error, RateLimited) else None
-                await asyncio.sleep(told if told is not None else self._backoff * 2 ** (attempt - 1))
+        once = partial(self._once, method, path, operation, json, params, cost, bucket, authorised)
+        return await retrying(once, attempts=self._attempts, backoff_s=self._backoff, repeatable=repeatable)
 
     async def download(self, url: str, path: Path, operation: str) -> str:
         """Stream ``url`` (absolute, outside the vendor's API) into ``path``, synced to disk; return its SHA-256.
@@ -165,16 +161,8 @@ class VendorClient:
         No credential goes along, and nothing is asked of the pacer: a signed link is not the API. A body shorter
         than announced is an OutcomeUnknown and is fetched again from the start, like every read.
         """
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                return await self._download_once(url, path, operation)
-            except (Retryable, OutcomeUnknown) as error:
-                if attempt >= self._attempts:
-                    raise
-                told = error.retry_after_s if isinstance(error, RateLimited) else None
-                await asyncio.sleep(told if told is not None else self._backoff * 2 ** (attempt - 1))
+        once = partial(self._download_once, url, path, operation)
+        return await retrying(once, attempts=self._attempts, backoff_s=self._backoff, repeatable=True)
 
     async def _download_once(self, url: str, path: Path, operation: str) -> str:
         self.calls.made[operation] = self.calls.made.get(operation, 0) + 1
@@ -229,7 +217,7 @@ class VendorClient:
             answer = await self._http.send(request)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise Retryable(f"no connection ({type(error).__name__})", **context) from None
-        except httpx.TransportError as error:
+        except (httpx.TransportError, httpx.DecodingError) as error:
             raise OutcomeUnknown(f"no answer ({type(error).__name__})", **context) from None
         self._pacer.observe(self.vendor, bucket, answer.status_code, answer.headers)
         return self._judge(answer, context)
@@ -241,13 +229,15 @@ class VendorClient:
         body = _parse(answer)
         context |= {"status": status, "request_id": request_id}
         if policy.meaning is Meaning.OK:
-            if answer.content.strip() and body is None and "json" in answer.headers.get("content-type", ""):
+            if answer.content.strip() and body is None:
                 raise OutcomeUnknown("the answer's body is cut off or is not JSON", **context)
             return Response(status, answer.headers, answer.content, request_id)
-        context["body"] = body
+        context |= {"body": body, "retry_after_s": retry_after(answer.headers)}
         if status == 429:
             self.calls.throttled += 1
-            raise RateLimited(policy.why, retry_after_s=_seconds(answer.headers.get("retry-after")), **context)
+            if spent := self._spent(context["retry_after_s"], body):
+                raise Stop(spent, **context)
+            raise RateLimited(policy.why, **context)
         kinds: dict[Meaning, type[VendorError]] = {
             Meaning.WAIT: Retryable,
             Meaning.UNKNOWN: OutcomeUnknown,
@@ -267,11 +257,4 @@ def _parse(answer: httpx.Response) -> Any:
     try:
         return orjson.loads(answer.content) if answer.content.strip() else None
     except orjson.JSONDecodeError:
-        return None
-
-
-def _seconds(text: str | None) -> float | None:
-    try:
-        return None if text is None else max(0.0, float(text))
-    except ValueError:
         return None

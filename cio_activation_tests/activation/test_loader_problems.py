@@ -56,8 +56,10 @@ TOP = {
     "limits: {human_touches_per_person: {max: 1, per: 7d}}": (
         "limits.human_touches_per_person: 'human_touches_per_person' is not built yet; remove it"
     ),
-    "limits: {guards: {max_exit_share: 0.3}}": "limits.guards.max_exit_share: 'max_exit_share' is not built yet",
-    "limits: {guards: {max_entry_share: 0.3}}": "'max_entry_share' is not built yet; remove it",
+    "limits: {guards: {max_exit_share: 1.5}}": "limits.guards.max_exit_share: 1.5 is not accepted: input should be less",
+    "limits: {guards: {max_entry_share: 0}}": "limits.guards.max_entry_share: 0 is not accepted: input should be greater",
+    "limits: {guards: {share_floor: 0}}": "limits.guards.share_floor: 0 is not accepted: input should be greater",
+    "limits: {guards: {max_exit: 0.3}}": "limits.guards.max_exit: is not a known key; did you mean 'max_exit_share'?",
     "limits: {guards: {min_snapshot_share: 2}}": "limits.guards.min_snapshot_share: 2 is not accepted: input should be",
     "limits: {guards: {max_operations: true}}": "limits.guards.max_operations: true is not a whole number",
     "limits: {guards: [1]}": "limits.guards: [1] is not a mapping",
@@ -129,7 +131,6 @@ RULES = {
     "cases: [{lable: a, when: unsubscribed}]": "properties.p.cases[0].lable: is not a known key; did you mean 'label'?",
     "value: unsubscribed": "properties.p.value: 'unsubscribed' is of type boolean; write flag: unsubscribed",
     "value: category, min_dwell: 30m": "properties.p.min_dwell: 'min_dwell' is not built yet; remove it",
-    "value: category, on_conflict: keep": "properties.p.on_conflict: 'on_conflict: keep' is not built yet; remove it",
     "value: category, on_conflict: kep": "properties.p.on_conflict: 'kep' is not allowed here",
     "value: category, deliver: [hubspt]": "p.deliver[0]: 'hubspt' is not under destinations; did you mean 'hubspot'?",
     "value: category, deliver: [hubspot, hubspot]": "properties.p.deliver[1]: 'hubspot' is named twice",

@@ -1,4 +1,4 @@
-"""The main job as a user runs it: the command line, an order history nobody has seen, other people's SDKs as readers."""
+"""The main job as a user runs it: the command line, an unseen order history, other people's SDKs as readers."""
 
 from __future__ import annotations
 
@@ -169,8 +169,8 @@ def test_lists_hold_exactly_the_members_of_their_audience(spine: Spine) -> None:
         expected = dict(
             con.execute(
                 """SELECT m.audience, count(*) FROM audience.memberships AS m
-                JOIN delivery.links AS l ON l.cio_id = m.cio_id AND l.destination = 'hubspot' AND l.record_id IS NOT NULL
-                WHERE m.exited_at IS NULL GROUP BY 1"""
+                JOIN delivery.links AS l ON l.cio_id = m.cio_id AND l.destination = 'hubspot'
+                WHERE m.exited_at IS NULL AND l.record_id IS NOT NULL GROUP BY 1"""
             ).fetchall()
         )
     there = {one["name"]: len(one["members"]) for one in spine.state("hubspot")["lists"]}

@@ -102,7 +102,7 @@ def test_options_refuse_what_they_do_not_know() -> None:
     with pytest.raises(ValidationError):
         HubSpotAudience.model_validate({"task": {"subject": "x"}})
     assert {"task", "note"} <= HubSpotAudience.not_built
-    assert "on_conflict: keep" in HubSpotSettings.not_built
+    assert HubSpotSettings.model_validate({"on_conflict": "keep"}).on_conflict == "keep"
 
 
 def test_steps_come_in_order_and_only_for_what_is_delivered() -> None:

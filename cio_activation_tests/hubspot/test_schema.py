@@ -50,7 +50,11 @@ def test_schema_makes_typed_properties_lists_and_is_idempotent(build: Build) -> 
         (f"{LABEL} [v1]", "MANUAL", "Customer.io audiences"),
         ("RET - Hot Cart - Help Now [v1]", "MANUAL", "Customer.io audiences"),
     }
-    assert catalog == {
+    fields = {n: v for n, v in catalog.items() if not n.startswith("list:")}
+    assert fields["field:lapse_bucket"] == "cio_lapse_bucket"
+    assert fields["options:lapse_bucket"] == ["0-30", "31-90", "91+"]
+    assert {n for n in fields if n.startswith("field:")} == {f"field:{n[4:]}" for n in made if n != "cio_id"}
+    assert {n: v for n, v in catalog.items() if n.startswith("list:")} == {
         "list:winback": next(x["id"] for x in lists if x["name"].startswith(LABEL)),
         "list:hot_cart": next(x["id"] for x in lists if not x["name"].startswith(LABEL)),
     }

@@ -1,0 +1,140 @@
+"""Guards: what stops a plan before anything is sent. Judged in the warehouse, over the plan as it was computed.
+
+A plan is judged by what is *new* in it. Operations that an earlier accepted plan of the step already held, and that
+did not get out (the vendor was down), were judged then: they count towards what is acknowledged, not as a movement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cio_activation.activation.models import Guards
+from cio_activation.delivery.destination import Context, Step
+from cio_activation.warehouse.sql import literal
+from cio_activation.warehouse.store import Connection
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one guard said of one plan (or of one audience in it)."""
+
+    guard: str
+    """Its key under ``limits.guards``; ``audience_empty`` and ``schema_drift`` have none."""
+    tripped: bool
+    value: float
+    limit: float
+    audience: str | None = None
+    told: str = ""
+    """Which, and by how much, in words; empty if it did not trip."""
+
+    def as_row(self) -> dict[str, Any]:
+        """Return it as it is kept with the plan."""
+        return {k: v for k, v in asdict(self).items() if v not in (None, "")}
+
+
+@dataclass(frozen=True)
+class Movement:
+    """How many people a plan moves into and out of one audience."""
+
+    audience: str
+    acknowledged: int
+    entering: int
+    leaving: int
+
+
+def judge(
+    con: Connection, step: Step, context: Context, planned: str, total: int, accepted: Sequence[Path]
+) -> tuple[Verdict, ...]:
+    """Return what every guard says of ``planned``, a relation of ``total`` operations.
+
+    ``accepted`` are the files of plans of this step that were let through before.
+    """
+    if not total:
+        return ()
+    limits = context.activation.limits.guards
+    verdicts = [_size(total, limits), *_drift(step, context)]
+    for movement in _movements(con, step, context, planned, accepted):
+        verdicts += _shares(movement, limits)
+    return tuple(verdicts)
+
+
+def held_because(verdicts: Sequence[Verdict], plan_id: str) -> str | None:
+    """Return why the guards hold the plan and how to mend that; None if none tripped."""
+    tripped = [v for v in verdicts if v.tripped]
+    if not tripped:
+        return None
+    told = "; ".join(v.told for v in tripped)
+    names = sorted({v.guard for v in tripped})
+    if "schema_drift" in names:
+        return f"held: {told}. Run the schema step, then this one again"
+    keys = ", ".join(f"limits.guards.{n}" for n in names if n in Guards.model_fields)
+    raised = f", or raise {keys}" if keys else ""
+    return f"held: {told}. If that is right: cio-activation release {plan_id} --why '...'{raised}; then run again"
+
+
+def _size(total: int, limits: Guards) -> Verdict:
+    most = limits.max_operations
+    told = f"{total:,} operations are more than limits.guards.max_operations = {most:,}"
+    return Verdict("max_operations", total > most, total, most, told=told if total > most else "")
+
+
+def _drift(step: Step, context: Context) -> list[Verdict]:
+    wanted = step.objects(context)
+    missing = [name for name in wanted if name not in context.catalog]
+    if not wanted:
+        return []
+    told = f"the destination is not known to have {', '.join(missing)}" if missing else ""
+    return [Verdict("schema_drift", bool(missing), len(missing), 0, told=told)]
+
+
+def _movements(con: Connection, step: Step, context: Context, planned: str, accepted: Sequence[Path]) -> list[Movement]:
+    """Return what is new; what was accepted before and is still on its way counts as acknowledged."""
+    whole = _counted(con, step.movements(con, context, planned))
+    files = [str(path) for path in accepted if path.exists()]
+    if not files or not whole:
+        return list(whole.values())
+    known = f"SELECT operation_id FROM read_parquet([{', '.join(map(literal, files))}])"
+    con.execute(f"CREATE OR REPLACE TEMP TABLE fresh AS FROM {planned} ANTI JOIN ({known}) USING (operation_id)")
+    fresh = _counted(con, step.movements(con, context, "fresh"))
+    con.execute("DROP TABLE fresh")
+    found = []
+    for name, all_of_it in whole.items():
+        new = fresh.get(name, Movement(name, all_of_it.acknowledged, 0, 0))
+        on_their_way = all_of_it.entering - new.entering
+        found.append(Movement(name, all_of_it.acknowledged + on_their_way, new.entering, new.leaving))
+    return found
+
+
+def _counted(con: Connection, select: str | None) -> Mapping[str, Movement]:
+    if select is None:
+        return {}
+    rows = con.execute(f"SELECT audience, acknowledged, entering, leaving FROM ({select}) ORDER BY audience").fetchall()
+    return {name: Movement(name, int(acknowledged), int(into), int(out)) for name, acknowledged, into, out in rows}
+
+
+def _shares(moved: Movement, limits: Guards) -> list[Verdict]:
+    """Judge one audience. Nobody acknowledged yet: there is no share, and nothing to lose."""
+    if not moved.acknowledged:
+        return []
+    leaving, entering = moved.leaving / moved.acknowledged, moved.entering / moved.acknowledged
+    exits = moved.leaving >= limits.share_floor and leaving > limits.max_exit_share
+    entries = moved.entering >= limits.share_floor and entering > limits.max_entry_share
+    emptied = moved.acknowledged >= limits.share_floor and moved.leaving >= moved.acknowledged and not moved.entering
+    name, most = moved.audience, moved.acknowledged
+    verdicts = [
+        _share("max_exit_share", name, exits, moved.leaving, most, limits.max_exit_share, "leave"),
+        _share("max_entry_share", name, entries, moved.entering, most, limits.max_entry_share, "enter"),
+    ]
+    if emptied:
+        told = f"audience {name} goes from {most:,} people to nobody"
+        verdicts.append(Verdict("audience_empty", True, 0, limits.share_floor, name, told))
+    return verdicts
+
+
+def _share(guard: str, audience: str, tripped: bool, count: int, base: int, limit: float, verb: str) -> Verdict:
+    share = count / base
+    told = f"{count:,} people {verb} audience {audience}, {share:.0%} of {base:,} (limits.guards.{guard} = {limit})"
+    return Verdict(guard, tripped, round(share, 4), limit, audience, told if tripped else "")

@@ -1,0 +1,187 @@
+"""The journal's tables, and how an older journal becomes a newer one.
+
+One schema for SQLite and PostgreSQL. Text has no length: vendors choose how long their ids and reasons are, and
+PostgreSQL, unlike SQLite, would refuse what does not fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import sqlalchemy as sa
+
+from cio_activation.errors import ConfigError
+
+metadata = sa.MetaData()
+_Id = sa.BigInteger().with_variant(sa.Integer, "sqlite")  # only INTEGER counts up by itself in SQLite
+
+attempts = sa.Table(
+    "attempts",
+    metadata,
+    sa.Column("id", _Id, primary_key=True, autoincrement=True),
+    sa.Column("operation_id", sa.String, nullable=False),
+    sa.Column("run_id", sa.String, nullable=False),
+    sa.Column("plan_id", sa.String, nullable=False),
+    sa.Column("destination", sa.String, nullable=False),
+    sa.Column("step", sa.String, nullable=False),
+    sa.Column("lane", sa.String, nullable=False),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("cio_id", sa.String, nullable=False),
+    sa.Column("record_id", sa.String),
+    sa.Column("target", sa.String),
+    sa.Column("payload", sa.Text, nullable=False),
+    sa.Column("keys", sa.Text, nullable=False),
+    sa.Column("row_hash", sa.String),
+    sa.Column("window_key", sa.String, nullable=False),
+    sa.Column("window_end", sa.Float, nullable=False),
+    sa.Column("end", sa.String, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("result_record_id", sa.String),
+    sa.Column("status", sa.Integer),
+    sa.Column("request_id", sa.String),
+    sa.Column("observed", sa.Text),
+    sa.Column("intent_at", sa.Float, nullable=False),
+    sa.Column("ended_at", sa.Float),
+    sa.Column("worker", sa.String),  # the helper that sent it; NULL: the holder of the step's lease
+    sa.Index("attempts_by_step", "destination", "step", "end"),
+    sa.Index("attempts_by_operation", "operation_id"),
+)
+
+claims = sa.Table(
+    "claims",
+    metadata,
+    sa.Column("destination", sa.String, primary_key=True),
+    sa.Column("entry", sa.String, primary_key=True),
+    sa.Column("operation_id", sa.String, nullable=False),
+    sa.Column("record_id", sa.String),
+    sa.Index("claims_by_operation", "destination", "operation_id"),
+)
+
+leases = sa.Table(
+    "leases",
+    metadata,
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("owner", sa.String, nullable=False),
+    sa.Column("expires_at", sa.Float, nullable=False),
+)
+
+paces = sa.Table(
+    "paces",
+    metadata,
+    sa.Column("vendor", sa.String, primary_key=True),
+    sa.Column("bucket", sa.String, primary_key=True),
+    sa.Column("lane", sa.String, primary_key=True),
+    sa.Column("arrival", sa.Float, nullable=False),
+    sa.Column("used_at", sa.Float, nullable=False),
+    sa.Column("paused_until", sa.Float, nullable=False, default=0.0),
+)
+
+plans = sa.Table(  # a row lives from the first batch of a plan to the last: other workers may help while it is open
+    "plans",
+    metadata,
+    sa.Column("plan_id", sa.String, primary_key=True),
+    sa.Column("destination", sa.String, nullable=False),
+    sa.Column("step", sa.String, nullable=False),
+    sa.Column("lane", sa.String, nullable=False),
+    sa.Column("window_key", sa.String, nullable=False),
+    sa.Column("window_start", sa.Float, nullable=False),
+    sa.Column("window_end", sa.Float, nullable=False),
+    sa.Column("path", sa.Text, nullable=False),
+    sa.Column("batch_size", sa.Integer, nullable=False),
+    sa.Column("activation", sa.String, nullable=False),
+    sa.Column("catalog", sa.Text, nullable=False),
+    sa.Column("open", sa.Boolean, nullable=False),
+)
+
+batches = sa.Table(
+    "batches",
+    metadata,
+    sa.Column("plan_id", sa.String, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("worker", sa.String),  # as in attempts
+    sa.Column("claimed_at", sa.Float, nullable=False),
+)
+
+helpers = sa.Table(
+    "helpers",
+    metadata,
+    sa.Column("plan_id", sa.String, primary_key=True),
+    sa.Column("worker", sa.String, primary_key=True),
+    sa.Column("operations", sa.Integer, nullable=False),  # claimed so far
+    sa.Column("ends", sa.Text, nullable=False),  # JSON: how many of them ended how
+    sa.Column("reasons", sa.Text, nullable=False),  # JSON
+)
+
+versions = sa.Table("journal_version", metadata, sa.Column("version", sa.Integer, nullable=False))
+
+
+def version_of(con: sa.Connection) -> int | None:
+    """Return the journal's version; None for an empty database, 1 for one made before versions were written down."""
+    inspector = sa.inspect(con)
+    if inspector.has_table("journal_version"):
+        return int(con.execute(sa.select(versions.c.version)).scalar_one())
+    return 1 if inspector.has_table("attempts") else None
+
+
+def upgrade(con: sa.Connection, where: str) -> None:
+    """Create the tables, or apply to an older journal the steps it does not have, in the transaction of ``con``.
+
+    Raises ConfigError for a journal of a newer release, which is left as it is.
+    """
+    if con.dialect.name == "postgresql":
+        # Two processes at once would race on CREATE TABLE; the lock ends with the transaction.
+        con.execute(sa.text("SELECT pg_advisory_xact_lock(7206821)"))
+    found = version_of(con)
+    if found is not None and found > NEWEST:
+        raise ConfigError(
+            f"the journal at {where} was made by a newer release (version {found}; this one knows {NEWEST}): "
+            "install that release, or let JOURNAL_URL name another journal"
+        )
+    if found is None:
+        metadata.create_all(con)
+    else:
+        versions.create(con, checkfirst=True)
+        for number in range(found + 1, NEWEST + 1):
+            _STEPS[number](con)
+    con.execute(sa.delete(versions))
+    con.execute(sa.insert(versions).values(version=NEWEST))
+
+
+def _sharing(con: sa.Connection) -> None:
+    """Version 2: plans other workers may help with; creations found by operation; no lengths in PostgreSQL."""
+    con.execute(sa.text("ALTER TABLE attempts ADD COLUMN worker VARCHAR"))
+    con.execute(sa.text("CREATE INDEX claims_by_operation ON claims (destination, operation_id)"))
+    con.execute(
+        sa.text(
+            "CREATE TABLE plans (plan_id VARCHAR NOT NULL PRIMARY KEY, destination VARCHAR NOT NULL, "
+            "step VARCHAR NOT NULL, lane VARCHAR NOT NULL, window_key VARCHAR NOT NULL, "
+            "window_start FLOAT NOT NULL, window_end FLOAT NOT NULL, path TEXT NOT NULL, batch_size INTEGER NOT NULL, "
+            "activation VARCHAR NOT NULL, catalog TEXT NOT NULL, open BOOLEAN NOT NULL)"
+        )
+    )
+    con.execute(
+        sa.text(
+            "CREATE TABLE batches (plan_id VARCHAR NOT NULL, number INTEGER NOT NULL, worker VARCHAR, "
+            "claimed_at FLOAT NOT NULL, PRIMARY KEY (plan_id, number))"
+        )
+    )
+    con.execute(
+        sa.text(
+            "CREATE TABLE helpers (plan_id VARCHAR NOT NULL, worker VARCHAR NOT NULL, operations INTEGER NOT NULL, "
+            "ends TEXT NOT NULL, reasons TEXT NOT NULL, PRIMARY KEY (plan_id, worker))"
+        )
+    )
+    if con.dialect.name == "postgresql":
+        con.execute(sa.text("ALTER TABLE attempts ALTER COLUMN id TYPE BIGINT"))
+        con.execute(sa.text("ALTER SEQUENCE attempts_id_seq AS BIGINT"))
+        for table in ("attempts", "claims", "leases", "paces"):
+            for column in sa.inspect(con).get_columns(table):
+                if isinstance(column["type"], sa.String) and column["type"].length:
+                    name = con.dialect.identifier_preparer.quote(column["name"])
+                    con.execute(sa.text(f"ALTER TABLE {table} ALTER COLUMN {name} TYPE VARCHAR"))
+
+
+_STEPS: dict[int, Callable[[sa.Connection], None]] = {2: _sharing}
+"""Version -> what brings a journal of the version before to it. Written once, never changed: a step says what the
+tables were then, ``metadata`` what they are now; a test holds the two equal."""
+NEWEST = max(_STEPS)

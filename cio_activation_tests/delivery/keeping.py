@@ -1,0 +1,91 @@
+"""The toy vendor with two fields, of which ``tier`` stays as a human changed it; a bench that plays the human."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from cio_activation.activation.models import Activation, Lane, OnConflict
+from cio_activation.delivery import fields
+from cio_activation.delivery.destination import Context, Operation, Result
+from cio_activation.delivery.fields import Keep
+from cio_activation.delivery.ownership import examine
+from cio_activation.delivery.run import StepReport, run_step
+from cio_activation.runtime import Runtime
+from cio_activation.transport.http import VendorClient
+from cio_activation.warehouse.sql import identifier
+from cio_activation.warehouse.store import Connection
+from cio_activation_tests import builders
+from cio_activation_tests.toy import ToyDestination, ToyFields, ToyOptions
+
+NAMES = ("tier", "size")
+
+
+class KeepFields(ToyFields):
+    """Reads the people it is about to write a kept field of, then writes what is left."""
+
+    def __init__(self, toy: KeepToy, activation: Activation) -> None:
+        super().__init__(Lane.DAILY, NAMES)
+        self.toy = toy
+        self.keep = Keep("toy", self.name, activation.kept_properties("toy", Lane.DAILY))
+
+    def plan(self, con: Connection, context: Context) -> str:
+        shadow = fields.ensure_shadow(con, "toy", str(self.lane), self.names)
+        chosen = ", ".join(f"CAST({identifier(n)} AS VARCHAR) AS {identifier(n)}" for n in self.names)
+        desired = (
+            f"SELECT cio_id, cio_id AS record_id, hash_toy AS row_hash, {chosen} FROM state.{self.lane}_properties"
+        )
+        changes = fields.changes(desired, shadow, self.names, keys="'{}'", keep=self.keep)
+        return f"{changes} UNION ALL BY NAME {fields.clears(desired, shadow, self.names, keep=self.keep)}"
+
+    async def send(self, client: VendorClient, context: Context, batch: Sequence[Operation]) -> list[Result]:
+        asked = [o for o in batch if set(o.payload) & set(self.keep.columns)]
+        self.toy.reads += len(asked)
+        there = {o.operation_id: dict.fromkeys(NAMES) | self.toy.vendor.people.get(o.cio_id, {}) for o in asked}
+        examined = examine(batch, self.keep.columns, there)
+        return examined.told(await super().send(client, context, examined.write) if examined.write else [])
+
+
+class KeepToy(ToyDestination):
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads = 0
+
+
+class KeepBench:
+    def __init__(self, home: Path) -> None:
+        self.toy = KeepToy()
+        kept = replace_property("tier")
+        model = builders.activation(kept, builders.tier("size", "toy"), destinations={"toy": ToyOptions()})
+        self.runtime: Runtime = builders.runtime(home, model)
+        self.day = 0
+
+    def run(self, **state: Mapping[str, str | None]) -> StepReport:
+        """Deliver ``state`` (person -> field -> value) in the next window."""
+        builders.write_state(self.runtime, Lane.DAILY, "toy", state)
+        self.day += 1
+        step = KeepFields(self.toy, self.runtime.activation)
+        report = run_step(self.runtime, self.toy, step, builders.window(self.day), f"run-{self.day}")
+        assert report.planned == report.delivered + report.rejected + report.superseded + report.held
+        return report
+
+    def human(self, person: str, value: str | None) -> None:
+        self.toy.vendor.people[person]["tier"] = value
+
+    def there(self, person: str) -> tuple[Any, Any]:
+        held = self.toy.vendor.people.get(person, {})
+        return held.get("tier"), held.get("size")
+
+    def conflicts(self) -> list[tuple[Any, ...]]:
+        with self.runtime.warehouse.read() as con:
+            return con.execute("SELECT cio_id, field, ours, theirs FROM delivery.conflicts ORDER BY ALL").fetchall()
+
+
+def replace_property(name: str) -> Any:
+    return builders.tier(name, "toy").model_copy(update={"on_conflict": OnConflict.KEEP})
+
+
+def edited(operation: Operation, **changes: Any) -> Operation:
+    return replace(operation, **changes)

@@ -1,0 +1,100 @@
+"""The toy vendor with one audience kept as a list, and a bench whose members the tests write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cio_activation.activation.models import Activation, Guards, Lane, Limits, Workspace
+from cio_activation.delivery import links
+from cio_activation.delivery.destination import AbsoluteStep, Context, End, Operation, Result
+from cio_activation.delivery.run import StepReport, run_schema, run_step
+from cio_activation.runtime import Runtime
+from cio_activation.transport.http import VendorClient
+from cio_activation.warehouse.store import Connection
+from cio_activation_tests import builders
+from cio_activation_tests.toy import ToyDestination, ToyOptions
+
+STEP = "list/vip"
+
+
+class ToyList(AbsoluteStep):
+    name = STEP
+    lane: Lane | None = Lane.DAILY
+    description = "Members of one list."
+    after: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    batch_size = 10
+    concurrency = 1
+
+    def objects(self, context: Context) -> tuple[str, ...]:
+        return ("list:vip",)
+
+    def plan(self, con: Connection, context: Context) -> str:
+        return links.membership_changes("toy", "vip")
+
+    def movements(self, con: Connection, context: Context, planned: str) -> str:
+        return links.membership_movements("toy", "vip", planned)
+
+    async def send(self, client: VendorClient, context: Context, batch: Sequence[Operation]) -> list[Result]:
+        body = {o.cio_id: {"vip": "yes" if o.kind == "add" else None} for o in batch}
+        answer = await client.request("PUT", "/people", operation="people.put", json=body, repeatable=True)
+        done = set(answer.json()["done"])
+        return [Result(o.operation_id, End.DELIVERED) for o in batch if o.cio_id in done]
+
+    def fold(self, con: Connection, context: Context, finished: str) -> None:
+        links.fold_members(con, "toy", finished)
+
+
+class ListToy(ToyDestination):
+    catalog: Mapping[str, Any] = {"list:vip": "1"}
+
+    async def ensure_schema(self, client: VendorClient, context: Context) -> Mapping[str, Any]:
+        return self.catalog
+
+
+class ListBench:
+    """People who are all linked; ``members`` says who is in, ``run`` delivers it."""
+
+    def __init__(self, home: Path, **guards: Any) -> None:
+        self.toy = ListToy()
+        model = Activation(
+            workspace=Workspace(), attributes={}, properties={}, audiences={},
+            limits=Limits(guards=Guards(**guards)), destinations={"toy": ToyOptions()},
+        )  # fmt: skip
+        self.runtime: Runtime = builders.runtime(home, model)
+        self.schema()
+
+    def schema(self) -> None:
+        run_schema(self.runtime, self.toy)
+
+    def members(self, numbers: Iterable[int]) -> None:
+        people = [f"p{n}" for n in numbers]
+        with self.runtime.warehouse.write() as con:
+            con.execute("DELETE FROM audience.memberships")
+            con.execute(
+                "INSERT INTO audience.memberships (audience, version, cio_id) SELECT 'vip', 1, unnest(?)", [people]
+            )
+            con.execute(
+                """INSERT INTO delivery.links BY NAME
+                SELECT 'toy' AS destination, cio_id, cio_id AS record_id, true AS stamped FROM audience.memberships
+                WHERE cio_id NOT IN (SELECT cio_id FROM delivery.links)"""
+            )
+
+    def run(self, day: int = 1) -> StepReport:
+        report = run_step(self.runtime, self.toy, ToyList(), builders.window(day), f"run-{day}")
+        assert report.planned == report.delivered + report.rejected + report.superseded + report.held
+        return report
+
+    @property
+    def there(self) -> set[int]:
+        return {int(k[1:]) for k, v in self.toy.vendor.people.items() if v.get("vip")}
+
+    def plans(self, columns: str) -> list[tuple[Any, ...]]:
+        with self.runtime.warehouse.read() as con:
+            return con.execute(f"SELECT {columns} FROM delivery.plans ORDER BY made_at").fetchall()
+
+    def sql(self, query: str) -> list[tuple[Any, ...]]:
+        with self.runtime.warehouse.write() as con:
+            return con.execute(query).fetchall()

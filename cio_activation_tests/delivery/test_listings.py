@@ -1,0 +1,105 @@
+"""The assets ``delivery/rejected`` and ``delivery/conflicts``: in both jobs, with counts and a warning, no people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from cio_activation.activation.models import Activation
+from cio_activation.delivery.assets import build_assets
+from cio_activation.lanes import Lanes
+from cio_activation_tests.delivery.listing import ListBench
+from cio_activation_tests.toy import ToyDestination
+
+REJECTED, CONFLICTS = dg.AssetKey(["delivery", "rejected"]), dg.AssetKey(["delivery", "conflicts"])
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ListBench:
+    monkeypatch.setenv("ACTIVATION_HOME", str(tmp_path))
+    return ListBench(tmp_path)
+
+
+def listings(activation: Activation) -> list[dg.AssetsDefinition]:
+    built = build_assets(activation, Lanes.of(activation), (ToyDestination(),), {})
+    assets = [a for a in built if isinstance(a, dg.AssetsDefinition)]
+    return [a for a in assets if a.keys & {REJECTED, CONFLICTS}]
+
+
+def materialize(bench: ListBench) -> dg.ExecuteInProcessResult:
+    return dg.materialize(listings(bench.runtime.activation), raise_on_error=True)
+
+
+def metadata(result: dg.ExecuteInProcessResult, key: dg.AssetKey) -> dict[str, object]:
+    found = [e for e in result.get_asset_materialization_events() if e.asset_key == key]
+    return {k: v.value for k, v in found[0].materialization.metadata.items()}
+
+
+def refuse(bench: ListBench, next_try: str) -> None:
+    bench.sql(
+        f"""INSERT INTO delivery.rejected (operation_id, destination, step, reason, cio_id, attempts, next_try_at)
+        SELECT 'o' || i, 'toy', 'list/vip', '400 BAD', 'p' || i, 1, {next_try} FROM range(3) AS t(i)"""
+    )
+
+
+def test_an_empty_queue_passes_its_check(bench: ListBench) -> None:
+    result = materialize(bench)
+    assert metadata(result, REJECTED)["dagster/row_count"] == 0
+    assert [e.passed for e in result.get_asset_check_evaluations()] == [True]
+
+
+def test_refused_operations_are_counted_by_reason_without_their_people(bench: ListBench) -> None:
+    refuse(bench, "TIMESTAMP '2026-11-05 00:00:00'")
+    result = materialize(bench)
+    found = metadata(result, REJECTED)
+    assert (found["dagster/row_count"], found["parked"]) == (3, 0)
+    reasons = found["reasons"]
+    assert isinstance(reasons, dg.TableMetadataValue)
+    assert reasons.records[0].data == {
+        "destination": "toy", "step": "list/vip", "reason": "400 BAD", "operations": 3, "people": 3, "parked": 0,
+        "next try (UTC)": "2026-11-05 00:00:00",
+    }  # fmt: skip
+    assert [e.passed for e in result.get_asset_check_evaluations()] == [True]
+    assert "p1" not in str(found)
+
+
+def test_a_parked_operation_warns_and_does_not_fail_the_run(bench: ListBench) -> None:
+    refuse(bench, "NULL")
+    result = materialize(bench)
+    check = result.get_asset_check_evaluations()[0]
+    assert result.success
+    assert (check.passed, check.severity, check.check_name) == (False, dg.AssetCheckSeverity.WARN, "none_parked")
+    assert check.metadata["parked"].value == 3
+
+
+def test_conflicts_are_counted_by_field_and_never_shown(bench: ListBench) -> None:
+    bench.sql(
+        """INSERT INTO delivery.conflicts (destination, step, cio_id, field, ours, theirs, found_at) VALUES
+        ('toy', 'people_daily', 'p1', 'tier', 'high', 'secret words', TIMESTAMP '2026-11-05 00:00:00'),
+        ('toy', 'people_daily', 'p2', 'tier', 'high', 'more words', TIMESTAMP '2026-11-06 00:00:00')"""
+    )
+    found = metadata(materialize(bench), CONFLICTS)
+    assert found["dagster/row_count"] == 2
+    fields = found["fields"]
+    assert isinstance(fields, dg.TableMetadataValue)
+    assert fields.records[0].data == {
+        "destination": "toy", "step": "people_daily", "field": "tier", "people": 2,
+        "newest (UTC)": "2026-11-06 00:00:00",
+    }  # fmt: skip
+    assert "words" not in str(found)
+
+
+def test_both_are_in_both_jobs_and_come_last() -> None:
+    from cio_activation.activation.loader import load_activation
+    from cio_activation.activation.settings import DEFAULT_ACTIVATION
+    from cio_activation.definitions import build_definitions
+    from cio_activation.destinations import DESTINATIONS
+
+    definitions = build_definitions(load_activation(DEFAULT_ACTIVATION, DESTINATIONS))
+    for lane in ("daily", "realtime"):
+        assert {REJECTED, CONFLICTS} <= set(definitions.resolve_job_def(lane).asset_layer.executable_asset_keys)
+    specs = {s.key: s for s in definitions.resolve_all_asset_specs()}
+    steps = {k for k, s in specs.items() if s.group_name in ("hubspot", "pipedrive")}
+    assert {d.asset_key for d in specs[REJECTED].deps} == steps

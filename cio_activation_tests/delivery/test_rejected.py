@@ -1,0 +1,94 @@
+"""The queue of refused operations: when they are tried again, when they are given up for now, what is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cio_activation.delivery.rejected import MAX_ATTEMPTS, operations, summary
+from cio_activation.delivery.run import run_schema
+from cio_activation_tests.delivery.test_run import Bench
+
+
+class Queue(Bench):
+    """A toy whose catalog the test changes, and one person whose value is refused."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(home)
+        self.schema({"people": "1"})
+        self.state(a="bad", b="low")
+
+    def schema(self, catalog: dict[str, Any]) -> None:
+        async def ensure(client: Any, context: Any) -> dict[str, Any]:
+            return catalog
+
+        self.toy.ensure_schema = ensure  # type: ignore[method-assign]
+        run_schema(self.runtime, self.toy)
+
+    def queued(self) -> list[tuple[Any, ...]]:
+        with self.runtime.warehouse.read() as con:
+            return con.execute("SELECT cio_id, attempts, CAST(next_try_at AS DATE) FROM delivery.rejected").fetchall()
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> Queue:
+    return Queue(tmp_path)
+
+
+def test_a_refused_operation_is_tried_after_one_two_four_and_eight_days_then_parked(queue: Queue) -> None:
+    tried = [day for day in range(1, 30) if queue.run(day).rejected]
+    assert tried == [1, 2, 4, 8, 16]
+    assert queue.queued() == [("a", MAX_ATTEMPTS, None)]
+    assert queue.run(60).waiting == 1
+
+
+def test_a_new_schema_makes_it_due_at_once_parked_or_not(queue: Queue) -> None:
+    queue.run(1)
+    assert queue.run(1).waiting == 1
+    queue.schema({"people": "2"})
+    assert queue.run(1).rejected == 1
+    assert queue.run(1).waiting == 1
+    for day in range(2, 30):
+        queue.run(day)
+    assert queue.queued()[0][2] is None
+    queue.schema({"people": "3"})
+    assert queue.run(30).rejected == 1
+    assert queue.queued()[0][2] is None
+    assert queue.run(31).waiting == 1
+
+
+def test_an_unchanged_schema_run_makes_nothing_due(queue: Queue) -> None:
+    queue.run(1)
+    queue.schema({"people": "1"})
+    assert queue.run(1).waiting == 1
+
+
+def test_another_value_is_another_operation_and_goes_at_once(queue: Queue) -> None:
+    queue.run(1)
+    queue.state(a="high", b="low")
+    assert queue.run(1).delivered == 1
+    assert queue.queued() == []
+
+
+def test_a_try_that_was_not_answered_keeps_its_place_in_the_queue(queue: Queue) -> None:
+    queue.run(1)
+    queue.toy.vendor.answers = [401]
+    assert queue.run(2).held == 1
+    assert queue.queued()[0][:2] == ("a", 1)
+    assert queue.run(2).rejected == 1
+    assert queue.queued()[0][:2] == ("a", 2)
+
+
+def test_the_summary_counts_by_reason_and_names_nobody(queue: Queue) -> None:
+    queue.state(a="bad", b="bad", c="low")
+    queue.run(1)
+    with queue.runtime.warehouse.read() as con:
+        found, listed = summary(con), operations(con)
+    assert [(r.destination, r.step, r.reason, r.operations, r.people, r.parked) for r in found] == [
+        ("toy", "people_daily", "400 BAD_VALUE", 2, 2, 0)
+    ]
+    assert str(found[0].next_try_at) == "2026-11-03 00:00:00"
+    assert "'a'" not in str(found)
+    assert [(o["cio_id"], o["attempts"]) for o in listed] == [("a", 1), ("b", 1)]

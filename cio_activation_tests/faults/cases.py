@@ -1,0 +1,216 @@
+"""The table: what goes wrong, at which vendor, at which calls, and how the faulty run has to end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+Plan = Mapping[str, Any]
+"""One planned misbehaviour of the stand-in: fields of ``sandbox.core.Fault``, without the vendor."""
+
+
+class Ending(StrEnum):
+    """How a run with the fault in it ends."""
+
+    RIDDEN = "ridden out"  # everything delivered in spite of it
+    HELD = "held"  # something was not sent, or its outcome is not known
+    STOPPED = "stopped"  # nothing more was sent to the vendor
+    REJECTED = "rejected"  # refused with a reason and queued
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row."""
+
+    vendor: str
+    fault: str
+    ending: Ending
+    strikes: tuple[Plan, ...] = ()
+    trouble: str | None = None
+    """Method of the vendor's rig that does by hand what a planned fault cannot."""
+    waits: float = 0.0
+    """Seconds the vendor asks for, which must pass between the struck call and its repetition."""
+    timeout_s: float | None = None
+    """The client's timeout in the faulty run, where not the usual one."""
+    taken_back: bool = False
+    """What was desired before the faulty run is desired again after it."""
+    extends: bool = False
+    """The activation gains a property and an audience first, so that the schema has to be extended."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.vendor}: {self.fault}"
+
+
+ALWAYS = 100_000
+WRITES: dict[str, tuple[Plan, ...]] = {
+    "hubspot": ({"path": "*/batch/update"}, {"path": "*/batch/upsert"}, {"path": "*/add-and-remove"}),
+    "pipedrive": (
+        {"method": "PATCH", "path": "/api/v2/persons/*"},
+        {"method": "POST", "path": "/api/v2/persons"},
+    ),
+    "customerio": (),
+}
+"""The calls that change something at a vendor. Customer.io is only read; its one POST asks for an export."""
+READS: dict[str, tuple[Plan, ...]] = {
+    "hubspot": ({"path": "*/batch/read"},),
+    "pipedrive": ({"method": "GET", "path": "/api/v2/persons"},),
+    "customerio": (
+        {"path": "/v1/segments"},
+        {"path": "/v1/segments/*/membership"},
+        {"method": "GET", "path": "/v1/exports/*"},
+        {"path": "/export-files/*"},
+        {"path": "/v1/customers/attributes"},
+    ),
+}
+ASK_EXPORT: tuple[Plan, ...] = ({"method": "POST", "path": "/v1/exports/customers"},)
+CREATIONS: dict[str, tuple[Plan, ...]] = {
+    "hubspot": WRITES["hubspot"][1:2],
+    "pipedrive": WRITES["pipedrive"][1:],
+    "customerio": ASK_EXPORT,
+}
+SLOW = {"kind": "delay", "when": "after", "delay_s": 1.0}
+KINDS: dict[str, Plan] = {
+    "429": {"kind": "status", "status": 429},
+    "423": {"kind": "status", "status": 423},
+    "500": {"kind": "status", "status": 500},
+    "502": {"kind": "status", "status": 502},
+    "503": {"kind": "status", "status": 503},
+    "reset before the write": {"kind": "reset"},
+    "reset after the write": {"kind": "reset", "when": "after"},
+    "truncated body": {"kind": "truncate", "when": "after"},
+}
+SURELY_NOT_APPLIED = ("429", "423")
+"""Faults after which even a creation may be repeated at once."""
+
+
+def _at(places: tuple[Plan, ...], fault: Plan, times: int = 1) -> tuple[Plan, ...]:
+    return tuple({**fault, **place, "times": times} for place in places)
+
+
+def _transient(vendor: str) -> list[Case]:
+    """Return the rows of faults that pass: once at every call, and for the whole run."""
+    cases: list[Case] = []
+    for kind, fault in KINDS.items():
+        safe = vendor == "hubspot" or kind in SURELY_NOT_APPLIED
+        quota = vendor == "customerio" and kind == "429"  # without Retry-After it means a daily quota
+        if vendor == "customerio":
+            read = Ending.STOPPED if quota else Ending.RIDDEN
+            cases.append(Case(vendor, f"{kind}, once at every read", read, _at(READS[vendor], fault)))
+            if not quota:
+                ending = Ending.RIDDEN if safe else Ending.HELD
+                cases.append(Case(vendor, f"{kind}, export asked for", ending, _at(ASK_EXPORT, fault)))
+                everywhere = _at(READS[vendor], fault, ALWAYS)
+                cases.append(Case(vendor, f"{kind}, all the time", Ending.HELD, everywhere))
+            continue
+        ending = Ending.RIDDEN if safe else Ending.HELD
+        cases.append(Case(vendor, f"{kind}, once at every write", ending, _at(WRITES[vendor], fault)))
+        # Pipedrive takes a long row of 429 for an empty daily budget: its firewall would answer the next ones.
+        lasting = Ending.STOPPED if vendor == "pipedrive" and kind == "429" else Ending.HELD
+        cases.append(Case(vendor, f"{kind}, all the time", lasting, _at(WRITES[vendor], fault, ALWAYS)))
+    return cases
+
+
+def _patient(vendor: str) -> list[Case]:
+    """Return the rows in which the vendor says how long to wait."""
+    place = (READS[vendor] if vendor == "customerio" else WRITES[vendor])[:1]
+    cases = []
+    for status in (429, 503):
+        asks = {"kind": "status", "status": status, "headers": {"retry-after": "1"}}
+        cases.append(Case(vendor, f"{status} with Retry-After", Ending.RIDDEN, _at(place, asks), waits=1.0))
+    long = {"kind": "status", "status": 503, "headers": {"retry-after": "7200"}}
+    hold = Ending.HELD if vendor == "customerio" else Ending.STOPPED
+    cases.append(Case(vendor, "503 with Retry-After of two hours", hold, _at(place, long)))
+    return cases
+
+
+def _common(vendor: str) -> list[Case]:
+    reads, creations = READS[vendor], CREATIONS[vendor]
+    places = reads if vendor == "customerio" else WRITES[vendor]
+    late = Ending.RIDDEN if vendor == "hubspot" else Ending.HELD
+    empty = {"kind": "status", "status": 200, "body": {"success": True}}
+    page = {"kind": "html"}
+    back = Case(vendor, "reset after the write, change taken back", Ending.HELD,
+                _at(WRITES[vendor], KINDS["reset after the write"], ALWAYS), taken_back=True)  # fmt: skip
+    return [
+        *_transient(vendor),
+        *_patient(vendor),
+        *([back] if WRITES[vendor] else []),
+        Case(vendor, "timeout after the write", late, _at(creations, SLOW), timeout_s=0.3),
+        Case(vendor, "HTML 403", Ending.STOPPED, _at(places[:1], page, ALWAYS)),
+        Case(vendor, "empty 2xx", Ending.HELD, _at(places, empty)),
+    ]
+
+
+def _hubspot() -> list[Case]:
+    moved = {"kind": "status", "status": 477, "headers": {"retry-after": "86400"}}
+    twice = {"category": "VALIDATION_ERROR", "message": "Duplicate IDs found in batch input"}
+    duplicate = {"kind": "status", "status": 400, "body": twice}
+    nothing = {"kind": "status", "status": 200, "body": {"status": "COMPLETE", "results": []}}
+    vendor, writes, reads = "hubspot", WRITES["hubspot"], READS["hubspot"]
+    lists = ({"method": "POST", "path": "/crm/lists/2026-09"},)
+    fields = ({"path": "/crm/properties/*/batch/create"},)
+    return [
+        *_common(vendor),
+        Case(vendor, "477 for a day", Ending.STOPPED, _at(writes[:1], moved, ALWAYS)),
+        Case(vendor, "500 at the look-up, all the time", Ending.HELD, _at(reads, KINDS["500"], ALWAYS)),
+        Case(vendor, "empty look-up", Ending.HELD, _at(reads, nothing)),
+        Case(vendor, "empty results", Ending.HELD, _at(writes[:2], nothing)),
+        Case(vendor, "duplicate-id 400", Ending.RIDDEN, _at((writes[0], writes[2]), duplicate)),
+        Case(vendor, "duplicate-id 400 for one record", Ending.REJECTED, _at(writes[:1], duplicate, ALWAYS)),
+        Case(vendor, "207 mixed", Ending.REJECTED, trouble="lose_option"),
+        Case(vendor, "207 mixed, no trace ids back", Ending.REJECTED, trouble="lose_option_silently"),
+        Case(vendor, "whole-batch 409", Ending.REJECTED, trouble="collide"),
+        Case(vendor, "deleted records", Ending.REJECTED, trouble="delete"),
+        Case(vendor, "merged records", Ending.REJECTED, trouble="merge"),
+        Case(vendor, "unordered, lowercased", Ending.RIDDEN, trouble="mixed_case"),
+        Case(vendor, "membership reply without empty lists", Ending.RIDDEN, trouble="omit_empty"),
+        Case(vendor, "daily limit at 0", Ending.STOPPED, trouble="spend_budget"),
+        Case(vendor, "index lag, answer lost", Ending.HELD, _at(writes[1:2], KINDS["502"] | {"when": "after"}, ALWAYS),
+             trouble="lag"),
+        Case(vendor, "list made, answer lost", Ending.HELD, _at(lists, KINDS["reset after the write"]), extends=True),
+        Case(vendor, "fields made, answer lost", Ending.HELD, _at(fields, KINDS["truncated body"]), extends=True),
+    ]  # fmt: skip
+
+
+def _pipedrive() -> list[Case]:
+    vendor, (patch, post) = "pipedrive", WRITES["pipedrive"]
+    refused = {"kind": "status", "status": 400, "body": {"success": False, "code": "ERR_SCHEMA_VALIDATION_FAILED"}}
+    fields = ({"method": "POST", "path": "/api/v2/personFields"},)
+    options = ({"method": "POST", "path": "/api/v2/personFields/*/options"},)
+    lost = KINDS["reset after the write"]
+    return [
+        *_common(vendor),
+        Case(vendor, "500 at the mirror, all the time", Ending.HELD, _at(READS[vendor], KINDS["500"], ALWAYS)),
+        Case(vendor, "503 once at the mirror", Ending.RIDDEN, _at(READS[vendor], KINDS["503"])),
+        Case(vendor, "400 for one record", Ending.REJECTED, _at((patch, post), refused)),
+        Case(vendor, "deleted records", Ending.REJECTED, trouble="delete"),
+        Case(vendor, "merged records", Ending.REJECTED, trouble="merge"),
+        Case(vendor, "an option deleted in use", Ending.REJECTED, trouble="lose_option"),
+        Case(vendor, "unordered, lowercased", Ending.RIDDEN, trouble="mixed_case"),
+        Case(vendor, "token budget at 0", Ending.STOPPED, trouble="spend_budget"),
+        Case(vendor, "token budget ends midway", Ending.STOPPED, trouble="leave_few_tokens"),
+        Case(vendor, "index lag, answer lost", Ending.HELD, _at((post,), lost), trouble="lag"),
+        Case(vendor, "field made, answer lost", Ending.HELD, _at(fields, lost), extends=True),
+        Case(vendor, "option made, answer lost", Ending.HELD, _at(options, lost), extends=True),
+    ]
+
+
+def _customerio() -> list[Case]:
+    vendor = "customerio"
+    expired = {"kind": "status", "status": 403, "path": "/export-files/*"}
+    return [
+        *_common(vendor),
+        Case(vendor, "export that fails", Ending.HELD, trouble="fail_export"),
+        Case(vendor, "export that takes too long", Ending.HELD, trouble="slow_export"),
+        Case(vendor, "link that expires", Ending.RIDDEN, ({**expired, "times": 2},)),
+        Case(vendor, "link that is never valid", Ending.HELD, ({**expired, "times": ALWAYS},)),
+        Case(vendor, "segment not finished", Ending.HELD, trouble="unfinished_segment"),
+        Case(vendor, "deleted records", Ending.RIDDEN, trouble="delete"),
+        Case(vendor, "daily quota at 0", Ending.STOPPED, trouble="spend_budget"),
+    ]
+
+
+CASES: tuple[Case, ...] = (*_hubspot(), *_pipedrive(), *_customerio())

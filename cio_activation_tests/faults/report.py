@@ -1,0 +1,122 @@
+"""``python -m cio_activation_tests.faults.report``: runs every row, writes the table into ``docs/reliability.md``."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from cio_activation_tests.faults.cases import CASES
+from cio_activation_tests.faults.rigs import RIGS
+from cio_activation_tests.faults.world import MOST_RUNS, Rig, Row, measure, problems, quick
+
+PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+COMMAND = "python -m cio_activation_tests.faults.report"
+START, END = "<!-- fault table: written by the command below -->", "<!-- end of the fault table -->"
+PACKAGES = ("cio-activation", "httpx", "tenacity", "duckdb", "sqlalchemy", "starlette", "uvicorn")
+HEAD = (
+    "vendor", "fault", "the run ended", "planned", "delivered", "rejected", "superseded", "held", "calls",
+    "runs until converged", "duplicates", "writes of a further run",
+)  # fmt: skip
+_NAMES = {"hubspot": "HubSpot", "pipedrive": "Pipedrive", "customerio": "Customer.io"}
+
+
+def key_of(vendor: str, fault: str) -> str:
+    """Return how a row of the page begins."""
+    return f"| {_NAMES[vendor]} | {fault} |"
+
+
+def line(row: Row) -> str:
+    """Return one line of the table."""
+    f = row.faulty
+    cells = [f.ending, f.planned, f.delivered, f.rejected, f.superseded, f.held, row.calls, row.runs, row.duplicates]
+    return key_of(row.case.vendor, row.case.fault) + "".join(f" {c} |" for c in [*cells, len(row.quiet_writes)])
+
+
+def page(rows: Sequence[Row], seconds: float) -> str:
+    """Return the part of the page that the command writes."""
+    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    once, doubles = sum(row.runs == 0 for row in rows), sum(row.duplicates for row in rows)
+    text = [
+        START,
+        "",
+        f"`{COMMAND}` ran {len(rows)} faults in {seconds:.0f} s on Python {platform.python_version()}, {versions}.",
+        f"planned = delivered + rejected + superseded + held in every row; {once} faults left nothing to do, the",
+        f"others were mended by {max(row.runs for row in rows)} further run(s) at most; {doubles} "
+        f"duplicates; a run with nothing changed made {sum(len(r.quiet_writes) for r in rows)} writes.",
+        "",
+        "| " + " | ".join(HEAD) + " |",
+        "|" + "---|" * len(HEAD),
+        *(line(row) for row in rows),
+        "",
+        END,
+    ]
+    return "\n".join(text)
+
+
+def write(rows: Sequence[Row], seconds: float, path: Path = PAGE) -> None:
+    """Put the table into the page; the text around it stays."""
+    text = path.read_text(encoding="utf-8") if path.exists() else _FIRST
+    before, _, rest = text.partition(START)
+    _, _, after = rest.partition(END)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"{before}{page(rows, seconds)}{after}", encoding="utf-8")
+
+
+def main() -> int:
+    """Run every row; the page is written only if all of them are good."""
+    began, rows, bad = time.monotonic(), [], 0
+    rigs: dict[str, Rig] = {}
+    with quick() as folder:
+        for number, case in enumerate(CASES):
+            if case.vendor not in rigs:
+                rigs[case.vendor] = RIGS[case.vendor](folder / str(number))
+                rigs[case.vendor].settle()
+            row = measure(rigs[case.vendor], case)
+            rows.append(row)
+            print(line(row), flush=True)
+            if found := problems(row):
+                bad += 1
+                print("   " + "\n   ".join(found), file=sys.stderr)
+                rigs.pop(case.vendor).stop()
+        for rig in rigs.values():
+            rig.stop()
+    if bad:
+        print(f"{bad} of {len(rows)} rows are wrong; {PAGE.name} stays as it is", file=sys.stderr)
+        return 1
+    write(rows, time.monotonic() - began)
+    print(f"{len(rows)} rows, {time.monotonic() - began:.0f} s: {PAGE}")
+    return 0
+
+
+_FIRST = f"""# Reliability: what happens when a vendor fails
+
+Every row is measured: a stand-in of the vendor answers over HTTP, a lane runs while the fault is on, the fault is
+taken away, and the lane runs again, at most {MOST_RUNS} times. Then what the vendor holds, read from the stand-in and
+not from this project's tables, has to equal what is desired, field by field and list by list, nothing may exist
+twice, and a further run must not write.
+
+How a run with the fault in it may end:
+
+- **ridden out**: everything was delivered; the call was repeated where that is safe, a refused batch was split.
+- **rejected**: the vendor refused some records for good; they are queued with the reason and tried again.
+- **held**: something was not sent, or its outcome is not known; the next run looks first and then goes on. A creation
+  without an answer is looked up by our key before it is made again.
+- **stopped**: nothing more was sent to that vendor: a firewall's page, an empty daily budget, or a vendor that asks for
+  a longer pause than a run waits (two minutes).
+
+At Customer.io nothing is written; there, the counts are pictures (everyone's attributes, the members of each segment,
+the attributes of those who changed): delivered is published, held means that the last good picture stays in force.
+
+"All the time" means every call of the run is struck, retries included. For HubSpot and Pipedrive the faults strike the
+writes; at Customer.io the reads, and the request for an export.
+
+{START}
+{END}
+"""
+
+if __name__ == "__main__":
+    sys.exit(main())

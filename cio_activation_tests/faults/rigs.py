@@ -1,0 +1,17 @@
+"""Which rig measures which vendor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from cio_activation_tests.faults.customerio_rig import CustomerioRig
+from cio_activation_tests.faults.hubspot_rig import HubSpotRig
+from cio_activation_tests.faults.pipedrive_rig import PipedriveRig
+from cio_activation_tests.faults.world import Rig
+
+RIGS: Mapping[str, Callable[[Path], Rig]] = {
+    "hubspot": HubSpotRig,
+    "pipedrive": PipedriveRig,
+    "customerio": CustomerioRig,
+}

@@ -1,0 +1,71 @@
+"""Every row of the fault table, against the real stand-ins over HTTP; and the committed table has them all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cio_activation_tests.faults.cases import CASES, Case
+from cio_activation_tests.faults.report import COMMAND, PAGE, key_of
+from cio_activation_tests.faults.rigs import RIGS
+from cio_activation_tests.faults.world import Rig, measure, problems, quick
+
+TakeRig = Callable[[str], Rig]
+
+
+@pytest.fixture(scope="module")
+def homes() -> Iterator[Path]:
+    with quick() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def rigs(homes: Path) -> Iterator[dict[str, Rig]]:
+    """One rig a vendor for all its rows; a row that fails throws its rig away."""
+    made: dict[str, Rig] = {}
+    yield made
+    for rig in made.values():
+        rig.stop()
+
+
+@pytest.fixture
+def take(rigs: dict[str, Rig], homes: Path) -> TakeRig:
+    def one(vendor: str) -> Rig:
+        if vendor not in rigs:
+            rigs[vendor] = RIGS[vendor](homes / f"{vendor}{time.monotonic_ns()}")
+            rigs[vendor].settle()
+        return rigs[vendor]
+
+    return one
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
+def test_a_fault_loses_nothing_doubles_nothing_and_leaves_nothing_behind(
+    case: Case, take: TakeRig, rigs: dict[str, Rig]
+) -> None:
+    rig = take(case.vendor)
+    found = ["the run broke off"]
+    try:
+        found = problems(measure(rig, case))
+    finally:
+        if found:
+            rigs.pop(case.vendor).stop()
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
+def test_the_page_has_the_row(case: Case) -> None:
+    lines = PAGE.read_text(encoding="utf-8").splitlines()
+    assert sum(line.startswith(key_of(case.vendor, case.fault)) for line in lines) == 1, f"run {COMMAND}"
+
+
+def test_the_page_has_no_row_that_nobody_measures_and_names_its_command() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert sum(line.startswith(("| HubSpot |", "| Pipedrive |", "| Customer.io |")) for line in text.splitlines()) == (
+        len(CASES)
+    )
+    assert f"`{COMMAND}`" in text

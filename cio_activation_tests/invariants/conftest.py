@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+
+from cio_activation_tests.town import Town, town
+
+settings.register_profile(
+    "towns",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=(Phase.explicit, Phase.generate),  # an example takes seconds: shrinking would take hours
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
+)
+
+MakeTown = Callable[..., Town]
+
+
+@pytest.fixture
+def make_town(tmp_path: Path) -> Iterator[MakeTown]:
+    """Make towns; only the newest one is alive, because each keeps its warehouse open."""
+    stack = ExitStack()
+    made = 0
+
+    def make(**options: Any) -> Town:
+        nonlocal made
+        stack.close()
+        made += 1
+        return stack.enter_context(town(tmp_path / f"home{made}", **options))
+
+    yield make
+    stack.close()
