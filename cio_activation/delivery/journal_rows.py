@@ -64,10 +64,9 @@ def record_ends(con: sa.Connection, results: Sequence[Result], plan_id: str, des
     ]
     given = {"rows": json.dumps(rows), "of_plan": plan_id, "now": now}
     con.execute(_ending(con.dialect.name), given)
-    made = [row for row in rows if row["end"] == End.DELIVERED and row["result_record_id"]]
+    made = {r.operation_id: r.record_id for r in results if r.end is End.DELIVERED and r.record_id}
     if made:
-        given = {"rows": json.dumps(made), "at": destination}
-        con.execute(_making(con.dialect.name), given)
+        con.execute(_making(con.dialect.name), {"made": json.dumps(made), "at": destination})
 
 
 @cache
@@ -103,10 +102,17 @@ def _ending(dialect: str) -> sa.Update:
 
 @cache
 def _making(dialect: str) -> sa.Update:
-    rows = _listed(dialect, ("operation_id", "result_record_id"))
-    mine = claims.c.operation_id == rows.c.operation_id
+    made = sa.bindparam("made", type_=sa.Text)
     there = claims.c.destination == sa.bindparam("at", type_=sa.String)
-    return sa.update(claims).where(there, mine).values(record_id=rows.c.result_record_id)
+    if dialect == "sqlite":
+        # By IN, not by a join: SQLite would walk through every claim of the destination (measured: 100 times slower).
+        listed = sa.func.json_each(made).table_valued("key")
+        record = sa.func.json_extract(made, sa.literal('$."') + claims.c.operation_id + '"')
+        return (
+            sa.update(claims).where(there, claims.c.operation_id.in_(sa.select(listed.c.key))).values(record_id=record)
+        )
+    pairs = sa.func.json_each_text(sa.cast(made, postgresql.JSON)).table_valued("key", "value", name="made_by")
+    return sa.update(claims).where(there, claims.c.operation_id == pairs.c.key).values(record_id=pairs.c.value)
 
 
 def _listed(dialect: str, texts: Sequence[str], numbers: Sequence[str] = ()) -> sa.FromClause:

@@ -81,16 +81,16 @@ def payload_schema(properties: list[Property]) -> pa.DataFrameSchema:
         return verdict
 
     columns: dict[str, Any] = {
-        "operation_id": pa.Column(str, pa.Check.str_matches(r"^[0-9a-f]{32}$", name="operation id")),
+        "operation_id": pa.Column(str, pa.Check.str_matches(r"^[0-9a-f]{32}$", error="no operation id")),
         "kind": pa.Column(str, nullable=False),
-        "cio_id": pa.Column(str, pa.Check.str_matches(r"^\S+$", name="no person"), nullable=False),
-        "email": pa.Column(str, pa.Check.str_matches(_EMAIL, name="not an e-mail"), nullable=True),
+        "cio_id": pa.Column(str, pa.Check.str_matches(r"^\S+$", error="no person"), nullable=False),
+        "email": pa.Column(str, pa.Check.str_matches(_EMAIL, error="not an e-mail"), nullable=True),
     }
     for prop in properties:
-        check = pa.Check.isin(_allowed(prop) or (), name=f"not a value of {prop.name}")
+        check = pa.Check.isin(_allowed(prop) or (), error=f"not a value of {prop.name}")
         columns[f"value of {prop.name}"] = pa.Column(str, check, nullable=True)
     return pa.DataFrameSchema(
-        columns, checks=pa.Check(names_its_record, name="no record"), strict=False, name="payload"
+        columns, checks=pa.Check(names_its_record, error="no record"), strict=False, name="payload"
     )
 
 

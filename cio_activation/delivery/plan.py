@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from cio_activation.activation.windows import Window
-from cio_activation.delivery import guards, rejected, release
+from cio_activation.delivery import guards, payload, rejected, release
 from cio_activation.delivery.destination import Context, Operation, Step
 from cio_activation.delivery.guards import Verdict
 from cio_activation.warehouse.sql import identifier, literal, scalar
@@ -73,21 +73,25 @@ def make_plan(
     rejected.forget_unwanted(con, destination, step.name, "wanted")
     waiting = rejected.waiting(destination, step.name, context, window.as_of)
     con.execute(f"CREATE OR REPLACE TEMP TABLE planned AS FROM wanted ANTI JOIN ({waiting}) USING (operation_id)")
+    due = int(str(scalar(con, "SELECT count(*) FROM planned")))
+    wanted = int(str(scalar(con, "SELECT count(*) FROM wanted")))
+    if due:
+        payload.screen(con, "planned", context.activation, window, f"{destination}/{step.name}")
     kinds = con.execute("SELECT kind, count(*) FROM planned GROUP BY kind ORDER BY kind").fetchall()
     total = sum(count for _, count in kinds)
-    wanted = int(str(scalar(con, "SELECT count(*) FROM wanted")))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    con.execute(
-        f"""COPY (SELECT * FROM planned ORDER BY priority DESC, batch_group, cio_id, operation_id)
-        TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)"""
-    )
+    if total:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        con.execute(
+            f"""COPY (SELECT * FROM planned ORDER BY priority DESC, batch_group, cio_id, operation_id)
+            TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)"""
+        )
     accepted = release.accepted_files(con, context, destination, step.name)
     verdicts = guards.judge(con, step, context, "planned", total, accepted)
     fingerprint = release.fingerprint(con, "planned") if total else None
     held = guards.held_because(verdicts, plan_id)
     leave = release.leave_for(con, context, destination, step.name, fingerprint, "planned") if held else None
     con.execute("DROP TABLE wanted; DROP TABLE planned")
-    made = Plan(plan_id, path, total, wanted - total, dict(kinds), held, verdicts, fingerprint)
+    made = Plan(plan_id, path, total, wanted - due, dict(kinds), held, verdicts, fingerprint)
     return made if leave is None else leave.applied_to(made)
 
 

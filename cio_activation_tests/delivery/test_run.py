@@ -153,3 +153,14 @@ def test_a_kill_between_intent_and_answer_is_recovered(bench: Bench) -> None:
     assert (report.recovered, report.delivered) == (1, 1)
     assert journal.open_attempts("toy", step.name) == []
     assert bench.there == {"a": "low"}
+
+
+def test_a_value_the_activation_does_not_know_goes_to_quarantine_and_is_not_sent(bench: Bench) -> None:
+    bench.state(a="low", b="enormous")
+    for _ in range(2):  # a second run quarantines it again, and counts it once
+        report = bench.run()
+        assert report.rejected == report.held == 0
+        with bench.runtime.warehouse.read() as con:
+            found = con.execute('SELECT layer, cio_id, "column", reason, detail FROM quarantine.rows').fetchall()
+        assert found == [("payload", "b", "value of size", "not a value of size", "toy/people_daily")]
+    assert bench.there == {"a": "low"}

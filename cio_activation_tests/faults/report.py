@@ -43,7 +43,8 @@ def page(rows: Sequence[Row], seconds: float) -> str:
     text = [
         START,
         "",
-        f"`{COMMAND}` ran {len(rows)} faults in {seconds:.0f} s on Python {platform.python_version()}, {versions}.",
+        f"`{COMMAND}` ran {len(rows)} faults in {seconds:.0f} s on Python {platform.python_version()},",
+        f"{versions}.",
         f"planned = delivered + rejected + superseded + held in every row; {once} faults left nothing to do, the",
         f"others were mended by {max(row.runs for row in rows)} further run(s) at most; {doubles} "
         f"duplicates; a run with nothing changed made {sum(len(r.quiet_writes) for r in rows)} writes.",
@@ -113,6 +114,9 @@ the attributes of those who changed): delivered is published, held means that th
 
 "All the time" means every call of the run is struck, retries included. For HubSpot and Pipedrive the faults strike the
 writes; at Customer.io the reads, and the request for an export.
+
+So that the whole takes a minute or two, the first pause between two attempts is a hundredth of a second and files are
+kept in memory. Pauses that the vendor asks for are kept to, and measured.
 
 {START}
 {END}
