@@ -28,6 +28,7 @@ from benchmarks.measure import foreign_load
 from cio_activation.delivery import sharing
 from cio_activation.delivery.destination import End, Operation, Result
 from cio_activation.delivery.journal import Journal, Provenance
+from cio_activation.delivery.journal_schema import leases
 from cio_activation_tests.postgres import NoPostgresError, postgres_server
 
 BATCH = 100
@@ -46,6 +47,8 @@ class Speed:
     batches_per_s: float
     cpu_ms: float
     """CPU time of the workers per batch; a PostgreSQL server's own is not in it."""
+    bare_per_s: float
+    """Commits a second of one row by one worker, at the same moment: what the disk and the other load leave."""
 
 
 def main() -> int:
@@ -58,8 +61,7 @@ def main() -> int:
     found: list[Speed] = []
     versions = [f"Python {platform.python_version()}", f"SQLAlchemy {sa.__version__}"]
     with _folder() as folder:
-        for place, urls in (("SQLite", _files(folder)),):
-            found += _measure(f"{place} {sqlite3.sqlite_version}", urls, given.batches, given.repeats)
+        found += _measure(f"SQLite {sqlite3.sqlite_version}", _files(folder), given.batches, given.repeats)
     try:
         with postgres_server() as server:
             databases = iter(server.new_database, "")
@@ -73,14 +75,13 @@ def main() -> int:
 
 def table(found: list[Speed]) -> str:
     """Return the speeds as Markdown."""
-    lines = [
-        f"| journal | operations | workers | batches of {BATCH} per s | commits per s | times HubSpot's rate | CPU ms a batch |",
-        "|---|---|---:|---:|---:|---:|---:|",
-    ]
+    names = ("journal", "operations", "workers", f"batches of {BATCH} per s", "commits per s", "times HubSpot's rate",
+             "CPU ms a batch", "bare commits per s")  # fmt: skip
+    lines = [f"| {' | '.join(names)} |", "|---|---|" + "---:|" * (len(names) - 2)]
     for s in found:
         lines.append(
             f"| {s.place} | {s.kind} | {s.workers} | {s.batches_per_s:,.0f} | {2 * s.batches_per_s:,.0f} "
-            f"| {s.batches_per_s / (NEEDED / 10):.1f} | {s.cpu_ms:.2f} |"
+            f"| {s.batches_per_s / (NEEDED / 10):.1f} | {s.cpu_ms:.2f} | {s.bare_per_s:,.0f} |"
         )
     return "\n".join(lines)
 
@@ -88,10 +89,19 @@ def table(found: list[Speed]) -> str:
 def _measure(place: str, urls: Iterator[str], batches: int, repeats: int) -> Iterator[Speed]:
     for kind in KINDS:
         for workers in (1, 2):
+            bare = statistics.median(_bare(next(urls)) for _ in range(repeats))
             runs = [_run(next(urls), kind, workers, batches) for _ in range(repeats)]
-            yield Speed(
-                place, kind, workers, statistics.median(r[0] for r in runs), statistics.median(r[1] for r in runs)
-            )
+            both = (statistics.median(column) for column in zip(*runs, strict=True))
+            yield Speed(place, kind, workers, *both, bare)
+
+
+def _bare(url: str, commits: int = 100) -> float:
+    journal = Journal(url)
+    start = time.perf_counter()
+    for number in range(commits):
+        with journal.transaction() as con:
+            journal.insert_if_absent(con, leases, {"name": str(number), "owner": "x", "expires_at": 0.0})
+    return commits / (time.perf_counter() - start)
 
 
 def _run(url: str, kind: str, workers: int, batches: int) -> tuple[float, float]:

@@ -24,7 +24,7 @@ from cio_activation.identity.resolve import resolve
 from cio_activation.runtime import Runtime
 from cio_activation.state.derive import derive
 
-START = datetime(2026, 11, 22, tzinfo=UTC)
+START = datetime(2026, 11, 2, tzinfo=UTC)
 """Where the first window begins; the stand-ins' histories end at this day's noon and go on from there."""
 QUARTER = timedelta(minutes=15)
 FAST = Poll(first_s=0.02, factor=1.2, widest_s=0.05)

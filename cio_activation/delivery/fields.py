@@ -72,16 +72,20 @@ def changes(
     entries = ", ".join(_entry(c, fresh, kept=c in kept) for c in columns)
     payload = f"list_filter([{entries}], lambda e: e.c)"
     conflict = _conflicts(keep) if keep and kept else ""
+    # First who differs, by hashes alone: the columns of both sides are only read for them.
     return f"""
     SELECT kind, cio_id, record_id, NULL AS target,
            {_MAPPED} AS payload, {_BEFORE} AS before, in_doubt,
            keys, row_hash, priority, kind AS batch_group
     FROM (
+        WITH differing AS MATERIALIZED (
+            SELECT d.cio_id FROM ({desired}) AS d LEFT JOIN {shadow} AS s ON s.cio_id = d.cio_id
+            WHERE s.row_hash IS DISTINCT FROM d.row_hash OR s.record_id IS DISTINCT FROM d.record_id)
         SELECT CASE WHEN d.record_id IS NULL THEN 'create' ELSE 'update' END AS kind,
                d.cio_id, d.record_id, d.row_hash, {keys} AS keys, CAST({priority} AS INTEGER) AS priority,
                {payload} AS changed, {_in_doubt(keep)} AS in_doubt
-        FROM ({desired}) AS d LEFT JOIN {shadow} AS s ON s.cio_id = d.cio_id {conflict}
-        WHERE s.row_hash IS DISTINCT FROM d.row_hash OR s.record_id IS DISTINCT FROM d.record_id
+        FROM (SELECT * FROM ({desired}) SEMI JOIN differing USING (cio_id)) AS d
+        LEFT JOIN (SELECT * FROM {shadow} SEMI JOIN differing USING (cio_id)) AS s ON s.cio_id = d.cio_id {conflict}
     ) AS c
     WHERE len(changed) > 0 OR kind = 'create'"""
 

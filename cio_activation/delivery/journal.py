@@ -99,7 +99,7 @@ class Journal:
         if not results:
             return
         with self.transaction() as con:
-            journal_rows.record_ends(con, results, provenance.plan_id, provenance.destination, time.time())
+            journal_rows.record_ends(con, results, provenance.plan_id, time.time())
             _free_claims(con, results, provenance.destination)
             if provenance.worker is not None:
                 _count_for_helper(con, results, provenance.plan_id, provenance.worker)
@@ -206,13 +206,12 @@ def _claim(con: sa.Connection, batch: Sequence[Operation], destination: str) -> 
 
 
 def _free_claims(con: sa.Connection, results: Sequence[Result], destination: str) -> None:
-    there = claims.c.destination == destination
     freed = [r.frees for r in results if r.frees]
     if freed:
-        con.execute(sa.delete(claims).where(there, claims.c.entry.in_(freed)))
+        con.execute(sa.delete(claims).where(claims.c.destination == destination, claims.c.entry.in_(freed)))
     undone = [r.operation_id for r in results if r.end in (End.REJECTED, End.RETRY)]
     if undone:
-        con.execute(sa.delete(claims).where(there, claims.c.operation_id.in_(undone), claims.c.record_id.is_(None)))
+        con.execute(sa.delete(claims).where(claims.c.operation_id.in_(undone), claims.c.record_id.is_(None)))
 
 
 def _count_for_helper(con: sa.Connection, results: Sequence[Result], plan_id: str, worker: str) -> None:

@@ -87,6 +87,8 @@ def _prepare_postgres(connection: Any, _record: Any) -> None:
         cursor.execute(
             "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
         )
+        # Everything here is found by an index. A young table has no statistics yet, and would be read as a whole.
+        cursor.execute("SET enable_seqscan = off")
         cursor.execute("SET lock_timeout = '30s'")
         cursor.execute("SET idle_in_transaction_session_timeout = '60s'")
     connection.commit()

@@ -54,7 +54,7 @@ claims = sa.Table(
     sa.Column("entry", sa.String, primary_key=True),
     sa.Column("operation_id", sa.String, nullable=False),
     sa.Column("record_id", sa.String),
-    sa.Index("claims_by_operation", "destination", "operation_id"),
+    sa.Index("claims_by_operation", "operation_id"),
 )
 
 leases = sa.Table(
@@ -150,7 +150,7 @@ def upgrade(con: sa.Connection, where: str) -> None:
 def _sharing(con: sa.Connection) -> None:
     """Version 2: plans other workers may help with; creations found by operation; no lengths in PostgreSQL."""
     con.execute(sa.text("ALTER TABLE attempts ADD COLUMN worker VARCHAR"))
-    con.execute(sa.text("CREATE INDEX claims_by_operation ON claims (destination, operation_id)"))
+    con.execute(sa.text("CREATE INDEX claims_by_operation ON claims (operation_id)"))
     con.execute(
         sa.text(
             "CREATE TABLE plans (plan_id VARCHAR NOT NULL PRIMARY KEY, destination VARCHAR NOT NULL, "

@@ -9,8 +9,11 @@ import pytest
 
 from cio_activation.activation.models import Activation
 from cio_activation.delivery.assets import build_assets
+from cio_activation.delivery.destination import Context
 from cio_activation.lanes import Lanes
-from cio_activation_tests.delivery.listing import ListBench
+from cio_activation.warehouse.store import Connection
+from cio_activation_tests import builders
+from cio_activation_tests.delivery.listing import ListBench, ToyList
 from cio_activation_tests.toy import ToyDestination
 
 REJECTED, CONFLICTS = dg.AssetKey(["delivery", "rejected"]), dg.AssetKey(["delivery", "conflicts"])
@@ -103,3 +106,30 @@ def test_both_are_in_both_jobs_and_come_last() -> None:
     specs = {s.key: s for s in definitions.resolve_all_asset_specs()}
     steps = {k for k, s in specs.items() if s.group_name in ("hubspot", "pipedrive")}
     assert {d.asset_key for d in specs[REJECTED].deps} == steps
+
+
+def test_a_held_plan_fails_its_check_and_the_run_and_lets_the_other_steps_work(
+    bench: ListBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Quiet(ToyList):
+        name = "list/quiet"
+
+        def plan(self, con: Connection, context: Context) -> str | None:  # type: ignore[override]
+            return None
+
+    bench.members(range(50))
+    bench.run()
+    bench.members(range(10))
+    monkeypatch.setattr(bench.toy, "steps", lambda activation: [ToyList(), Quiet()])
+    activation = bench.runtime.activation
+    result = dg.materialize(
+        build_assets(activation, Lanes.of(activation), (bench.toy,), {}),
+        partition_key=builders.window(2).key, raise_on_error=False,
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+    )  # fmt: skip
+    assert not result.success
+    checks = {e.asset_key.to_user_string(): e for e in result.get_asset_check_evaluations()}
+    assert "40 people leave audience vip" in (checks["toy/list/vip"].description or "")
+    assert not checks["toy/list/vip"].passed
+    assert checks["toy/list/quiet"].passed
+    assert bench.there == set(range(50))

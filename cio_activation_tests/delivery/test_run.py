@@ -164,3 +164,14 @@ def test_a_value_the_activation_does_not_know_goes_to_quarantine_and_is_not_sent
             found = con.execute('SELECT layer, cio_id, "column", reason, detail FROM quarantine.rows').fetchall()
         assert found == [("payload", "b", "value of size", "not a value of size", "toy/people_daily")]
     assert bench.there == {"a": "low"}
+
+
+def test_a_plan_tells_what_was_there_before(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.state(a="low", b="low")
+    bench.run()
+    bench.state(a="high")
+    report = bench.run(2)
+    path = tmp_path / "plans" / "daily" / builders.window(2).key / f"{report.plan_id}.parquet"
+    told = {o.cio_id: (dict(o.before), dict(o.payload)) for o in operations(path, "people_daily")}
+    assert told == {"a": ({"size": "low"}, {"size": "high"}), "b": ({"size": "low"}, {"size": None})}
