@@ -32,12 +32,16 @@ def main() -> int:
     chosen = {n: stage(n) for n in given.stages}
     folder = Path(tempfile.mkdtemp(prefix="benchmarks-", dir=given.folder))
     print(report.heading(given.people, foreign_load(), given.repeats), flush=True)
+    found: dict[int, dict[str, Measurement]] = {}
     try:
         site = Site(folder, given.people)
         if chosen:
             _say("building homes")
             homes.build(site, set().union(*(s.homes for s in chosen.values())))
-        found = {n: _measure(run, s, site, given.repeats) for n, s in chosen.items()}
+        for number, one in chosen.items():
+            found[number] = _measure(run, one, site, given.repeats)
+            if given.json:  # after every stage: hours of measuring outlive a run that is ended early
+                _save(given.json, given.people, run, found, {})
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     counted = calls.count(min(given.people, calls.MOST)) if given.calls else {}

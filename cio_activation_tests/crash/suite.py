@@ -84,6 +84,8 @@ class Suite:
         self._people = people
         self._now = lanes.START + timedelta(days=1)
         self._made = 0
+        self._stirred: list[str] = []
+        """Who got a cart since the last run."""
         self._typical = {Lane.DAILY: 3.0, Lane.REALTIME: 2.0}
         self.figures = Figures()
         self._set_time()
@@ -124,6 +126,8 @@ class Suite:
         before = self._vendors.entries()
         self._vendors.clear_log()
         self._vendors.clear_faults()
+        if boundary is None and self._random.random() < 0.3:
+            self._take_back(lane)
         try:
             self._typical[lane] = self._complete(lane).seconds
             found = call(self._look(lane), self._environment)
@@ -211,6 +215,13 @@ class Suite:
         self._vendors.clock(self._now.timestamp())
         self._vendors.edit("customerio", "freeze", at=self._now.timestamp())
 
+    def _take_back(self, lane: Lane) -> None:
+        """Undo what the killed run may have sent: half of those it entered leave before the next run."""
+        for who in self._stirred[::2]:
+            self._vendors.edit("customerio", "clear_cart", cio_id=who)
+        if lane is Lane.DAILY and self._stirred:
+            self._vendors.edit("customerio", "delete_person", cio_id=self._stirred[-1])
+
     def _stir(self, lane: Lane) -> None:
         """Let people come, go, buy, fill carts and ask, so that every step of the lane has something to do."""
         self._now += timedelta(minutes=20)
@@ -218,9 +229,11 @@ class Suite:
         act = self._vendors.edit
         everyone = self._vendors.people()
         some = self._random.sample(everyone, 8)
+        made: list[str] = []
         for _ in range(2):
             self._made += 1
             new = act("customerio", "add_person", id=f"N{self._made}", email=f"new{self._made}@example.com")["cio_id"]
+            made.append(str(new))
             for value in (30.0, 45.0):
                 # Earlier than the cart: an order empties the cart of its moment.
                 earlier = (self._now - timedelta(minutes=10)).timestamp()
@@ -233,6 +246,7 @@ class Suite:
         act("customerio", "place_order", cio_id=some[1], value=-9.0, category="Tea")
         act("customerio", "fill_cart", cio_id=some[2], value=self._random.choice((20.0, 120.0, 300.0)))
         act("customerio", "fill_cart", cio_id=some[3], value=210.0)
+        self._stirred = [some[2], some[3], *made]
         for _ in range(2):
             act("customerio", "click", cio_id=some[4], kind="wismo")
         if lane is Lane.DAILY and len(everyone) > self._people:

@@ -20,8 +20,9 @@ def pacer(home: Path, lane: str) -> SharedPacer:
     return SharedPacer(Journal(f"sqlite:///{home / 'journal.sqlite'}"), LIMITS, lane)
 
 
-@pytest.mark.parametrize("word", ["7200", format_datetime(datetime.now(UTC) + timedelta(hours=2), usegmt=True)])
-def test_a_pause_of_hours_stops_every_run_at_once(tmp_path: Path, word: str) -> None:
+@pytest.mark.parametrize("form", ["seconds", "date"])
+def test_a_pause_of_hours_stops_every_run_at_once(tmp_path: Path, form: str) -> None:
+    word = "7200" if form == "seconds" else format_datetime(datetime.now(UTC) + timedelta(hours=2), usegmt=True)
     pacer(tmp_path, "daily").observe("v", "default", 429, {"retry-after": word})
     with pytest.raises(Stop, match="no call is allowed for another 7,"):
         asyncio.run(asyncio.wait_for(pacer(tmp_path, "realtime").acquire("v", "default", 1), 5))
