@@ -40,9 +40,9 @@ def tier(name: str, *deliver: str, lane: Lane = Lane.DAILY) -> Property:
         description=f"{name} in tiers",
         owner="retention@example.com",
         lane=lane,
-        rule=Tiers(attribute="amount", edges=(10.0,), labels=("low", "high", "bad")),
+        rule=Tiers(attribute="amount", edges=(10.0,), labels=("low", "high", "top", "bad")),
         type=PropertyType.ENUM,
-        labels=("low", "high", "bad"),
+        labels=("low", "high", "top", "bad"),
         deliver=deliver,
     )
 

@@ -128,7 +128,7 @@ def _operation(row: dict[str, Any], step: str) -> Operation:
         row_hash=row["row_hash"],
         priority=row["priority"],
         before=orjson.loads(row["before"] or "{}"),
-        in_doubt=orjson.loads(row["in_doubt"] or "[]"),
+        in_doubt=orjson.loads(row.get("in_doubt") or "[]"),
         current=orjson.loads(row["current"] or "{}"),
     )
 
