@@ -127,9 +127,9 @@ def _operation(row: dict[str, Any], step: str) -> Operation:
         keys=orjson.loads(row["keys"]),
         row_hash=row["row_hash"],
         priority=row["priority"],
-        before=orjson.loads(row["before"] or "{}"),
+        before=orjson.loads(row.get("before") or "{}"),
         in_doubt=orjson.loads(row.get("in_doubt") or "[]"),
-        current=orjson.loads(row["current"] or "{}"),
+        current=orjson.loads(row.get("current") or "{}"),
     )
 
 
