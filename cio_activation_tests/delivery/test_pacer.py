@@ -32,7 +32,8 @@ class MovedClock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> MovedClock:
     moved = MovedClock()
     monkeypatch.setattr(Journal, "now", lambda self, con: moved.now)
-    monkeypatch.setattr(pacing.asyncio, "sleep", moved.sleep)
+    # The module's own name, not asyncio.sleep itself: a stand-in in another thread sleeps too, and would move the clock.
+    monkeypatch.setattr(pacing, "asyncio", SimpleNamespace(sleep=moved.sleep))
     return moved
 
 
