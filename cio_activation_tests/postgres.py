@@ -12,11 +12,13 @@ import secrets
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -81,14 +83,9 @@ def postgres_server() -> Iterator[PostgresServer]:
         data = str(folder / "data")
         _run(user, folder, bin_folder / "initdb", "-D", data, "-U", "journal", "-A", "scram-sha-256",
              "--pwfile", str(folder / "password"), "-E", "UTF8", "--no-locale")  # fmt: skip
-        options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=on -c max_connections=60"
-        control = bin_folder / "pg_ctl"
-        _run(user, folder, control, "start", "-w", "-D", data, "-l", str(folder / "log"), "-o", options)
-        try:
+        with _running(user, folder, bin_folder / "postgres", data):
             version = subprocess.run([bin_folder / "postgres", "--version"], capture_output=True, text=True, check=True)
             yield PostgresServer(folder, password, version.stdout.split()[2])
-        finally:
-            _run(user, folder, control, "stop", "-w", "-m", "immediate", "-D", data)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -115,6 +112,38 @@ def journal_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return server.new_database()
 
 
+@contextmanager
+def _running(user: pwd.struct_passwd | None, folder: Path, program: Path, data: str) -> Iterator[None]:
+    """Run the server until the block ends, or this process does, however it dies: its end of the pipe closes then."""
+    watched = '"$@" & server=$!; read -r _; kill -QUIT "$server"; wait "$server"'
+    options = ("listen_addresses=", f"unix_socket_directories={folder}", "fsync=on", "max_connections=60")
+    command = [str(program), "-D", data, *(word for option in options for word in ("-c", option))]
+    with (folder / "log").open("w") as log:
+        shell = subprocess.Popen(
+            ["sh", "-c", watched, "sh", *command], stdin=subprocess.PIPE, stdout=log, stderr=log, **_as(user, folder)
+        )
+    try:
+        _wait_for(folder / "data" / "postmaster.pid", folder / "log")
+        yield
+    finally:
+        shell.communicate(timeout=_DEADLINE_S)
+
+
+def _wait_for(status: Path, log: Path) -> None:
+    """Wait until the server says ``ready`` in its status file, as ``pg_ctl start -w`` does."""
+    deadline = time.monotonic() + _DEADLINE_S
+    while not (status.exists() and status.read_text().rstrip().endswith("ready")):
+        if time.monotonic() > deadline or "FATAL" in log.read_text():
+            raise NoPostgresError(f"the server does not start: {log.read_text().strip()[-500:]}")
+        time.sleep(0.05)
+
+
+def _as(user: pwd.struct_passwd | None, folder: Path) -> dict[str, Any]:
+    """Return how PostgreSQL's programs are started: as ``user``, in a folder it may be in."""
+    who: dict[str, Any] = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
+    return who | {"cwd": folder, "env": {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"}}
+
+
 def _unprivileged() -> pwd.struct_passwd:
     for name in ("postgres", "nobody"):
         try:
@@ -128,19 +157,13 @@ def _run(user: pwd.struct_passwd | None, folder: Path, *command: str | Path) -> 
     """Run a command of PostgreSQL's as ``user``; NoPostgresError with its words if it fails."""
     done = subprocess.run(
         command,
-        user=user.pw_uid if user else None,
-        group=user.pw_gid if user else None,
-        extra_groups=[] if user else None,
-        cwd=folder,
-        env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"},
         stdin=subprocess.DEVNULL,
-        # A file, not a pipe: the server inherits it, and a pipe would stay open as long as the server runs.
-        stdout=(said := tempfile.TemporaryFile("w+")),  # noqa: SIM115
+        stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        text=True,
         timeout=_DEADLINE_S,
         check=False,
+        **_as(user, folder),
     )
-    with said:
-        if done.returncode:
-            said.seek(0)
-            raise NoPostgresError(f"{Path(command[0]).name} failed: {said.read().strip()[-500:]}")
+    if done.returncode:
+        raise NoPostgresError(f"{Path(command[0]).name} failed: {done.stdout.strip()[-500:]}")

@@ -151,7 +151,7 @@ async def _run(
             fold()
         report = _report(destination, step, plan, tally, client, recovered)
     if report.planned:
-        _close_plan(warehouse, report, held=plan.held_because is not None)
+        report = _close_plan(warehouse, report, held=plan.held_because is not None)
     report.check()
     return report
 
@@ -240,9 +240,11 @@ def _report(
     )
 
 
-def _close_plan(warehouse: Warehouse, report: StepReport, held: bool) -> None:
+def _close_plan(warehouse: Warehouse, report: StepReport, held: bool) -> StepReport:
+    """Store how the plan ended; return the report as the fold left it."""
     status = "held" if held else "stopped" if report.stopped else "done"
     with warehouse.write() as con:
+        report = _as_folded(con, report)
         con.execute(
             """UPDATE delivery.plans SET delivered = ?, rejected = ?, superseded = ?, held = ?, calls = ?,
             throttled = ?, status = ?, note = ? WHERE plan_id = ?""",
@@ -251,6 +253,20 @@ def _close_plan(warehouse: Warehouse, report: StepReport, held: bool) -> None:
         )  # fmt: skip
         if status == "done" and not report.held:
             release.spend(con, report.destination, report.step, report.plan_id)
+    return report
+
+
+def _as_folded(con: Connection, report: StepReport) -> StepReport:
+    """Return the report with the ledger's ends: a step's fold may correct one by what only the warehouse knows."""
+    delivered, rejected = con.execute(
+        """SELECT count(DISTINCT operation_id) FILTER ("end" = 'delivered'),
+                  count(DISTINCT operation_id) FILTER ("end" = 'rejected')
+        FROM delivery.ledger WHERE plan_id = ?""",
+        [report.plan_id],
+    ).fetchall()[0]
+    if delivered + rejected != report.delivered + report.rejected:
+        return report  # not all of it is folded; ``check`` judges what was counted
+    return replace(report, delivered=delivered, rejected=rejected)
 
 
 def load_catalog(warehouse: Warehouse, destination: str) -> Mapping[str, Any]:

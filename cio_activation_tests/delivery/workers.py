@@ -82,8 +82,9 @@ class Creations(AbsoluteStep):
     concurrency = 2
 
     def plan(self, con: Connection, context: Context) -> str:
-        kind = literal(os.environ.get(KIND, "create"))
-        return f"""SELECT {kind} AS kind, cio_id, CAST(NULL AS VARCHAR) AS record_id, CAST(NULL AS VARCHAR) AS target,
+        kind = os.environ.get(KIND, "create")
+        record = "CAST(NULL AS VARCHAR)" if kind == "create" else "cio_id"
+        return f"""SELECT {literal(kind)} AS kind, cio_id, {record} AS record_id, CAST(NULL AS VARCHAR) AS target,
             '{{}}' AS payload, '{{}}' AS keys, CAST(NULL AS UBIGINT) AS row_hash, 0 AS priority, '' AS batch_group
             FROM state.daily_properties ANTI JOIN delivery.links USING (cio_id)"""
 
