@@ -31,6 +31,7 @@ def fold(warehouse: Warehouse, journal: Journal, step: Step, destination: str, c
             doubt.note(con, destination, step.lane, "finished")
             ownership.fold_conflicts(con, destination, step.name, "finished")
             _append_to_ledger(con)  # after the step, which may correct an end by what the warehouse knows
+            _settle_plans(con)
             rejected.queue(con, destination, step.name, context, "finished")
             con.execute("DROP TABLE finished")
         journal.prune([row["id"] for row in rows])
@@ -72,4 +73,21 @@ def _append_to_ledger(con: Connection) -> None:
                coalesce(result_record_id, record_id), target, payload, "end", reason, status, request_id,
                window_key, window_end, intent_at, ended_at
         FROM finished"""
+    )
+
+
+def _settle_plans(con: Connection) -> None:
+    """Correct plans that were closed before these outcomes were learned: what they held has an end now."""
+    con.execute(
+        """UPDATE delivery.plans AS p
+        SET delivered = p.delivered + l.delivered, rejected = p.rejected + l.rejected,
+            superseded = p.superseded + l.superseded, held = p.held - l.delivered - l.rejected - l.superseded
+        FROM (
+            SELECT plan_id,
+                   count(*) FILTER ("end" = 'delivered') AS delivered,
+                   count(*) FILTER ("end" = 'rejected') AS rejected,
+                   count(*) FILTER ("end" = 'superseded') AS superseded
+            FROM finished GROUP BY plan_id
+        ) AS l
+        WHERE p.plan_id = l.plan_id AND p.status <> 'sending'"""
     )

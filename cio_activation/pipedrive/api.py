@@ -7,7 +7,9 @@ list is asked with ``limit=500``, because a call costs the same tokens for one r
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
 
 from cio_activation.transport.errors import OutcomeUnknown
 from cio_activation.transport.http import Response, VendorClient
@@ -31,6 +33,13 @@ TOKENS: Mapping[str, int] = {
 def tokens(calls: Mapping[str, int]) -> int:
     """Return the tokens that ``calls`` (operation -> count, as ``VendorClient.calls.made`` has it) cost."""
     return sum(TOKENS[operation] * count for operation, count in calls.items())
+
+
+class PersonPage(NamedTuple):
+    """Persons as one call listed them, and when that was by the vendor's clock (UTC; None if it did not say)."""
+
+    rows: list[dict[str, Any]]
+    told_at: datetime | None
 
 
 class PipedriveApi:
@@ -78,7 +87,7 @@ class PipedriveApi:
 
     async def persons(
         self, codes: Sequence[str], *, since: str | None = None, newest_first: bool = False, limit: int = PAGE
-    ) -> AsyncIterator[list[dict[str, Any]]]:
+    ) -> AsyncIterator[PersonPage]:
         """Yield pages of persons with only the custom fields ``codes`` (15 at most).
 
         ``since`` is an RFC 3339 time (``update_time`` >= since). By id, oldest first, or by ``update_time``,
@@ -92,7 +101,7 @@ class PipedriveApi:
         while True:
             answer = await self._get("/api/v2/persons", "persons.list", params)
             rows, cursor = _page(self._client, "persons.list", answer)
-            yield rows
+            yield PersonPage(rows, _told_at(answer))
             if not cursor:
                 return
             params["cursor"] = cursor
@@ -143,6 +152,14 @@ def _record(client: VendorClient, operation: str, answer: Response) -> dict[str,
     if not isinstance(data, dict):
         raise OutcomeUnknown("the answer holds no record", vendor=client.vendor, operation=operation)
     return data
+
+
+def _told_at(answer: Response) -> datetime | None:
+    """Return the answer's ``Date`` (RFC 9110: when it was made) in UTC, naive."""
+    try:
+        return parsedate_to_datetime(answer.headers["date"]).astimezone(UTC).replace(tzinfo=None)
+    except (KeyError, ValueError):
+        return None
 
 
 def _page(client: VendorClient, operation: str, answer: Response) -> tuple[list[dict[str, Any]], str | None]:

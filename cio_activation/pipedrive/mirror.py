@@ -1,8 +1,9 @@
 """The local mirror of Pipedrive's persons: 0.02 tokens a person, against 20 for one search.
 
 First a full walk by id; from then on only what changed: ``updated_since`` the watermark, newest first, minus an
-overlap for writes that were committed late. The watermark is a time of the vendor's clock: the newest
-``update_time`` there was when the walk began, so a person that changes during a walk is read by the next one.
+overlap for writes that were committed late. The watermark is a time of the vendor's clock: the ``Date`` of the walk's
+first answer (without one, the newest ``update_time`` there was), so a person that changes during a walk is read by
+the next one.
 
 What is re-read: everything changed since the last walk, which includes what we wrote ourselves, once (10 tokens per
 500 persons), and again the persons of the last ``OVERLAP_S`` before the watermark. Both are bounded by changes, not
@@ -25,7 +26,7 @@ import orjson
 from cio_activation.activation.models import Lane
 from cio_activation.delivery.destination import AbsoluteStep, Context, Operation, Result
 from cio_activation.errors import ConfigError
-from cio_activation.pipedrive.api import PipedriveApi
+from cio_activation.pipedrive.api import PersonPage, PipedriveApi
 from cio_activation.pipedrive.options import NAME
 from cio_activation.pipedrive.schema import AUDIENCES, ID
 from cio_activation.pipedrive.values import mirror_row
@@ -137,10 +138,10 @@ class MirrorStep(WarehouseStep):
     async def prepare(self, client: VendorClient, context: Context) -> list[dict[str, Any]]:
         """Walk the changed persons into a file of one JSON object a line; memory stays that of one page."""
         start, codes, api = watermark(context), codes_of(context), PipedriveApi(client)
-        newest: str | None = None
+        begun: str | None = None
         if start is None:
             async for page in api.persons(codes, newest_first=True, limit=1):
-                newest = _newest(page)
+                begun = _begun(page)
                 break
             pages = api.persons(codes)
         else:
@@ -151,10 +152,12 @@ class MirrorStep(WarehouseStep):
         rows = 0
         with path.open("wb") as file:
             async for page in pages:
-                newest = newest or _newest(page)
-                rows += len(page)
-                file.writelines(orjson.dumps(mirror_row(p, context.activation, context.catalog)) + b"\n" for p in page)
-        return [{"path": str(path), "watermark": newest, "full": start is None, "rows": rows}]
+                begun = begun or _begun(page)
+                rows += len(page.rows)
+                file.writelines(
+                    orjson.dumps(mirror_row(p, context.activation, context.catalog)) + b"\n" for p in page.rows
+                )
+        return [{"path": str(path), "watermark": begun, "full": start is None, "rows": rows}]
 
     def absorb(self, con: Connection, context: Context, rows: Sequence[Mapping[str, Any]]) -> None:
         """Merge the walked persons into the mirror, then delete the file: it holds personal data twice."""
@@ -185,8 +188,11 @@ def mirror_name(lane: Lane) -> str:
     return "person_mirror" if lane is Lane.DAILY else "person_mirror_realtime"
 
 
-def _newest(page: Sequence[Mapping[str, Any]]) -> str | None:
-    return max((str(p["update_time"]) for p in page if p.get("update_time")), default=None)
+def _begun(first: PersonPage) -> str | None:
+    """Return the vendor's time at a walk's first answer; without it, of the newest change, if the walk begins there."""
+    if first.told_at is not None:
+        return first.told_at.isoformat()
+    return max((str(p["update_time"]) for p in first.rows if p.get("update_time")), default=None)
 
 
 def _merge_file(con: Connection, context: Context, row: Mapping[str, Any]) -> None:

@@ -180,7 +180,7 @@ async def _find(client: VendorClient, context: Context, people: set[str]) -> dic
     found: dict[str, tuple[str, dict[str, Any]]] = {cio_id: (record_id, {}) for cio_id, record_id in rows}
     since = since_text(start) if start else None
     async for page in PipedriveApi(client).persons(codes, since=since, newest_first=since is not None):
-        for person in page:
+        for person in page.rows:
             seen, person_id = held(person, context.activation, context.catalog), str(person["id"])
             cio_id = seen["external_id"]
             if cio_id not in people or person.get("is_deleted"):

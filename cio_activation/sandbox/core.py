@@ -17,6 +17,7 @@ from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
+from email.utils import formatdate
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -283,6 +284,8 @@ class _Shell:
             media = "text/html" if kind == "html" else "application/json"
             status = 403 if kind == "html" else fault.status
             answer = Response(content, status, headers=fault.headers, media_type=media)
+        if answer is not None:
+            answer.headers["date"] = formatdate(self._vendor.now, usegmt=True)
         self._log(scope, body, answer, f"{kind}:{fault.when}" if fault else None, lost=kind in ("reset", "close"))
         if fault and kind in ("reset", "close"):
             _drop_connection(scope, hard=kind == "reset")

@@ -70,7 +70,15 @@ def start(vendors: dict[str, Vendor], shared: Shared, *, port: int = 0, host: st
         # Without it every small answer waits some 45 ms for the client's delayed ACK.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listener.bind((host, port + index if port else 0))
-        config = uvicorn.Config(app, http=_Protocol, log_level="critical", access_log=False, lifespan="off", ws="none")
+        config = uvicorn.Config(
+            app,
+            http=_Protocol,
+            log_level="critical",
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            date_header=False,  # each vendor tells its own time
+        )
         servers.append(uvicorn.Server(config))
         sockets.append(listener)
         running.urls[name] = f"http://{host}:{listener.getsockname()[1]}"

@@ -19,6 +19,16 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
 )
 
+LONGEST_S = 1200
+"""These tests carry whole lanes, many times over: on a busy machine that takes longer than any other test may."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.timeout(LONGEST_S))
+
+
 MakeTown = Callable[..., Town]
 
 
