@@ -1,1 +1,1 @@
-"""TODO-DOC"""
+"""The command line ``cio-activation``: one module per command; ``output`` is how all of them speak."""

@@ -1,1 +1,1 @@
-"""TODO-DOC"""
+"""Outcome: what a window's deliveries came to, counted from plans and ledger."""

@@ -1,1 +1,1 @@
-"""TODO-DOC"""
+"""The warehouse: one DuckDB file behind one lock, its migrations, and what every room needs to speak SQL to it."""
