@@ -115,6 +115,12 @@ class Fields:
         for values in self._values():
             values.pop(definition.code, None)
 
+    def extend(self, definition: Field, labels: Iterable[str]) -> list[Option]:
+        """Add options; return them."""
+        added = [Option(next(self._cap.option_ids), label) for label in labels]
+        definition.options += added
+        return added
+
     def drop_options(self, definition: Field, ids: set[int]) -> None:
         """Delete options; values that hold them lose them, silently."""
         definition.options = [o for o in definition.options if o.id not in ids]
@@ -194,9 +200,7 @@ class Fields:
         definition, given = self._options_body(call, {"label": _LABEL})
         if len(definition.options) + len(given) > OPTIONS_MAX:
             raise bad_schema([f"options: at most {OPTIONS_MAX} are allowed"])
-        added = [Option(next(self._cap.option_ids), o["label"]) for o in given]
-        definition.options += added
-        return _touched(added)
+        return _touched(self.extend(definition, [o["label"] for o in given]))
 
     def rename_options(self, call: Call) -> Response:
         """``PATCH .../options``: all or none."""

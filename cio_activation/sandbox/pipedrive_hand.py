@@ -89,6 +89,12 @@ class Hand:
             raise ValueError(f"unknown field type {type!r}")
         return self._account.fields.define(name, type, [{"label": o} for o in options or ()]).v2()
 
+    def do_add_option(self, field: str, label: str) -> dict[str, Any]:
+        """Give a field one more option."""
+        definition = self._custom(field)
+        self._account.fields.extend(definition, [label])
+        return definition.v2()
+
     def do_delete_option(self, field: str, option: str | int) -> dict[str, Any]:
         """Delete an option by label or id."""
         definition = self._custom(field)

@@ -61,12 +61,13 @@ def test_fields_and_options_are_renamed_and_deleted_by_hand(rig: Rig) -> None:
     aud, old = rig.field("aud", "set", "a", "b"), rig.field("old", "text")
     edit(rig, "rename_field", field="aud", name="Audiences")
     edit(rig, "rename_option", field="Audiences", option="a", label="A")
+    edit(rig, "add_option", field="Audiences", label="c")
     edit(rig, "delete_option", field="Audiences", option="b")
     edit(rig, "delete_field", field="old")
     edit(rig, "create_field", name="Audiences", type="text")
     fields = {f["field_code"]: f for f in rig.data("GET", "/personFields") if f["is_custom_field"]}
     assert fields[aud["field_code"]]["field_name"] == "Audiences"
-    assert [o["label"] for o in fields[aud["field_code"]]["options"]] == ["A"]
+    assert [o["label"] for o in fields[aud["field_code"]]["options"]] == ["A", "c"]
     assert old["field_code"] not in fields
     assert len(fields) == 2
 
