@@ -61,9 +61,12 @@ class Provenance:
 class Journal:
     """Opens (and creates) the journal at a SQLAlchemy URL. Safe for several processes at once."""
 
-    def __init__(self, url: str) -> None:
-        """Raises ConfigError when the URL cannot be used, or the journal was made by a newer release."""
-        self.engine = journal_engine.open_engine(url)
+    def __init__(self, url: str, wait_s: float = 30.0) -> None:
+        """Raises ConfigError when the URL cannot be used, or the journal was made by a newer release.
+
+        ``wait_s``: seconds to wait for another process's lock.
+        """
+        self.engine = journal_engine.open_engine(url, wait_s)
         try:
             with self.engine.connect() as con:
                 known = journal_schema.version_of(con) == journal_schema.NEWEST

@@ -6,8 +6,9 @@ Errors name the place without its password, and never what a statement carried.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,26 +19,28 @@ _POSTGRES = ("postgres", "postgresql", "postgresql+psycopg2")
 _MADE_FOR = "JOURNAL_URL has to be postgresql+psycopg2://user:password@host:port/database or sqlite:///file"
 
 
-def open_engine(given: str) -> sa.Engine:
+def open_engine(given: str, wait_s: float = 30.0) -> sa.Engine:
     """Return this process's engine for the journal at ``given``; ConfigError for a URL that cannot be one.
 
     Does not connect. The engine stays usable after ``dispose``, which closes its connections.
+    ``wait_s``: seconds a statement waits for another process's lock before it fails.
     """
-    return _engine(given, os.getpid())  # connections do not survive a fork
+    return _engine(given, wait_s, os.getpid())  # connections do not survive a fork
 
 
 @lru_cache(maxsize=4)
-def _engine(given: str, _pid: int) -> sa.Engine:
+def _engine(given: str, wait_s: float, _pid: int) -> sa.Engine:
     """Make the engine; kept, because it holds the compiled statements (a third of a small lane's CPU otherwise)."""
     url = _read(given)
     if url.get_backend_name() == "sqlite":
-        engine = sa.create_engine(url, connect_args={"timeout": 30}, hide_parameters=True)
-        sa.event.listen(engine, "connect", _prepare_sqlite)
+        engine = sa.create_engine(url, connect_args={"timeout": wait_s}, hide_parameters=True)
+        sa.event.listen(engine, "connect", partial(_prepare_sqlite, wait_s))
         return engine
+    patience = {} if "connect_timeout" in url.query else {"connect_timeout": max(2, min(10, math.ceil(wait_s)))}
     try:
         engine = sa.create_engine(
             url,
-            connect_args={} if "connect_timeout" in url.query else {"connect_timeout": 10},
+            connect_args=patience,
             executemany_mode="values_plus_batch",  # psycopg2 would make one round trip a row
             pool_pre_ping=True,  # a server restarted between two calls costs nothing
             hide_parameters=True,  # payloads are personal data and would be printed by SQLAlchemy's errors
@@ -47,7 +50,7 @@ def _engine(given: str, _pid: int) -> sa.Engine:
             "JOURNAL_URL names PostgreSQL, whose driver psycopg2 is not installed: "
             "pip install 'cio-activation[postgres]'"
         ) from None
-    sa.event.listen(engine, "connect", _prepare_postgres)
+    sa.event.listen(engine, "connect", partial(_prepare_postgres, wait_s))
     return engine
 
 
@@ -86,13 +89,13 @@ def _listed(value: str | tuple[str, ...] | None) -> tuple[str, ...]:
     return value if isinstance(value, tuple) else (value,) if value else ()
 
 
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
+def _prepare_sqlite(wait_s: float, connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # SQLAlchemy's BEGIN stays ours, so that it can be IMMEDIATE
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000"):
+    for pragma in (f"busy_timeout={wait_s * 1000:.0f}", "journal_mode=WAL", "synchronous=FULL"):
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _prepare_postgres(connection: Any, _record: Any) -> None:
+def _prepare_postgres(wait_s: float, connection: Any, _record: Any) -> None:
     """Commits are on disk when they return, and nobody waits for ever for a process that stands still."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -100,6 +103,6 @@ def _prepare_postgres(connection: Any, _record: Any) -> None:
         )
         # Everything here is found by an index. A young table has no statistics yet, and would be read as a whole.
         cursor.execute("SET enable_seqscan = off")
-        cursor.execute("SET lock_timeout = '30s'")
+        cursor.execute(f"SET lock_timeout = {wait_s * 1000:.0f}")
         cursor.execute("SET idle_in_transaction_session_timeout = '60s'")
     connection.commit()

@@ -112,6 +112,30 @@ helpers = sa.Table(
     sa.Column("reasons", sa.Text, nullable=False),  # JSON
 )
 
+inbox = sa.Table(  # what Customer.io's webhooks brought; customerio/inbox.py
+    "inbox",
+    metadata,
+    sa.Column("id", _Id, primary_key=True, autoincrement=True),
+    sa.Column("source", sa.String, nullable=False),
+    sa.Column("event_id", sa.String, nullable=False),
+    sa.Column("signature", sa.String),  # only where the event's id is not part of what was signed
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("delivery_id", sa.String),
+    sa.Column("signed_at", sa.Float),
+    sa.Column("received_at", sa.Float, nullable=False),
+    sa.Column("landed_at", sa.Float),
+    sa.Column("body", sa.LargeBinary),  # bytes as signed; NULL once landed: only the key stays, to know repetitions
+    sa.Index("inbox_events", "source", "event_id", unique=True),
+    sa.Index("inbox_signatures", "signature", unique=True),
+    sa.Index("inbox_received", "received_at"),
+)
+sa.Index(
+    "inbox_new",
+    inbox.c.id,
+    sqlite_where=inbox.c.landed_at.is_(None),
+    postgresql_where=inbox.c.landed_at.is_(None),
+)
+
 versions = sa.Table("journal_version", metadata, sa.Column("version", sa.Integer, nullable=False))
 
 
@@ -181,7 +205,27 @@ def _sharing(con: sa.Connection) -> None:
                     con.execute(sa.text(f"ALTER TABLE {table} ALTER COLUMN {name} TYPE VARCHAR"))
 
 
-_STEPS: dict[int, Callable[[sa.Connection], None]] = {2: _sharing}
+def _inbox(con: sa.Connection) -> None:
+    """Version 3: the webhooks' inbox."""
+    postgres = con.dialect.name == "postgresql"
+    identity = "BIGSERIAL NOT NULL PRIMARY KEY" if postgres else "INTEGER NOT NULL PRIMARY KEY"
+    con.execute(
+        sa.text(
+            f"CREATE TABLE inbox (id {identity}, source VARCHAR NOT NULL, event_id VARCHAR NOT NULL, "
+            "signature VARCHAR, kind VARCHAR NOT NULL, delivery_id VARCHAR, signed_at FLOAT, "
+            f"received_at FLOAT NOT NULL, landed_at FLOAT, body {'BYTEA' if postgres else 'BLOB'})"
+        )
+    )
+    for index in (
+        "UNIQUE INDEX inbox_events ON inbox (source, event_id)",
+        "UNIQUE INDEX inbox_signatures ON inbox (signature)",
+        "INDEX inbox_received ON inbox (received_at)",
+        "INDEX inbox_new ON inbox (id) WHERE landed_at IS NULL",
+    ):
+        con.execute(sa.text(f"CREATE {index}"))
+
+
+_STEPS: dict[int, Callable[[sa.Connection], None]] = {2: _sharing, 3: _inbox}
 """Version -> what brings a journal of the version before to it. Written once, never changed: a step says what the
 tables were then, ``metadata`` what they are now; a test holds the two equal."""
 NEWEST = max(_STEPS)
