@@ -33,6 +33,11 @@ class Settings(BaseSettings):
     customerio_app_url: str | None = None
     customerio_track_url: str | None = None
     customerio_webhook_signing_key: SecretStr | None = None
+    customerio_webhook_signing_key_previous: SecretStr | None = None
+    """Still good while the key is being changed."""
+    customerio_journey_token: SecretStr | None = None
+    """What journey webhook actions carry as ``Authorization: Bearer ...`` where their signature cannot be checked."""
+    customerio_journey_token_previous: SecretStr | None = None
     hubspot_access_token: SecretStr | None = None
     hubspot_url: str = "https://api.hubapi.com"
     pipedrive_api_token: SecretStr | None = None
@@ -79,3 +84,8 @@ class Settings(BaseSettings):
         if value is None or not value.get_secret_value().strip():
             raise ConfigError(f"{name.upper()} is not set; put it into the environment or into .env")
         return value.get_secret_value()
+
+    def secrets(self, *names: str) -> list[str]:
+        """Return those of the named secret settings that are set, in clear."""
+        found: list[SecretStr | None] = [getattr(self, name) for name in names]
+        return [v.get_secret_value() for v in found if v is not None and v.get_secret_value().strip()]

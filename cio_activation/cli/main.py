@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cio_activation.cli import check, demo, plan, rejected, release, sandbox
+from cio_activation.cli import check, demo, plan, receive, rejected, release, sandbox
 
 app = typer.Typer(
     name="cio-activation",
@@ -17,6 +17,7 @@ app.command("demo")(demo.demo)
 app.command("sandbox")(sandbox.sandbox)
 app.command("check")(check.check)
 app.command("plan")(plan.plan)
+app.command("receive")(receive.receive)
 app.command("rejected")(rejected.rejected)
 app.command("release")(release.release)
 

@@ -26,6 +26,7 @@ def emit(result: dict[str, Any]) -> None:
     """Print ``result`` as one JSON object."""
     json.dump(result, sys.stdout, indent=2, sort_keys=False, default=str)
     sys.stdout.write("\n")
+    sys.stdout.flush()  # some commands go on after it
 
 
 def decided() -> Runtime:
