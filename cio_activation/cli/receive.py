@@ -21,7 +21,7 @@ def receive(
     from cio_activation.customerio.receiver_server import run_receiver
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # else one line a refused connection
 
     def announce(url: str) -> None:
         paths = {"reporting": f"{url}/webhooks/reporting", "journey": f"{url}/webhooks/journey"}

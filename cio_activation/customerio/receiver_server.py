@@ -22,7 +22,7 @@ from cio_activation.errors import CioActivationError, ConfigError
 
 LOCK_WAIT_S = 1.0
 """A commit waits for another process's lock no longer than this; then its requests are answered 503."""
-_CONNECTIONS = 2_000
+_CONNECTIONS = 4_000
 _FIRST_PASSED_FD = 3
 
 

@@ -22,6 +22,7 @@ from cio_activation.sandbox.customerio_files import ExportRoutes
 from cio_activation.sandbox.customerio_people import PeopleRoutes
 from cio_activation.sandbox.customerio_segments import SegmentRoutes
 from cio_activation.sandbox.customerio_track import Track
+from cio_activation.sandbox.customerio_webhooks import Webhooks
 from cio_activation.sandbox.customerio_workspace import Workspace
 from cio_activation.sandbox.world import World
 
@@ -58,6 +59,7 @@ class CustomerIO(Vendor):
         self.limited = limited
         self.quota_left = True
         self.track = Track(world, self.workspace.moment, self.account_region)
+        self.webhooks = Webhooks(shared.clock.now)
         self._window = RollingWindow(requests_per_second, 1.0)
 
     def routes(self) -> list[BaseRoute]:
@@ -103,6 +105,7 @@ class CustomerIO(Vendor):
             "exports": self.exports.shown(),
             "attributes": self.world.custom,
             "track": self.track.state(),
+            "webhooks": self.webhooks.state(),
         }
 
     def edit(self, change: dict[str, Any]) -> dict[str, Any]:

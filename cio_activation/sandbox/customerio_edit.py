@@ -7,7 +7,13 @@
 - ``add_to_segment``, ``remove_from_segment`` segment (a manual one);
 - ``set_segment_state`` segment, state, progress (per cent of the members that show until ``finished``);
 - ``freeze`` at (default now), ``thaw``: the workspace stands still although the clock goes on;
-- ``fail_exports`` times; ``export_seconds`` seconds; ``quota`` left (false: 429 without Retry-After).
+- ``fail_exports`` times; ``export_seconds`` seconds; ``quota`` left (false: 429 without Retry-After);
+- ``connect_webhook`` source (reporting, journey), url, key; ``disconnect_webhooks``; ``webhook_faults`` duplicates,
+  disorder (shares), resign; ``journey_webhook`` body (an object, or text as it is).
+
+With a webhook connected, ``click`` sends a reporting event (``machine``: true for a bot's), and ``place_order``,
+``fill_cart`` and ``clear_cart`` run a journey whose webhook action has ``event``, ``identifiers``, ``timestamp`` and
+the action's values as its body.
 
 Actions happen at the workspace's present moment, or at ``at`` (seconds since the epoch) if given.
 """
@@ -16,6 +22,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from cio_activation.sandbox.customerio_webhooks import SIGNING_KEY
 
 if TYPE_CHECKING:
     from cio_activation.sandbox.customerio_app import CustomerIO
@@ -36,18 +44,49 @@ def apply_edit(cio: CustomerIO, change: Change) -> dict[str, Any]:
 
 def _place_order(cio: CustomerIO, change: Change, moment: float) -> None:
     cio.world.place_order(change["cio_id"], moment, float(change["value"]), change.get("category"))
+    _journey(cio, change, moment, "order_placed", value=float(change["value"]), category=change.get("category"))
 
 
 def _fill_cart(cio: CustomerIO, change: Change, moment: float) -> None:
-    cio.world.fill_cart(change["cio_id"], moment, float(change["value"]), change.get("stage", "cart"))
+    stage = change.get("stage", "cart")
+    cio.world.fill_cart(change["cio_id"], moment, float(change["value"]), stage)
+    _journey(cio, change, moment, "cart_updated", value=float(change["value"]), stage=stage)
 
 
 def _clear_cart(cio: CustomerIO, change: Change, moment: float) -> None:
     cio.world.clear_cart(change["cio_id"], moment)
+    _journey(cio, change, moment, "cart_cleared")
 
 
 def _click(cio: CustomerIO, change: Change, moment: float) -> None:
-    cio.world.click(change["cio_id"], moment, change.get("kind", "email"))
+    kind = change.get("kind", "email")
+    cio.world.click(change["cio_id"], moment, kind)
+    if cio.webhooks.connected:
+        who = _identifiers(cio, change["cio_id"], moment)
+        more = {"machine": True} if change.get("machine") else {}
+        href = f"https://shop.example.com/{kind}"
+        cio.webhooks.report(
+            "email",
+            "clicked",
+            who,
+            moment,
+            href=href,
+            link_id=1,
+            recipient=who["email"],
+            subject=f"About {kind}",
+            **more,
+        )
+
+
+def _identifiers(cio: CustomerIO, cio_id: str, moment: float) -> Change:
+    row = cio.world.at(moment).fact(cio_id)
+    return {"id": row.get("id"), "email": row.get("email"), "cio_id": cio_id}
+
+
+def _journey(cio: CustomerIO, change: Change, moment: float, event: str, **values: Any) -> None:
+    if cio.webhooks.connected:
+        who = _identifiers(cio, change["cio_id"], moment)
+        cio.webhooks.act({"event": event, "identifiers": who, "timestamp": int(moment), **values})
 
 
 def _add_person(cio: CustomerIO, change: Change, moment: float) -> dict[str, Any]:
@@ -101,6 +140,23 @@ def _quota(cio: CustomerIO, change: Change, _moment: float) -> None:
     cio.quota_left = bool(change["left"])
 
 
+def _connect_webhook(cio: CustomerIO, change: Change, _moment: float) -> None:
+    cio.webhooks.connect(change["source"], change["url"], change.get("key", SIGNING_KEY))
+
+
+def _disconnect_webhooks(cio: CustomerIO, _change: Change, _moment: float) -> None:
+    cio.webhooks.disconnect()
+
+
+def _webhook_faults(cio: CustomerIO, change: Change, _moment: float) -> None:
+    names = ("duplicates", "disorder", "resign")
+    cio.webhooks.misbehave(**{name: change[name] for name in names if name in change})
+
+
+def _journey_webhook(cio: CustomerIO, change: Change, _moment: float) -> dict[str, Any]:
+    return {"idempotency_key": cio.webhooks.act(change["body"])}
+
+
 _ACTIONS: dict[str, Callable[[CustomerIO, Change, float], dict[str, Any] | None]] = {
     "place_order": _place_order,
     "fill_cart": _fill_cart,
@@ -117,4 +173,8 @@ _ACTIONS: dict[str, Callable[[CustomerIO, Change, float], dict[str, Any] | None]
     "fail_exports": _fail_exports,
     "export_seconds": _export_seconds,
     "quota": _quota,
+    "connect_webhook": _connect_webhook,
+    "disconnect_webhooks": _disconnect_webhooks,
+    "webhook_faults": _webhook_faults,
+    "journey_webhook": _journey_webhook,
 }
