@@ -69,7 +69,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=1000.0, help="events a second")
     parser.add_argument("--journals", type=lambda t: t.split(","), default=["sqlite", "postgresql"])
     parser.add_argument(
-        "--nice", type=int, default=0, help="priority of both; below 0 to have a busy machine to oneself"
+        "--first", action="store_true", help="before all other work of the machine (SCHED_RR, Linux, root)"
     )
     parser.add_argument("--no-pin", dest="pin", action="store_false", help="let the receiver use every core")
     return parser.parse_args()
@@ -93,16 +93,15 @@ def _measure(place: str, url: str, given: argparse.Namespace, folder: Path) -> l
         told = json.loads(_object(process))
         if given.pin:
             os.sched_setaffinity(process.pid, {0})
-        if given.nice:
+        if given.first:
             for task in Path(f"/proc/{process.pid}/task").iterdir():
-                os.setpriority(os.PRIO_PROCESS, int(task.name), given.nice)
-            os.setpriority(os.PRIO_PROCESS, 0, given.nice)
+                os.sched_setscheduler(int(task.name), os.SCHED_RR, os.sched_param(1))
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            pool.submit(load, told["webhooks"]["reporting"], 200.0, 1.0).result()  # connections, caches
+            pool.submit(load, told["webhooks"]["reporting"], 200.0, 1.0, given.first).result()  # connections, caches
             before, cpu = foreign_load(), _cpu(process.pid)
             began = time.monotonic()
             answered, took, statuses, sent = pool.submit(
-                load, told["webhooks"]["reporting"], given.rate, given.seconds
+                load, told["webhooks"]["reporting"], given.rate, given.seconds, given.first
             ).result()
             span, cpu = time.monotonic() - began, _cpu(process.pid) - cpu
         metrics = _metrics(told["metrics"])
@@ -124,8 +123,10 @@ def _measure(place: str, url: str, given: argparse.Namespace, folder: Path) -> l
     ]  # fmt: skip
 
 
-def load(url: str, rate: float, seconds: float) -> tuple[list[str], list[float], Counter[Any], int]:
+def load(url: str, rate: float, seconds: float, first: bool) -> tuple[list[str], list[float], Counter[Any], int]:
     """Send at ``rate`` for ``seconds``; return (ids answered 200, seconds each answer took, statuses, sent)."""
+    if first:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     return asyncio.run(_load(url, rate, seconds))
 
 
@@ -141,9 +142,10 @@ async def _load(url: str, rate: float, seconds: float) -> tuple[list[str], list[
 
     async def one(number: int, due: float) -> None:
         event_id, request = _request(parts, number)
-        connection = idle.popleft() if idle else await asyncio.open_connection(parts.hostname, parts.port)
-        reader, writer = connection
+        writer = None
         try:
+            connection = idle.popleft() if idle else await asyncio.open_connection(parts.hostname, parts.port)
+            reader, writer = connection
             async with asyncio.timeout(TIMEOUT_S):
                 writer.write(request)
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -153,7 +155,8 @@ async def _load(url: str, rate: float, seconds: float) -> tuple[list[str], list[
                 await reader.readexactly(length)
         except (TimeoutError, OSError, asyncio.IncompleteReadError) as error:
             statuses[type(error).__name__] += 1
-            writer.close()
+            if writer is not None:
+                writer.close()
             return
         if b"connection: close" in head.lower():
             writer.close()
