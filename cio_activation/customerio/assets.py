@@ -1,4 +1,4 @@
-"""Extract assets: the daily people export, the lanes' segments, and what changed in the real-time lane."""
+"""Extract assets: the daily people export, the lanes' segments, webhooks' moments, and what changed meanwhile."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -85,8 +85,19 @@ def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefiniti
         )
 
     @dg.asset(
+        key=["customerio", "moments"],
+        description="What webhooks brought, each event once and dated by itself; whom it was about is fetched next.",
+        check_specs=[_check("moments", "raw", "every event could be read and names somebody")],
+        **realtime,
+    )
+    def moments(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        from cio_activation.customerio.pull import pull_moments
+
+        return _pull(activation, lanes, context, Lane.REALTIME, "moments", lambda r, w, _p, _run: pull_moments(r, w))
+
+    @dg.asset(
         key=["customerio", "segments_live"],
-        deps=[segment_key(a.segment) for a in activation.lane_audiences(Lane.REALTIME)],
+        deps=[moments, *(segment_key(a.segment) for a in activation.lane_audiences(Lane.REALTIME))],
         description="Members of the real-time audiences' segments, and attributes of the people who changed.",
         check_specs=[_check("segments_live", "raw", "every segment was finished and its count agreed")],
         **realtime,
@@ -105,7 +116,7 @@ def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefiniti
             lambda r, w, p, run: pull_live(r, w, p, older_than=stale, run_id=run),
         )
 
-    return [*specs, people, segments, segments_live]
+    return [*specs, people, segments, moments, segments_live]
 
 
 def _pull(

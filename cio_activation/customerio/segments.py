@@ -26,6 +26,11 @@ from cio_activation.warehouse.store import Connection
 
 TABLE = "raw.memberships"
 CHANGES = "raw.membership_changes"
+CHANGES_DDL = (
+    f"CREATE TABLE IF NOT EXISTS {CHANGES} "
+    "(segment_id BIGINT, cio_id VARCHAR, external_id VARCHAR, change VARCHAR, noted_at TIMESTAMP)"
+)
+"""Whose attributes are to be fetched: who entered or left a segment, or (without one) did something."""
 LAYER = "memberships"
 
 
@@ -122,10 +127,7 @@ def publish(
     """
     with runtime.warehouse.write() as con:
         quarantine.clear(con, LAYER, window)
-        con.execute(
-            f"CREATE TABLE IF NOT EXISTS {CHANGES} "
-            "(segment_id BIGINT, cio_id VARCHAR, external_id VARCHAR, change VARCHAR, noted_at TIMESTAMP)"
-        )
+        con.execute(CHANGES_DDL)
         pictures = tuple(_publish_one(con, runtime, window, reading, noted_at) for reading in readings)
         _drop_unused(con, window, [r.segment for r in readings], noted_at)
         rows = int(str(scalar(con, f"SELECT count(*) FROM {TABLE} WHERE lane = ?", [window.lane.value])))

@@ -8,10 +8,13 @@ import pytest
 
 from cio_activation.activation.models import Lane
 from cio_activation.customerio.client import CustomerIO
-from cio_activation.customerio.pull import pull_live, pull_people
-from cio_activation_tests.builders import window
+from cio_activation.customerio.inbox import Event, Inbox, Source
+from cio_activation.customerio.pull import pull_live, pull_moments, pull_people
+from cio_activation.delivery.journal import Journal
+from cio_activation_tests.builders import START, window
 from cio_activation_tests.customerio.conftest import FAST, Site
 from cio_activation_tests.customerio.landed import query
+from cio_activation_tests.customerio.receiving import encoded
 
 RT = Lane.REALTIME
 BATCH, ONE = "POST /v1/customers/attributes", "GET /v1/customers/{id}/attributes"
@@ -152,3 +155,18 @@ def test_region_and_encoding(site: Site) -> None:
             return await client.region()
 
     assert "us" in str(asyncio.run(ask()))
+
+
+def test_whom_a_webhook_was_about_is_fetched_though_no_segment_changed(site: Site) -> None:
+    run, (a, b, *_) = site.runtime(rt=(11,)), people(site)
+    site.pick(a)
+    pull_people(run, window(1), poll=FAST)
+    pull_live(run, window(2, RT))
+    site.edit(action="set_attribute", cio_id=b, name="cart_value", value="240")
+    inbox = Inbox(Journal(run.settings.journal))
+    inbox.add([Event(Source.JOURNEY, "k1", "cart_updated", encoded({"cio_id": b}), START.timestamp())])
+    assert pull_moments(run, window(2, RT)).people == 1
+    fetched = pull_live(run, window(2, RT))
+    assert (fetched.rows, fetched.changed, fetched.entered) == (1, 1, 0)
+    assert query(run, f"SELECT cart_value FROM raw.people_current WHERE cio_id = '{b}'") == [(240.0,)]
+    assert pull_live(run, window(2, RT)).rows == 0
