@@ -73,7 +73,7 @@ class Demo:
             self._seconds["total"] = round(time.monotonic() - started, 2)
             result["seconds"] = self._seconds
             if ui_port is not None:
-                _keep_open(self._home, ui_port, result)
+                _keep_open(self._home, ui_port, result, sandbox)
         finally:
             sandbox.stop()
         return result
@@ -172,25 +172,32 @@ def _reason(event: Any) -> str:
     return str(error.message).strip() if error else "failed"
 
 
-def _keep_open(home: Path, ui_port: int, result: dict[str, Any]) -> None:
-    """Run ``dagster dev`` beside the stand-ins until interrupted; schedule and sensor are switched on."""
+def _keep_open(home: Path, ui_port: int, result: dict[str, Any], sandbox: Any) -> None:
+    """Run ``dagster dev`` and the webhook receiver beside the stand-ins until interrupted, with the sensor on."""
     import subprocess
     import sys
 
     from cio_activation.automation.switches import switch_on
+    from cio_activation.cli.beside import receiver_beside
 
     switch_on()
     notes.print(f"The Dagster UI opens at http://127.0.0.1:{ui_port}; stop with Ctrl-C. Home: {home}")
     if not result["ok"]:
         notes.print("[red]Some windows failed; see the runs in the UI.[/]")
     command = [sys.executable, "-m", "dagster", "dev", "-m", "cio_activation.definitions", "-p", str(ui_port)]
-    process = subprocess.Popen([*command, "-h", "127.0.0.1"])
-    try:
-        if process.wait() != 0:
-            raise CioActivationError("dagster dev ended with an error; its output is above")
-    except KeyboardInterrupt:
-        process.terminate()
-        process.wait(30)
+    with receiver_beside() as webhooks:
+        for source, url in webhooks.items():
+            sandbox.vendors["customerio"].edit({"action": "connect_webhook", "source": source, "url": url})
+        notes.print(
+            f"Carts, orders and clicks made by hand come as webhooks: POST {sandbox.urls['customerio']}/_sandbox/edit"
+        )
+        process = subprocess.Popen([*command, "-h", "127.0.0.1"])
+        try:
+            if process.wait() != 0:
+                raise CioActivationError("dagster dev ended with an error; its output is above")
+        except KeyboardInterrupt:
+            process.terminate()
+            process.wait(30)
 
 
 def _print(result: dict[str, Any]) -> None:
