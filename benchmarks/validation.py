@@ -38,14 +38,14 @@ def whole_frame(site: Site, sample: Sample) -> None:
     reasons = {"vip": "flag is missing"}
     with run.warehouse.write() as con:
         with sample.timed():
-            frame = con.sql(f"SELECT cio_id, {', '.join(names)} FROM {_TABLE}").df().set_index("cio_id")
+            frame = con.sql(f"SELECT cio_id, {', '.join(names)} FROM {_TABLE}").df()
             failures: list[Failure] = []
             try:
                 frame_schema(run.activation, Lane.DAILY).validate(frame, lazy=True)
             except SchemaErrors as broken:
                 cases = broken.failure_cases
                 failures = [
-                    Failure(str(key), str(column), reasons.get(str(column), str(check)))
+                    Failure(str(frame["cio_id"].iloc[key]), str(column), reasons.get(str(column), str(check)))
                     for key, column, check in zip(cases["index"], cases["column"], cases["check"], strict=True)
                 ]
             refuse(con, people.window(1), _TABLE, failures)

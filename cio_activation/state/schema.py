@@ -6,7 +6,9 @@ screen that finds the same rows set-based. Rules between rows (a person twice) a
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cio_activation.activation.models import Activation, Lane, Property, PropertyType
@@ -51,11 +53,14 @@ def reason(prop: Property) -> str:
 
 
 def frame_schema(activation: Activation, lane: Lane) -> pa.DataFrameSchema:
-    """Return the Pandera schema of one chunk of state rows indexed by ``cio_id``."""
+    """Return the Pandera schema of one chunk of state rows, with ``cio_id`` as a column.
+
+    Not as the index: rows are picked by it many times, and picking by text takes twice as long (measured).
+    """
     import pandera.pandas as pa
 
-    columns = {p.name: _column(p) for p in activation.lane_properties(lane)}
-    return pa.DataFrameSchema(columns, index=pa.Index(nullable=False, name="cio_id"), strict=False)
+    columns = {"cio_id": pa.Column(nullable=False)} | {p.name: _column(p) for p in activation.lane_properties(lane)}
+    return pa.DataFrameSchema(columns, strict=False)
 
 
 def validate(con: Connection, activation: Activation, lane: Lane, relation: str) -> list[Failure]:
@@ -69,9 +74,9 @@ def validate(con: Connection, activation: Activation, lane: Lane, relation: str)
     failures: list[Failure] = []
     for frame in frames(con, f"SELECT {_readable(activation, lane)} FROM {relation}"):
         try:
-            schema.validate(frame.set_index("cio_id"), lazy=True)
+            schema.validate(frame, lazy=True)
         except SchemaErrors as broken:
-            failures += _failures(broken.failure_cases, schema)
+            failures += _failures(broken.failure_cases, frame["cio_id"])
         if len(failures) > _MOST_FAILURES:
             raise ContractError(
                 f"more than {_MOST_FAILURES:,} rows of the {lane.value} state break their contract "
@@ -110,22 +115,41 @@ def duplicates_sql(relation: str) -> str:
 def _column(prop: Property) -> pa.Column:
     import pandera.pandas as pa
 
-    name = reason(prop)
+    def holds(values: pd.Series[Any]) -> pd.Series[bool]:
+        verdict: pd.Series[bool] = within(values) | values.isna()
+        return verdict
+
+    within: Callable[[pd.Series[Any]], pd.Series[bool]]
     match prop.type:
-        case PropertyType.ENUM:
-            return pa.Column(checks=pa.Check.isin(prop.labels, error=name), nullable=True)
         case PropertyType.FLAG:
             return pa.Column(nullable=False)
+        case PropertyType.ENUM:
+            within = partial(_among, labels=prop.labels)
         case PropertyType.DATE:
-            return pa.Column(checks=pa.Check(_dates_within, error=name), nullable=True)
+            within = _dates_within
         case PropertyType.NUMBER:
-            check = pa.Check.in_range(-LARGEST_NUMBER, LARGEST_NUMBER, error=name)
-            return pa.Column(float, checks=check, nullable=True)
+            within = _numbers_within
         case PropertyType.TEXT:
-            return pa.Column(checks=pa.Check.str_length(max_value=LONGEST_TEXT, error=name), nullable=True)
+            within = _short_enough
+    # Pandera would copy the column without its empty cells for each check, which takes longer than all checks.
+    check = pa.Check(holds, error=reason(prop), ignore_na=False)
+    return pa.Column(float if prop.type is PropertyType.NUMBER else None, checks=check, nullable=True)
 
 
-def _dates_within(values: pd.Series[Any]) -> pd.Series[Any]:
+def _among(values: pd.Series[Any], labels: Sequence[str]) -> pd.Series[bool]:
+    return values.isin(list(labels))
+
+
+def _numbers_within(values: pd.Series[Any]) -> pd.Series[bool]:
+    return values.between(-LARGEST_NUMBER, LARGEST_NUMBER)
+
+
+def _short_enough(values: pd.Series[Any]) -> pd.Series[bool]:
+    verdict: pd.Series[bool] = values.str.len() <= LONGEST_TEXT
+    return verdict
+
+
+def _dates_within(values: pd.Series[Any]) -> pd.Series[bool]:
     import pandas as pd
 
     return values.between(pd.Timestamp(EARLIEST), pd.Timestamp(LATEST))
@@ -156,17 +180,17 @@ def _broken(prop: Property) -> str:
             return f"{name} IS NOT NULL AND length({name}) > {LONGEST_TEXT}"
 
 
-def _failures(cases: pd.DataFrame, schema: pa.DataFrameSchema) -> list[Failure]:
-    """Turn Pandera's failure cases into failures, dropping the values they carry."""
-    known = set(schema.columns)
-    kept: dict[tuple[object, object, str], Failure] = {}
+def _failures(cases: pd.DataFrame, people: pd.Series[str]) -> list[Failure]:
+    """Turn Pandera's failure cases into failures, dropping the values they carry. ``people``: the chunk's ids."""
+    kept: dict[tuple[object, str, str], Failure] = {}
     for context, column, check, index in zip(
         cases["schema_context"], cases["column"], cases["check"], cases["index"], strict=True
     ):
-        name = str(column) if column in known else "cio_id"
-        if context == "DataFrameSchema" and name == "cio_id":
+        if context == "DataFrameSchema" or index is None or index != index:
             raise ContractError(f"the state table does not have the shape its schema asks for: {check}")
-        missing = index is None or index != index
-        text = f"{'flag' if name in known else name} is missing" if check == "not_nullable" else str(check)
-        kept[(None if missing else index, name, text)] = Failure(None if missing else str(index), name, text)
+        found, name = people.iloc[int(index)], str(column)
+        cio_id = None if found is None or found != found else str(found)
+        missing = "cio_id is missing" if name == "cio_id" else "flag is missing"
+        text = missing if check == "not_nullable" else str(check)
+        kept[(cio_id, name, text)] = Failure(cio_id, name, text)
     return list(kept.values())
