@@ -15,9 +15,11 @@ LONGEST_FIELD_NAME = 100
 
 _PERSON_COLUMNS = frozenset(
     {"cio_id", "external_id", "email", "phone", "first_name", "last_name", "content_hash", "changed_at"}
-    | {"observed_at", "as_of", "row_hash", "next_transition_at"}
+    | {"observed_at", "as_of", "row_hash", "source_hash", "next_transition_at", "rowid"}
 )
-"""Columns that the tables of people and of state have besides those the file declares."""
+"""Columns that the tables of people and of state have besides those the file declares; rowid is DuckDB's own."""
+_PLAN_COLUMNS = frozenset({"record_id", "keys", "urgency"})
+"""Columns that stand beside the properties where a plan compares them with what a destination holds."""
 
 
 def check_workspace(draft: Draft) -> None:
@@ -45,9 +47,12 @@ def check_workspace(draft: Draft) -> None:
 def check_names(draft: Draft) -> None:
     """Note names that mean two things, cannot be a column, or are too long for a CRM."""
     file, problems = draft.file, draft.problems
-    for section, names in (("attributes", file.attributes), ("properties", file.properties)):
+    for section, names, kept in (
+        ("attributes", file.attributes, _PERSON_COLUMNS),
+        ("properties", file.properties, _PERSON_COLUMNS | _PLAN_COLUMNS),
+    ):
         for name in names:
-            if name in _PERSON_COLUMNS or name.startswith("hash_"):
+            if name in kept or name.startswith("hash_"):
                 problems.add((section, name), "is the name of a column we keep ourselves; choose another")
     for name in file.properties:
         path: Path = ("properties", name)

@@ -190,6 +190,7 @@ DESTINATIONS = {
     "{hubspot: {rate_share: 1.5}}": "destinations.hubspot.rate_share: 1.5 is not accepted: input should be less than",
     "[hubspot]": "destinations: ['hubspot'] is not a mapping",
 }
+OWN_COLUMNS = "cio_id row_hash source_hash hash_hubspot next_transition_at as_of rowid record_id keys urgency".split()
 ROWS = [
     *((text(workspace=f"{{{line}}}"), told) for line, told in WORKSPACE.items()),
     *((text(line), told) for line, told in TOP.items()),
@@ -200,7 +201,20 @@ ROWS = [
     *((text(destinations=line), told) for line, told in DESTINATIONS.items()),
     (text(more_properties="p: {value: category, lane: daily, owner: Bob}"), "properties.p.owner: 'Bob' is no owner"),
     (text(more_properties="id: {value: category, lane: daily, owner: team:x}"), "would be the CRM field cio_id"),
-    (text(more_properties="row_hash: {value: gap, lane: daily, owner: team:x}"), "is the name of a column we keep"),
+    *(
+        (
+            text(more_properties=f"{name}: {{value: gap, lane: daily, owner: team:x}}"),
+            f"properties.{name}: is the name of a column we keep ourselves; choose another",
+        )
+        for name in OWN_COLUMNS
+    ),
+    *(
+        (
+            text(more_attributes=f"{name}: {{type: text, from: elsewhere}}"),
+            f"attributes.{name}: is the name of a column we keep ourselves; choose another",
+        )
+        for name in ("content_hash", "source_hash", "rowid")
+    ),
     (text(more_properties="p: {value: category, lane: daily}"), "properties.p.owner: is missing; add it"),
     (
         text(workspace="{}", more_audiences="").replace("realtime\n", "realtime\n    exit_on: [purchase]\n"),
