@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import partial
 
 from benchmarks.cases import Case, Row, Stage
-from benchmarks.homes import Site, count, digest, plan_properties, take
+from benchmarks.homes import Site, count, digest, plan_properties, planned_people, take
 from benchmarks.measure import Answer, Sample
 from cio_activation.activation.models import Lane
-from cio_activation.delivery.fields import changes, shadow_name
+from cio_activation.delivery.fields import DIFFERING, changes, differing, shadow_name
 from cio_activation.hubspot.values import value_sql
 from cio_activation.runtime import Runtime
-from cio_activation.warehouse.sql import identifier, literal
+from cio_activation.warehouse.sql import identifier
 from cio_activation.warehouse.store import Connection
 
 SHARES = (0, 1, 10, 100)
@@ -20,20 +20,20 @@ _WANTED = "state.wanted"
 
 
 def ours(percent: int, site: Site, sample: Sample) -> None:
-    """Hash join, then fields of the rows that differ: the ids."""
+    """Compare 64-bit hashes: the ids."""
     run = _changed(site, percent)
-    names = _names(run)
-    select = changes(f"FROM {_WANTED}", _SHADOW, names, keys="'{}'")
     with run.warehouse.write() as con:
         with sample.timed():
-            con.execute(f"CREATE TEMP TABLE found AS SELECT cio_id FROM ({select})")
+            con.execute(f"CREATE TEMP TABLE found AS {differing(f'FROM {_WANTED}', _SHADOW)}")
         sample.answer = _found(con)
 
 
 def fields(percent: int, site: Site, sample: Sample) -> None:
-    """The same with each row's changed fields as JSON."""
+    """The same, then column by column for those: each row's changed fields as JSON."""
     run = _changed(site, percent)
-    select = changes(f"FROM {_WANTED}", _SHADOW, _names(run), keys="'{}'")
+    hashes = f"SELECT cio_id, record_id, row_hash, rowid AS place FROM {_WANTED}"
+    rows = f"SELECT * FROM {_WANTED} WHERE rowid IN (SELECT place FROM {DIFFERING})"
+    select = changes(rows, _SHADOW, _names(run), keys="'{}'", hashes=hashes)
     with run.warehouse.write() as con:
         with sample.timed():
             con.execute(f"CREATE TEMP TABLE found AS SELECT cio_id, payload FROM ({select})")
@@ -47,7 +47,7 @@ def plan(percent: int, site: Site, sample: Sample) -> None:
     with run.warehouse.write() as con:
         with sample.timed():
             plan_properties(run, con, 1, path)
-        con.execute(f"CREATE TEMP TABLE found AS SELECT cio_id FROM read_parquet({literal(str(path))})")
+        con.execute(f"CREATE TEMP TABLE found AS {planned_people(path)}")
         sample.answer = _found(con)
 
 
@@ -101,8 +101,8 @@ def scan(site: Site, sample: Sample) -> None:
     """Scan id and hash of both tables."""
     run = _changed(site, 0)
     with run.warehouse.read() as con, sample.timed():
-        for relation in (_WANTED, _SHADOW):
-            con.execute(f"SELECT max(hash(cio_id)), max(row_hash) FROM {relation}").fetchall()
+        for relation, column in ((_WANTED, "row_hash"), (_SHADOW, "whole_hash")):
+            con.execute(f"SELECT max(hash(cio_id)), max({column}) FROM {relation}").fetchall()
 
 
 def _changed(site: Site, percent: int) -> Runtime:

@@ -103,6 +103,13 @@ def plan_properties(run: Runtime, con: Connection, day: int, path: Path) -> Plan
     return make_plan(con, properties_step(run.activation), HUBSPOT.name, context, window, "benchmark", path)
 
 
+def planned_people(path: Path) -> str:
+    """Return a SELECT of the ``cio_id`` of each operation of a plan; an empty plan has no file."""
+    if not path.exists():
+        return "SELECT CAST(NULL AS VARCHAR) AS cio_id WHERE false"
+    return f"SELECT cio_id FROM read_parquet({literal(str(path))})"
+
+
 def _land(site: Site, run: Runtime) -> None:
     land_day(site, run, 1)
     resolve(run, people.window(1))

@@ -8,13 +8,12 @@ import duckdb
 
 from benchmarks import pandas_pipeline, people
 from benchmarks.cases import Row, Stage
-from benchmarks.homes import Site, activation, digest, land_day, plan_properties, take
+from benchmarks.homes import Site, activation, digest, land_day, plan_properties, planned_people, take
 from benchmarks.measure import Sample
 from cio_activation.activation.models import Lane
 from cio_activation.audience.members import update
 from cio_activation.identity.resolve import resolve
 from cio_activation.state.derive import derive
-from cio_activation.warehouse.sql import literal
 
 
 def ours(day: int, site: Site, sample: Sample) -> None:
@@ -37,7 +36,7 @@ def ours(day: int, site: Site, sample: Sample) -> None:
     with run.warehouse.read() as con:
         eligible = con.execute("SELECT audience, count(*) FROM audience.eligibility GROUP BY 1 ORDER BY 1").fetchall()
         sample.answer = {
-            "ids": digest(con, f"read_parquet({literal(str(path))})", "cio_id"),
+            "ids": digest(con, f"({planned_people(path)})", "cio_id"),
             "eligible": {str(name): int(number) for name, number in eligible},
             "operations": plan.operations,
         }

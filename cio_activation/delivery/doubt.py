@@ -54,7 +54,7 @@ def _values(con: Connection, destination: str, lane: Lane) -> None:
         GROUP BY cio_id, record_id"""
     )
     con.execute(
-        f"""UPDATE {shadow} AS s SET row_hash = NULL, doubt = concat(s.doubt, d.doubt) FROM doubted_values AS d
+        f"""UPDATE {shadow} AS s SET whole_hash = NULL, doubt = concat(s.doubt, d.doubt) FROM doubted_values AS d
         WHERE s.cio_id = d.cio_id AND s.record_id = d.record_id"""
     )
     con.execute(

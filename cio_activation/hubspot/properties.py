@@ -6,7 +6,16 @@ from collections.abc import Sequence
 
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.delivery.destination import AbsoluteStep, Context, End, Operation, Result
-from cio_activation.delivery.fields import Keep, changes, clears, ensure_shadow, fold_values, shadow_name
+from cio_activation.delivery.fields import (
+    DIFFERING,
+    Keep,
+    changes,
+    clears,
+    ensure_shadow,
+    fold_values,
+    rows_of,
+    shadow_name,
+)
 from cio_activation.delivery.links import fold_links
 from cio_activation.hubspot import api, writes
 from cio_activation.hubspot.contact_links import email_target, stamp_of
@@ -17,6 +26,8 @@ from cio_activation.transport.http import VendorClient
 from cio_activation.warehouse.sql import identifier, literal
 from cio_activation.warehouse.store import Connection
 
+_PERSON = """CAST(to_json({cio_id: s.cio_id, email: p.email, first_name: p.first_name,
+                              last_name: p.last_name, phone: p.phone}) AS VARCHAR)"""
 _KEYS = """CASE WHEN d.record_id IS NULL THEN d."@keys" ELSE '{}' END"""
 
 
@@ -38,12 +49,12 @@ class PropertiesStep(AbsoluteStep):
     def plan(self, con: Connection, context: Context) -> str | None:
         """Compare desired values with the shadow; linked contacts without our key get it together with their values."""
         shadow = ensure_shadow(con, NAME, self._lane.value, self._columns)
-        desired = self._desired(context.activation)
         if not self._columns:
-            return _bare(desired)
+            return _bare(self._bare_people(context.activation))
+        hashes, desired = self._hashes(context.activation), self._desired(context.activation)
         everyone = population(context.activation, self._lane)
         planned = (
-            f"{changes(desired, shadow, self._columns, keys=_KEYS, keep=self._keep)} "
+            f"{changes(desired, shadow, self._columns, keys=_KEYS, keep=self._keep, hashes=hashes)} "
             f"UNION ALL BY NAME {clears(everyone, shadow, self._columns, keep=self._keep)}"
         )
         return f"""
@@ -102,25 +113,51 @@ class PropertiesStep(AbsoluteStep):
                 WHERE f.cio_id = l.cio_id AND f.kind = 'create' AND f."end" = 'rejected' AND f.reason LIKE '409%')"""
         )
 
+    def _hashes(self, activation: Activation) -> str:
+        """Return the SELECT of everybody who has a contact or may get one: record, hash, and place of the state row.
+
+        Those with a contact need no look at their e-mails; the others are few, except at first contact. Whether a
+        person is still there is asked of those who differ only.
+        """
+        return f"""
+        SELECT s.cio_id, l.record_id, s.{identifier(f"hash_{NAME}")} AS row_hash, s.rowid AS "@place"
+        FROM state.{self._lane.value}_properties AS s
+        JOIN delivery.links AS l ON l.cio_id = s.cio_id
+        WHERE l.destination = {literal(NAME)} AND l.record_id IS NOT NULL
+        UNION ALL
+        SELECT s.cio_id, NULL, s.{identifier(f"hash_{NAME}")}, s.rowid
+        FROM state.{self._lane.value}_properties AS s
+        SEMI JOIN ({_creatable(activation)}) AS p ON p.cio_id = s.cio_id"""
+
     def _desired(self, activation: Activation) -> str:
-        """Return the SELECT of everybody who has a contact or may get one, with their values as HubSpot takes them."""
-        state = f"state.{self._lane.value}_properties" if self._columns else None
+        """Return the SELECT of those who differ, with their values as HubSpot takes them."""
         values = "".join(
             f", {value_sql(p, 's.' + identifier(p.name))} AS {identifier(p.name)}"
             for p in activation.lane_properties(self._lane, NAME)
         )
-        row_hash = f"s.{identifier(f'hash_{NAME}')}" if state else "CAST(0 AS UBIGINT)"
-        source = state or f"({population(activation, self._lane)})"
         return f"""
-        SELECT s.cio_id, l.record_id, {row_hash} AS row_hash, l.stamped AS "@stamped",
-               CAST(to_json({{cio_id: s.cio_id, email: p.email, first_name: p.first_name,
-                              last_name: p.last_name, phone: p.phone}}) AS VARCHAR) AS "@keys",
-               l.looked_up_email AS "@email"{values}
-        FROM {source} AS s
+        SELECT s.cio_id, f.record_id, f.row_hash, {_PERSON} AS "@keys"{values}
+        FROM (SELECT *, rowid AS "@place" FROM state.{self._lane.value}_properties
+              WHERE rowid IN (SELECT "@place" FROM {DIFFERING})) AS s
+        JOIN {DIFFERING} AS f ON f."@place" = s."@place"
+        JOIN ({rows_of("identity.persons", DIFFERING)}) AS p ON p.cio_id = s.cio_id"""
+
+    def _bare_people(self, activation: Activation) -> str:
+        """Return the SELECT of everybody who has a contact or may get one, in a lane that has lists only."""
+        return f"""
+        SELECT s.cio_id, l.record_id, l.stamped AS "@stamped", {_PERSON} AS "@keys", l.looked_up_email AS "@email"
+        FROM ({population(activation, self._lane)}) AS s
         JOIN delivery.links AS l ON l.destination = {literal(NAME)} AND l.cio_id = s.cio_id
         JOIN identity.persons AS p ON p.cio_id = s.cio_id
-        WHERE l.record_id IS NOT NULL
-           OR (p.deliverable AND p.email = l.looked_up_email AND {_may_create(activation)})"""
+        WHERE l.record_id IS NOT NULL OR s.cio_id IN ({_creatable(activation)})"""
+
+
+def _creatable(activation: Activation) -> str:
+    """Return a SELECT of the ``cio_id`` of those who get a contact: looked up under their e-mail, and not found."""
+    return f"""
+        SELECT q.cio_id FROM delivery.links AS k JOIN identity.persons AS q ON q.cio_id = k.cio_id
+        WHERE k.destination = {literal(NAME)} AND k.record_id IS NULL AND q.deliverable
+          AND q.email = k.looked_up_email AND {_may_create(activation, "q.cio_id")}"""
 
 
 def _needs(activation: Activation, lane: Lane) -> tuple[str, ...]:
@@ -130,10 +167,10 @@ def _needs(activation: Activation, lane: Lane) -> tuple[str, ...]:
     return tuple(dict.fromkeys(needs))
 
 
-def _may_create(activation: Activation) -> str:
+def _may_create(activation: Activation, cio_id: str) -> str:
     wanted = settings_of(activation).create_people
     if wanted is CreatePeople.AUDIENCE_MEMBERS:
-        return f"s.cio_id IN ({members(activation)})"
+        return f"{cio_id} IN ({members(activation)})"
     return "true" if wanted is CreatePeople.EVERYONE else "false"
 
 

@@ -108,11 +108,13 @@ def _forget_replaced_fields(con: Connection, context: Context, shadow: str, colu
             continue  # the guard against schema drift holds the plan
         present[column] = str(code)
         if known.get(column, present[column]) != present[column]:
-            con.execute(f"UPDATE {shadow} SET row_hash = NULL, {held} = NULL")
+            con.execute(f"UPDATE {shadow} SET whole_hash = NULL, {held} = NULL")
         for key in [k for k in context.catalog if k.startswith(start)]:
             present[key] = str(context.catalog[key])
             if known.get(key, present[key]) != present[key]:
-                con.execute(f"UPDATE {shadow} SET row_hash = NULL, {held} = NULL WHERE {held} = ?", [key[len(start) :]])
+                con.execute(
+                    f"UPDATE {shadow} SET whole_hash = NULL, {held} = NULL WHERE {held} = ?", [key[len(start) :]]
+                )
     for name in [n for n, code in present.items() if known.get(n) != code]:
         con.execute("DELETE FROM delivery.pipedrive_field_codes WHERE field = ?", [name])
         con.execute("INSERT INTO delivery.pipedrive_field_codes VALUES (?, ?)", [name, present[name]])
@@ -195,7 +197,7 @@ def _acknowledged(con: Connection, shadow: str, columns: list[str], elsewhere: t
         f"""CREATE OR REPLACE TEMP TABLE pd_acked AS
         SELECT l.cio_id, l.record_id,
                CASE WHEN m.external_id = l.cio_id AND h.audiences IS NOT DISTINCT FROM w.audiences
-                    THEN s.row_hash END AS row_hash,
+                    THEN s.whole_hash END AS whole_hash,
                h.audiences AS p_audiences, coalesce(h.ours, []) AS ours, m.external_id AS p_id,
                s.doubt, s.acked_at{picked}
         FROM delivery.links AS l

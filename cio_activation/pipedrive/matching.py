@@ -142,7 +142,7 @@ def _take_over(con: Connection, tables: list[str]) -> None:
     )
     for table in tables:
         con.execute(
-            f"""UPDATE {table} AS s SET cio_id = h.new_id, row_hash = NULL
+            f"""UPDATE {table} AS s SET cio_id = h.new_id, whole_hash = NULL
             FROM pd_heirs AS h WHERE s.cio_id = h.old_id AND s.record_id = h.record_id"""
         )
     con.execute(
