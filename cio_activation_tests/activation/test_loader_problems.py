@@ -190,7 +190,18 @@ DESTINATIONS = {
     "{hubspot: {rate_share: 1.5}}": "destinations.hubspot.rate_share: 1.5 is not accepted: input should be less than",
     "[hubspot]": "destinations: ['hubspot'] is not a mapping",
 }
-OWN_COLUMNS = "cio_id row_hash source_hash hash_hubspot next_transition_at as_of rowid record_id keys urgency".split()
+OWN_COLUMNS = [
+    "cio_id",
+    "row_hash",
+    "source_hash",
+    "hash_hubspot",
+    "next_transition_at",
+    "as_of",
+    "rowid",
+    "record_id",
+    "keys",
+    "urgency",
+]
 ROWS = [
     *((text(workspace=f"{{{line}}}"), told) for line, told in WORKSPACE.items()),
     *((text(line), told) for line, told in TOP.items()),
