@@ -20,7 +20,7 @@ import pyarrow as pa
 from cio_activation.activation.models import AttributeType
 from cio_activation.activation.windows import Window
 from cio_activation.customerio import casting
-from cio_activation.customerio.inbox import SKEW_S, Inbox, Waiting
+from cio_activation.customerio.inbox import REMEMBERED_S, SKEW_S, Inbox, Waiting
 from cio_activation.customerio.people import utc_now
 from cio_activation.customerio.segments import CHANGES, CHANGES_DDL
 from cio_activation.delivery.journal import Journal
@@ -98,9 +98,12 @@ def _land(con: Connection, window: Window, waiting: Sequence[Waiting], now: date
     con.register("arrived_events", _table(waiting))
     con.execute(f"CREATE OR REPLACE TEMP TABLE arrived AS {_READ}")
     con.unregister("arrived_events")
+    # A repetition is never further behind than keys are remembered; older rows need not be read.
+    since = min(w.event.received_at for w in waiting) - REMEMBERED_S
     con.execute(
         "CREATE OR REPLACE TEMP TABLE fresh AS SELECT a.* FROM arrived AS a "
-        f"WHERE NOT EXISTS (FROM {TABLE} AS m WHERE m.source = a.source AND m.event_id = a.event_id)"
+        f"WHERE NOT EXISTS (FROM {TABLE} AS m WHERE m.source = a.source AND m.event_id = a.event_id "
+        f"AND m.received_at >= make_timestamp({int(since * 1_000_000)}))"
     )
     con.execute(
         f"INSERT INTO {TABLE} BY NAME SELECT * EXCLUDE (raw_text, metric), ? AS landed_in FROM fresh", [window.key]

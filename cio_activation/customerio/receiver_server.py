@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 import threading
@@ -22,7 +23,9 @@ from cio_activation.errors import CioActivationError, ConfigError
 
 LOCK_WAIT_S = 1.0
 """A commit waits for another process's lock no longer than this; then its requests are answered 503."""
-_CONNECTIONS = 4_000
+_MOST_CONNECTIONS = 4_000
+_OTHER_FILES = 64
+"""Open files that are not connections: the journal, the log, libraries."""
 _FIRST_PASSED_FD = 3
 
 
@@ -58,13 +61,19 @@ def run_receiver(
             ws="none",
             lifespan="on",
             server_header=False,
-            limit_concurrency=_CONNECTIONS,
+            limit_concurrency=_connections(),
             timeout_graceful_shutdown=5,
         )
         server = _Server(config)
         asyncio.run(_serve(server, listener, announce))
     if ended or not server.started:
         raise ReceiverEnded("the receiver stopped by itself; its log says why")
+
+
+def _connections() -> int:
+    """Return how many connections to hold at once: beyond them a 503 is better than an accept that fails."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return min(_MOST_CONNECTIONS, max(files - _OTHER_FILES, 1)) if files > 0 else _MOST_CONNECTIONS
 
 
 class _Server(uvicorn.Server):

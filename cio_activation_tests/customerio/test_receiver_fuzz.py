@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from cio_activation.customerio.inbox import DAY_S, REPLAY_WINDOW_S
 from cio_activation_tests.customerio.receiving import LIMIT, Rig, clicked, encoded, receiving, signed
 
+pytestmark = pytest.mark.slow
 FUZZ = settings(
     max_examples=100,
     deadline=None,

@@ -16,6 +16,8 @@ from cio_activation_tests.customerio.receiving import Rig, receiving
 
 WHO = {"id": "42", "email": "test@example.com", "cio_id": "d9c106000001"}
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def rig(journal_url: str) -> Iterator[Rig]:
@@ -29,8 +31,8 @@ def test_everything_arrives_once_through_duplicates_disorder_and_an_outage(rig: 
     webhooks.connect("reporting", f"{rig.url}/webhooks/reporting")
     webhooks.connect("journey", f"{rig.url}/webhooks/journey")
     webhooks.misbehave(duplicates=0.2, disorder=0.3)
-    ids = [webhooks.report("email", "clicked", WHO, time.time() - n) for n in range(40)]
-    keys = [webhooks.act({"event": "cart_updated", "n": n}) for n in range(40)]
+    ids = [webhooks.report("email", "clicked", WHO, time.time() - n) for n in range(20)]
+    keys = [webhooks.act({"event": "cart_updated", "n": n}) for n in range(20)]
     with rig.locked():
         while sum(a["answers"].get("503", 0) for a in webhooks.state()) < 3:
             clock.advance(30)
