@@ -16,11 +16,13 @@ from cio_activation.activation.models import (
     Attribute,
     AttributeType,
     Audience,
+    DestinationLimits,
     ExitReason,
     Lane,
     Property,
     PropertyType,
 )
+from cio_activation.activation.ordering import read_order
 from cio_activation.activation.problems import Path, Problems, meant
 from cio_activation.activation.rules import read_rule
 from cio_activation.activation.source import read_source
@@ -67,6 +69,7 @@ def load_activation(path: FilePath, destinations: Sequence[DestinationOptions]) 
         check(draft)
     properties = _properties(draft)
     audiences = _audiences(draft, properties, known)
+    _check_priorities(draft, settings, properties)
     problems.stop()
     return Activation(
         workspace=file.workspace,
@@ -174,6 +177,24 @@ def _check_destination(draft: Draft, path: Path, name: str) -> bool:
     near = meant(name, offered)
     draft.problems.add(path, f"{name!r} is not under destinations{near}; add it there or remove it here")
     return False
+
+
+def _check_priorities(draft: Draft, settings: Mapping[str, BaseModel], properties: Mapping[str, Property]) -> None:
+    """Note what a destination's ``priority`` may not read: both lanes rank people by it, so by daily properties."""
+    types: dict[str, AttributeType | PropertyType] = {a.name: a.type for a in draft.attributes.values()}
+    types |= {p.name: p.type for p in properties.values()}
+    for name, model in settings.items():
+        if not isinstance(model, DestinationLimits) or model.priority is None:
+            continue
+        path: Path = ("destinations", name, "priority")
+        try:
+            ranks = read_order(model.priority, types, {}, draft.unsure)
+        except ConfigError as error:
+            draft.problems.add_all(path, error)
+            continue
+        for rank in ranks:
+            if rank.name in properties and properties[rank.name].lane is Lane.REALTIME:
+                draft.problems.add(path, f"{rank.name!r} is a realtime property; name attributes and daily properties")
 
 
 def _check_gate(draft: Draft, path: Path, written: AudienceFile, properties: Mapping[str, Property]) -> None:

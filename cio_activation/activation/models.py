@@ -267,6 +267,19 @@ class Limits(Model):
     guards: Guards = Guards()
 
 
+class DestinationLimits(Model):
+    """What every destination whose vendor counts by the day lets an activation say, beside its own options."""
+
+    rate_share: Annotated[float, Field(gt=0, le=1)] = 0.8
+    """Part of the account's rate that this project may use; the rest is left to other integrations."""
+    realtime_reserve: Annotated[float, Field(ge=0, le=0.9)] = 0.25
+    """Part of the day's budget that the daily lane leaves to the real-time lane, as long as that part of the day is
+    still to come. Exits may use all of it."""
+    priority: str | None = None
+    """Who goes first where a day's budget is not enough for all: ``ltv_tier DESC``, over attributes and daily
+    properties; several with commas. Exits, and who was left over, go before."""
+
+
 class Activation(Model):
     """The whole file."""
 

@@ -23,6 +23,9 @@ from cio_activation.activation.windows import Window
 from cio_activation.transport.http import Pacer, VendorClient
 from cio_activation.warehouse.store import Connection
 
+EXIT = 1000
+"""From this priority on an operation takes something back: it leaves an audience, clears fields. These go first."""
+
 
 @dataclass(frozen=True)
 class Operation:

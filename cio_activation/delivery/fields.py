@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cio_activation.delivery import ownership
+from cio_activation.delivery.destination import EXIT
 from cio_activation.warehouse.sql import identifier, literal
 from cio_activation.warehouse.store import Connection
 
@@ -175,7 +176,7 @@ def clears(desired: str, shadow: str, columns: Sequence[str], *, keep: Keep | No
     return f"""
     SELECT 'clear' AS kind, cio_id, record_id, NULL AS target,
            {_MAPPED} AS payload, {_BEFORE} AS before, in_doubt,
-           '{{}}' AS keys, CAST(NULL AS UBIGINT) AS row_hash, 1000 AS priority, 'update' AS batch_group
+           '{{}}' AS keys, CAST(NULL AS UBIGINT) AS row_hash, {EXIT} AS priority, 'update' AS batch_group
     FROM (
         WITH gone AS MATERIALIZED (
             SELECT k.rowid AS place FROM {shadow} AS k ANTI JOIN ({desired}) AS d ON k.cio_id = d.cio_id)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from cio_activation.activation.models import Lane
 from cio_activation.activation.windows import Window
@@ -20,7 +21,7 @@ from cio_activation.transport.http import Pacer
 class Helper:
     """Called while another worker holds the step's lease; ``helped`` counts the operations it sent for that one.
 
-    ``pacer_of`` gives the pacer of a lane: what is sent counts for the lane of the plan, not of the helper.
+    ``pacer_of`` gives the pacer of a lane under a catalog: what is sent counts for the plan's lane, not the helper's.
     """
 
     def __init__(
@@ -30,7 +31,7 @@ class Helper:
         destination: Destination,
         step: Step,
         run_id: str,
-        pacer_of: Callable[[str], Pacer],
+        pacer_of: Callable[[str, Mapping[str, Any]], Pacer],
     ) -> None:
         self._runtime, self._journal, self._run_id = runtime, journal, run_id
         self._destination, self._step, self._pacer_of = destination, step, pacer_of
@@ -70,7 +71,7 @@ class Helper:
         where = Provenance(
             self._run_id, plan.plan_id, plan.destination, plan.step, plan.lane, plan.window_key, plan.window_end, worker
         )
-        async with self._destination.connect(self._runtime.settings, self._pacer_of(plan.lane)) as client:
+        async with self._destination.connect(self._runtime.settings, self._pacer_of(plan.lane, plan.catalog)) as client:
             sender = Sender(self._step, client, context, self._journal, where, lease, _fold_nothing)
             return await sender.send_all(planning.batches(plan.path, self._step))
 

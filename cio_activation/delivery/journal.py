@@ -175,15 +175,21 @@ class Journal:
             lease.release()
 
     @contextmanager
-    def transaction(self) -> Iterator[sa.Connection]:
-        """Yield a connection inside one transaction: commit on success, roll back on any error."""
+    def transaction(self, *, durable: bool = True) -> Iterator[sa.Connection]:
+        """Yield a connection inside one transaction: commit on success, roll back on any error.
+
+        Not ``durable``: it survives the death of any process, but may be lost with the machine's power. For what is
+        counted, not promised: it does not wait for the disk.
+        """
         with self.engine.connect() as con:
             if self.engine.dialect.name == "sqlite":
-                con.exec_driver_sql("BEGIN IMMEDIATE")  # a deferred one can fail half-way with "database is locked"
-                yield con
-                con.commit()
+                with journal_engine.sqlite_commits(con, durable=durable):
+                    con.exec_driver_sql("BEGIN IMMEDIATE")  # a deferred one can fail half-way: "database is locked"
+                    yield con
             else:
                 with con.begin():
+                    if not durable:
+                        con.exec_driver_sql("SET LOCAL synchronous_commit = off")
                     yield con
 
     def now(self, con: sa.Connection) -> float:

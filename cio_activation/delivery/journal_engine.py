@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+from collections.abc import Iterator
 from functools import lru_cache, partial
 from typing import Any
 
@@ -52,6 +53,22 @@ def _engine(given: str, wait_s: float, _pid: int) -> sa.Engine:
         ) from None
     sa.event.listen(engine, "connect", partial(_prepare_postgres, wait_s))
     return engine
+
+
+@contextlib.contextmanager
+def sqlite_commits(con: sa.Connection, *, durable: bool) -> Iterator[None]:
+    """Commit at the end, or roll back on any error; wait for the disk only if ``durable``."""
+    if not durable:
+        con.exec_driver_sql("PRAGMA synchronous=NORMAL")
+    try:
+        yield
+        con.commit()
+    except BaseException:
+        con.rollback()
+        raise
+    finally:
+        if not durable:
+            con.exec_driver_sql("PRAGMA synchronous=FULL")
 
 
 def place(url: sa.URL) -> str:

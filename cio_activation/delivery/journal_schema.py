@@ -76,6 +76,17 @@ paces = sa.Table(
     sa.Column("paused_until", sa.Float, nullable=False, default=0.0),
 )
 
+days = sa.Table(  # what was used of a vendor's day, by all processes, and what the vendor last said of it
+    "days",
+    metadata,
+    sa.Column("vendor", sa.String, primary_key=True),
+    sa.Column("day", sa.String, primary_key=True),  # a date where the vendor's day turns
+    sa.Column("used", sa.Float, nullable=False),
+    sa.Column("told_limit", sa.Float),
+    sa.Column("told_left", sa.Float),  # less what was used since
+    sa.Column("told_at", sa.Float),
+)
+
 plans = sa.Table(  # a row lives from the first batch of a plan to the last: other workers may help while it is open
     "plans",
     metadata,
@@ -225,7 +236,17 @@ def _inbox(con: sa.Connection) -> None:
         con.execute(sa.text(f"CREATE {index}"))
 
 
-_STEPS: dict[int, Callable[[sa.Connection], None]] = {2: _sharing, 3: _inbox}
+def _days(con: sa.Connection) -> None:
+    """Version 4: what was used of a vendor's day."""
+    con.execute(
+        sa.text(
+            "CREATE TABLE days (vendor VARCHAR NOT NULL, day VARCHAR NOT NULL, used FLOAT NOT NULL, told_limit FLOAT, "
+            "told_left FLOAT, told_at FLOAT, PRIMARY KEY (vendor, day))"
+        )
+    )
+
+
+_STEPS: dict[int, Callable[[sa.Connection], None]] = {2: _sharing, 3: _inbox, 4: _days}
 """Version -> what brings a journal of the version before to it. Written once, never changed: a step says what the
 tables were then, ``metadata`` what they are now; a test holds the two equal."""
 NEWEST = max(_STEPS)

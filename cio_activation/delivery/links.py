@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cio_activation.delivery.destination import EXIT
 from cio_activation.warehouse.sql import literal
 from cio_activation.warehouse.store import Connection
 
@@ -55,7 +56,7 @@ def membership_changes(destination: str, audience: str, *, priority: int = 0) ->
         FROM delivery.members WHERE destination = {place} AND audience = {name}
     )
     SELECT 'remove' AS kind, k.cio_id, k.record_id, {name} AS target, '{{}}' AS payload, '{{}}' AS keys,
-           CAST(NULL AS UBIGINT) AS row_hash, {priority + 1000} AS priority, {name} AS batch_group
+           CAST(NULL AS UBIGINT) AS row_hash, {priority + EXIT} AS priority, {name} AS batch_group
     FROM known AS k ANTI JOIN inside AS i ON i.cio_id = k.cio_id AND i.record_id = k.record_id
     UNION ALL
     SELECT 'add', i.cio_id, i.record_id, {name}, '{{}}', '{{}}', CAST(NULL AS UBIGINT), {priority}, {name}

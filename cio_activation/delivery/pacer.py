@@ -1,134 +1,219 @@
 """One rate budget per vendor over all processes, shared by the lanes, kept in the journal.
 
-A generic cell rate algorithm per (vendor, bucket): at most ``units`` in any ``seconds``. Each lane has a reserved
-share and may use the other's while that one is idle; the total is never exceeded. A 429 pauses everyone.
+A generic cell rate algorithm per (vendor, bucket): fewer than ``units + 1`` in any half-open ``seconds``. A call is
+given its *slot*, up to ``AHEAD_S`` in the future, in one transaction; then it waits for that moment, so neither a
+commit nor a busy machine costs rate. Each lane has a share it is sure of. Nothing is kept idle for it: a lane goes
+above its share as long as no other lane waits that is below its own. A 429 pauses everyone, and so does a window that
+the vendor says is nearly full, for as long as it takes to have room again: others may use the same credential.
 """
 
 from __future__ import annotations
 
-import asyncio
+from asyncio import Lock, sleep
+from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from cio_activation.delivery import budget
+from cio_activation.delivery.budget import Allowance, Meter
 from cio_activation.delivery.journal import Journal
 from cio_activation.delivery.journal_schema import paces
-from cio_activation.transport.errors import Stop
+from cio_activation.transport.errors import BudgetSpent, Stop
 from cio_activation.transport.retry import LONGEST_WAIT_S, retry_after
 
-BURST_SHARE = 0.05
+BURST_SHARE = 0.03
 """Part of a window that may be used at once; the rest is spread evenly, so no window ever holds more than allowed."""
 LANE_SHARES = {"realtime": 0.6, "daily": 0.4}
+AHEAD_S = 0.25
+"""How far ahead a slot is given. Longer would let a lane line up in front of the other one."""
 PAUSE_S = 2.0
 """Pause after a 429 that names no time."""
+NEARLY_FULL = 0.02
+"""Part of the vendor's window, and at least two units, that is left alone once the vendor says that no more is left."""
 _TOTAL = "*"
 _TICK = 1e-4
 """Shorter waits are rounding: a double holds seconds since the epoch to about 2e-7."""
+_GRACE_S = 0.1
+"""How late a lane may come back for its slot and still count as waiting."""
 
 Limits = Mapping[str, Mapping[str, tuple[float, float]]]
 """vendor -> bucket -> (units, seconds)."""
 
 
+@dataclass(frozen=True)
+class Slot:
+    """The answer to a request for units: granted, in ``wait`` seconds; or to be asked for again after them."""
+
+    granted: bool
+    wait: float
+    spent: str | None = None
+    """Why no more may be used today."""
+
+
+@dataclass(frozen=True)
+class _Pace:
+    """One row: theoretical arrival, when it was used, and until when the bucket is paused (or the lane waits)."""
+
+    arrival: float = 0.0
+    used_at: float = 0.0
+    until: float = 0.0
+
+
 class SharedPacer:
-    """Implements ``transport.http.Pacer`` for one lane of one process."""
+    """Implements ``transport.http.Pacer`` for one lane of one process. Use with one event loop."""
 
-    def __init__(self, journal: Journal, limits: Limits, lane: str) -> None:
+    def __init__(self, journal: Journal, limits: Limits, lane: str, meters: Mapping[str, Meter] | None = None) -> None:
         self._journal, self._limits, self._lane = journal, limits, lane
+        self._days = budget.Days(journal, meters or {}, lane)
+        self._turns: defaultdict[tuple[str, str], Lock] = defaultdict(Lock)
 
-    async def acquire(self, vendor: str, bucket: str, cost: float) -> None:
-        """Wait until ``cost`` units may be used by this lane; Stop if that takes longer than one run waits.
+    async def acquire(self, vendor: str, bucket: str, cost: float, daily: float = 0.0) -> None:
+        """Wait until ``cost`` units may be used by this lane, and take ``daily`` units of the vendor's day.
 
-        Vendors and buckets without a limit never wait.
+        Raises Stop if that takes longer than one run waits, BudgetSpent if the day has no such units left. Vendors
+        and buckets without a limit never wait.
         """
-        limit = self._limits.get(vendor, {}).get(bucket)
-        if limit is None:
-            return
-        while (wait := self._try(vendor, bucket, cost, *limit)) > 0:
-            if wait > LONGEST_WAIT_S:
-                text = f"no call is allowed for another {wait:,.0f} s; run again then"
-                raise Stop(text, vendor=vendor, operation="pacing")
-            await asyncio.sleep(min(wait, 5.0))
+        limit = self._limits.get(vendor, {}).get(bucket, (0.0, 0.0))
+        daily = daily if self._days.counts(vendor) else 0.0
+        while limit[0] or daily:
+            slot = await self._in_turn(vendor, bucket, cost, limit, daily)
+            daily = 0.0  # taken; what follows is only about the moment
+            if slot.wait:
+                await sleep(slot.wait)
+            if not limit[0] or not self._paused(vendor, bucket):
+                return
+
+    async def _in_turn(self, vendor: str, bucket: str, cost: float, limit: tuple[float, float], daily: float) -> Slot:
+        """Ask for a slot until one is given. One caller of a process asks at a time; the others queue behind it."""
+        async with self._turns[vendor, bucket]:
+            while not (slot := self.ask(vendor, bucket, cost, limit, daily)).granted:
+                if slot.spent is not None:
+                    raise BudgetSpent(slot.spent, vendor=vendor, operation="budget")
+                if slot.wait > LONGEST_WAIT_S:
+                    text = f"no call is allowed for another {slot.wait:,.0f} s; run again then"
+                    raise Stop(text, vendor=vendor, operation="pacing")
+                await sleep(min(slot.wait, 5.0))
+        return slot
 
     def observe(self, vendor: str, bucket: str, status: int, headers: Mapping[str, str]) -> None:
-        """After a 429, pause the whole bucket for every process: as long as the vendor says, else ``PAUSE_S``."""
-        if status != 429:
-            return
-        told = retry_after(headers)
-        pause = PAUSE_S if told is None else told
-        with self._journal.transaction() as con:
-            row = self._row(con, vendor, bucket, _TOTAL)
-            until = self._journal.now(con) + pause
-            self._store(con, vendor, bucket, _TOTAL, row[0], row[1], max(row[2], until))
+        """Learn from an answer: a 429 pauses the bucket for all, as long as the vendor says, else ``PAUSE_S``.
 
-    def _try(self, vendor: str, bucket: str, cost: float, units: float, seconds: float) -> float:
-        """Use ``cost`` if it fits now and return 0, else return the seconds to wait before asking again."""
-        with self._journal.transaction() as con:
-            total = self._row(con, vendor, bucket, _TOTAL)  # every worker locks this row first: one at a time
+        A window that the vendor says is nearly full pauses it shortly; what is left of the day is noted.
+        """
+        told = self._days.observe(vendor, bucket, headers)
+        if status == 429:
+            asked = retry_after(headers)
+            self._pause(vendor, bucket, PAUSE_S if asked is None else asked)
+        elif told is not None and told.left is not None and told.limit:
+            lacking = max(2.0, told.limit * NEARLY_FULL) - told.left
+            seconds = self._limits.get(vendor, {}).get(bucket, (0.0, 0.0))[1]
+            if lacking > 0 and seconds:
+                self._pause(vendor, bucket, lacking * seconds / told.limit)
+
+    def spent(self, vendor: str) -> None:
+        """Note that the vendor said its daily budget is used up: nobody calls it any more today."""
+        self._days.close(vendor)
+
+    def allowance(self, vendor: str) -> Allowance | None:
+        """Return what this lane may use of the vendor's day from now on; None where the vendor counts no days."""
+        return self._days.allowance(vendor)
+
+    def ask(self, vendor: str, bucket: str, cost: float, limit: tuple[float, float], daily: float = 0.0) -> Slot:
+        """Take ``cost`` units if a slot for them begins within ``AHEAD_S``, and ``daily`` units with them."""
+        with self._journal.transaction(durable=False) as con:
+            rows = self._rows(con, vendor, bucket)  # every worker locks the total first: one at a time
             now = self._journal.now(con)
-            if total[2] > now:
-                return total[2] - now
-            mine = self._row(con, vendor, bucket, self._lane)
-            share = self._share(con, vendor, bucket, now - seconds)
-            burst = max(cost, units * BURST_SHARE)
-            # The total keeps the promise to the vendor; a lane's own rate only divides it.
-            wait_total, next_total = _conform(total[0], now, cost, burst, max(units - burst, units / 2) / seconds)
-            wait_mine, next_mine = _conform(mine[0], now, cost, burst, units * share / seconds)
-            wait = max(wait_total, wait_mine)
-            if wait <= 0:
-                self._store(con, vendor, bucket, _TOTAL, next_total, now, total[2])
-            # A waiting lane counts as using its share, or a busy lane that borrowed it would never give it back.
-            self._store(con, vendor, bucket, self._lane, next_mine if wait <= 0 else mine[0], now, 0.0)
-        return wait
+            total = rows[_TOTAL]
+            if total.until > now:
+                return Slot(False, total.until - now)
+            if not limit[0]:
+                spent = self._days.spend(con, vendor, daily, now)
+                return Slot(spent is None, 0.0, spent)
+            slot, arrival, mine = self._slot(rows, cost, limit, now)
+            if slot.granted and daily and (spent := self._days.spend(con, vendor, daily, now)):
+                return Slot(False, 0.0, spent)
+            if slot.granted:
+                self._store(con, vendor, bucket, _TOTAL, _Pace(arrival, now, total.until))
+            self._store(con, vendor, bucket, self._lane, mine)
+        return slot
 
-    def _share(self, con: sa.Connection, vendor: str, bucket: str, since: float) -> float:
-        """Return this lane's share now: all of it while no other lane used the bucket within its window."""
-        others = con.execute(
-            sa.select(sa.func.count()).where(
-                paces.c.vendor == vendor,
-                paces.c.bucket == bucket,
-                paces.c.lane.not_in([_TOTAL, self._lane]),
-                paces.c.used_at > since,
-            )
-        ).scalar_one()
-        return LANE_SHARES.get(self._lane, 1.0) if others else 1.0
+    def _slot(
+        self, rows: Mapping[str, _Pace], cost: float, limit: tuple[float, float], now: float
+    ) -> tuple[Slot, float, _Pace]:
+        """Return the slot, the bucket's next arrival if it is granted, and this lane's next row."""
+        total, mine = rows[_TOTAL], rows[self._lane]
+        burst, rate = spread(cost, *limit)
+        share = rate * LANE_SHARES.get(self._lane, 1.0)
+        wait, arrival = conform(total.arrival, now, cost, burst, rate)
+        above, next_mine = conform(mine.arrival, now, cost, burst, share)
+        if above and wait <= AHEAD_S and (owed := self._owed(rows, burst, rate, now)):
+            wait = AHEAD_S + min(above, owed)
+        if wait <= AHEAD_S:
+            # What was borrowed is not a debt: as soon as another lane waits, this one is just above its share.
+            return Slot(True, wait), arrival, _Pace(min(next_mine, now + (burst + cost) / share), now)
+        again = wait - AHEAD_S / 2
+        return Slot(False, again), arrival, _Pace(mine.arrival, now, now + again + _GRACE_S)
 
-    def _row(self, con: sa.Connection, vendor: str, bucket: str, lane: str) -> tuple[float, float, float]:
-        """Lock and return the row (arrival, used at, paused until), made if it is not there yet."""
+    def _owed(self, rows: Mapping[str, _Pace], burst: float, rate: float, now: float) -> float:
+        """Return how long a lane that waits and is below its share will still be waited for; 0 if there is none."""
+        waits = [
+            row.until - now
+            for lane, row in rows.items()
+            if lane not in (_TOTAL, self._lane)
+            and row.until > now
+            and not conform(row.arrival, now, 1.0, burst, rate * LANE_SHARES.get(lane, 1.0))[0]
+        ]
+        return max(waits, default=0.0)
+
+    def _paused(self, vendor: str, bucket: str) -> bool:
+        """Tell whether the bucket was paused since the slot was given."""
+        key = (paces.c.vendor == vendor) & (paces.c.bucket == bucket) & (paces.c.lane == _TOTAL)
+        with self._journal.engine.connect() as con:
+            until = con.execute(sa.select(paces.c.paused_until).where(key)).scalar_one()
+            return bool(until > self._journal.now(con))
+
+    def _pause(self, vendor: str, bucket: str, seconds: float) -> None:
+        with self._journal.transaction(durable=False) as con:
+            total = self._rows(con, vendor, bucket)[_TOTAL]
+            until = max(total.until, self._journal.now(con) + seconds)
+            self._store(con, vendor, bucket, _TOTAL, _Pace(total.arrival, total.used_at, until))
+
+    def _rows(self, con: sa.Connection, vendor: str, bucket: str) -> dict[str, _Pace]:
+        """Lock and return the bucket's rows by lane, those of the whole and of this lane made if they are not there."""
+        key = (paces.c.vendor == vendor) & (paces.c.bucket == bucket)
+        query = sa.select(paces.c.lane, paces.c.arrival, paces.c.used_at, paces.c.paused_until).where(key)
+        query = query.order_by(paces.c.lane).with_for_update()
+        rows = con.execute(query).all()
+        there = {row.lane for row in rows}
+        if missing := [lane for lane in (_TOTAL, self._lane) if lane not in there]:
+            for lane in missing:
+                new = {"arrival": 0.0, "used_at": 0.0, "paused_until": 0.0}
+                self._journal.insert_if_absent(con, paces, {"vendor": vendor, "bucket": bucket, "lane": lane, **new})
+            rows = con.execute(query).all()
+        return {lane: _Pace(*values) for lane, *values in rows}
+
+    def _store(self, con: sa.Connection, vendor: str, bucket: str, lane: str, pace: _Pace) -> None:
         key = (paces.c.vendor == vendor) & (paces.c.bucket == bucket) & (paces.c.lane == lane)
-        query = sa.select(paces.c.arrival, paces.c.used_at, paces.c.paused_until).where(key).with_for_update()
-        row = con.execute(query).first()
-        if row is None:
-            new = {
-                "vendor": vendor,
-                "bucket": bucket,
-                "lane": lane,
-                "arrival": 0.0,
-                "used_at": 0.0,
-                "paused_until": 0.0,
-            }
-            self._journal.insert_if_absent(con, paces, new)
-            row = con.execute(query).one()
-        return row[0], row[1], row[2]
-
-    def _store(
-        self,
-        con: sa.Connection,
-        vendor: str,
-        bucket: str,
-        lane: str,
-        arrival: float,
-        used: float,
-        paused: float,
-    ) -> None:
-        key = (paces.c.vendor == vendor) & (paces.c.bucket == bucket) & (paces.c.lane == lane)
-        values = {"arrival": arrival, "used_at": used, "paused_until": paused}
+        values = {"arrival": pace.arrival, "used_at": pace.used_at, "paused_until": pace.until}
         con.execute(sa.update(paces).where(key).values(values))
 
 
-def _conform(arrival: float, now: float, cost: float, burst: float, rate: float) -> tuple[float, float]:
+def spread(cost: float, units: float, seconds: float) -> tuple[float, float]:
+    """Return (burst, units per second) for calls of ``cost`` under at most ``units`` in any ``seconds``.
+
+    A span of T seconds holds less than ``burst + rate * T``, so for whole units this is exactly the limit.
+    """
+    whole = float(int(units)) if units >= 1 else units
+    burst = max(cost, whole * BURST_SHARE)
+    return burst, max(whole + min(cost, 1.0) - burst, whole / 2) / seconds
+
+
+def conform(arrival: float, now: float, cost: float, burst: float, rate: float) -> tuple[float, float]:
     """Return (seconds to wait, next theoretical arrival) of a request of ``cost`` units.
 
-    Any span of T seconds then holds at most ``burst + rate * T`` units.
+    Any span of T seconds then holds less than ``burst + rate * T`` units.
     """
     next_arrival = max(now, arrival) + cost / rate
     wait = next_arrival - now - burst / rate

@@ -7,14 +7,15 @@ warehouse is closed, and stays as the record of what a run meant to do.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from cio_activation.activation.windows import Window
-from cio_activation.delivery import guards, payload, rejected, release
+from cio_activation.delivery import guards, order, payload, rejected, release
+from cio_activation.delivery.budget import Allowance
 from cio_activation.delivery.destination import Context, Operation, Step
 from cio_activation.delivery.guards import Verdict
 from cio_activation.warehouse.sql import identifier, literal, scalar
@@ -60,12 +61,26 @@ class Plan:
     """The held plan whose release lets this one through."""
     note: str | None = None
     """What else is to be said: who released it and why."""
+    units: float = 0.0
+    """Calls or tokens that sending all of it takes of the vendor's day."""
+    over_budget: int = 0
+    """Operations that do not fit what is left of that day: in the file, marked, and not sent."""
 
 
 def make_plan(
-    con: Connection, step: Step, destination: str, context: Context, window: Window, plan_id: str, path: Path
+    con: Connection,
+    step: Step,
+    destination: str,
+    context: Context,
+    window: Window,
+    plan_id: str,
+    path: Path,
+    allowance: Allowance | None = None,
 ) -> Plan:
-    """Compute the step's plan for ``window`` and write it to ``path``; no vendor is called."""
+    """Compute the step's plan for ``window`` and write it to ``path``; no vendor is called.
+
+    ``allowance`` is what is left of the vendor's day; None for a vendor that does not count by the day.
+    """
     select = step.plan(con, context)
     if select is None:
         return Plan(plan_id, path, 0, 0, {})
@@ -79,20 +94,24 @@ def make_plan(
         payload.screen(con, "planned", context.activation, window, f"{destination}/{step.name}")
     kinds = con.execute("SELECT kind, count(*) FROM planned GROUP BY kind ORDER BY kind").fetchall()
     total = sum(count for _, count in kinds)
+    order.forget_unwanted(con, destination, step.name, "wanted")
+    arranged = order.arrange(con, step, destination, context, "planned", allowance)
     if total:
         path.parent.mkdir(parents=True, exist_ok=True)
-        con.execute(
-            f"""COPY (SELECT * FROM planned ORDER BY priority DESC, batch_group, cio_id, operation_id)
-            TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)"""
-        )
+        con.execute(f"COPY ({arranged.select}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
     accepted = release.accepted_files(con, context, destination, step.name)
     verdicts = guards.judge(con, step, context, "planned", total, accepted)
     fingerprint = release.fingerprint(con, "planned") if total else None
     held = guards.held_because(verdicts, plan_id)
     leave = release.leave_for(con, context, destination, step.name, fingerprint, "planned") if held else None
-    con.execute("DROP TABLE wanted; DROP TABLE planned")
-    made = Plan(plan_id, path, total, wanted - due, dict(kinds), held, verdicts, fingerprint)
-    return made if leave is None else leave.applied_to(made)
+    made = Plan(plan_id, path, total, wanted - due, dict(kinds), held, verdicts, fingerprint, units=arranged.units)
+    made = made if leave is None else leave.applied_to(made)
+    if arranged.over_budget and made.held_because is None:
+        over = f"(SELECT * FROM ({arranged.select}) WHERE {order.HELD_FOR} IS NOT NULL)"
+        order.leave_over(con, destination, step.name, context, over)
+        made = replace(made, over_budget=arranged.over_budget)
+    con.execute("DROP TABLE wanted; DROP TABLE planned; DROP TABLE IF EXISTS arranged")
+    return made
 
 
 def operations(path: Path, step: str) -> Iterator[Operation]:
@@ -102,10 +121,15 @@ def operations(path: Path, step: str) -> Iterator[Operation]:
 
 
 def batches(path: Path, step: Step) -> Iterator[list[Operation]]:
-    """Yield lists of up to ``step.batch_size`` operations that may share one call, in sending order."""
+    """Yield lists of up to ``step.batch_size`` operations that may share one call, in sending order.
+
+    Only of those that are to be sent: what does not fit today's budget stands at the end of the file.
+    """
     batch: list[Operation] = []
     group: str | None = None
     for row in _rows(path):
+        if row.get(order.HELD_FOR) is not None:
+            break
         if batch and (len(batch) >= step.batch_size or row["batch_group"] != group):
             yield batch
             batch = []

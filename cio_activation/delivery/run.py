@@ -15,8 +15,9 @@ from typing import Any
 from cio_activation.activation.models import Lane
 from cio_activation.activation.windows import Window
 from cio_activation.delivery import fold as folding
+from cio_activation.delivery import order, release, sharing
 from cio_activation.delivery import plan as planning
-from cio_activation.delivery import release, sharing
+from cio_activation.delivery.budget import Allowance, meters
 from cio_activation.delivery.destination import Context, Destination, Step
 from cio_activation.delivery.guards import Verdict
 from cio_activation.delivery.helping import Helper
@@ -25,7 +26,9 @@ from cio_activation.delivery.pacer import SharedPacer
 from cio_activation.delivery.send import Sender, Tally
 from cio_activation.errors import CioActivationError
 from cio_activation.runtime import Runtime
+from cio_activation.transport.errors import BudgetSpent
 from cio_activation.transport.http import VendorClient
+from cio_activation.warehouse.sql import literal
 from cio_activation.warehouse.store import Connection, Warehouse
 
 CUSTOMERIO_LIMITS = {"default": (10.0, 1.0)}
@@ -57,6 +60,12 @@ class StepReport:
     """Operations sent for the plan of another run, while waiting for it; that run's report counts them."""
     guards: tuple[Verdict, ...] = ()
     """What the guards said of the plan."""
+    units: float = 0.0
+    """Calls or tokens of the vendor's day that the whole plan was to take."""
+    over_budget: int = 0
+    """Operations that did not fit what was left of that day; among the held."""
+    budget: Allowance | None = None
+    """What this lane may still use of that day; None where the vendor does not count by the day."""
 
     def check(self) -> None:
         """Raise if the counts do not add up: an operation was lost, and that is never normal."""
@@ -68,10 +77,19 @@ class StepReport:
             )
 
 
-def pacer_for(runtime: Runtime, journal: Journal, destinations: tuple[Destination, ...], lane: str) -> SharedPacer:
-    """Return the pacer all calls of this process and lane go through."""
-    limits = {d.name: d.limits(runtime.activation) for d in destinations if d.name in runtime.activation.destinations}
-    return SharedPacer(journal, {"customerio": CUSTOMERIO_LIMITS, **limits}, lane)
+def pacer_for(
+    runtime: Runtime,
+    journal: Journal,
+    destinations: tuple[Destination, ...],
+    lane: str,
+    catalog: Mapping[str, Any] | None = None,
+) -> SharedPacer:
+    """Return the pacer all calls of this process and lane go through. ``catalog`` is that of the one destination."""
+    activation = runtime.activation
+    limits = {d.name: d.limits(activation) for d in destinations if d.name in activation.destinations}
+    return SharedPacer(
+        journal, {"customerio": CUSTOMERIO_LIMITS, **limits}, lane, meters(activation, destinations, catalog or {})
+    )
 
 
 def run_schema(runtime: Runtime, destination: Destination) -> Mapping[str, Any]:
@@ -81,7 +99,7 @@ def run_schema(runtime: Runtime, destination: Destination) -> Mapping[str, Any]:
     context = Context(runtime.settings, runtime.activation, None, previous)
 
     async def work() -> Mapping[str, Any]:
-        pacer = pacer_for(runtime, journal, (destination,), str(Lane.DAILY))
+        pacer = pacer_for(runtime, journal, (destination,), str(Lane.DAILY), previous)
         async with destination.connect(runtime.settings, pacer) as client:
             return await destination.ensure_schema(client, context)
 
@@ -121,16 +139,23 @@ async def _run(
     warehouse = runtime.warehouse
     catalog, newest = _before(warehouse, destination, step)
     context = Context(runtime.settings, runtime.activation, window, catalog)
-    pacer = pacer_for(runtime, journal, (destination,), str(window.lane))
+    pacer = pacer_for(runtime, journal, (destination,), str(window.lane), catalog)
     async with destination.connect(runtime.settings, pacer) as client:
         await sharing.close_plans(journal, destination.name, step.name)
-        recovered = await _recover(journal, destination, step, client, context)
-        folding.fold(warehouse, journal, step, destination.name, context)
-        if newest is not None and newest > window.as_of:
-            return _superseded(destination, step, newest, recovered)
-        found = await step.prepare(client, context)
-        plan = _plan(warehouse, step, destination, context, window, run_id, found)
+        try:
+            recovered = await _recover(journal, destination, step, client, context)
+            folding.fold(warehouse, journal, step, destination.name, context)
+            if newest is not None and newest > window.as_of:
+                return _superseded(destination, step, newest, recovered)
+            found = await step.prepare(client, context)
+        except BudgetSpent as error:  # not even to look: tomorrow's run does
+            return StepReport(destination.name, step.name, plan_id="", note=f"{error}; nothing was planned")
+        allowance = pacer.allowance(destination.name)
+        plan = _plan(warehouse, step, destination, context, window, run_id, found, allowance)
         tally = Tally()
+        if plan.over_budget:
+            tally.ends["held"] = plan.over_budget
+            tally.reasons[order.BUDGET] = plan.over_budget
         if plan.held_because:
             tally.ends["held"] = plan.operations
         elif plan.operations:
@@ -149,9 +174,11 @@ async def _run(
             tally = await sender.send_all(planning.batches(plan.path, step))
             tally.add_help(await sharing.close_plan(journal, plan.plan_id), sender.left)
             fold()
-        report = _report(destination, step, plan, tally, client, recovered)
+        report = replace(
+            _report(destination, step, plan, tally, client, recovered), budget=pacer.allowance(destination.name)
+        )
     if report.planned:
-        report = _close_plan(warehouse, report, held=plan.held_because is not None)
+        report = _close_plan(warehouse, report, plan, context)
     report.check()
     return report
 
@@ -189,6 +216,7 @@ def _plan(
     window: Window,
     run_id: str,
     found: list[dict[str, Any]],
+    allowance: Allowance | None,
 ) -> planning.Plan:
     plan_id = f"{destination.name}-{step.name.replace('/', '-')}-{uuid.uuid4().hex[:12]}"
     path = release.plan_file(context.settings, str(window.lane), window.key, plan_id)
@@ -196,17 +224,18 @@ def _plan(
         _close_abandoned(con, destination, step)
         if found:
             step.absorb(con, context, found)
-        plan = planning.make_plan(con, step, destination.name, context, window, plan_id, path)
+        plan = planning.make_plan(con, step, destination.name, context, window, plan_id, path, allowance)
         held = plan.operations if plan.held_because else 0
         status = "held" if held else "sending" if plan.operations else "done"
         con.execute(
             """INSERT INTO delivery.plans BY NAME SELECT ? AS plan_id, ? AS run_id, ? AS destination, ? AS step,
             ? AS lane, ? AS window_key, CAST(? AS TIMESTAMP) AS window_end, ? AS planned, ? AS waiting, ? AS status,
-            ? AS held, ? AS note, ? AS fingerprint, ? AS guards, ? AS released_from, CAST(? AS TIMESTAMP) AS made_at""",
+            ? AS held, ? AS note, ? AS fingerprint, ? AS guards, ? AS released_from, CAST(? AS TIMESTAMP) AS made_at,
+            ? AS units, ? AS over_budget""",
             [plan_id, run_id, destination.name, step.name, str(window.lane), window.key, window.as_of,
              plan.operations, plan.waiting, status, held, plan.held_because or plan.note, plan.fingerprint,
              json.dumps([v.as_row() for v in plan.verdicts]), plan.released_from,
-             datetime.now(UTC).replace(tzinfo=None)],
+             datetime.now(UTC).replace(tzinfo=None), plan.units, plan.over_budget],
         )  # fmt: skip
     return plan
 
@@ -234,17 +263,29 @@ def _report(
         throttled=client.calls.throttled,
         by_kind=plan.by_kind,
         reasons=dict(tally.reasons),
-        note=plan.held_because or tally.stopped or plan.note,
-        stopped=bool(plan.held_because or tally.stopped),
+        note=plan.held_because or tally.stopped or _over(plan) or plan.note,
+        stopped=bool(plan.held_because or (tally.stopped and not tally.spent)),
         guards=plan.verdicts,
+        units=plan.units,
+        over_budget=plan.over_budget,
     )
 
 
-def _close_plan(warehouse: Warehouse, report: StepReport, held: bool) -> StepReport:
-    """Store how the plan ended; return the report as the fold left it."""
-    status = "held" if held else "stopped" if report.stopped else "done"
+def _over(plan: planning.Plan) -> str | None:
+    told = f"{plan.over_budget:,} operations do not fit today's budget: held, and first tomorrow"
+    return None if not plan.over_budget else f"{told}; {plan.note}" if plan.note else told
+
+
+def _close_plan(warehouse: Warehouse, report: StepReport, plan: planning.Plan, context: Context) -> StepReport:
+    """Store how the plan ended, and who is left over; return the report as the fold left it."""
+    status = "held" if plan.held_because else "stopped" if report.stopped else "done"
     with warehouse.write() as con:
         report = _as_folded(con, report)
+        if report.held > plan.over_budget and not plan.held_because:
+            unsent = f"""(FROM read_parquet({literal(str(plan.path))}) ANTI JOIN (
+                SELECT operation_id FROM delivery.ledger WHERE plan_id = {literal(plan.plan_id)} AND "end" <> 'retry'
+            ) USING (operation_id))"""
+            order.leave_over(con, report.destination, report.step, context, unsent)
         con.execute(
             """UPDATE delivery.plans SET delivered = ?, rejected = ?, superseded = ?, held = ?, calls = ?,
             throttled = ?, status = ?, note = ? WHERE plan_id = ?""",

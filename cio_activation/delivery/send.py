@@ -11,16 +11,20 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
 
 from cio_activation.delivery import sharing
-from cio_activation.delivery.destination import Context, End, Operation, Result, Step
+from cio_activation.delivery.budget import ordinary
+from cio_activation.delivery.destination import EXIT, Context, End, Operation, Result, Step
 from cio_activation.delivery.journal import Journal, Lease, Provenance
-from cio_activation.transport.errors import OutcomeUnknown, Rejected, Retryable, Stop, VendorError
+from cio_activation.transport.errors import BudgetSpent, OutcomeUnknown, Rejected, Retryable, Stop, VendorError
 from cio_activation.transport.http import VendorClient
 from cio_activation.transport.retry import asks_too_long
 
 BATCH_REFUSALS = (400, 409, 413, 422)
 """Statuses that may be the fault of one record of a batch."""
+T = TypeVar("T")
 FOLD_EVERY_S = 30.0
 """Seconds between two folds of one push."""
 
@@ -32,6 +36,13 @@ class Tally:
     ends: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     stopped: str | None = None
+    spent: bool = False
+    """It stopped because our part of the vendor's day is used up."""
+
+    def stop(self, error: Stop) -> None:
+        """Note why nothing more is sent; the first reason stays."""
+        if self.stopped is None:
+            self.stopped, self.spent = str(error), isinstance(error, BudgetSpent)
 
     def add(self, results: Iterable[Result]) -> None:
         """Count results."""
@@ -63,6 +74,8 @@ class Sender:
         fold: Callable[[], object],
     ) -> None:
         self._fold, self._folded_at = fold, time.monotonic()
+        self._folding: asyncio.Task[object] | None = None
+        self._writing = asyncio.Lock()
         self._step, self._client, self._context = step, client, context
         self._journal, self._provenance, self._lease = journal, provenance, lease
         self.tally = Tally()
@@ -78,7 +91,7 @@ class Sender:
             if self.tally.stopped or number in self._claimed:
                 self.left[number] = len(batch)
                 continue
-            self._fold_now_and_then()
+            await self._fold_now_and_then()
             pending.add(asyncio.create_task(self._batch(number, batch)))
             if len(pending) >= self._step.concurrency:
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
@@ -86,19 +99,27 @@ class Sender:
                     task.result()
         if pending:
             await asyncio.gather(*pending)
+        if self._folding is not None:
+            await self._folding
         return self.tally
 
-    def _fold_now_and_then(self) -> None:
-        """Keep the journal small during a long push: what has ended moves on, what is in flight stays."""
-        if time.monotonic() - self._folded_at > FOLD_EVERY_S:
-            self._fold()
-            self._folded_at = time.monotonic()
+    async def _fold_now_and_then(self) -> None:
+        """Keep the journal small during a long push: what has ended moves on, what is in flight stays.
+
+        In a thread of its own: a fold takes seconds, in which neither an answer would be read nor the rate be used.
+        """
+        if self._folding is not None and self._folding.done():
+            await self._folding
+            self._folding, self._folded_at = None, time.monotonic()
+        if self._folding is None and time.monotonic() - self._folded_at > FOLD_EVERY_S:
+            self._folding = asyncio.create_task(asyncio.to_thread(self._fold))
 
     async def _batch(self, number: int, batch: list[Operation]) -> None:
-        claimed = None if self.tally.stopped else self._claim(number, batch)
+        claimed = None if self.tally.stopped else await self._write(partial(self._claim, number, batch))
         if claimed is None:
             self.left[number] = len(batch)
             return
+        ordinary.set(max(o.priority for o in batch) < EXIT)  # of this task alone
         ready, taken = claimed
         self.tally.ends["superseded"] += len(taken)
         if ready:
@@ -133,10 +154,18 @@ class Sender:
                 self.tally.stopped = f"{error}; the vendor asks to wait {error.retry_after_s:,.0f} s: run again then"
             results = all_ended(batch, End.RETRY if isinstance(error, Retryable) else End.UNKNOWN, error)
         except Stop as error:
-            self.tally.stopped = str(error)
+            self.tally.stop(error)
             results = all_ended(batch, End.RETRY, error)
-        self._journal.record(results, self._provenance)
+        await self._write(partial(self._journal.record, results, self._provenance))
         self.tally.add(results)
+
+    async def _write(self, work: Callable[[], T]) -> T:
+        """Do a piece of journal work in a thread: meanwhile answers are read and others go on their way.
+
+        One at a time: the journal takes one writer, and a queue here is shorter than one at its lock.
+        """
+        async with self._writing:
+            return await asyncio.to_thread(work)
 
 
 def _counted_as(end: str) -> str:

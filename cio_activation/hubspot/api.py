@@ -21,6 +21,8 @@ VERSION = "2026-09"
 KEY = "cio_id"
 """Our unique contact property."""
 MAX_BATCH = 100
+CONCURRENCY = 16
+"""Calls on their way at once. The pacer keeps the rate: this only has to be enough for answers that take a second."""
 CONTACT_TYPE = "0-1"
 MANUAL = "MANUAL"
 

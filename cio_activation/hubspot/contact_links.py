@@ -32,7 +32,7 @@ class LinksStep(AbsoluteStep):
         self.after: tuple[str, ...] = ("schema",)
         self.needs: tuple[str, ...] = lane_needs(activation, lane)
         self.batch_size = api.MAX_BATCH
-        self.concurrency = 4
+        self.concurrency = api.CONCURRENCY
 
     def plan(self, con: Connection, context: Context) -> str | None:  # noqa: ARG002
         """Plan a look-up for deliverable people without a row in links, or whose e-mail changed and found nothing."""

@@ -10,8 +10,9 @@ from pydantic import BaseModel
 
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.settings import Settings
+from cio_activation.delivery.budget import Meter
 from cio_activation.delivery.destination import Context, Step
-from cio_activation.hubspot import checks, schema
+from cio_activation.hubspot import api, checks, quota, schema
 from cio_activation.hubspot.contact_links import LinksStep
 from cio_activation.hubspot.lists import MembersStep
 from cio_activation.hubspot.options import HubSpotAudience, HubSpotSettings, listed_audiences, settings_of
@@ -49,6 +50,8 @@ class HubSpot:
             {"authorization": f"Bearer {token}"},
             pacer=pacer,
             spent=daily_limit_reached,
+            daily_cost=lambda _operation: 1.0,
+            max_connections=api.CONCURRENCY,
             timeout_s=settings.vendor_timeout_s,
             backoff_s=settings.vendor_backoff_s,
         )
@@ -60,6 +63,10 @@ class HubSpot:
             "default": (options.requests_per_10s * options.rate_share, 10.0),
             "search": (SEARCH_PER_SECOND * options.rate_share, 1.0),
         }
+
+    def meter(self, activation: Activation, catalog: Mapping[str, Any]) -> Meter:
+        """Return how the account's daily limit is counted."""
+        return quota.meter(activation, catalog)
 
     async def ensure_schema(self, client: VendorClient, context: Context) -> Mapping[str, Any]:
         """Create or extend property group, properties, options and lists; return the catalog."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from cio_activation.activation.models import Activation, Audience, Lane, Model, OnConflict
+from cio_activation.activation.models import Activation, Audience, DestinationLimits, Lane, Model, OnConflict
 
 
 class CreatePeople(StrEnum):
@@ -18,13 +18,14 @@ class CreatePeople(StrEnum):
     NEVER = "never"
 
 
-class HubSpotSettings(Model):
+class HubSpotSettings(DestinationLimits):
     """Settings of the destination ``hubspot``."""
 
-    rate_share: Annotated[float, Field(gt=0, le=1)] = 0.8
-    """Part of the account's rate that this project may use."""
     requests_per_10s: Annotated[int, Field(ge=1, le=1000)] = 190
     """The account's own limit: 100 on Free and Starter, 190 on Professional and Enterprise, more with the add-on."""
+    requests_per_day: Annotated[int, Field(ge=1)] | None = None
+    """The account's own daily limit, shared by all its apps; by default what HubSpot's answers say it is. Of it, too,
+    ``rate_share`` is ours."""
     create_people: CreatePeople = CreatePeople.EVERYONE
     """For whom a contact is made when HubSpot has none: everyone, audience_members or never."""
     list_folder: Annotated[str, Field(min_length=1)] = "Customer.io audiences"

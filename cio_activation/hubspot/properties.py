@@ -41,7 +41,7 @@ class PropertiesStep(AbsoluteStep):
         self.after: tuple[str, ...] = (f"contact_links_{lane.value}",)
         self.needs: tuple[str, ...] = _needs(activation, lane)
         self.batch_size = api.MAX_BATCH
-        self.concurrency = 4
+        self.concurrency = api.CONCURRENCY
         self._lane = lane
         self._columns = [p.name for p in activation.lane_properties(lane, NAME)]
         self._keep = Keep(NAME, self.name, activation.kept_properties(NAME, lane))

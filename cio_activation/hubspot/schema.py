@@ -14,6 +14,7 @@ from cio_activation.delivery.destination import Context
 from cio_activation.errors import ConfigError
 from cio_activation.hubspot import api, definitions
 from cio_activation.hubspot.options import list_name, listed_audiences, settings_of
+from cio_activation.hubspot.quota import TIME_ZONE
 from cio_activation.hubspot.refusals import reason
 from cio_activation.transport.errors import Rejected
 from cio_activation.transport.http import VendorClient
@@ -25,8 +26,8 @@ async def ensure_schema(client: VendorClient, context: Context) -> Mapping[str, 
     """Create or extend what the activation needs; return the catalog.
 
     Catalog: ``field:<property>`` -> HubSpot's name, ``options:<property>`` -> its values where they are a closed set,
-    ``list:<audience>`` -> list id. Raises ConfigError, before anything is written, if something of the same name
-    cannot take our values.
+    ``list:<audience>`` -> list id, and the account's time zone, in which its day turns. Raises ConfigError, before
+    anything is written, if something of the same name cannot take our values.
     """
     wanted = definitions.delivered(context.activation)
     present = await api.properties(client)
@@ -35,7 +36,8 @@ async def ensure_schema(client: VendorClient, context: Context) -> Mapping[str, 
     if problems:
         raise ConfigError(*problems)
     await _ensure_properties(client, wanted, present)
-    return _entries(wanted) | await _ensure_lists(client, context, lists)
+    zone = (await api.account(client)).get("timeZone")
+    return _entries(wanted) | await _ensure_lists(client, context, lists) | ({TIME_ZONE: str(zone)} if zone else {})
 
 
 def _entries(wanted: Mapping[str, Property]) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 from cio_activation.transport.errors import OutcomeUnknown
 from cio_activation.transport.http import Response, VendorClient
 
+CONCURRENCY = 16
+"""Calls on their way at once. The pacer keeps the rate: enough for Premium's, with answers that take 0.4 s."""
 PAGE = 500
 """Largest page of persons and person fields (OpenAPI, ``limit``)."""
 

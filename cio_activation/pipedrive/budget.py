@@ -10,12 +10,44 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from cio_activation.activation.models import Activation, Lane
+from cio_activation.delivery.budget import Meter, Told
+from cio_activation.pipedrive.options import NAME, settings_of
 from cio_activation.transport.errors import Stop
 from cio_activation.transport.http import Pacer
 
 PATIENCE = 16
 """429 answers in a row, over all connections of one client, before the run stops."""
 _SPENT = "the company's daily API tokens are spent; they come back at midnight of the vendor's server"
+
+
+def meter(activation: Activation) -> Meter:
+    """Return how Pipedrive counts by the day: tokens. The zone of its midnight is not documented; UTC is taken."""
+    settings = settings_of(activation)
+    live = activation.lane_audiences(Lane.REALTIME, NAME) or activation.lane_properties(Lane.REALTIME, NAME)
+    return Meter(
+        unit="tokens",
+        zone="UTC",
+        ours=settings.daily_tokens,
+        share=settings.rate_share,
+        realtime_reserve=settings.realtime_reserve if live else 0.0,
+        read=read_headers,
+    )
+
+
+def read_headers(headers: Mapping[str, str]) -> Told:
+    """Return what an answer says of the two seconds and of the day; the latter is undocumented and may be missing."""
+
+    def number(name: str) -> float | None:
+        text = headers.get(name, "").strip()
+        return float(text) if text.isdecimal() else None
+
+    return Told(
+        number("x-ratelimit-remaining"),
+        number("x-ratelimit-limit"),
+        number("x-daily-ratelimit-token-remaining"),
+        number("x-daily-ratelimit-token-limit"),
+    )
 
 
 class BudgetPacer:
@@ -26,10 +58,10 @@ class BudgetPacer:
         self._refusals = 0
         self._stopped: str | None = None
 
-    async def acquire(self, vendor: str, bucket: str, cost: float) -> None:
+    async def acquire(self, vendor: str, bucket: str, cost: float, daily: float = 0.0) -> None:
         """Wait for the shared pacer; raises Stop once the budget is known to be spent."""
         if self._stopped is None:
-            await self._pacer.acquire(vendor, bucket, cost)
+            await self._pacer.acquire(vendor, bucket, cost, daily)
         if self._stopped is not None:  # a call in flight may have learned it while this one waited
             raise Stop(self._stopped, vendor=vendor, operation="pacing", status=429)
 
@@ -42,5 +74,11 @@ class BudgetPacer:
         self._refusals += 1
         if headers.get("x-daily-ratelimit-token-remaining", "").strip() == "0":
             self._stopped = _SPENT
+            self._pacer.spent(vendor)
         elif self._refusals >= PATIENCE:
             self._stopped = f"{self._refusals} answers of 429 in a row; {_SPENT}, or another integration uses the burst"
+
+    def spent(self, vendor: str) -> None:
+        """Learn that the budget is used up."""
+        self._stopped = _SPENT
+        self._pacer.spent(vendor)

@@ -9,7 +9,7 @@ of our part of it is seen. State values have a shadow per lane. One PATCH carrie
 from __future__ import annotations
 
 from cio_activation.activation.models import Lane
-from cio_activation.delivery.destination import Context
+from cio_activation.delivery.destination import EXIT, Context
 from cio_activation.delivery.fields import UNKNOWN, Keep, changes, clears, ensure_shadow
 from cio_activation.pipedrive.matching import EMAIL_TAKEN
 from cio_activation.pipedrive.options import NAME, CreatePeople, settings_of
@@ -17,7 +17,7 @@ from cio_activation.pipedrive.schema import AUDIENCES, ID, audience_labels
 from cio_activation.warehouse.sql import identifier, literal
 from cio_activation.warehouse.store import Connection
 
-LEAVES, ENTERS = 1000, 500
+LEAVES, ENTERS = EXIT, 500
 """Priorities: who left an audience goes first, then who entered one, then plain state."""
 _SET = """CAST(to_json({'in': coalesce(list(DISTINCT name ORDER BY name) FILTER (name IS NOT NULL), []),
     'set': list(DISTINCT option_id ORDER BY option_id)}) AS VARCHAR)"""

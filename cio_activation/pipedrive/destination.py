@@ -9,19 +9,17 @@ from pydantic import BaseModel
 
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.settings import Settings
+from cio_activation.delivery.budget import Meter
 from cio_activation.delivery.destination import Context, Step
 from cio_activation.errors import ConfigError
-from cio_activation.pipedrive import schema
-from cio_activation.pipedrive.api import PipedriveApi
-from cio_activation.pipedrive.budget import BudgetPacer
+from cio_activation.pipedrive import budget, schema
+from cio_activation.pipedrive.api import CONCURRENCY, TOKENS, PipedriveApi
 from cio_activation.pipedrive.matching import LinksStep
 from cio_activation.pipedrive.mirror import MirrorStep
 from cio_activation.pipedrive.options import NAME, PipedriveAudience, PipedriveSettings, settings_of
 from cio_activation.pipedrive.persons import FieldsStep
 from cio_activation.transport.errors import Rejected, Stop, VendorError
 from cio_activation.transport.http import Pacer, VendorClient
-
-_CONNECTIONS = 10
 
 
 class PipedriveDestination:
@@ -46,8 +44,9 @@ class PipedriveDestination:
             NAME,
             settings.pipedrive_url.rstrip("/"),
             {"x-api-token": settings.secret("pipedrive_api_token")},
-            pacer=BudgetPacer(pacer),
-            max_connections=_CONNECTIONS,
+            pacer=budget.BudgetPacer(pacer),
+            daily_cost=lambda operation: TOKENS[operation],
+            max_connections=CONCURRENCY,
             timeout_s=settings.vendor_timeout_s,
             backoff_s=settings.vendor_backoff_s,
         )
@@ -56,6 +55,10 @@ class PipedriveDestination:
         """Return the burst window per token: requests in a rolling 2 s."""
         settings = settings_of(activation)
         return {"default": (settings.requests_per_2s * settings.rate_share, 2.0)}
+
+    def meter(self, activation: Activation, catalog: Mapping[str, Any]) -> Meter:  # noqa: ARG002
+        """Return how the company's daily tokens are counted."""
+        return budget.meter(activation)
 
     async def ensure_schema(self, client: VendorClient, context: Context) -> Mapping[str, Any]:
         """Create missing fields and options; ``context.catalog`` is what the last run stored."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cio_activation.activation.models import Activation, Model, OnConflict
+from cio_activation.activation.models import Activation, DestinationLimits, Model, OnConflict
 
 NAME = "pipedrive"
 
@@ -20,15 +20,14 @@ class CreatePeople(StrEnum):
     NEVER = "never"
 
 
-class PipedriveSettings(Model):
+class PipedriveSettings(DestinationLimits):
     """``destinations: pipedrive:``."""
 
-    not_built = frozenset({"daily_tokens", "priority"})
-
-    rate_share: Annotated[float, Field(gt=0, le=1)] = 0.8
-    """Part of the vendor's burst window that this project may use; the rest is left to other integrations."""
     requests_per_2s: Annotated[int, Field(ge=1)] = 40
     """The plan's burst for an API token in a rolling 2 s: Lite 20, Growth 40, Premium 100, Ultimate 120."""
+    daily_tokens: Annotated[int, Field(ge=1)] | None = None
+    """Tokens a day that this project may use of the company's; by default ``rate_share`` of what Pipedrive's answers
+    say the company has. A change of a person costs 5."""
     create_people: CreatePeople = CreatePeople.AUDIENCE_MEMBERS
     """Who is created in Pipedrive: everyone, audience_members (in at least one audience now), or never."""
     on_conflict: OnConflict = OnConflict.OVERWRITE

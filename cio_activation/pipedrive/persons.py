@@ -10,7 +10,7 @@ from cio_activation.delivery.destination import AbsoluteStep, Context, End, Oper
 from cio_activation.delivery.fields import Keep, ensure_shadow, fold_values
 from cio_activation.delivery.links import fold_links
 from cio_activation.delivery.ownership import examine
-from cio_activation.pipedrive.api import TOKENS, PipedriveApi
+from cio_activation.pipedrive.api import CONCURRENCY, TOKENS, PipedriveApi
 from cio_activation.pipedrive.changes import flag_movements, lane_columns, plan_fields
 from cio_activation.pipedrive.matching import links_name, release, shadows
 from cio_activation.pipedrive.mirror import codes_of, ensure_tables, merge, since_text, watermark
@@ -29,7 +29,7 @@ class FieldsStep(AbsoluteStep):
     """``fields_<lane>``: the lane's state fields and the shared set of audiences."""
 
     batch_size = 1
-    concurrency = 8
+    concurrency = CONCURRENCY
     tokens_per_call = TOKENS["persons.update"]
     late_creation_doubles = True  # there is no unique key to create by
 

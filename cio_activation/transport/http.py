@@ -50,20 +50,29 @@ class Response:
 class Pacer(Protocol):
     """Grants the right to make one call, and learns from what the vendor answers."""
 
-    async def acquire(self, vendor: str, bucket: str, cost: float) -> None:
-        """Wait until ``cost`` units of ``vendor``'s ``bucket`` may be used; raises Stop if a daily budget is spent."""
+    async def acquire(self, vendor: str, bucket: str, cost: float, daily: float = 0.0) -> None:
+        """Wait until ``cost`` units of ``vendor``'s ``bucket`` may be used, and take ``daily`` units of its day.
+
+        Raises Stop if that would take too long, BudgetSpent if the day has no such units left.
+        """
 
     def observe(self, vendor: str, bucket: str, status: int, headers: Mapping[str, str]) -> None:
         """Learn from an answer's status and rate headers (a 429 pauses everyone)."""
+
+    def spent(self, vendor: str) -> None:
+        """Learn that the vendor said its daily budget is used up."""
 
 
 class Unpaced:
     """A pacer that never waits; for tests and for addresses without a limit (a signed download link)."""
 
-    async def acquire(self, vendor: str, bucket: str, cost: float) -> None:
+    async def acquire(self, vendor: str, bucket: str, cost: float, daily: float = 0.0) -> None:
         """Return at once."""
 
     def observe(self, vendor: str, bucket: str, status: int, headers: Mapping[str, str]) -> None:
+        """Learn nothing."""
+
+    def spent(self, vendor: str) -> None:
         """Learn nothing."""
 
 
@@ -86,7 +95,8 @@ class VendorClient:
     ``repeatable`` requests (reads, absolute writes) are tried again after an unknown outcome; all others only
     when the request was surely not applied, because a blind retry of a creation makes a double.
     ``spent`` tells from a 429 (its ``Retry-After`` in seconds, its body) that a daily budget is used up, and says so;
-    no waiting mends that, so it is a Stop. ``timeout_s``: seconds without a byte; ``backoff_s``: the first pause.
+    no waiting mends that, so it is a Stop. ``daily_cost`` gives the units of the vendor's day that an operation takes.
+    ``timeout_s``: seconds without a byte; ``backoff_s``: the first pause.
     """
 
     def __init__(
@@ -101,6 +111,7 @@ class VendorClient:
         backoff_s: float = 0.5,
         max_connections: int = 10,
         spent: Callable[[float | None, Any], str | None] = lambda _retry_after, _body: None,
+        daily_cost: Callable[[str], float] = lambda _operation: 0.0,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.vendor = vendor
@@ -109,6 +120,7 @@ class VendorClient:
         self._attempts = attempts
         self._backoff = backoff_s
         self._spent = spent
+        self._daily_cost = daily_cost
         self._transport = transport
         self._http = httpx.AsyncClient(
             base_url=base_url,
@@ -203,7 +215,7 @@ class VendorClient:
         bucket: str,
         authorised: bool,
     ) -> Response:
-        await self._pacer.acquire(self.vendor, bucket, cost)
+        await self._pacer.acquire(self.vendor, bucket, cost, self._daily_cost(operation))
         self.calls.made[operation] = self.calls.made.get(operation, 0) + 1
         content = None if json is None else orjson.dumps(json)
         request = self._http.build_request(method, path, params=params, content=content)
@@ -236,6 +248,7 @@ class VendorClient:
         if status == 429:
             self.calls.throttled += 1
             if spent := self._spent(context["retry_after_s"], body):
+                self._pacer.spent(self.vendor)
                 raise Stop(spent, **context)
             raise RateLimited(policy.why, **context)
         kinds: dict[Meaning, type[VendorError]] = {

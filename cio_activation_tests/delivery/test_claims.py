@@ -135,7 +135,7 @@ def test_only_a_worker_that_reads_the_plan_alike_helps(tmp_path: Path, journal_u
     )
     other = {"activation": "another", "batch_size": 99, "path": tmp_path / "absent"}
     sharing.open_plan(journal, replace(plan, **{differs: other[differs]}) if differs else plan)
-    helper = Helper(run, journal, toy, step, "run", lambda _lane: Unpaced())
+    helper = Helper(run, journal, toy, step, "run", lambda _lane, _catalog: Unpaced())
     assert helper() is (differs is None)
     assert helper.helped == (0 if differs else 10)
     assert helper() is False  # once through is enough

@@ -1,0 +1,229 @@
+"""A long push beside a real-time lane against a vendor with its real limits, each lane in a process of its own.
+
+``python -m cio_activation_tests.pacing_rig VENDOR LANE HOME URL SHARE`` is one lane's process. What is reported comes
+from the stand-in's own log: when a call arrived there, and how it was answered.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cio_activation.activation.models import Activation, Guards, Lane, Limits, Property, PropertyType, Value, Workspace
+from cio_activation.activation.settings import Settings
+from cio_activation.delivery.destination import Destination
+from cio_activation.delivery.run import run_schema, run_step
+from cio_activation.hubspot import DESTINATION as HUBSPOT
+from cio_activation.hubspot.options import HubSpotSettings
+from cio_activation.pipedrive import DESTINATION as PIPEDRIVE
+from cio_activation.pipedrive.options import PipedriveSettings
+from cio_activation.runtime import Runtime
+from cio_activation.sandbox import server
+from cio_activation.sandbox.core import Shared
+from cio_activation.sandbox.hubspot import HubSpot
+from cio_activation.sandbox.pipedrive import Pipedrive
+from cio_activation_tests.builders import window
+
+DESTINATIONS: dict[str, Destination] = {"hubspot": HUBSPOT, "pipedrive": PIPEDRIVE}
+LIMITS = {"hubspot": (190, 10.0), "pipedrive": (40, 2.0)}
+"""Calls in a rolling window: HubSpot Professional and Enterprise, Pipedrive Growth."""
+HOT = {"hubspot": 300, "pipedrive": 12}
+"""People that a real-time window changes: three calls of HubSpot, twelve of Pipedrive."""
+
+
+@dataclass(frozen=True)
+class Paced:
+    """What the vendor saw. Seconds are real ones; ``shares`` are of what the activation allows us."""
+
+    calls: int
+    throttled: int
+    most_in_a_window: int
+    allowed: float
+    share_used: float
+    realtime_calls: int
+    slowest_realtime_s: float
+    reports: tuple[str, ...]
+
+
+def activation(vendor: str, share: float) -> Activation:
+    """Return one daily and one real-time property, delivered to ``vendor`` at its real limits."""
+    properties = {
+        name: Property(
+            name=name, label=name.title(), description=name, owner="team:retention", lane=lane,
+            rule=Value(attribute="amount"), type=PropertyType.TEXT, deliver=(vendor,),
+        )
+        for name, lane in (("category", Lane.DAILY), ("cart", Lane.REALTIME))
+    }  # fmt: skip
+    settings = {"hubspot": HubSpotSettings(rate_share=share), "pipedrive": PipedriveSettings(rate_share=share)}
+    return Activation(
+        workspace=Workspace(), attributes={}, properties=properties, audiences={},
+        limits=Limits(guards=Guards(max_operations=10_000_000)), destinations={vendor: settings[vendor]},
+    )  # fmt: skip
+
+
+def runtime(vendor: str, home: Path, url: str, share: float) -> Runtime:
+    """Return what every process of the rig works with."""
+    given: dict[str, Any] = {
+        f"{vendor}_url": url,
+        "hubspot_access_token": "sandbox-hubspot-token",
+        "pipedrive_api_token": "sandbox-pipedrive-token",
+    }
+    return Runtime.build(Settings(activation_home=home, _env_file=None, **given), activation(vendor, share))
+
+
+@contextmanager
+def account(vendor: str, people: int) -> Iterator[tuple[Shared, HubSpot | Pipedrive, str]]:
+    """Start an account that knows ``people`` persons and has the vendor's real limits."""
+    shared = Shared()
+    seed = [{"email": _email(n), "first_name": "A", "last_name": "B", "phone": None} for n in range(people)]
+    made: HubSpot | Pipedrive
+    made = HubSpot(shared, seed, property_lag_s=0.0) if vendor == "hubspot" else Pipedrive(shared, seed, plan="growth")
+    running = server.start({vendor: made}, shared)
+    try:
+        yield shared, made, running.urls[vendor]
+    finally:
+        running.stop()
+
+
+def measure(vendor: str, home: Path, changes: int, *, share: float = 0.8, latency_s: float = 0.25) -> Paced:
+    """Push ``changes`` people while a real-time lane works; the vendor takes ``latency_s`` for each answer."""
+    with account(vendor, changes) as (shared, made, url):
+        run = runtime(vendor, home, url, share)
+        run_schema(run, DESTINATIONS[vendor])
+        _decide(run, vendor, changes, made)
+        shared.log.clear()
+        shared.faults.add(kind="delay", when="after", vendor=vendor, delay_s=latency_s, times=10**9)
+        command = [
+            sys.executable,
+            *(__import__("os").environ.get("RIG", "-m cio_activation_tests.pacing_rig").split()),
+            vendor,
+        ]
+        rest = [str(home), url, str(share)]
+        lanes = [
+            subprocess.Popen([*command, lane, *rest], stdout=subprocess.PIPE, text=True)
+            for lane in ("daily", "realtime")
+        ]
+        told = [lanes[0].communicate()[0].strip()]
+        (home / "over").touch()
+        told.append(lanes[1].communicate()[0].strip())
+        if any(p.returncode for p in lanes):
+            raise AssertionError(f"a lane failed: {told}")
+        return _read(run, vendor, shared, share, tuple(told))
+
+
+def _read(run: Runtime, vendor: str, shared: Shared, share: float, told: tuple[str, ...]) -> Paced:
+    limit, seconds = LIMITS[vendor]
+    with run.warehouse.read() as con:
+        hot = con.execute(
+            """SELECT operation_id, record_id, epoch(intent_at) FROM delivery.ledger
+            WHERE lane = 'realtime' AND kind = 'update' ORDER BY intent_at"""
+        ).fetchall()
+    entries = list(shared.log.entries)
+    at = sorted(e.real_at for e in entries)
+    busy = [t for t in at if at[0] + seconds <= t <= at[-1] - seconds] or at
+    span = busy[-1] - busy[0] or 1.0
+    allowed = limit * share / seconds
+    waits = list(_waits(vendor, entries, hot))
+    return Paced(
+        calls=len(entries),
+        throttled=shared.log.throttled(vendor),
+        most_in_a_window=max(bisect_left(at, t + seconds) - i for i, t in enumerate(at)),
+        allowed=allowed,
+        share_used=(len(busy) - 1) / span / allowed,
+        realtime_calls=len(waits),
+        slowest_realtime_s=max(waits, default=0.0),
+        reports=told,
+    )
+
+
+def _waits(vendor: str, entries: Sequence[Any], hot: Sequence[tuple[str, str, float]]) -> Iterator[float]:
+    """Yield how long each call of the real-time lane was on its way, from its intent to the vendor."""
+    intents = {operation: at for operation, _, at in hot}
+    pending: dict[str, list[float]] = {}
+    for _, record, at in hot:
+        pending.setdefault(record, []).append(at)
+    for entry in entries:
+        if vendor == "hubspot" and entry.path.endswith("batch/update"):
+            known = [
+                intents[i["objectWriteTraceId"]] for i in entry.request["inputs"] if i["objectWriteTraceId"] in intents
+            ]
+            if known:
+                yield entry.real_at - min(known)
+        elif entry.method == "PATCH" and (mine := pending.get(entry.path.rsplit("/", 1)[-1])):
+            yield entry.real_at - mine.pop(0)
+
+
+def _decide(run: Runtime, vendor: str, people: int, made: HubSpot | Pipedrive) -> None:
+    """Write what the deciding rooms would have: everybody has a new value of the day; the hot ones come later."""
+    with run.warehouse.write() as con:
+        con.execute(
+            f"""CREATE OR REPLACE TABLE identity.persons AS
+            SELECT format('p{{:06d}}', i) AS cio_id, NULL::VARCHAR AS external_id, format('person{{}}@example.com', i) AS email,
+                NULL::VARCHAR AS phone, 'A' AS first_name, 'B' AS last_name, true AS email_owner,
+                false AS external_id_owner, true AS deliverable, NULL::VARCHAR AS held_reason, NULL::TIMESTAMP AS changed_at
+            FROM range({people}) AS t(i)"""
+        )
+        con.execute(
+            f"""CREATE OR REPLACE TABLE state.daily_properties AS
+            SELECT cio_id, 'shoes' AS category, hash('shoes') AS hash_{vendor}, hash('shoes') AS row_hash
+            FROM identity.persons"""
+        )
+        _hot(con, vendor, 0)
+        if isinstance(made, HubSpot):
+            import pyarrow as pa
+
+            contacts = made.state()["contacts"]
+            found = pa.table({"id": list(contacts), "email": [contacts[i]["email"] for i in contacts]})
+            con.register("found", found)
+            con.execute(
+                """INSERT INTO delivery.links
+                SELECT 'hubspot', p.cio_id, f.id, true, 'email', p.email, NULL
+                FROM found AS f JOIN identity.persons AS p USING (email)"""
+            )
+
+
+def _hot(con: Any, vendor: str, turn: int) -> None:
+    con.execute(
+        f"""CREATE OR REPLACE TABLE state.realtime_properties AS
+        SELECT cio_id, '{turn}' AS cart, hash('{turn}') AS hash_{vendor}, hash('{turn}') AS row_hash
+        FROM identity.persons ORDER BY cio_id DESC LIMIT {HOT[vendor]}"""
+    )
+
+
+def _email(number: int) -> str:
+    return f"person{number}@example.com"
+
+
+def work(vendor: str, lane: Lane, home: Path, url: str, share: float) -> None:
+    """Run one lane: the daily one once, the real-time one again and again until the daily one is over."""
+    run = runtime(vendor, home, url, share)
+    destination = DESTINATIONS[vendor]
+    wanted = ("person_mirror", "person_links", "fields", "properties")
+    steps = [s for s in destination.steps(run.activation) if s.lane is lane and s.name.startswith(wanted)]
+    if lane is Lane.DAILY:
+        for step in steps:
+            report = run_step(run, destination, step, window(1, lane), "daily")
+            print(step.name, report.planned, report.delivered, report.held, report.note, flush=True)
+        return
+    turn = 0
+    delivered = 0
+    while not (home / "over").exists():
+        turn += 1
+        with run.warehouse.write() as con:
+            _hot(con, vendor, turn)
+        for step in steps:
+            report = run_step(run, destination, step, window(1, lane), f"turn {turn}")
+        delivered += report.delivered
+        time.sleep(0.2)
+    print(turn, "turns,", delivered, "delivered", flush=True)
+
+
+if __name__ == "__main__":
+    work(sys.argv[1], Lane(sys.argv[2]), Path(sys.argv[3]), sys.argv[4], float(sys.argv[5]))
