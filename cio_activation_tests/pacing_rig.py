@@ -1,6 +1,6 @@
 """A long push beside a real-time lane against a vendor with its real limits, each lane in a process of its own.
 
-``python -m cio_activation_tests.pacing_rig VENDOR LANE HOME URL SHARE`` is one lane's process. What is reported comes
+``python -m cio_activation_tests.pacing_rig VENDOR LANE HOME URL SHARE TOKENS`` is one lane's process. What is reported comes
 from the stand-in's own log: when a call arrived there, and how it was answered.
 """
 
@@ -16,9 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 from cio_activation.activation.models import Activation, Guards, Lane, Limits, Property, PropertyType, Value, Workspace
 from cio_activation.activation.settings import Settings
 from cio_activation.delivery.destination import Destination
+from cio_activation.delivery.journal import Journal
+from cio_activation.delivery.journal_schema import days
 from cio_activation.delivery.run import run_schema, run_step
 from cio_activation.hubspot import DESTINATION as HUBSPOT
 from cio_activation.hubspot.options import HubSpotSettings
@@ -49,10 +53,17 @@ class Paced:
     share_used: float
     realtime_calls: int
     slowest_realtime_s: float
-    reports: tuple[str, ...]
+    counted: float
+    """Units of the vendor's day that the journal says we used, since the account was made."""
+    charged: float
+    """The same, as the vendor counted."""
+    delivered: int
+    held: int
+    seconds: float
+    """From the first call to the last."""
 
 
-def activation(vendor: str, share: float) -> Activation:
+def activation(vendor: str, share: float, tokens: int | None = None) -> Activation:
     """Return one daily and one real-time property, delivered to ``vendor`` at its real limits."""
     properties = {
         name: Property(
@@ -61,21 +72,24 @@ def activation(vendor: str, share: float) -> Activation:
         )
         for name, lane in (("category", Lane.DAILY), ("cart", Lane.REALTIME))
     }  # fmt: skip
-    settings = {"hubspot": HubSpotSettings(rate_share=share), "pipedrive": PipedriveSettings(rate_share=share)}
+    settings = {
+        "hubspot": HubSpotSettings(rate_share=share),
+        "pipedrive": PipedriveSettings(rate_share=share, daily_tokens=tokens),
+    }
     return Activation(
         workspace=Workspace(), attributes={}, properties=properties, audiences={},
         limits=Limits(guards=Guards(max_operations=10_000_000)), destinations={vendor: settings[vendor]},
     )  # fmt: skip
 
 
-def runtime(vendor: str, home: Path, url: str, share: float) -> Runtime:
+def runtime(vendor: str, home: Path, url: str, share: float, tokens: int | None = None) -> Runtime:
     """Return what every process of the rig works with."""
     given: dict[str, Any] = {
         f"{vendor}_url": url,
         "hubspot_access_token": "sandbox-hubspot-token",
         "pipedrive_api_token": "sandbox-pipedrive-token",
     }
-    return Runtime.build(Settings(activation_home=home, _env_file=None, **given), activation(vendor, share))
+    return Runtime.build(Settings(activation_home=home, _env_file=None, **given), activation(vendor, share, tokens))
 
 
 @contextmanager
@@ -92,34 +106,36 @@ def account(vendor: str, people: int) -> Iterator[tuple[Shared, HubSpot | Pipedr
         running.stop()
 
 
-def measure(vendor: str, home: Path, changes: int, *, share: float = 0.8, latency_s: float = 0.25) -> Paced:
+def measure(
+    vendor: str, home: Path, changes: int, *, share: float = 0.8, latency_s: float = 0.25, tokens: int | None = None
+) -> Paced:
     """Push ``changes`` people while a real-time lane works; the vendor takes ``latency_s`` for each answer."""
     with account(vendor, changes) as (shared, made, url):
-        run = runtime(vendor, home, url, share)
+        run = runtime(vendor, home, url, share, tokens)
         run_schema(run, DESTINATIONS[vendor])
         _decide(run, vendor, changes, made)
         shared.log.clear()
         shared.faults.add(kind="delay", when="after", vendor=vendor, delay_s=latency_s, times=10**9)
-        command = [
-            sys.executable,
-            *(__import__("os").environ.get("RIG", "-m cio_activation_tests.pacing_rig").split()),
-            vendor,
-        ]
-        rest = [str(home), url, str(share)]
+        command = [sys.executable, "-m", "cio_activation_tests.pacing_rig", vendor]
+        rest = [str(home), url, str(share), str(tokens or 0)]
         lanes = [
             subprocess.Popen([*command, lane, *rest], stdout=subprocess.PIPE, text=True)
             for lane in ("daily", "realtime")
         ]
-        told = [lanes[0].communicate()[0].strip()]
+        told = lanes[0].communicate()[0].split()
         (home / "over").touch()
-        told.append(lanes[1].communicate()[0].strip())
+        lanes[1].communicate()
         if any(p.returncode for p in lanes):
-            raise AssertionError(f"a lane failed: {told}")
-        return _read(run, vendor, shared, share, tuple(told))
+            raise AssertionError("a lane failed")
+        return _read(run, vendor, shared, share, made.limits.used_today, (int(told[0]), int(told[1])))
 
 
-def _read(run: Runtime, vendor: str, shared: Shared, share: float, told: tuple[str, ...]) -> Paced:
+def _read(run: Runtime, vendor: str, shared: Shared, share: float, charged: float, daily: tuple[int, int]) -> Paced:
     limit, seconds = LIMITS[vendor]
+    journal = Journal(run.settings.journal)
+    with journal.engine.connect() as con:
+        counted = float(con.execute(sa.select(days.c.used).order_by(days.c.day.desc())).scalars().first() or 0)
+    journal.close()
     with run.warehouse.read() as con:
         hot = con.execute(
             """SELECT operation_id, record_id, epoch(intent_at) FROM delivery.ledger
@@ -139,7 +155,11 @@ def _read(run: Runtime, vendor: str, shared: Shared, share: float, told: tuple[s
         share_used=(len(busy) - 1) / span / allowed,
         realtime_calls=len(waits),
         slowest_realtime_s=max(waits, default=0.0),
-        reports=told,
+        counted=counted,
+        charged=charged,
+        delivered=daily[0],
+        held=daily[1],
+        seconds=at[-1] - at[0],
     )
 
 
@@ -201,29 +221,23 @@ def _email(number: int) -> str:
     return f"person{number}@example.com"
 
 
-def work(vendor: str, lane: Lane, home: Path, url: str, share: float) -> None:
+def work(vendor: str, lane: Lane, home: Path, url: str, share: float, tokens: int | None) -> None:
     """Run one lane: the daily one once, the real-time one again and again until the daily one is over."""
-    run = runtime(vendor, home, url, share)
+    run = runtime(vendor, home, url, share, tokens)
     destination = DESTINATIONS[vendor]
     wanted = ("person_mirror", "person_links", "fields", "properties")
     steps = [s for s in destination.steps(run.activation) if s.lane is lane and s.name.startswith(wanted)]
-    if lane is Lane.DAILY:
-        for step in steps:
-            report = run_step(run, destination, step, window(1, lane), "daily")
-            print(step.name, report.planned, report.delivered, report.held, report.note, flush=True)
-        return
     turn = 0
-    delivered = 0
-    while not (home / "over").exists():
+    while turn == 0 or (lane is Lane.REALTIME and not (home / "over").exists()):
         turn += 1
-        with run.warehouse.write() as con:
-            _hot(con, vendor, turn)
+        if lane is Lane.REALTIME:
+            time.sleep(0.2)
+            with run.warehouse.write() as con:
+                _hot(con, vendor, turn)
         for step in steps:
             report = run_step(run, destination, step, window(1, lane), f"turn {turn}")
-        delivered += report.delivered
-        time.sleep(0.2)
-    print(turn, "turns,", delivered, "delivered", flush=True)
+    print(report.delivered, report.held, flush=True)
 
 
 if __name__ == "__main__":
-    work(sys.argv[1], Lane(sys.argv[2]), Path(sys.argv[3]), sys.argv[4], float(sys.argv[5]))
+    work(sys.argv[1], Lane(sys.argv[2]), Path(sys.argv[3]), sys.argv[4], float(sys.argv[5]), int(sys.argv[6]) or None)

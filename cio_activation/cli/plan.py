@@ -5,14 +5,18 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from datetime import UTC, datetime
+from math import isfinite
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
 from cio_activation.activation.models import Lane
 from cio_activation.cli.output import Json, decided, emit, exit_codes, notes
+
+if TYPE_CHECKING:
+    from cio_activation.delivery.budget import Allowance
 
 
 def plan(
@@ -29,11 +33,15 @@ def plan(
     if json:
         emit({"ok": True, "steps": steps})
         return
-    table = Table("destination", "step", "window", "operations", "kinds", "calls (at least)", "tokens", "held")
+    names = ("destination", "step", "window", "operations", "kinds", "calls (at least)", "tokens", "left today", "held")
+    table = Table(*names)
     for s in steps:
         kinds = ", ".join(f"{k} {n:,}" for k, n in s["kinds"].items())
-        counts = (f"{s['operations']:,}", kinds, f"{s['calls']:,}", f"{s['tokens']:,}")
-        table.add_row(s["destination"], s["step"], s["window"], *counts, "held" if s["held"] else "")
+        counts = (f"{s['operations']:,}", kinds, f"{s['calls']:,}", f"{s['tokens']:,}", _shown(s["budget"]))
+        over = s["budget"]["over"] if s["budget"] else 0
+        table.add_row(
+            s["destination"], s["step"], s["window"], *counts, "held" if s["held"] else f"{over:,}" if over else ""
+        )
     notes.print(table)
     for s in steps:
         if s["held"]:
@@ -41,6 +49,10 @@ def plan(
         for o in s.get("people", []):
             changes = ", ".join(f"{n}: {o['before'].get(n)!r} -> {v!r}" for n, v in o["change"].items())
             print(f"{s['destination']}/{s['step']} {o['kind']} {o['person']} {changes}")
+
+
+def _shown(budget: dict[str, Any] | None) -> str:
+    return f"{budget['left']:,.0f} {budget['unit']}" if budget and budget["left"] is not None else ""
 
 
 def _plans(lane: Lane | None, moment: datetime | None, people: bool) -> list[dict[str, Any]]:
@@ -65,6 +77,32 @@ def _plans(lane: Lane | None, moment: datetime | None, people: bool) -> list[dic
     return found
 
 
+def _left(runtime: Any, destination: Any, window: Any, catalog: Any) -> Allowance | None:
+    """Return what the lane may still use of the vendor's day, as the journal knows it; no vendor is asked."""
+    from cio_activation.delivery.journal import Journal
+    from cio_activation.delivery.run import pacer_for
+
+    journal = Journal(runtime.settings.journal)
+    try:
+        return pacer_for(runtime, journal, (destination,), str(window.lane), catalog).allowance(destination.name)
+    finally:
+        journal.close()
+
+
+def _budget(made: Any, left: Allowance | None) -> dict[str, Any] | None:
+    """Return what the plan takes of the vendor's day, what is left, and how many operations do not fit."""
+    if left is None:
+        return None
+    return {
+        "unit": left.unit,
+        "predicted": made.units,
+        "left": left.others if isfinite(left.others) else None,
+        "left_for_exits": left.exits if isfinite(left.exits) else None,
+        "resets_at": left.resets_at.isoformat(),
+        "over": made.over_budget,
+    }
+
+
 def _newest_decided(runtime: Any, lane: Lane) -> str | None:
     with runtime.warehouse.read() as con:
         rows = con.execute(
@@ -78,15 +116,17 @@ def _one(runtime: Any, destination: Any, step: Any, window: Any, people: bool) -
     from cio_activation.delivery.plan import batches, make_plan
     from cio_activation.delivery.run import load_catalog
 
-    context = Context(runtime.settings, runtime.activation, window, load_catalog(runtime.warehouse, destination.name))
+    catalog = load_catalog(runtime.warehouse, destination.name)
+    context = Context(runtime.settings, runtime.activation, window, catalog)
+    left = _left(runtime, destination, window, catalog)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "plan.parquet"
         with runtime.warehouse.preview() as con:
-            made = make_plan(con, step, destination.name, context, window, "preview", path)
+            made = make_plan(con, step, destination.name, context, window, "preview", path, left)
         sizes: Counter[str] = Counter()
         listed: list[dict[str, Any]] = []
         if made.operations:
-            for batch in batches(path, step):
+            for batch in batches(path, step, whole=True):
                 sizes["calls"] += 1
                 if people:
                     listed += [
@@ -103,6 +143,7 @@ def _one(runtime: Any, destination: Any, step: Any, window: Any, people: bool) -
         "calls": sizes["calls"],
         "tokens": sizes["calls"] * step.tokens_per_call,
         "waiting": made.waiting,
+        "budget": _budget(made, left),
         "held": made.held_because,
         "guards": [v.as_row() for v in made.verdicts],
     }

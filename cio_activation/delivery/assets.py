@@ -1,6 +1,7 @@
 """Every destination's assets, built from the steps it declares: one multi-asset per destination and lane."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 import dagster as dg
@@ -184,6 +185,8 @@ def _result(spec: dg.AssetSpec, report: StepReport) -> dg.MaterializeResult:
         recovered=report.recovered,
         calls=sum(report.calls.values()),
         throttled=report.throttled,
+        over_budget=report.over_budget or None,
+        **_budget(report),
         calls_by_operation=dg.MetadataValue.json(dict(report.calls)) if report.calls else None,
         kinds=dg.MetadataValue.json(dict(report.by_kind)) if report.by_kind else None,
         reasons=dg.MetadataValue.json(dict(report.reasons)) if report.reasons else None,
@@ -200,6 +203,17 @@ def _result(spec: dg.AssetSpec, report: StepReport) -> dg.MaterializeResult:
         metadata=counted(note=report.note, **counts),
     )
     return dg.MaterializeResult(asset_key=spec.key, metadata=metadata, check_results=[check])
+
+
+def _budget(report: StepReport) -> dict[str, Any]:
+    """Return what the plan was to take of the vendor's day, and what this lane has left of it."""
+    left = report.budget
+    if left is None:
+        return {}
+    told = {f"budget/{left.unit}_predicted": report.units}
+    if isfinite(left.others):
+        told[f"budget/{left.unit}_left"] = left.others
+    return told
 
 
 def _owners(activation: Activation) -> list[str]:

@@ -120,15 +120,15 @@ def operations(path: Path, step: str) -> Iterator[Operation]:
         yield _operation(row, step)
 
 
-def batches(path: Path, step: Step) -> Iterator[list[Operation]]:
+def batches(path: Path, step: Step, *, whole: bool = False) -> Iterator[list[Operation]]:
     """Yield lists of up to ``step.batch_size`` operations that may share one call, in sending order.
 
-    Only of those that are to be sent: what does not fit today's budget stands at the end of the file.
+    Only of those that are to be sent, unless ``whole``: what does not fit today's budget ends the file.
     """
     batch: list[Operation] = []
     group: str | None = None
     for row in _rows(path):
-        if row.get(order.HELD_FOR) is not None:
+        if not whole and row.get(order.HELD_FOR) is not None:
             break
         if batch and (len(batch) >= step.batch_size or row["batch_group"] != group):
             yield batch

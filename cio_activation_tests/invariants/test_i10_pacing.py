@@ -1,0 +1,108 @@
+"""I10 pacing: never above the configured share of a vendor's window, over all processes; a 429 pauses everyone.
+
+On a made-up clock, window by window: ``delivery/test_pacer.py``. The day's budget: ``test_i10_budget.py``. Here real
+processes, real time, and stand-ins with the vendors' real limits. A busy machine makes all of it slower, so what is
+asserted of speed is loose; ``python -m benchmarks.pacing`` measures it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cio_activation.delivery.journal import Journal
+from cio_activation.delivery.pacer import AHEAD_S, SharedPacer, spread
+from cio_activation.sandbox import server
+from cio_activation.sandbox.core import Shared
+from cio_activation.sandbox.hubspot import HubSpot
+from cio_activation.transport.http import VendorClient
+from cio_activation_tests.pacing_rig import LIMITS, measure
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize(("vendor", "changes"), [("hubspot", 10_000), ("pipedrive", 100)])
+def test_a_push_beside_a_real_time_lane_keeps_the_vendors_limits(tmp_path: Path, vendor: str, changes: int) -> None:
+    found = measure(vendor, tmp_path, changes)
+    limit, seconds = LIMITS[vendor]
+    assert found.delivered == changes
+    assert found.throttled == 0
+    assert found.most_in_a_window <= limit
+    assert found.share_used >= 0.1
+    assert found.realtime_calls > 0
+    assert found.slowest_realtime_s <= 2 * max(seconds, 5.0)
+    # Both processes' calls, one count, and the vendor's own is the same.
+    assert found.counted == found.charged
+
+
+def test_processes_together_never_get_more_than_one_budget(tmp_path: Path) -> None:
+    units, seconds, workers = 40.0, 1.0, 4
+    url = f"sqlite:///{tmp_path / 'journal.sqlite'}"
+    Journal(url).close()
+    command = [sys.executable, "-m", __name__, url, str(units), str(seconds)]
+    lanes = ["daily", "realtime"] * (workers // 2)
+    started = [subprocess.Popen([*command, lane], stdout=subprocess.PIPE, text=True) for lane in lanes]
+    spans = [json.loads(p.communicate()[0]) for p in started]
+    assert all(p.returncode == 0 for p in started)
+    granted = sum(len(span) for span in spans)
+    first, last = min(t[0] for span in spans for t in span), max(t[1] for span in spans for t in span)
+    burst, rate = spread(1.0, units, seconds)
+    assert granted <= burst + rate * (last - first) + 1
+    assert granted > workers
+
+
+async def _grab(url: str, limit: tuple[float, float], lane: str) -> list[tuple[float, float]]:
+    """Return, of each unit got in three seconds, when it was asked for and when it could be used at the latest."""
+    pacer = SharedPacer(Journal(url), {"v": {"default": limit}}, lane)
+    got: list[tuple[float, float]] = []
+    end = time.time() + 3.0
+
+    async def work() -> None:
+        while time.time() < end:
+            asked = time.time()
+            await pacer.acquire("v", "default", 1)
+            got.append((asked, time.time() + AHEAD_S))
+
+    await asyncio.gather(*(work() for _ in range(4)))
+    return got
+
+
+def test_a_429_pauses_every_process_and_lane(tmp_path: Path) -> None:
+    """Two pacers over one journal file, as two processes have them; one of them is refused."""
+    shared = Shared()
+    running = server.start({"hubspot": HubSpot(shared, [])}, shared)
+    journals = [Journal(f"sqlite:///{tmp_path / 'journal.sqlite'}") for _ in range(2)]
+    limits = {"hubspot": {"default": (150.0, 10.0)}}
+    headers = {"authorization": "Bearer sandbox-hubspot-token"}
+    over = time.time() + 8.0
+
+    async def calls(lane: str, journal: Journal) -> None:
+        pacer = SharedPacer(journal, limits, lane)
+        async with VendorClient("hubspot", running.urls["hubspot"], headers, pacer=pacer, backoff_s=0.0) as client:
+            while time.time() < over:
+                await client.request("GET", "/crm/owners/2026-09", operation="owners.page")
+
+    async def both() -> None:
+        await asyncio.gather(*(calls(lane, one) for lane, one in zip(("daily", "realtime"), journals, strict=True)))
+
+    shared.faults.add(kind="status", vendor="hubspot", status=429, headers={"retry-after": "4"}, skip=8, times=1)
+    try:
+        asyncio.run(both())
+    finally:
+        running.stop()
+    at = {entry.real_at: entry.status for entry in shared.log.entries}
+    refused = next(t for t, status in at.items() if status == 429)
+    assert shared.log.throttled("hubspot") == 1
+    # What was on its way when the answer came may still arrive; then nobody calls until the pause is over.
+    assert not [t for t in at if refused + 1.5 < t < refused + 4.0]
+    assert [t for t in at if t >= refused + 4.0]
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(_grab(sys.argv[1], (float(sys.argv[2]), float(sys.argv[3])), sys.argv[4]))))
