@@ -153,9 +153,6 @@ async def _run(
         allowance = pacer.allowance(destination.name)
         plan = _plan(warehouse, step, destination, context, window, run_id, found, allowance)
         tally = Tally()
-        if plan.over_budget:
-            tally.ends["held"] = plan.over_budget
-            tally.reasons[order.BUDGET] = plan.over_budget
         if plan.held_because:
             tally.ends["held"] = plan.operations
         elif plan.operations:
@@ -173,6 +170,9 @@ async def _run(
             sender = Sender(step, client, context, journal, provenance, lease, fold)
             tally = await sender.send_all(planning.batches(plan.path, step))
             tally.add_help(await sharing.close_plan(journal, plan.plan_id), sender.left)
+            if plan.over_budget:
+                tally.ends["held"] += plan.over_budget
+                tally.reasons[order.BUDGET] = plan.over_budget
             fold()
         report = replace(
             _report(destination, step, plan, tally, client, recovered), budget=pacer.allowance(destination.name)

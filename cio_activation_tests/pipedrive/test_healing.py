@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cio_activation.activation.models import Lane
 from cio_activation.delivery.journal import Journal
-from cio_activation_tests.pipedrive.bench import LABELS, Bench, Make
+from cio_activation.delivery.pacer import SharedPacer
+from cio_activation.pipedrive.budget import BudgetPacer, meter
+from cio_activation.transport.errors import BudgetSpent, Stop
+from cio_activation_tests.pipedrive.bench import LABELS, Bench, Make, model
 
 VIP = LABELS["vip"]
 STATE: dict[str, Any] = {"bucket": "low", "lapsed": False}
@@ -276,21 +281,36 @@ def test_the_firewalls_page_stops_the_run_and_nothing_is_lost(member: Bench) -> 
     assert emails(member).count("nora@example.com") == 1
 
 
-def test_an_empty_daily_budget_stops_after_one_answer(make: Make) -> None:
+def test_an_empty_daily_budget_is_noticed_before_the_vendor_refuses(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bench = make([{"email": f"p{n}@example.com"} for n in range(40)], {"limited": True, "plan": "ultimate"})
+    clock = bench.shared.clock
+    monkeypatch.setattr(Journal, "now", lambda self, con: clock.now())
     bench.schema()
     for number in range(40):
         bench.person(f"p{number}", f"p{number}@example.com", **STATE)
     bench.use(bench.runtime.activation.model_copy(update={"destinations": {"pipedrive": {"requests_per_2s": 100}}}))
     bench.edit("burn_tokens", tokens=bench.vendor.limits.remaining_today - 20 - 30)
     report = bench.lane()
-    assert report.stopped
-    assert "daily API tokens are spent" in str(report.note)
-    assert report.delivered + report.held == 40
-    assert bench.shared.log.throttled("pipedrive") <= 8  # those in flight, not one more
-    bench.shared.clock.advance(86_400)
-    second = bench.lane()
-    assert report.delivered + second.delivered == 40
+    assert (report.held, report.stopped) == (40, False)
+    assert bench.shared.log.throttled("pipedrive") == 0
+    clock.advance(86_400)
+    assert bench.lane().delivered == 40
+
+
+def test_a_refusal_about_the_day_stops_every_process(tmp_path: Path) -> None:
+    def pacer() -> BudgetPacer:
+        journal = Journal(f"sqlite:///{tmp_path / 'journal.sqlite'}")
+        return BudgetPacer(SharedPacer(journal, {}, "daily", {"pipedrive": meter(model())}))
+
+    one, other = pacer(), pacer()
+    asyncio.run(other.acquire("pipedrive", "default", 1, 5))
+    one.observe("pipedrive", "default", 429, {"x-daily-ratelimit-token-remaining": "0", "retry-after": "0"})
+    with pytest.raises(BudgetSpent, match="today's budget of tokens is used up"):
+        asyncio.run(other.acquire("pipedrive", "default", 1, 5))
+    with pytest.raises(Stop, match="daily API tokens are spent"):
+        asyncio.run(one.acquire("pipedrive", "default", 1, 5))
 
 
 def test_bursts_stay_below_our_share_of_the_window(make: Make) -> None:
