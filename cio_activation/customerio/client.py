@@ -168,12 +168,14 @@ class CustomerIO:
     async def attributes_of(self, people: Sequence[Identifiers]) -> Fetched:
         """Return the attributes of at most 100 people.
 
-        The batch call knows external ids only and leaves out what it does not find. So whoever has no external
-        id, or whose id no longer leads to the same ``cio_id``, is asked for alone by ``cio_id``.
+        A batch leaves out whom it does not find. So whoever has no external id, or whose id no longer leads to the
+        same ``cio_id``, is asked for by ``cio_id``; who is missing there too, alone, where the answer is certain.
         """
         if len(people) > ATTRIBUTES_PER_CALL:
             raise ValueError(f"at most {ATTRIBUTES_PER_CALL} people a call, not {len(people)}")
-        found = await self._batch_attributes([p.external_id for p in people if p.external_id])
+        found = await self._batch_attributes([p.external_id for p in people if p.external_id], "id")
+        left = dict.fromkeys(p.cio_id for p in people if p.cio_id not in found)
+        found |= await self._batch_attributes(list(left), "cio_id")
         gone: list[str] = []
         for person in people:
             if person.cio_id not in found:
@@ -185,13 +187,15 @@ class CustomerIO:
         wanted = [p.cio_id for p in people if p.cio_id in found]
         return Fetched(tuple(PersonAttributes(c, found[c]) for c in dict.fromkeys(wanted)), tuple(gone))
 
-    async def _batch_attributes(self, ids: Sequence[str]) -> dict[str, Mapping[str, str]]:
+    async def _batch_attributes(self, ids: Sequence[str], id_type: str) -> dict[str, Mapping[str, str]]:
+        """Read people by one kind of identifier (App API, "List customers, attributes, and devices": ``id_type``)."""
         if not ids:
             return {}
         # A read in spite of its method, so it may be repeated.
         body = await self._call(
-            "POST", "/v1/customers/attributes", "people.attributes", json={"ids": list(ids)}, repeatable=True
-        )
+            "POST", "/v1/customers/attributes", "people.attributes",
+            params={"id_type": id_type}, json={"ids": list(ids)}, repeatable=True,
+        )  # fmt: skip
         return dict(_profile(entry.get("customer", entry)) for entry in _part(body, "customers"))
 
     async def _attributes_by_cio_id(self, cio_id: str) -> Mapping[str, str] | None:
