@@ -74,6 +74,7 @@ paces = sa.Table(
     sa.Column("arrival", sa.Float, nullable=False),
     sa.Column("used_at", sa.Float, nullable=False),
     sa.Column("paused_until", sa.Float, nullable=False, default=0.0),
+    sa.Column("recent", sa.LargeBinary),  # when the calls of one window were to go out: doubles, oldest first
 )
 
 days = sa.Table(  # what was used of a vendor's day, by all processes, and what the vendor last said of it
@@ -237,7 +238,10 @@ def _inbox(con: sa.Connection) -> None:
 
 
 def _days(con: sa.Connection) -> None:
-    """Version 4: what was used of a vendor's day."""
+    """Version 4: what was used of a vendor's day; when the calls of a window went out."""
+    con.execute(
+        sa.text(f"ALTER TABLE paces ADD COLUMN recent {'BYTEA' if con.dialect.name == 'postgresql' else 'BLOB'}")
+    )
     con.execute(
         sa.text(
             "CREATE TABLE days (vendor VARCHAR NOT NULL, day VARCHAR NOT NULL, used FLOAT NOT NULL, told_limit FLOAT, "

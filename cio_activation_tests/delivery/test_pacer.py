@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from cio_activation.delivery import pacer as pacing
 from cio_activation.delivery.budget import Meter, Told
 from cio_activation.delivery.journal import Journal
-from cio_activation.delivery.pacer import SharedPacer, conform, spread
+from cio_activation.delivery.pacer import Pace, SharedPacer, next_slot
 
 LIMIT = UNITS, SECONDS = 190.0, 10.0  # HubSpot, Professional
 
@@ -174,14 +174,26 @@ def test_workers_that_start_at_once_share_one_budget(journal_url: str) -> None:
 @given(st.lists(st.floats(0.0, 0.5), min_size=1, max_size=200), st.integers(1, 60), st.floats(0.5, 20))
 @settings(max_examples=60, deadline=None)
 def test_the_rate_algorithm_keeps_every_window(gaps: list[float], units: int, seconds: float) -> None:
-    burst, rate = spread(1.0, units, seconds)
-    now = arrival = 0.0
+    now, pace = 1_000.0, Pace()
     granted: list[float] = []
     for gap in gaps:
         now += gap
-        now += conform(arrival, now, 1.0, burst, rate)[0]
-        wait, following = conform(arrival, now, 1.0, burst, rate)
-        if not wait:
-            arrival = following
-            granted.append(now)
-    assert max(sum(1 for g in granted if s <= g < s + seconds * 0.999) for s in granted) <= units
+        wait, pace = next_slot(pace, now, 1.0, units, seconds)
+        granted.append(now + wait)
+    assert granted == sorted(granted)
+    assert max(sum(1 for g in granted if s <= g < s + seconds) for s in granted) <= units
+
+
+@given(st.lists(st.tuples(st.floats(5, 30), st.floats(0.1, 0.9)), min_size=3, max_size=8))
+@settings(max_examples=30, deadline=None)
+def test_what_a_busy_machine_missed_is_caught_up_with(stalls: list[tuple[float, float]]) -> None:
+    """Between two stalls of up to a second everything is asked for at once; in the end nearly all was used."""
+    now, pace, granted = 1_000.0, Pace(), 0
+    for busy, stall in stalls:
+        end = now + busy
+        while now < end:
+            wait, pace = next_slot(pace, now, 1.0, UNITS, SECONDS)
+            now += wait
+            granted += 1
+        now += stall
+    assert granted >= 0.9 * UNITS / SECONDS * (now - 1_000.0)
