@@ -139,7 +139,7 @@ def _read(run: Runtime, vendor: str, shared: Shared, share: float, charged: floa
     with run.warehouse.read() as con:
         hot = con.execute(
             """SELECT operation_id, record_id, epoch(intent_at) FROM delivery.ledger
-            WHERE lane = 'realtime' AND kind = 'update' ORDER BY intent_at"""
+            WHERE lane = 'realtime' AND kind IN ('update', 'stamp') ORDER BY intent_at"""
         ).fetchall()
     entries = list(shared.log.entries)
     at = sorted(e.real_at for e in entries)

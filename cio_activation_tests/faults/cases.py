@@ -191,7 +191,7 @@ def _pipedrive() -> list[Case]:
         Case(vendor, "an option deleted in use", Ending.REJECTED, trouble="lose_option"),
         Case(vendor, "unordered, lowercased", Ending.RIDDEN, trouble="mixed_case"),
         Case(vendor, "token budget at 0", Ending.STOPPED, trouble="spend_budget"),
-        Case(vendor, "token budget ends midway", Ending.STOPPED, trouble="leave_few_tokens"),
+        Case(vendor, "token budget ends midway", Ending.HELD, trouble="leave_few_tokens"),
         Case(vendor, "index lag, answer lost", Ending.HELD, _at((post,), lost), trouble="lag"),
         Case(vendor, "field made, answer lost", Ending.HELD, _at(fields, lost), extends=True),
         Case(vendor, "option made, answer lost", Ending.HELD, _at(options, lost), extends=True),
