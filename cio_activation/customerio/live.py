@@ -79,7 +79,7 @@ def pull_live(
     """Poll the real-time segments, then fetch the attributes of people who entered, left or are unknown.
 
     ``also`` names further people (``cio_id``) to fetch, for example those a moment was about; ``older_than`` adds
-    present members whose attributes were observed longer ago than that.
+    present members whose attributes were observed longer ago than that (zero: every one of them).
     """
     if window.lane is not Lane.REALTIME:
         raise ValueError(f"window {window.key} is not of the real-time lane")
@@ -139,7 +139,7 @@ def _due(runtime: Runtime, wish: _Wish, now: datetime) -> tuple[list[Identifiers
             ") SELECT w.cio_id, coalesce(max(w.external_id), max(c.external_id)) AS external_id, "
             "count(c.cio_id) = 0 AS unknown "
             f"FROM wanted AS w LEFT JOIN {CURRENT} AS c ON c.cio_id = w.cio_id GROUP BY w.cio_id",
-            [list(wish.also), now - wish.older_than if wish.older_than else datetime(1, 1, 1)],
+            [list(wish.also), datetime(1, 1, 1) if wish.older_than is None else now - wish.older_than],
         )
         total = int(str(scalar(con, "SELECT count(*) FROM due")))
         rows = con.execute(

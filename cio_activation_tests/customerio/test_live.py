@@ -129,6 +129,8 @@ def test_named_people_and_stale_members_are_fetched_on_request(site: Site) -> No
     later = start + timedelta(minutes=40)
     assert pull_live(run, window(2, RT), older_than=timedelta(hours=1), clock=lambda: later).rows == 0
     assert pull_live(run, window(2, RT), older_than=timedelta(minutes=30), clock=lambda: later).rows == 2
+    latest = later + timedelta(seconds=1)
+    assert pull_live(run, window(2, RT), older_than=timedelta(0), clock=lambda: latest).rows == 2
 
 
 def test_a_younger_snapshot_is_not_overwritten(site: Site) -> None:
