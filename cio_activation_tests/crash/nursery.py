@@ -5,13 +5,15 @@ The parent itself never opens a warehouse, a journal or an event loop, so no thr
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -30,13 +32,18 @@ class Failed(Exception):
     """A child failed by itself; ``str()`` is its traceback."""
 
 
-def warm_up() -> None:
-    """Import what a run imports lazily."""
-    import pandas  # noqa: F401
-    import pandera.pandas  # noqa: F401
-    import phonenumbers.geocoder  # noqa: F401
-    import pyarrow.parquet  # noqa: F401
-    import sqlalchemy.dialects.sqlite  # noqa: F401
+def warm_up(modules: Iterable[str]) -> None:
+    """Import what a child found it needs (:func:`imported`), so that no further child has to."""
+    for name in modules:
+        with suppress(ImportError):  # some are only there in parts, as their package made them
+            importlib.import_module(name)
+    if other := _other_threads():
+        raise RuntimeError(f"importing started the threads {', '.join(other)}")
+
+
+def imported() -> list[str]:
+    """Return the names of all modules this process has imported."""
+    return sorted(name for name in sys.modules if not name.startswith("__"))
 
 
 class Child:

@@ -24,7 +24,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=200, help="kills at random moments")
     parser.add_argument("--boundaries", type=int, default=None, help="at most this many named boundaries a lane")
-    parser.add_argument("--people", type=int, default=60)
+    parser.add_argument("--people", type=int, default=30)
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--home", type=Path, default=None, help="an empty folder; one in memory by default")
     given = parser.parse_args()
@@ -38,7 +38,6 @@ def main() -> int:
                 step = 1 if given.boundaries is None else max(1, len(names) // max(1, given.boundaries))
                 for name in names[::step][: given.boundaries]:
                     suite.kill_at(lane, name)
-                    print(f"{suite.figures.kills} kills, {name}", file=sys.stderr, flush=True)
             figures = suite.figures
     print(json.dumps(figures.as_dict(), indent=2))
     return 0 if figures.clean else 1

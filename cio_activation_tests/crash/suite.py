@@ -24,12 +24,14 @@ from cio_activation.activation.models import Lane
 from cio_activation.cli.readback import READS
 from cio_activation_tests import expected, lanes
 from cio_activation_tests.crash import worker
-from cio_activation_tests.crash.nursery import Child, Ended, call, warm_up
+from cio_activation_tests.crash.nursery import Child, Ended, call, imported, warm_up
 from cio_activation_tests.crash.vendors import Vendors
 from cio_activation_tests.town import warm_warehouse
 
 SETTLE_S = 0.6
 """How long a worker waits before it looks a creation up; longer than any delay the vendors are given."""
+AT_ONCE = {"hubspot": 4, "pipedrive": 8}
+"""Calls a step has in flight at most, each a batch: that many a killed run may leave without a recorded answer."""
 DELAYS = (0.05, 0.15, 0.3)
 _PATHS = ("*/contacts/batch/u*", "*/memberships/*", "/api/v2/persons", "/api/v2/persons/*")
 UNBALANCED = """SELECT plan_id, step, status, planned, delivered, rejected, superseded, held FROM delivery.plans
@@ -52,25 +54,27 @@ class Figures:
     quiet_checked: int = 0
     failed: int = 0
     """Next runs that failed."""
-    batches_again: Counter[tuple[str, int]] = field(default_factory=Counter)
-    """(destination, batches of one round asked again) -> rounds."""
+    calls_again: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """(destination, calls of one round that did again what was done) -> rounds."""
+    too_often: int = 0
+    """Rounds and destinations with more of those than may have been in flight."""
     seconds: float = 0.0
     complaints: list[str] = field(default_factory=list)
 
     @property
     def clean(self) -> bool:
-        return not (self.lost or self.doubles or self.unbalanced or self.loud or self.failed)
+        return not (self.lost or self.doubles or self.unbalanced or self.loud or self.failed or self.too_often)
 
     def as_dict(self) -> dict[str, Any]:
         again = {
-            name: {str(n): rounds for (place, n), rounds in sorted(self.batches_again.items()) if place == name}
-            for name in ("hubspot", "pipedrive")
+            name: {str(n): rounds for (place, n), rounds in sorted(self.calls_again.items()) if place == name}
+            for name in AT_ONCE
         }
         return {
             "kills": self.kills, "outlived": self.outlived, "lost": self.lost, "doubles": self.doubles,
             "unbalanced_plans": self.unbalanced, "failed_next_runs": self.failed,
             "further_runs": self.quiet_checked, "loud_further_runs": self.loud,
-            "rounds_by_batches_asked_again": again,
+            "rounds_by_calls_made_again": again,
             "seconds_per_kill": round(self.seconds / max(1, self.kills), 2), "complaints": self.complaints[:20],
         }  # fmt: skip
 
@@ -83,23 +87,25 @@ class Suite:
         self._environment = environment | {"VENDOR_SETTLE_S": str(SETTLE_S)}
         self._people = people
         self._now = lanes.START + timedelta(days=1)
-        self._made = 0
+        self._made = self._told = 0
         self._stirred: list[str] = []
         """Who got a cart since the last run."""
-        self._typical = {Lane.DAILY: 3.0, Lane.REALTIME: 2.0}
+        self._typical = {Lane.DAILY: 1.0, Lane.REALTIME: 1.0}
         self.figures = Figures()
         self._set_time()
 
     def begin(self) -> None:
         """Run both lanes once, so that the rounds start from a delivered world."""
         for lane in (Lane.DAILY, Lane.REALTIME, Lane.DAILY):
-            self._typical[lane] = self._complete(lane).seconds
+            warm_up(self._complete(lane, look=False).answer["imported"])
+            self._stir(lane)
 
     def random_kills(self, count: int) -> None:
         """Kill ``count`` runs, each at a random moment of its life."""
         for number in range(count):
             lane = self._random.choice((Lane.DAILY, Lane.REALTIME))
             self._round(f"kill {number}", lane, None, quiet=number % 5 == 4)
+            self._tell(f"kill {number}")
 
     def boundaries(self, lane: Lane) -> list[str]:
         """Return the boundaries a run of ``lane`` with something to do passes, the first time of each name."""
@@ -113,29 +119,34 @@ class Suite:
     def kill_at(self, lane: Lane, boundary: str) -> None:
         """Kill one run at a boundary."""
         self._round(boundary, lane, boundary, quiet=False)
+        self._tell(boundary)
+
+    def _tell(self, name: str) -> None:
+        """Say on standard error how far it is, and what has gone wrong since."""
+        new = self.figures.complaints[self._told :]
+        self._told += len(new)
+        print("\n   ".join([f"{self.figures.kills} kills, {name}", *new]), file=sys.stderr, flush=True)
 
     def _round(self, name: str, lane: Lane, boundary: str | None, *, quiet: bool) -> None:
         started = time.monotonic()
         self._stir(lane)
         self._vendors.clear_log()
-        killed = self._killed(lane, boundary)
-        while boundary is None and killed.killed and self._random.random() < 0.15:
-            killed = self._killed(lane, None)  # the run that should have mended it dies too
-        self.figures.kills += killed.killed
-        self.figures.outlived += not killed.killed
-        before = self._vendors.entries()
-        self._vendors.clear_log()
+        ended = [self._killed(lane, boundary)]
+        while boundary is None and ended[-1].killed and self._random.random() < 0.15:
+            ended.append(self._killed(lane, None))  # the run that should have mended it dies too
+        kills = sum(one.killed for one in ended)
+        self.figures.kills += kills
+        self.figures.outlived += len(ended) - kills
         self._vendors.clear_faults()
         if boundary is None and self._random.random() < 0.3:
             self._take_back(lane)
         try:
-            self._typical[lane] = self._complete(lane).seconds
-            found = call(self._look(lane), self._environment)
+            found = self._complete(lane).answer
         except Exception as error:
             self.figures.failed += 1
             self.figures.complaints.append(f"{name} {lane}: the next run failed: {error}")
             return
-        self._count_again(before, self._vendors.entries())
+        self._count_again(f"{name} {lane}", kills, self._vendors.entries())
         self._judge(f"{name} {lane}", found)
         if quiet:
             self._quiet(name, lane)
@@ -156,34 +167,32 @@ class Suite:
         child.kill()
         return child.wait()
 
-    def _complete(self, lane: Lane) -> Ended:
-        home, number = self._home, self._number(lane)
+    def _complete(self, lane: Lane, *, look: bool = True) -> Ended:
+        """Run the lane undisturbed; the answer says what is wrong afterwards, if it is to ``look``."""
+        home, number, environment, vendors = self._home, self._number(lane), dict(self._environment), self._vendors
 
         def run() -> dict[str, Any]:
             with warm_warehouse(home / "warehouse.duckdb"):
-                done = worker.work(home, lane, number)
-            return {"planned": done.planned}
-
-        return Child(run, self._environment).wait()
-
-    def _killable(self, lane: Lane) -> Callable[[], Any]:
-        home, number = self._home, self._number(lane)
-        return lambda: worker.killable(home, lane, number)
-
-    def _look(self, lane: Lane) -> Callable[[], dict[str, Any]]:
-        home, environment, there = self._home, dict(self._environment), self._vendors.state()
-
-        def look() -> dict[str, Any]:
-            runtime = lanes.build_runtime(home, environment, lanes.small_activation(home))
-            with warm_warehouse(runtime.warehouse.path), runtime.warehouse.read() as con:
-                unbalanced = con.execute(UNBALANCED).fetchall()
+                worker.work(home, lane, number)
+                if not look:
+                    return {"imported": imported()}
+                runtime = lanes.build_runtime(home, environment, lanes.small_activation(home))
+                there = vendors.state()
+                with runtime.warehouse.read() as con:
+                    unbalanced = con.execute(UNBALANCED).fetchall()
                 lost = expected.differences(runtime, there, (lane,))
             return {
                 "lost": lost, "doubles": expected.doubles(there),
                 "unbalanced": [[str(v) for v in row] for row in unbalanced],
             }  # fmt: skip
 
-        return look
+        done = Child(run, self._environment).wait()
+        self._typical[lane] = done.seconds
+        return done
+
+    def _killable(self, lane: Lane) -> Callable[[], Any]:
+        home, number = self._home, self._number(lane)
+        return lambda: worker.killable(home, lane, number)
 
     def _judge(self, name: str, found: dict[str, Any]) -> None:
         for what in ("lost", "doubles", "unbalanced"):
@@ -192,17 +201,26 @@ class Suite:
 
     def _quiet(self, name: str, lane: Lane) -> None:
         self._vendors.clear_log()
-        self._complete(lane)
+        self._complete(lane, look=False)
         writes = [e for e in self._vendors.entries() if _writes(e)]
         self.figures.quiet_checked += 1
         self.figures.loud += bool(writes)
         self.figures.complaints += [f"{name} {lane}: again {w['method']} {w['path']}" for w in writes]
 
-    def _count_again(self, before: list[dict[str, Any]], after: list[dict[str, Any]]) -> None:
-        for destination in ("hubspot", "pipedrive"):
-            done = {u for e in before if e["vendor"] == destination and _applied(e) for u in _units(e)}
-            again = sum(1 for e in after if e["vendor"] == destination and done.intersection(_units(e)))
-            self.figures.batches_again[destination, again] += 1
+    def _count_again(self, name: str, kills: int, entries: list[dict[str, Any]]) -> None:
+        """Count the calls of a round that did again what an earlier one had done already, killed run or next one."""
+        for destination in AT_ONCE:
+            done: set[str] = set()
+            again = 0
+            for entry in entries:
+                if entry["vendor"] == destination and _applied(entry):
+                    units = set(_units(entry))
+                    again += not done.isdisjoint(units)
+                    done |= units
+            self.figures.calls_again[destination, again] += 1
+            if again > AT_ONCE[destination] * kills:
+                self.figures.too_often += 1
+                self.figures.complaints.append(f"{name}: {again} calls to {destination} made again after {kills} kills")
 
     # -- the world --------------------------------------------------------------------------------------
 
@@ -281,7 +299,6 @@ def _units(entry: dict[str, Any]) -> Iterator[str]:
 @contextmanager
 def running(home: Path, *, people: int, seed: int) -> Iterator[Suite]:
     """Start the vendors in another process and yield a suite that has begun."""
-    warm_up()
     command = [sys.executable, "-m", "cio_activation_tests.crash.vendors", str(people), str(seed)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:

@@ -12,6 +12,7 @@ from pathlib import Path
 from cio_activation_tests.faults.cases import CASES
 from cio_activation_tests.faults.rigs import RIGS
 from cio_activation_tests.faults.world import MOST_RUNS, Rig, Row, measure, problems, quick
+from cio_activation_tests.marked import put
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 COMMAND = "python -m cio_activation_tests.faults.report"
@@ -41,7 +42,6 @@ def page(rows: Sequence[Row], seconds: float) -> str:
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     once, doubles = sum(row.runs == 0 for row in rows), sum(row.duplicates for row in rows)
     text = [
-        START,
         "",
         f"`{COMMAND}` ran {len(rows)} faults in {seconds:.0f} s on Python {platform.python_version()},",
         f"{versions}.",
@@ -53,18 +53,13 @@ def page(rows: Sequence[Row], seconds: float) -> str:
         "|" + "---|" * len(HEAD),
         *(line(row) for row in rows),
         "",
-        END,
     ]
     return "\n".join(text)
 
 
 def write(rows: Sequence[Row], seconds: float, path: Path = PAGE) -> None:
     """Put the table into the page; the text around it stays."""
-    text = path.read_text(encoding="utf-8") if path.exists() else _FIRST
-    before, _, rest = text.partition(START)
-    _, _, after = rest.partition(END)
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(f"{before}{page(rows, seconds)}{after}", encoding="utf-8")
+    put(path, page(rows, seconds), START, END, _FIRST)
 
 
 def main() -> int:
