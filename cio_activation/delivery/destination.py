@@ -27,9 +27,11 @@ EXIT = 1000
 """From this priority on an operation takes something back: it leaves an audience, clears fields. These go first."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Operation:
     """One intended change at a destination, as planned. ``payload`` holds logical names and values.
+
+    Never changed once made; not ``frozen``, since that makes reading a plan file a third slower.
 
     ``operation_id`` is a pure function of destination, step, kind, person, target and payload.
     ``keys`` are the match keys a creation may need: ``cio_id``, ``external_id``, ``email``, ``phone``, ``name``.

@@ -6,8 +6,9 @@ warehouse is closed, and stays as the record of what a run meant to do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,8 @@ OPTIONAL = (
     "current",  # VARCHAR, JSON object: logical names -> what the record holds now, where that is known
 )
 """Columns it may give."""
+_READ = ("operation_id", *COLUMNS[:-1], *OPTIONAL)
+"""Columns of a plan file in the order in which an operation is made of them."""
 
 
 @dataclass(frozen=True)
@@ -116,8 +119,8 @@ def make_plan(
 
 def operations(path: Path, step: str) -> Iterator[Operation]:
     """Yield a plan file's operations in sending order, reading it piece by piece."""
-    for row in _rows(path):
-        yield _operation(row, step)
+    for _, _, operation in _read(path, step):
+        yield operation
 
 
 def batches(path: Path, step: Step, *, whole: bool = False) -> Iterator[list[Operation]]:
@@ -127,42 +130,64 @@ def batches(path: Path, step: Step, *, whole: bool = False) -> Iterator[list[Ope
     """
     batch: list[Operation] = []
     group: str | None = None
-    for row in _rows(path):
-        if not whole and row.get(order.HELD_FOR) is not None:
+    for its_group, held_for, operation in _read(path, step.name):
+        if not whole and held_for is not None:
             break
-        if batch and (len(batch) >= step.batch_size or row["batch_group"] != group):
+        if batch and (len(batch) >= step.batch_size or its_group != group):
             yield batch
             batch = []
-        group = row["batch_group"]
-        batch.append(_operation(row, step.name))
+        group = its_group
+        batch.append(operation)
     if batch:
         yield batch
 
 
-def _operation(row: dict[str, Any], step: str) -> Operation:
-    return Operation(
-        operation_id=row["operation_id"],
-        step=step,
-        kind=row["kind"],
-        cio_id=row["cio_id"],
-        record_id=row["record_id"],
-        target=row["target"],
-        payload=orjson.loads(row["payload"]),
-        keys=orjson.loads(row["keys"]),
-        row_hash=row["row_hash"],
-        priority=row["priority"],
-        before=orjson.loads(row.get("before") or "{}"),
-        in_doubt=orjson.loads(row.get("in_doubt") or "[]"),
-        current=orjson.loads(row.get("current") or "{}"),
-    )
+def _read(path: Path, step: str) -> Iterator[tuple[str | None, str | None, Operation]]:
+    """Yield (batch group, what it is held for, operation) in the file's order.
 
-
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    By column: rows as dictionaries take twice as long.
+    """
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
         for piece in file.iter_batches(batch_size=5_000):
-            yield from piece.to_pylist()
+            columns = {name: piece.column(name) for name in piece.schema.names}
+            values = [_values(columns.get(name), piece.num_rows) for name in ("batch_group", order.HELD_FOR, *_READ)]
+            for group, held_for, *values_of_it in zip(*values, strict=True):
+                operation_id, kind, cio_id, record_id, target, payload, keys, row_hash, priority, *known = values_of_it
+                before, in_doubt, current = known
+                yield (
+                    group,
+                    held_for,
+                    Operation(
+                        operation_id,
+                        step,
+                        kind,
+                        cio_id,
+                        record_id,
+                        target,
+                        orjson.loads(payload),
+                        _object(keys),
+                        row_hash,
+                        priority,
+                        _object(before),
+                        orjson.loads(in_doubt) if in_doubt else (),
+                        _object(current),
+                    ),
+                )
+
+
+def _object(text: str | None) -> dict[str, Any]:
+    """Return a JSON object that is empty in most rows."""
+    return {} if text is None or text == "{}" else orjson.loads(text)
+
+
+def _values(column: Any, rows: int) -> Iterable[Any]:
+    """Return a column's values; a plan file of an older version may lack one, and most of the optional are empty."""
+    if column is None or column.null_count == rows:
+        return repeat(None, rows)
+    values: list[Any] = column.to_pylist()
+    return values
 
 
 def _identified(select: str, destination: str, step: str) -> str:

@@ -7,7 +7,7 @@ rows out without a word), unless it has errors that cannot be assigned to anybod
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,10 +26,11 @@ _CREATED_WITH = {"email": "email", "firstname": "first_name", "lastname": "last_
 
 async def create(client: VendorClient, prefix: str, batch: Sequence[Operation]) -> list[Result]:
     """Make contacts by upsert on our unique key: repeating it cannot make a second one."""
+    names = _WireNames(prefix)
     inputs = [
-        {"id": o.cio_id, "objectWriteTraceId": o.operation_id, "properties": _first_properties(prefix, o)}
-        for o in batch
+        {"id": o.cio_id, "objectWriteTraceId": o.operation_id, "properties": _first_properties(names, o)} for o in batch
     ]
+    _refuse_foreign(inputs, prefix, (api.KEY, *_CREATED_WITH))
     reply = await api.upsert_contacts(client, inputs)
     if reply.silent:
         raise _silence(client, "contacts.batch_upsert", reply)
@@ -89,9 +90,11 @@ async def _held(
 
 
 async def _write(client: VendorClient, prefix: str, batch: Sequence[Operation]) -> list[Result]:
+    names = _WireNames(prefix)
     inputs = [
-        {"id": o.record_id, "objectWriteTraceId": o.operation_id, "properties": _properties(prefix, o)} for o in batch
+        {"id": o.record_id, "objectWriteTraceId": o.operation_id, "properties": _properties(names, o)} for o in batch
     ]
+    _refuse_foreign(inputs, prefix, (api.KEY,))
     reply = await api.update_contacts(client, inputs)
     if reply.silent:
         missing = await _missing(client, batch)
@@ -178,17 +181,32 @@ def _silence(client: VendorClient, operation: str, reply: api.BatchReply) -> Out
     )  # fmt: skip
 
 
-def _properties(prefix: str, operation: Operation) -> dict[str, str]:
+class _WireNames(dict[str, str]):
+    """Logical name -> HubSpot's name, made when first asked for."""
+
+    def __init__(self, prefix: str) -> None:
+        super().__init__()
+        self._prefix = prefix
+
+    def __missing__(self, name: str) -> str:
+        return self.setdefault(name, f"{self._prefix}{name}")
+
+
+def _properties(names: Mapping[str, str], operation: Operation) -> dict[str, str]:
     """Return what is written to a record that is there: fields under our prefix, and our key; nothing else, ever."""
-    values = {f"{prefix}{name}": wire(value) for name, value in operation.payload.items()}
-    written = values | ({api.KEY: operation.cio_id} if operation.kind == "stamp" else {})
-    refuse_foreign(written, prefix, also=(api.KEY,))
-    return written
+    # A planned value is text or none; this is the innermost loop of a push.
+    values = {names[n]: v if type(v) is str else wire(v) for n, v in operation.payload.items()}
+    if operation.kind == "stamp":
+        values[api.KEY] = operation.cio_id
+    return values
 
 
-def _first_properties(prefix: str, operation: Operation) -> dict[str, str]:
+def _first_properties(names: Mapping[str, str], operation: Operation) -> dict[str, str]:
     """Return what a new contact gets: name, e-mail and phone too, this once."""
     own = {theirs: operation.keys.get(ours) for theirs, ours in _CREATED_WITH.items()}
-    written = {n: v for n, v in own.items() if v} | _properties(prefix, operation) | {api.KEY: operation.cio_id}
-    refuse_foreign(written, prefix, also=(api.KEY, *_CREATED_WITH))
-    return written
+    return {n: v for n, v in own.items() if v} | _properties(names, operation) | {api.KEY: operation.cio_id}
+
+
+def _refuse_foreign(inputs: Sequence[api.Row], prefix: str, also: Collection[str]) -> None:
+    """Look at every name that is about to be written, once a batch."""
+    refuse_foreign(set().union(*(one["properties"] for one in inputs)), prefix, also=also)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cio_activation.activation.models import OnConflict
 from cio_activation.delivery.destination import Operation
 from cio_activation.hubspot import writes
+from cio_activation.transport.http import VendorClient
 from cio_activation_tests.hubspot.world import DAILY, World, make_activation, person
 
 Build = Callable[..., World]
@@ -111,13 +114,38 @@ def test_a_contact_that_is_gone_when_it_is_read_is_looked_up_again(build: Build)
     assert {c: v["cio_ltv"] for c, v in world.contacts().items()} == {"p00000": "2", "p00001": "2"}
 
 
+class _Written(Exception):
+    """Raised where a request would go out."""
+
+
+class _Recorder(VendorClient):
+    """A client that keeps the first body and goes no further."""
+
+    def __init__(self) -> None:
+        self.properties: dict[str, str] = {}
+
+    async def request(self, *_: Any, json: Any = None, **__: Any) -> Any:
+        self.properties = json["inputs"][0]["properties"]
+        raise _Written
+
+
+def written(write: Callable[..., Any], operation: Operation) -> dict[str, str]:
+    """Return the properties that ``write`` would send for ``operation``."""
+    client = _Recorder()
+    with pytest.raises(_Written):
+        asyncio.run(write(client, "acme_", [operation]))
+    return client.properties
+
+
 def test_nothing_but_our_prefix_and_our_key_goes_to_a_contact_that_is_there() -> None:
     operation = Operation("o", "s", "stamp", "p1", "1", None, {"ltv": "2"}, {"email": "a@example.com"})
-    assert writes._properties("acme_", operation) == {"acme_ltv": "2", "cio_id": "p1"}
-    assert set(writes._first_properties("acme_", operation)) == {"acme_ltv", "cio_id", "email"}
+    assert written(writes.update, operation) == {"acme_ltv": "2", "cio_id": "p1"}
+    assert set(written(writes.create, operation)) == {"acme_ltv", "cio_id", "email"}
 
 
 @given(names=st.sets(st.sampled_from(["email", "lifecyclestage", "hs_lead_status", "ltv", "id", "cio_id"]), min_size=1))
 def test_whatever_a_plan_names_lands_under_our_prefix(names: set[str]) -> None:
     operation = Operation("o", "s", "update", "p1", "1", None, dict.fromkeys(names, "x"), {"email": "a@example.com"})
-    assert all(name.startswith("acme_") for name in writes._properties("acme_", operation))
+    found = written(writes.update, operation)
+    assert len(found) == len(names)
+    assert all(name.startswith("acme_") for name in found)
