@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from cio_activation.activation.models import Activation, AttributeType
 from cio_activation.customerio.people_table import columns
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pandera.pandas as pa
 
 MAX_TEXT = 10_000
@@ -36,12 +38,18 @@ def _column(kind: AttributeType) -> pa.Column:
     import pandera.pandas as pa
 
     if kind is AttributeType.TEXT:
-        return pa.Column(str, pa.Check.str_length(max_value=MAX_TEXT, name="length"), nullable=True)
+        return pa.Column(str, _check(lambda s: s.str.len() <= MAX_TEXT, "length"), nullable=True)
     if kind is AttributeType.TIMESTAMP:
-        span = pa.Check.in_range(pd.Timestamp(EARLIEST), pd.Timestamp(LATEST), name="plausible time")
-        return pa.Column("datetime64[us]", span, nullable=True)
+        first, last = pd.Timestamp(EARLIEST), pd.Timestamp(LATEST)
+        return pa.Column("datetime64[us]", _check(lambda s: s.between(first, last), "plausible time"), nullable=True)
     if kind in (AttributeType.NUMBER, AttributeType.MONEY):
-        finite = pa.Check(lambda s: s.abs() < float("inf"), name="finite")
-        return pa.Column("float64", finite, nullable=True)
+        return pa.Column("float64", _check(lambda s: s.abs() < float("inf"), "finite"), nullable=True)
     # Whole numbers and booleans with gaps, and dates, have no one pandas type: SQL's own type is the check.
     return pa.Column(nullable=True)
+
+
+def _check(holds: Callable[[pd.Series[Any]], pd.Series[bool]], name: str) -> pa.Check:
+    """Return a check that lets empty cells pass itself: Pandera would copy the column without them first."""
+    import pandera.pandas as pa
+
+    return pa.Check(lambda values: holds(values) | values.isna(), name=name, error=name, ignore_na=False)
