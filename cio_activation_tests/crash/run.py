@@ -14,6 +14,7 @@ import argparse
 import json
 import sys
 import tempfile
+from itertools import zip_longest
 from pathlib import Path
 
 from cio_activation.activation.models import Lane
@@ -33,14 +34,19 @@ def main() -> int:
         home = given.home or Path(folder)
         with running(home, people=given.people, seed=given.seed) as suite:
             suite.random_kills(given.kills)
-            for lane in Lane:
-                names = suite.boundaries(lane)
-                step = 1 if given.boundaries is None else max(1, len(names) // max(1, given.boundaries))
-                for name in names[::step][: given.boundaries]:
-                    suite.kill_at(lane, name)
+            # Lanes take turns: one that rests for a day comes back with so many exits that a guard holds them.
+            for pair in zip_longest(*(_some(suite.boundaries(lane), given.boundaries) for lane in Lane)):
+                for lane, name in zip(Lane, pair, strict=True):
+                    if name is not None:
+                        suite.kill_at(lane, name)
             figures = suite.figures
     print(json.dumps(figures.as_dict(), indent=2))
     return 0 if figures.clean else 1
+
+
+def _some(names: list[str], most: int | None) -> list[str]:
+    """Return up to ``most`` of ``names``, spread over all of them."""
+    return names if most is None else names[:: max(1, len(names) // max(1, most))][:most]
 
 
 if __name__ == "__main__":
