@@ -121,3 +121,15 @@ def test_what_is_refused_is_queued_and_all_else_goes_through(
     town.settle()
     assert town.query("SELECT * FROM delivery.rejected") == []
     assert town.differences() == []
+
+
+def test_an_outcome_learned_later_is_counted_where_it_was_planned(make_town: MakeTown) -> None:
+    town = make_town()
+    town.fault(kind="reset", when="after", times=1, method="POST", path="/api/v2/persons")
+    (lost,) = (r for r in town.run(Lane.DAILY).reports.values() if r.held)
+    told = f"SELECT planned, delivered, held FROM delivery.plans WHERE plan_id = '{lost.plan_id}'"
+    assert town.query(told) == [(lost.planned, lost.planned - 1, 1)]
+    town.clear_faults()
+    town.run(Lane.DAILY)
+    assert town.query(told) == [(lost.planned, lost.planned, 0)]
+    check_conservation(town)
