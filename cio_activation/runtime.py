@@ -12,6 +12,8 @@ from cio_activation.warehouse.store import Warehouse
 if TYPE_CHECKING:
     from pathlib import Path
 
+_migrated: set[tuple[str, int, int] | None] = set()
+
 
 @dataclass(frozen=True)
 class Runtime:
@@ -26,7 +28,10 @@ class Runtime:
         """Return a runtime over ``settings.activation_home``, creating and migrating the warehouse if needed."""
         settings.activation_home.mkdir(parents=True, exist_ok=True)
         warehouse = Warehouse(settings.warehouse_path)
-        warehouse.migrate()
+        # Once a process is enough; a file that was replaced since is another file.
+        if _identity(warehouse.path) not in _migrated:
+            warehouse.migrate()
+            _migrated.add(_identity(warehouse.path))
         return cls(settings, activation, warehouse)
 
     def raw_folder(self, lane: str, key: str) -> Path:
@@ -34,3 +39,11 @@ class Runtime:
         folder = self.settings.raw_dir / lane / key.replace(":", "-")
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+
+def _identity(path: Path) -> tuple[str, int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return str(path.absolute()), found.st_dev, found.st_ino

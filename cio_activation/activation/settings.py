@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     pipedrive_api_token: SecretStr | None = None
     pipedrive_url: str = "https://api.pipedrive.com"
 
+    dagster_webserver_url: str | None = None
+    """Dagster's webserver: the receiver launches a run there as soon as a webhook came. Unset: the sensor does."""
+
     alert_url: SecretStr | None = None
     """Where a failed run is announced: any address that takes a JSON POST (a chat tool's incoming webhook)."""
 

@@ -1,7 +1,7 @@
 """The real-time lane's sensor: asks for one run of the current window when there is news.
 
-News is an event in the webhooks' inbox, looked for at every tick, or a segment's count that moved, asked for every
-15 s: one small call per source segment, paced with everything else. It never fetches people: the run does the work.
+News is an event in the webhooks' inbox, looked for at every tick, or members of a segment that changed, asked for every
+10 s: one call per source segment, paced with everything else. It never fetches people: the run does the work.
 A window that passes without news still gets one run, so that grace periods and expiries end on time.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -19,7 +20,9 @@ import dagster as dg
 
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.settings import Settings
+from cio_activation.automation.trigger import NEWS_TAG
 from cio_activation.customerio.inbox import Inbox, News
+from cio_activation.customerio.watching import Look
 from cio_activation.delivery.journal import Journal
 from cio_activation.delivery.run import pacer_for
 from cio_activation.errors import CioActivationError
@@ -28,7 +31,7 @@ from cio_activation.runtime import Runtime
 
 TICK_SECONDS = 5
 """Dagster's own sensor loop is no faster."""
-POLL_SECONDS = 15
+POLL_SECONDS = 10
 AGAIN_SECONDS = 60
 """Events that are still in the inbox so long after a run was asked for get another: that run did not land them."""
 _WAITING = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING]
@@ -39,8 +42,8 @@ class Seen:
     """What the sensor saw when it last looked: its cursor. Times are seconds since the epoch."""
 
     window: str = ""
-    counts: dict[str, int] = field(default_factory=dict)
-    """Segment -> people in it."""
+    segments: dict[str, Look] = field(default_factory=dict)
+    """Segment id -> what was in it."""
     mark: str = ""
     """What was in the inbox when a run was last asked for because of it (``News.mark``)."""
     polled_at: float = 0.0
@@ -52,7 +55,13 @@ class Seen:
     def read(cls, cursor: str | None) -> Seen:
         """Return what a cursor holds; nothing for none, or for one of an earlier release."""
         found = json.loads(cursor) if cursor else {}
-        return cls(**{name: value for name, value in found.items() if name in cls.__dataclass_fields__})
+        known = {name: value for name, value in found.items() if name in cls.__dataclass_fields__}
+        return cls(**known | {"segments": {s: Look(**told) for s, told in known.get("segments", {}).items()}})
+
+    @property
+    def members(self) -> dict[str, str]:
+        """Segment id -> a text that changes with its members."""
+        return {segment: told.members for segment, told in self.segments.items()}
 
 
 def realtime_sensor(job: Any, activation: Activation, lanes: Lanes) -> dg.SensorDefinition:
@@ -62,7 +71,7 @@ def realtime_sensor(job: Any, activation: Activation, lanes: Lanes) -> dg.Sensor
         name="realtime_sensor",
         job=job,
         minimum_interval_seconds=TICK_SECONDS,
-        description="Runs the current window when a webhook came or a segment's count moved, and once a window anyway.",
+        description="Runs the current window when a webhook came or a segment changed, and once a window anyway.",
     )
     def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         waiting = context.instance.get_runs_count(dg.RunsFilter(job_name=str(Lane.REALTIME), statuses=_WAITING))
@@ -75,18 +84,32 @@ def realtime_sensor(job: Any, activation: Activation, lanes: Lanes) -> dg.Sensor
         if now - seen.polled_at >= POLL_SECONDS:
             segments = [a.segment for a in activation.lane_audiences(Lane.REALTIME)]
             try:
-                looked = replace(seen, counts=count_members(runtime_of(activation), segments), polled_at=now)
+                found = look_at_segments(runtime_of(activation), segments, seen.segments, now)
+                looked = replace(seen, segments=found, polled_at=now)
             except CioActivationError as error:
                 problem = f"Customer.io could not be asked: {error}"
+        if news.events and (asked_at := _asked_elsewhere(context.instance, news.mark)) is not None:
+            seen = replace(seen, mark=news.mark, asked_at=max(seen.asked_at, asked_at))
+            looked = replace(looked, mark=seen.mark, asked_at=seen.asked_at)
         why = reason(seen, looked, news, window.key, now)
         if why is None or (problem and not news.events):
             return dg.SensorResult(skip_reason=problem or "no news since the last look", cursor=_cursor(looked))
         context.log.info(f"{window.key}: {why}")
         asked = replace(looked, window=window.key, mark=news.mark, asked_at=now, asked=seen.asked + 1)
-        request = dg.RunRequest(run_key=f"{window.key} {asked.asked} {news.mark}", partition_key=window.key)
+        request = dg.RunRequest(
+            run_key=f"{window.key} {asked.asked} {news.mark}",
+            partition_key=window.key,
+            tags={NEWS_TAG: news.mark} if news.events else {},
+        )
         return dg.SensorResult(run_requests=[request], cursor=_cursor(asked))
 
     return watch
+
+
+def _asked_elsewhere(instance: dg.DagsterInstance, mark: str) -> float | None:
+    """Return when a run was last launched for this very news, by whomever; None if none was."""
+    records = instance.get_run_records(dg.RunsFilter(tags={NEWS_TAG: mark}), limit=1)
+    return records[0].create_timestamp.timestamp() if records else None
 
 
 def reason(seen: Seen, looked: Seen, news: News, window_key: str, now: float) -> str | None:
@@ -95,8 +118,8 @@ def reason(seen: Seen, looked: Seen, news: News, window_key: str, now: float) ->
         return f"{news.events} events in the inbox"
     if news.events and now - seen.asked_at >= AGAIN_SECONDS:
         return f"{news.events} events are still in the inbox"
-    if looked.counts != seen.counts:
-        return "a segment's count moved"
+    if looked.members != seen.members:
+        return "a segment's members changed"
     if window_key != seen.window:
         return "a new window began"
     return None
@@ -109,15 +132,16 @@ def inbox_news(settings: Settings) -> News:
         return Inbox(journal).news()
 
 
-def count_members(runtime: Runtime, segments: list[int]) -> dict[str, int]:
-    """Return segment id -> how many people Customer.io counts in it now."""
+def look_at_segments(runtime: Runtime, segments: list[int], before: Mapping[str, Look], now: float) -> dict[str, Look]:
+    """Return segment id -> what Customer.io has in it now; see :func:`watching.look`."""
     from cio_activation.customerio.client import CustomerIO
+    from cio_activation.customerio.watching import look
 
     journal = Journal(runtime.settings.journal)
 
-    async def ask() -> dict[str, int]:
+    async def ask() -> dict[str, Look]:
         async with CustomerIO(runtime.settings, pacer_for(runtime, journal, (), str(Lane.REALTIME))) as vendor:
-            return {str(s): await vendor.customer_count(s) for s in segments}
+            return await look(vendor, segments, before, now)
 
     try:
         return asyncio.run(ask())

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
-from typing import Annotated
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cio_activation.cli.output import Json, emit, exit_codes, notes
+
+if TYPE_CHECKING:
+    from cio_activation.customerio.inbox import Inbox
 
 
 def receive(
@@ -34,4 +38,11 @@ def receive(
         notes.print(f"  health     {url}/healthz\n  metrics    {url}/metrics")
 
     with exit_codes(json):
-        run_receiver(Settings(), host, port, max_body, announce)
+        settings = Settings()
+        beside: Callable[[Inbox], Coroutine[Any, Any, None]] | None = None
+        if settings.dagster_webserver_url:
+            from cio_activation.automation.trigger import Trigger
+
+            address = settings.dagster_webserver_url.rstrip("/")
+            beside = lambda inbox: Trigger(inbox, address).watch()  # noqa: E731
+        run_receiver(settings, host, port, max_body, announce, beside)

@@ -8,8 +8,9 @@ import resource
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing, contextmanager
+from typing import Any
 
 import uvicorn
 
@@ -34,9 +35,16 @@ class ReceiverEnded(CioActivationError):
 
 
 def run_receiver(
-    settings: Settings, host: str, port: int, most_bytes: int, announce: Callable[[str], None] = lambda _: None
+    settings: Settings,
+    host: str,
+    port: int,
+    most_bytes: int,
+    announce: Callable[[str], None] = lambda _: None,
+    beside: Callable[[Inbox], Coroutine[Any, Any, None]] | None = None,
 ) -> None:
     """Receive until SIGTERM or SIGINT, then finish what has begun. ``announce`` gets the address once it answers.
+
+    ``beside`` gets the inbox and runs in the same event loop until the receiver ends.
 
     A listening socket passed by systemd is used instead of ``host`` and ``port``: while the process restarts the
     kernel holds new connections, and none is refused. Raises ConfigError without a signing key, or if the address is
@@ -65,7 +73,7 @@ def run_receiver(
             timeout_graceful_shutdown=5,
         )
         server = _Server(config)
-        asyncio.run(_serve(server, listener, announce))
+        asyncio.run(_serve(server, listener, announce, beside(inbox) if beside else None))
     if ended or not server.started:
         raise ReceiverEnded("the receiver stopped by itself; its log says why")
 
@@ -92,14 +100,23 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-async def _serve(server: uvicorn.Server, listener: socket.socket, announce: Callable[[str], None]) -> None:
+async def _serve(
+    server: uvicorn.Server,
+    listener: socket.socket,
+    announce: Callable[[str], None],
+    beside: Coroutine[Any, Any, None] | None,
+) -> None:
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started and not serving.done():
         await asyncio.sleep(0.01)
     if server.started:
         name = listener.getsockname()
         announce(f"http://{name[0]}:{name[1]}" if isinstance(name, tuple) else str(name))
+    companion = asyncio.create_task(beside) if beside else None
     await serving
+    if companion is not None:
+        companion.cancel()
+        await asyncio.wait([companion])
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -1,6 +1,7 @@
 """Every destination's assets, built from the steps it declares: one multi-asset per destination and lane."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from math import isfinite
 from typing import Any
 
@@ -10,6 +11,9 @@ from cio_activation.activation.models import Activation, Lane
 from cio_activation.delivery.destination import Destination, Step
 from cio_activation.delivery.run import StepReport, run_schema, run_step
 from cio_activation.lanes import LANE_TAG, Lanes, across_lanes, counted, failures, owners, runtime_of, table
+
+SCHEMA_IS_YOUNG = timedelta(hours=1)
+"""A real-time run does not ask again for fields and lists that were there so recently: 1 s of a cart's way."""
 
 
 def build_assets(
@@ -31,7 +35,13 @@ def build_assets(
             for lane in Lane
             if (chosen := [s for s in steps if s.lane is lane])
         ]
-    delivered = [key for asset in assets if isinstance(asset, dg.AssetsDefinition) for key in asset.keys]
+    # One partition each: Dagster would else look at every window there is, tens of thousands, in every run.
+    delivered = [
+        across_lanes(key) if asset.partitions_def else dg.AssetDep(key)
+        for asset in assets
+        if isinstance(asset, dg.AssetsDefinition)
+        for key in sorted(asset.keys)
+    ]
     return [*assets, _rejected_asset(activation, delivered), _conflicts_asset(activation, delivered)]
 
 
@@ -41,17 +51,21 @@ def _schema_asset(activation: Activation, destination: Destination) -> dg.Assets
         group_name=destination.name,
         kinds={destination.name},
         owners=_owners(activation),
-        description=f"Fields, options and lists in {destination.name}: created or extended, never removed.",
+        description=(
+            f"Fields, options and lists in {destination.name}: created or extended, never removed. A real-time run "
+            "takes those of the last hour as they are, unless the activation file changed."
+        ),
     )
-    def schema() -> dg.MaterializeResult:
+    def schema(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        young = SCHEMA_IS_YOUNG if context.run.tags.get(LANE_TAG) == Lane.REALTIME else None
         with failures():
-            catalog = run_schema(runtime_of(activation), destination)
+            catalog = run_schema(runtime_of(activation), destination, young)
         return dg.MaterializeResult(metadata={"objects": len(catalog)})
 
     return schema
 
 
-def _rejected_asset(activation: Activation, delivered: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
+def _rejected_asset(activation: Activation, delivered: Sequence[dg.AssetDep]) -> dg.AssetsDefinition:
     """Return the asset that lists the queue. Without partitions, so that both lanes' jobs end with it."""
     key = dg.AssetKey(["delivery", "rejected"])
 
@@ -93,7 +107,7 @@ def _rejected_asset(activation: Activation, delivered: Sequence[dg.AssetKey]) ->
     return refused
 
 
-def _conflicts_asset(activation: Activation, delivered: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
+def _conflicts_asset(activation: Activation, delivered: Sequence[dg.AssetDep]) -> dg.AssetsDefinition:
     """Return the asset that lists values humans changed and that were left as they are. Counts, never values."""
 
     @dg.asset(

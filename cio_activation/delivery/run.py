@@ -8,14 +8,14 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from cio_activation.activation.models import Lane
 from cio_activation.activation.windows import Window
+from cio_activation.delivery import catalog, order, release, sharing
 from cio_activation.delivery import fold as folding
-from cio_activation.delivery import order, release, sharing
 from cio_activation.delivery import plan as planning
 from cio_activation.delivery.budget import Allowance, meters
 from cio_activation.delivery.destination import Context, Destination, Step
@@ -92,10 +92,15 @@ def pacer_for(
     )
 
 
-def run_schema(runtime: Runtime, destination: Destination) -> Mapping[str, Any]:
-    """Bring the destination's fields, options and lists up to the activation; store and return the catalog."""
-    journal = Journal(runtime.settings.journal)
+def run_schema(runtime: Runtime, destination: Destination, young: timedelta | None = None) -> Mapping[str, Any]:
+    """Bring the destination's fields, options and lists up to the activation; store and return the catalog.
+
+    With ``young``, a stored catalog of this activation file that is no older is taken as it is, without a call.
+    """
     previous = load_catalog(runtime.warehouse, destination.name)
+    if young is not None and catalog.is_young(runtime, destination.name, young):
+        return previous
+    journal = Journal(runtime.settings.journal)
     context = Context(runtime.settings, runtime.activation, None, previous)
 
     async def work() -> Mapping[str, Any]:
@@ -104,12 +109,10 @@ def run_schema(runtime: Runtime, destination: Destination) -> Mapping[str, Any]:
             return await destination.ensure_schema(client, context)
 
     with journal.lease(f"{destination.name}/schema"):
-        catalog = asyncio.run(work())
+        found = asyncio.run(work())
     journal.close()
-    with runtime.warehouse.write() as con:
-        con.execute("DELETE FROM delivery.catalog WHERE destination = ?", [destination.name])
-        con.execute("INSERT INTO delivery.catalog VALUES (?, ?)", [destination.name, json.dumps(dict(catalog))])
-    return catalog
+    catalog.store(runtime, destination.name, found)
+    return found
 
 
 def run_step(runtime: Runtime, destination: Destination, step: Step, window: Window, run_id: str) -> StepReport:
@@ -137,9 +140,9 @@ async def _run(
     lease: Lease,
 ) -> StepReport:
     warehouse = runtime.warehouse
-    catalog, newest = _before(warehouse, destination, step)
-    context = Context(runtime.settings, runtime.activation, window, catalog)
-    pacer = pacer_for(runtime, journal, (destination,), str(window.lane), catalog)
+    known, newest = _before(warehouse, destination, step)
+    context = Context(runtime.settings, runtime.activation, window, known)
+    pacer = pacer_for(runtime, journal, (destination,), str(window.lane), known)
     async with destination.connect(runtime.settings, pacer) as client:
         await sharing.close_plans(journal, destination.name, step.name)
         try:

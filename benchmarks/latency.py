@@ -1,0 +1,266 @@
+"""``python -m benchmarks.latency [--people N] [--events N] [--way webhook|polling] [--with-daily]``: cart to CRM.
+
+Stand-ins, receiver and Dagster run as real processes, as ``demo --ui`` has them. After a warm-up (one daily run, so
+that everybody is linked) people enter the cart segment one after another at random moments. The first write of each
+person's CRM record is read from the stand-ins' own log; where the seconds went comes from Dagster's event log.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import random
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from benchmarks.measure import foreign_load
+from cio_activation.activation.settings import Settings
+from cio_activation.warehouse.store import Warehouse
+from cio_activation_tests.processes import Site, site
+
+CART = 120.0
+"""Enough for the segment of high intent carts."""
+CART_SEGMENT = 2
+LAST_S = 180.0
+"""How long the last person is waited for."""
+_READS = ("/search", "batch/read")
+LEGS = ("inbox", "run asked for", "dequeued", "run started", "first asset", "landed", "HubSpot's turn", "first write")
+
+
+@dataclass
+class Event:
+    """One person's entry. Times are seconds since the epoch."""
+
+    cio_id: str
+    records: frozenset[str]
+    at: float
+    written_at: float | None = None
+    where: str = ""
+    legs: dict[str, float] = field(default_factory=dict)
+    """Leg -> seconds it took."""
+
+
+def main() -> int:
+    """Measure and print; 1 if somebody never arrived."""
+    given = _arguments()
+    folder = Path(tempfile.mkdtemp(prefix="latency-"))
+    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, "
+          f"foreign load {foreign_load():.1f} cores.", flush=True)  # fmt: skip
+    try:
+        orders = _orders(folder, given.people) if given.people > HOUSEHOLDS else None
+        with site(folder / "home", given.people, orders) as place:
+            events, went_on = _measure(place, given)
+        _print(events, given, went_on)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return 1 if any(e.written_at is None for e in events) else 0
+
+
+HOUSEHOLDS = 2_469
+"""People of the default world; for more, orders are made up."""
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="benchmarks.latency", description=__doc__)
+    parser.add_argument("--people", type=int, default=HOUSEHOLDS, help="people in the workspace")
+    parser.add_argument("--events", type=int, default=30, help="people who enter the segment")
+    parser.add_argument("--gap", type=float, default=6.0, help="mean seconds between two entries")
+    parser.add_argument("--way", choices=["webhook", "polling"], default="webhook")
+    parser.add_argument("--with-daily", action="store_true", help="while a daily run over everybody goes on")
+    parser.add_argument("--sensor-only", action="store_true", help="the receiver launches nothing itself")
+    parser.add_argument("--json", type=Path, help="write every event there")
+    return parser.parse_args()
+
+
+def _orders(folder: Path, people: int) -> Path:
+    """Write an order history of ``people`` customers, two to four orders each."""
+    from cio_activation.warehouse.store import scratch
+
+    path = folder / "orders.parquet"
+    with scratch() as con:
+        con.execute(
+            f"""COPY (SELECT p AS customer_id, p * 10 + k AS order_id,
+            to_timestamp(1700000000 + hash(p * 10 + k) % 30000000) AS ordered_at,
+            10 + hash(p + k) % 90 AS value, 'GROCERY' AS category
+            FROM range({people}) AS a(p), range(4) AS b(k) WHERE k < 2 + p % 3) TO '{path}'"""
+        )
+    return path
+
+
+def _measure(place: Site, given: argparse.Namespace) -> tuple[list[Event], bool | None]:
+    if given.sensor_only:
+        os.environ.pop("DAGSTER_WEBSERVER_URL")
+    place.start_dagster()
+    today = datetime.now(UTC).date()
+    _until_done(place, place.launch("daily", (today - timedelta(days=2 if given.with_daily else 1)).isoformat()))
+    if given.way == "webhook":
+        place.start_receiver()
+    who = _choose(given.events)
+    for cio_id in who[:2]:  # caches, and the warm process
+        place.edit(action="fill_cart", cio_id=cio_id, value=CART)
+        time.sleep(15)
+    _until_quiet(place)
+    daily = place.launch("daily", (today - timedelta(days=1)).isoformat()) if given.with_daily else None
+    if daily:
+        place.wait(lambda: place.runs(runIds=[daily])[0]["startTime"], 120, "the daily run does not start")
+    links = _links()
+    since = {v: place.log(v)[-1]["number"] if place.log(v) else 0 for v in ("hubspot", "pipedrive")}
+    events = list(_enter(place, who[2:], links, random.Random(7), given.gap))
+    went_on = daily is not None and place.ended(daily) is None
+    _find(place, events, since)
+    _explain(place, events)
+    return events, went_on if daily else None
+
+
+def _choose(number: int) -> list[str]:
+    """Return people who are linked and not in the segment: two to warm up with, then ``number``."""
+    with Warehouse(Settings().warehouse_path).read() as con:
+        rows = con.execute(
+            f"""SELECT cio_id FROM raw.people_current WHERE orders_count >= 2
+            AND cio_id IN (SELECT cio_id FROM delivery.links WHERE destination = 'hubspot' AND record_id IS NOT NULL)
+            AND cio_id NOT IN (SELECT cio_id FROM raw.memberships WHERE segment_id = {CART_SEGMENT})
+            AND coalesce(cart_value, 0) = 0 ORDER BY hash(cio_id) LIMIT {number + 2}"""
+        ).fetchall()
+    return [str(r[0]) for r in rows]
+
+
+def _links() -> dict[str, frozenset[str]]:
+    with Warehouse(Settings().warehouse_path).read() as con:
+        rows = con.execute("SELECT cio_id, list(record_id) FROM delivery.links GROUP BY cio_id").fetchall()
+    return {str(c): frozenset(str(r) for r in records if r) for c, records in rows}
+
+
+def _enter(
+    place: Site, who: Sequence[str], links: dict[str, frozenset[str]], draw: random.Random, gap: float
+) -> Iterator[Event]:
+    for cio_id in who:
+        time.sleep(draw.expovariate(1 / gap))
+        event = Event(cio_id, links[cio_id], time.time())
+        place.edit(action="fill_cart", cio_id=cio_id, value=CART)
+        yield event
+
+
+def _find(place: Site, events: list[Event], since: dict[str, int]) -> None:
+    """Fill in each person's first write, waiting for the last."""
+    until = time.monotonic() + LAST_S
+    while any(e.written_at is None for e in events) and time.monotonic() < until:
+        time.sleep(3)
+        writes = [
+            (entry["real_at"], f"{vendor} {entry['template']}", _named(entry))
+            for vendor, number in since.items()
+            for entry in place.log(vendor, number)
+            if entry["method"] != "GET" and entry["status"] in (200, 201, 204, 207)
+            and not entry["template"].endswith(_READS)
+        ]  # fmt: skip
+        for event in events:
+            found = [w for w in writes if w[0] >= event.at and w[2] & event.records]
+            if found:
+                event.written_at, event.where, _ = min(found)
+
+
+def _named(entry: dict[str, Any]) -> set[str]:
+    """Return every id a request names, in its path or its body."""
+    found = set(entry["path"].split("/"))
+
+    def walk(value: Any) -> None:
+        if isinstance(value, dict):
+            for inner in value.values():
+                walk(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                walk(inner)
+        else:
+            found.add(str(value))
+
+    walk(entry["request"])
+    return found
+
+
+def _explain(place: Site, events: list[Event]) -> None:
+    """Split each event's seconds by the run that wrote it, and by the inbox where a webhook brought it."""
+    with Warehouse(Settings().warehouse_path).read() as con:
+        rows = con.execute("SELECT cio_id, epoch(max(received_at)) FROM raw.moments GROUP BY cio_id").fetchall()
+    received = {str(c): float(at) for c, at in rows}
+    runs = [r for r in place.runs(pipelineName="realtime") if r["startTime"]]
+    with dg.DagsterInstance.get() as instance:
+        for event in events:
+            wrote = [
+                r for r in runs
+                if event.written_at and r["startTime"] <= event.written_at <= (r["endTime"] or time.time())
+            ]  # fmt: skip
+            if wrote and event.written_at:
+                marks = [event.at, received.get(event.cio_id, event.at), *_marks(instance, wrote[0])]
+                marks.append(event.written_at)
+                # A run that waited for another was asked for before: then that leg is nought, and waiting shows.
+                for i in range(1, len(marks)):
+                    marks[i] = max(marks[i], marks[i - 1])
+                event.legs = {n: b - a for n, a, b in zip(LEGS, marks, marks[1:], strict=False)}
+
+
+def _marks(instance: dg.DagsterInstance, run: dict[str, Any]) -> list[float]:
+    """Return when a run was asked for, dequeued, started; when its first step began and ended, and delivery began."""
+    dequeued = first = landed = deliver = 0.0
+    for entry in instance.all_logs(run["runId"]):
+        kind = entry.dagster_event.event_type_value if entry.dagster_event else ""
+        if kind == "PIPELINE_STARTING":
+            dequeued = entry.timestamp
+        elif kind == "STEP_START":
+            first = first or entry.timestamp
+            if entry.step_key and entry.step_key == "hubspot_realtime":
+                deliver = deliver or entry.timestamp
+        elif kind == "STEP_SUCCESS":
+            landed = landed or entry.timestamp
+    return [run["creationTime"], dequeued, run["startTime"], first, landed, deliver]
+
+
+def _until_done(place: Site, run_id: str) -> None:
+    ended = place.wait(lambda: place.ended(run_id), 3_600, "the daily run does not end")
+    if ended != "SUCCESS":
+        raise RuntimeError(f"the daily run ended with {ended}")
+
+
+def _until_quiet(place: Site) -> None:
+    live = ["QUEUED", "NOT_STARTED", "STARTING", "STARTED"]
+    place.wait(lambda: not place.runs(statuses=live), 300, "runs go on and on")
+
+
+def _print(events: list[Event], given: argparse.Namespace, went_on: bool | None) -> None:
+    took = sorted(e.written_at - e.at for e in events if e.written_at is not None)
+    beside = "" if went_on is None else f", beside a daily run{'' if went_on else ' that ended before the last event'}"
+    print(f"{given.way}, {given.people:,} people, {len(events)} events, one in {given.gap:g} s{beside}; "
+          f"load at the end {os.getloadavg()[0]:.1f}")  # fmt: skip
+    if lost := len(events) - len(took):
+        print(f"{lost} never arrived")
+    if took:
+        p50, p95, p99 = (_quantile(took, q) for q in (0.5, 0.95, 0.99))
+        print(f"p50 {p50:.1f} s, p95 {p95:.1f} s, p99 {p99:.1f} s, worst {took[-1]:.1f} s")
+    legs = [e.legs for e in events if e.legs]
+    if legs:
+        print("| leg, s | p50 | p95 |\n|---|---:|---:|")
+        for before, name in zip(("event", *LEGS), LEGS, strict=False):
+            values = sorted(leg[name] for leg in legs if name in leg)
+            print(f"| {before} -> {name} | {statistics.median(values):.2f} | {_quantile(values, 0.95):.2f} |")
+    if given.json:
+        given.json.write_text(json.dumps([e.__dict__ | {"records": list(e.records)} for e in events], indent=1))
+
+
+def _quantile(values: Sequence[float], share: float) -> float:
+    """Return the smallest value that ``share`` of all do not exceed."""
+    return values[max(0, math.ceil(share * len(values)) - 1)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
