@@ -1,8 +1,9 @@
 """``python -m benchmarks.latency [--people N] [--events N] [--way webhook|polling] [--with-daily]``: cart to CRM.
 
-Stand-ins, receiver and Dagster run as real processes, as ``demo --ui`` has them. After a warm-up (one daily run, so
-that everybody is linked) people enter the cart segment one after another at random moments. The first write of each
-person's CRM record is read from the stand-ins' own log; where the seconds went comes from Dagster's event log.
+Stand-ins, receiver and Dagster run as real processes, as ``demo --ui`` has them. After a warm-up (one daily run,
+so that everybody is linked; without it they are new to the CRM) people enter the cart segment one after another at
+random moments. The first write of each cart is read from the HubSpot stand-in's own log; where the seconds went comes
+from Dagster's event log.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import httpx
 
 from benchmarks.measure import foreign_load
 from cio_activation.activation.settings import Settings
@@ -36,7 +38,8 @@ CART = 120.0
 CART_SEGMENT = 2
 LAST_S = 180.0
 """How long the last person is waited for."""
-_READS = ("/search", "batch/read")
+FIELD = "cio_cart_value_tier"
+"""The real-time property that the cart gives: a daily run's writes for the same person do not count."""
 LEGS = ("inbox", "run asked for", "dequeued", "run started", "first asset", "landed", "HubSpot's turn", "first write")
 
 
@@ -45,10 +48,8 @@ class Event:
     """One person's entry. Times are seconds since the epoch."""
 
     cio_id: str
-    records: frozenset[str]
     at: float
     written_at: float | None = None
-    where: str = ""
     legs: dict[str, float] = field(default_factory=dict)
     """Leg -> seconds it took."""
 
@@ -82,7 +83,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--with-daily", action="store_true", help="while a daily run over everybody goes on")
     parser.add_argument("--sensor-only", action="store_true", help="the receiver launches nothing itself")
     parser.add_argument("--json", type=Path, help="write every event there")
-    return parser.parse_args()
+    parser.add_argument("--new", action="store_true", help="people whom no daily run has linked; so with --with-daily")
+    given = parser.parse_args()
+    given.linked = not (given.new or given.with_daily)
+    return given
 
 
 def _orders(folder: Path, people: int) -> Path:
@@ -104,89 +108,88 @@ def _measure(place: Site, given: argparse.Namespace) -> tuple[list[Event], bool 
     if given.sensor_only:
         os.environ.pop("DAGSTER_WEBSERVER_URL")
     place.start_dagster()
-    today = datetime.now(UTC).date()
-    _until_done(place, place.launch("daily", (today - timedelta(days=2 if given.with_daily else 1)).isoformat()))
+    day = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
+    place.wait(lambda: place.runs(pipelineName="realtime", statuses=["SUCCESS"]), 300, "no real-time run ends")
+    if given.linked:
+        _until_done(place, place.launch("daily", day))
     if given.way == "webhook":
         place.start_receiver()
-    who = _choose(given.events)
+    who = _choose(place, given)
     for cio_id in who[:2]:  # caches, and the warm process
         place.edit(action="fill_cart", cio_id=cio_id, value=CART)
         time.sleep(15)
     _until_quiet(place)
-    daily = place.launch("daily", (today - timedelta(days=1)).isoformat()) if given.with_daily else None
+    daily = place.launch("daily", day) if given.with_daily else None
     if daily:
         place.wait(lambda: place.runs(runIds=[daily])[0]["startTime"], 120, "the daily run does not start")
-    links = _links()
-    since = {v: place.log(v)[-1]["number"] if place.log(v) else 0 for v in ("hubspot", "pipedrive")}
-    events = list(_enter(place, who[2:], links, random.Random(7), given.gap))
+    since = max((entry["number"] for entry in place.log("hubspot")), default=0)
+    events = list(_enter(place, who[2:], random.Random(7), given.gap))
     went_on = daily is not None and place.ended(daily) is None
     _find(place, events, since)
     _explain(place, events)
+    if daily and not went_on:
+        print(f"the daily run: {place.runs(runIds=[daily])[0]}", file=sys.stderr)
     return events, went_on if daily else None
 
 
-def _choose(number: int) -> list[str]:
-    """Return people who are linked and not in the segment: two to warm up with, then ``number``."""
-    with Warehouse(Settings().warehouse_path).read() as con:
-        rows = con.execute(
-            f"""SELECT cio_id FROM raw.people_current WHERE orders_count >= 2
-            AND cio_id IN (SELECT cio_id FROM delivery.links WHERE destination = 'hubspot' AND record_id IS NOT NULL)
-            AND cio_id NOT IN (SELECT cio_id FROM raw.memberships WHERE segment_id = {CART_SEGMENT})
-            AND coalesce(cart_value, 0) = 0 ORDER BY hash(cio_id) LIMIT {number + 2}"""
-        ).fetchall()
-    return [str(r[0]) for r in rows]
+def _choose(place: Site, given: argparse.Namespace) -> list[str]:
+    """Return people who have no cart that counts: two to warm up with, then as many as there are events."""
+    carts = {p["cio_id"] for segment in (1, CART_SEGMENT) for p in _members(place, segment)}
+    who = [p["cio_id"] for p in _members(place, 10) if "@" in (p.get("email") or "") and p["cio_id"] not in carts]
+    random.Random(1).shuffle(who)
+    if given.linked:
+        with Warehouse(Settings().warehouse_path).read() as con:
+            rows = con.execute(
+                "SELECT cio_id FROM delivery.links WHERE destination = 'hubspot' AND record_id IS NOT NULL"
+            ).fetchall()
+        linked = {str(r[0]) for r in rows}
+        who = [cio_id for cio_id in who if cio_id in linked]
+    return who[: given.events + 2]
 
 
-def _links() -> dict[str, frozenset[str]]:
-    with Warehouse(Settings().warehouse_path).read() as con:
-        rows = con.execute("SELECT cio_id, list(record_id) FROM delivery.links GROUP BY cio_id").fetchall()
-    return {str(c): frozenset(str(r) for r in records if r) for c, records in rows}
+def _members(place: Site, segment: int) -> list[dict[str, Any]]:
+    answer = httpx.get(
+        f"{place.vendors['customerio']}/v1/segments/{segment}/membership",
+        params={"limit": 30_000},
+        headers={"authorization": "Bearer sandbox-app-key"},
+        timeout=60,
+    )
+    return list(answer.json()["identifiers"])
 
 
-def _enter(
-    place: Site, who: Sequence[str], links: dict[str, frozenset[str]], draw: random.Random, gap: float
-) -> Iterator[Event]:
+def _enter(place: Site, who: Sequence[str], draw: random.Random, gap: float) -> Iterator[Event]:
     for cio_id in who:
         time.sleep(draw.expovariate(1 / gap))
-        event = Event(cio_id, links[cio_id], time.time())
+        event = Event(cio_id, time.time())
         place.edit(action="fill_cart", cio_id=cio_id, value=CART)
         yield event
 
 
-def _find(place: Site, events: list[Event], since: dict[str, int]) -> None:
+def _find(place: Site, events: list[Event], since: int) -> None:
     """Fill in each person's first write, waiting for the last."""
     until = time.monotonic() + LAST_S
     while any(e.written_at is None for e in events) and time.monotonic() < until:
         time.sleep(3)
-        writes = [
-            (entry["real_at"], f"{vendor} {entry['template']}", _named(entry))
-            for vendor, number in since.items()
-            for entry in place.log(vendor, number)
-            if entry["method"] != "GET" and entry["status"] in (200, 201, 204, 207)
-            and not entry["template"].endswith(_READS)
-        ]  # fmt: skip
+        with Warehouse(Settings().warehouse_path).read() as con:
+            rows = con.execute(
+                "SELECT record_id, cio_id FROM delivery.links WHERE destination = 'hubspot' AND record_id IS NOT NULL"
+            ).fetchall()
+        owner = {str(record): str(cio_id) for record, cio_id in rows}
+        first: dict[str, float] = {}
+        for entry in place.log("hubspot", since):
+            if entry["method"] != "GET" and entry["status"] in (200, 201, 207):
+                for name in _tiered(entry["request"]):
+                    first.setdefault(owner.get(name, name), entry["real_at"])
         for event in events:
-            found = [w for w in writes if w[0] >= event.at and w[2] & event.records]
-            if found:
-                event.written_at, event.where, _ = min(found)
+            event.written_at = first.get(event.cio_id)
 
 
-def _named(entry: dict[str, Any]) -> set[str]:
-    """Return every id a request names, in its path or its body."""
-    found = set(entry["path"].split("/"))
-
-    def walk(value: Any) -> None:
-        if isinstance(value, dict):
-            for inner in value.values():
-                walk(inner)
-        elif isinstance(value, list):
-            for inner in value:
-                walk(inner)
-        else:
-            found.add(str(value))
-
-    walk(entry["request"])
-    return found
+def _tiered(request: Any) -> Iterator[str]:
+    """Yield the ids of records that a request gives the tier of a cart."""
+    for given in request.get("inputs", ()) if isinstance(request, dict) else ():
+        properties = given.get("properties") or {}
+        if properties.get(FIELD):
+            yield from (str(v) for v in (given.get("id"), properties.get("cio_id")) if v)
 
 
 def _explain(place: Site, events: list[Event]) -> None:
@@ -240,7 +243,8 @@ def _until_quiet(place: Site) -> None:
 def _print(events: list[Event], given: argparse.Namespace, went_on: bool | None) -> None:
     took = sorted(e.written_at - e.at for e in events if e.written_at is not None)
     beside = "" if went_on is None else f", beside a daily run{'' if went_on else ' that ended before the last event'}"
-    print(f"{given.way}, {given.people:,} people, {len(events)} events, one in {given.gap:g} s{beside}; "
+    print(f"{given.way}, {given.people:,} people, {len(events)} events, one in {given.gap:g} s, "
+          f"{'linked' if given.linked else 'new to the CRM'}{beside}; "
           f"load at the end {os.getloadavg()[0]:.1f}")  # fmt: skip
     if lost := len(events) - len(took):
         print(f"{lost} never arrived")
@@ -254,7 +258,7 @@ def _print(events: list[Event], given: argparse.Namespace, went_on: bool | None)
             values = sorted(leg[name] for leg in legs if name in leg)
             print(f"| {before} -> {name} | {statistics.median(values):.2f} | {_quantile(values, 0.95):.2f} |")
     if given.json:
-        given.json.write_text(json.dumps([e.__dict__ | {"records": list(e.records)} for e in events], indent=1))
+        given.json.write_text(json.dumps([e.__dict__ for e in events], indent=1))
 
 
 def _quantile(values: Sequence[float], share: float) -> float:
