@@ -23,8 +23,12 @@ from dagster._grpc.types import ExecuteRunArgs
 from dagster._serdes import ConfigurableClass, serialize_value
 from dagster._serdes.config_class import ConfigurableClassData
 
+from cio_activation.lanes import LANE_TAG
+
 WORKER_TAG = "cio/worker"
 """Tag of a run: host, number and start of its process."""
+NICE = {"daily": 10}
+"""Lane -> how far behind others a run stands for the processor: an hour of daily work must not slow a cart down."""
 WAIT_S = 60.0
 """A warm process that does not answer for so long is given up, and another one started."""
 _PACKAGE = Path(__file__).parent.parent
@@ -61,7 +65,7 @@ class WarmRunLauncher(RunLauncher[Any], ConfigurableClass):
         assert context.job_code_origin is not None, f"run {run.run_id} has no origin"
         arguments = ExecuteRunArgs(context.job_code_origin, run.run_id, self._instance.get_ref(), True)
         with self._lock:
-            pid = self._fork(serialize_value(arguments))
+            pid = self._fork(f"{NICE.get(run.tags.get(LANE_TAG, ''), 0)} {serialize_value(arguments)}")
         self._instance.add_run_tags(run.run_id, {WORKER_TAG: f"{socket.gethostname()}:{pid}:{_started(pid)}"})
         self._instance.report_engine_event(f"Forked process {pid} for the run from the warm one.", run)
 

@@ -1,7 +1,8 @@
 """The warm process: has everything imported, and forks itself once per run. Started by :mod:`.launcher`.
 
-Protocol: one line in, a run's arguments as ``dagster api execute_run`` takes them; one line out, the number of the
-process that executes it. It ends when its standard input does, with the daemon that started it; runs go on.
+Protocol: one line in, by how much the run is to be nice to others and its arguments as ``dagster api execute_run``
+takes them; one line out, the number of the process that executes it. It ends when its standard input does, with the
+daemon that started it; runs go on.
 It has no threads and no open connection of its own, so a fork is a clean copy.
 """
 
@@ -48,11 +49,12 @@ def main() -> None:
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:
-            _execute(line.strip(), answers)
+            nice, _, arguments = line.strip().partition(" ")
+            _execute(int(nice), arguments, answers)
         print(pid, file=answers, flush=True)
 
 
-def _execute(arguments: str, answers: TextIO) -> None:
+def _execute(nice: int, arguments: str, answers: TextIO) -> None:
     """Be the run's process from here on; never returns."""
     from dagster._cli.api import execute_run_command
 
@@ -60,6 +62,7 @@ def _execute(arguments: str, answers: TextIO) -> None:
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.nice(nice)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.close(answers.fileno())
         execute_run_command.main([arguments], standalone_mode=False)

@@ -181,6 +181,7 @@ def _keep_open(home: Path, ui_port: int, result: dict[str, Any], sandbox: Any) -
     from cio_activation.cli.beside import receiver_beside
 
     switch_on()
+    os.environ["DAGSTER_WEBSERVER_URL"] = f"http://127.0.0.1:{ui_port}"  # the receiver launches runs there
     notes.print(f"The Dagster UI opens at http://127.0.0.1:{ui_port}; stop with Ctrl-C. Home: {home}")
     if not result["ok"]:
         notes.print("[red]Some windows failed; see the runs in the UI.[/]")
