@@ -78,7 +78,7 @@ def check_queue(town: Town) -> None:
     assert town.query(f"FROM delivery.rejected JOIN ({last}) USING (operation_id) WHERE last = 'delivered'") == []
 
 
-@settings(TOWNS, max_examples=6)
+@settings(TOWNS, max_examples=4)
 @given(events=histories(RUNS, WAITS, FAULTS, FAULTS, size=14))
 def test_nothing_planned_is_unaccounted_for(make_town: MakeTown, events: list[Event]) -> None:
     town = make_town()

@@ -28,7 +28,7 @@ def again(town: Town) -> Counter[str]:
     return Counter(f"{e.vendor} {e.method} {e.template}" for e in calls) + Counter(persons=listed)
 
 
-@settings(TOWNS, max_examples=4)
+@settings(TOWNS, max_examples=3)
 @given(events=histories(RUNS, WAITS, FAULTS, size=8))
 def test_a_second_run_is_quiet_after_any_history(make_town: MakeTown, events: list[Event]) -> None:
     town = make_town()

@@ -68,7 +68,7 @@ LOSSES = st.lists(
 )
 
 
-@settings(TOWNS, max_examples=5)
+@settings(TOWNS, max_examples=4)
 @given(losses=LOSSES, runs=st.lists(st.sampled_from(list(Lane)), min_size=1, max_size=3))
 def test_lost_answers_make_no_doubles(
     make_town: MakeTown, losses: list[tuple[str, str, str, int]], runs: list[Lane]

@@ -62,7 +62,7 @@ def check_writes(town: Town, mark: int) -> None:
 HANDS = st.tuples(st.integers(0, 60), st.sampled_from(["phone", "name", "theirs", "audience"]))
 
 
-@settings(TOWNS, max_examples=4)
+@settings(TOWNS, max_examples=3)
 @given(hands=st.lists(HANDS, min_size=2, max_size=6), then=histories(RUNS, WAITS, FAULTS, size=8))
 def test_what_is_not_ours_is_never_written(
     make_town: MakeTown, hands: list[tuple[int, str]], then: list[Event]
