@@ -141,9 +141,14 @@ def _read(run: Runtime, vendor: str, shared: Shared, share: float, charged: floa
             """SELECT operation_id, record_id, epoch(intent_at) FROM delivery.ledger
             WHERE lane = 'realtime' AND kind IN ('update', 'stamp') ORDER BY intent_at"""
         ).fetchall()
+        ((first, last),) = con.execute(
+            """SELECT epoch(min(intent_at)), epoch(max(ended_at)) FROM delivery.ledger
+            WHERE lane = 'daily' AND kind IN ('update', 'stamp')"""
+        ).fetchall()
     entries = list(shared.log.entries)
     at = sorted(e.real_at for e in entries)
-    busy = [t for t in at if at[0] + seconds <= t <= at[-1] - seconds] or at
+    # While the push lasts: the walk that fills a mirror before it asks for page after page, one call at a time.
+    busy = [t for t in at if first + seconds <= t <= last - seconds] or at
     span = busy[-1] - busy[0] or 1.0
     allowed = limit * share / seconds
     waits = list(_waits(vendor, entries, hot))
