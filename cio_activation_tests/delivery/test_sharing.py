@@ -101,6 +101,14 @@ class Works:
             worker.go()
         return new
 
+    def kill_while_it_sends(self, worker: Worker) -> None:
+        """Kill a worker between a call's arrival at the vendor and its answer."""
+        self.vendor.delay(3.0)
+        before = self.vendor.calls_of(worker)
+        wait_until(lambda: self.vendor.calls_of(worker) > before)
+        worker.kill()
+        self.vendor.delay(0.05)
+
     def stop(self) -> None:
         for process in (self.vendor.process, *(w.process for w in self.started)):
             with suppress(ProcessLookupError):
@@ -162,8 +170,7 @@ def test_a_helper_killed_while_it_sends_costs_nothing_and_doubles_nothing(works:
     works.vendor.delay(0.4)
     first, doomed, other = works.workers(3)
     wait_until(lambda: works.vendor.calls_of(doomed) >= 3)
-    doomed.kill()
-    works.vendor.delay(0.05)
+    works.kill_while_it_sends(doomed)
     report, last = first.report(), other.report()
     assert everyone_once(works.vendor)
     assert report["planned"] == PEOPLE
@@ -178,8 +185,7 @@ def test_when_the_holder_is_killed_its_helper_takes_over_what_is_left(works: Wor
     works.vendor.delay(0.4)
     doomed, *others = works.workers(3)
     wait_until(lambda: all(works.vendor.calls_of(w) >= 1 for w in others))
-    doomed.kill()
-    works.vendor.delay(0.05)
+    works.kill_while_it_sends(doomed)
     reports = [w.report() for w in others]
     assert everyone_once(works.vendor)
     assert sum(r["recovered"] for r in reports) > 0
