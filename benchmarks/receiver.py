@@ -28,6 +28,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from benchmarks.measure import foreign_load
+from cio_activation.cli.output import emitted
 from cio_activation.customerio.inbox import Inbox
 from cio_activation.delivery.journal import Journal
 from cio_activation_tests.postgres import NoPostgresError, postgres_server
@@ -90,7 +91,10 @@ def _measure(place: str, url: str, given: argparse.Namespace, folder: Path) -> l
     command = [sys.executable, "-m", "cio_activation.cli.main", "receive", "--port", "0", "--json"]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
     try:
-        told = json.loads(_object(process))
+        assert process.stdout is not None
+        told = emitted(process.stdout)
+        if not told:
+            raise RuntimeError("the receiver did not start; its output is above")
         if given.pin:
             os.sched_setaffinity(process.pid, {0})
         if given.first:
@@ -212,17 +216,6 @@ def _request(parts: Any, number: int) -> tuple[str, bytes]:
         f"content-length: {len(body)}\r\n\r\n"
     )
     return event_id, head.encode() + body
-
-
-def _object(process: subprocess.Popen[str]) -> str:
-    """Return the JSON object that the receiver prints once it answers."""
-    assert process.stdout is not None
-    lines: list[str] = []
-    for line in process.stdout:
-        lines.append(line)
-        if line.startswith("}"):
-            return "".join(lines)
-    raise RuntimeError("the receiver did not start")
 
 
 def _metrics(url: str) -> dict[str, float]:

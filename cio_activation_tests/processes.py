@@ -6,7 +6,6 @@ killed and started again as a process manager would.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -22,6 +21,8 @@ from typing import Any
 
 import dagster as dg
 import httpx
+
+from cio_activation.cli.output import emitted
 
 LOCATION = "cio_activation"
 _FIND = """query($f: RunsFilter!) { runsOrError(filter: $f, limit: 1000) {
@@ -174,12 +175,9 @@ class Site:
         )
         self.processes[name] = process
         assert process.stdout is not None
-        told = ""
-        for line in process.stdout:
-            told += line
-            if line.startswith("}"):
-                break
-        return dict(json.loads(told))
+        told = emitted(process.stdout)
+        assert told, f"{name} did not start: {(self._logs / f'{name}.log').read_text()[-2000:]}"
+        return told
 
 
 @contextmanager

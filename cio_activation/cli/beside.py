@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from cio_activation.cli.output import emitted
 from cio_activation.errors import CioActivationError
 
 
@@ -20,12 +20,7 @@ def receiver_beside() -> Iterator[dict[str, str]]:
     command = [sys.executable, "-m", "cio_activation.cli.main", "receive", "--port", "0", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        told = ""
-        for line in process.stdout:
-            told += line
-            if line.startswith("}"):
-                break
-        found = json.loads(told) if told else {}
+        found = emitted(process.stdout)
         if not found.get("ok"):
             problems = "; ".join(found.get("problems", [])) or "see its output above"
             raise CioActivationError(f"the webhook receiver did not start: {problems}")

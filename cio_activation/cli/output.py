@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +27,19 @@ def emit(result: dict[str, Any]) -> None:
     json.dump(result, sys.stdout, indent=2, sort_keys=False, default=str)
     sys.stdout.write("\n")
     sys.stdout.flush()  # some commands go on after it
+
+
+def emitted(lines: Iterable[str]) -> dict[str, Any]:
+    """Return the object that a command printed with :func:`emit`; empty if it ended before.
+
+    Reads no further than that object: commands such as ``receive`` print it once they answer, and go on.
+    """
+    told = ""
+    for line in lines:
+        told += line
+        if line.startswith("}"):
+            return dict(json.loads(told))
+    return {}
 
 
 def decided() -> Runtime:

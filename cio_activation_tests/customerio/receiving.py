@@ -22,6 +22,7 @@ import httpx
 import sqlalchemy as sa
 import uvicorn
 
+from cio_activation.cli.output import emitted
 from cio_activation.customerio.inbox import Event, Inbox
 from cio_activation.customerio.inbox_writer import InboxWriter
 from cio_activation.customerio.receiver import Receiver
@@ -144,12 +145,7 @@ class Process:
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         assert self._process.stdout is not None
-        lines: list[str] = []
-        for line in self._process.stdout:
-            lines.append(line)
-            if line.startswith("}"):
-                break
-        self.told: dict[str, Any] = json.loads("".join(lines))
+        self.told = emitted(self._process.stdout)
         self.url: str = self.told["url"]
 
     def kill(self) -> None:
