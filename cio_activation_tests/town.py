@@ -19,8 +19,8 @@ from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.windows import Window
 from cio_activation.cli.readback import READS
 from cio_activation.sandbox.build import build_sandbox
-from cio_activation.sandbox.core import Entry
 from cio_activation.sandbox.orders import generate
+from cio_activation.sandbox.request_log import Entry
 from cio_activation.sandbox.server import RunningSandbox
 from cio_activation.sandbox.world import World
 from cio_activation.warehouse.store import Warehouse

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from cio_activation.sandbox.core import RollingWindow, Shared, Vendor
+from cio_activation.sandbox.core import Shared, Vendor
 from cio_activation.sandbox.customerio_answers import Refusal, answering, nowhere
 from cio_activation.sandbox.customerio_edit import apply_edit
 from cio_activation.sandbox.customerio_exports import Exports
@@ -24,6 +24,7 @@ from cio_activation.sandbox.customerio_segments import SegmentRoutes
 from cio_activation.sandbox.customerio_track import Track
 from cio_activation.sandbox.customerio_webhooks import Webhooks
 from cio_activation.sandbox.customerio_workspace import Workspace
+from cio_activation.sandbox.rolling_window import RollingWindow
 from cio_activation.sandbox.world import World
 
 APP_KEY = "sandbox-app-key"

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cio_activation.sandbox.core import RollingWindow
 from cio_activation.sandbox.hubspot_errors import CORRELATION_HEADER, Refusal, correlation_id, reply
+from cio_activation.sandbox.rolling_window import RollingWindow
 
 TIERS: dict[str, tuple[int, int]] = {
     "free": (100, 250_000),

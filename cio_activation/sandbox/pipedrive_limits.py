@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from cio_activation.sandbox.core import Clock, RollingWindow
+from cio_activation.sandbox.core import Clock
 from cio_activation.sandbox.pipedrive_envelope import reply
+from cio_activation.sandbox.rolling_window import RollingWindow
 
 BASE_TOKENS = 30_000
 WINDOW_S = 2.0

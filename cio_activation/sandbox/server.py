@@ -15,7 +15,9 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from cio_activation.sandbox.core import Shared, Vendor, control_routes, vendor_app
+from cio_activation.sandbox.control import control_routes
+from cio_activation.sandbox.core import Shared, Vendor
+from cio_activation.sandbox.shell import vendor_app
 
 ORDER = ("customerio", "hubspot", "pipedrive")
 

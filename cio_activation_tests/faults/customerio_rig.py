@@ -15,8 +15,8 @@ from cio_activation.customerio.segments import SegmentsPull
 from cio_activation.errors import CioActivationError
 from cio_activation.runtime import Runtime
 from cio_activation.sandbox.build import build_sandbox
-from cio_activation.sandbox.core import Entry
 from cio_activation.sandbox.orders import generate
+from cio_activation.sandbox.request_log import Entry
 from cio_activation.sandbox.world import World
 from cio_activation.transport.errors import Stop
 from cio_activation_tests.builders import START, window

@@ -14,7 +14,7 @@ from cio_activation.delivery.run import run_schema, run_step
 from cio_activation.hubspot import DESTINATION
 from cio_activation.hubspot.options import HubSpotAudience, list_name
 from cio_activation.runtime import Runtime
-from cio_activation.sandbox.core import Entry
+from cio_activation.sandbox.request_log import Entry
 from cio_activation.transport.errors import Stop, VendorError
 from cio_activation_tests.builders import window
 from cio_activation_tests.faults.cases import Case

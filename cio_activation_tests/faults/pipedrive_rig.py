@@ -13,8 +13,9 @@ from cio_activation.delivery.run import run_schema, run_step
 from cio_activation.pipedrive import DESTINATION
 from cio_activation.runtime import Runtime
 from cio_activation.sandbox import server
-from cio_activation.sandbox.core import Entry, Shared
+from cio_activation.sandbox.core import Shared
 from cio_activation.sandbox.pipedrive import Pipedrive
+from cio_activation.sandbox.request_log import Entry
 from cio_activation.transport.errors import Stop, VendorError
 from cio_activation_tests import builders
 from cio_activation_tests.faults.cases import Case

@@ -24,8 +24,9 @@ from cio_activation.delivery.run import StepReport, run_schema, run_step
 from cio_activation.hubspot import DESTINATION
 from cio_activation.hubspot.options import HubSpotAudience, HubSpotSettings
 from cio_activation.runtime import Runtime
-from cio_activation.sandbox.core import Entry, Shared
+from cio_activation.sandbox.core import Shared
 from cio_activation.sandbox.hubspot import HubSpot
+from cio_activation.sandbox.request_log import Entry
 from cio_activation.sandbox.server import RunningSandbox, start
 from cio_activation.state.columns import PROPERTY_SQL
 from cio_activation_tests.builders import window
