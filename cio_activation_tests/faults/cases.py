@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 Plan = Mapping[str, Any]
-"""One planned misbehaviour of the stand-in: fields of ``sandbox.core.Fault``, without the vendor."""
+"""One planned misbehaviour of the stand-in: fields of ``sandbox.faults.Fault``, without the vendor."""
 
 
 class Ending(StrEnum):
@@ -34,8 +34,8 @@ class Case:
     """Seconds the vendor asks for, which must pass between the struck call and its repetition."""
     timeout_s: float | None = None
     """The client's timeout in the faulty run, where not the usual one."""
-    taken_back: bool = False
-    """What was desired before the faulty run is desired again after it."""
+    afterwards: str | None = None
+    """Method of the vendor's rig that happens between the faulty run and the next."""
     extends: bool = False
     """The activation gains a property and an audience first, so that the schema has to be extended."""
 
@@ -133,7 +133,7 @@ def _common(vendor: str) -> list[Case]:
     empty = {"kind": "status", "status": 200, "body": {"success": True}}
     page = {"kind": "html"}
     back = Case(vendor, "reset after the write, change taken back", Ending.HELD,
-                _at(WRITES[vendor], KINDS["reset after the write"], ALWAYS), taken_back=True)  # fmt: skip
+                _at(WRITES[vendor], KINDS["reset after the write"], ALWAYS), afterwards="take_back")  # fmt: skip
     return [
         *_transient(vendor),
         *_patient(vendor),

@@ -12,7 +12,7 @@ from typing import Any
 from unittest import mock
 
 from cio_activation.delivery.run import StepReport
-from cio_activation.sandbox.core import Entry
+from cio_activation.sandbox.request_log import Entry
 from cio_activation.sandbox.server import RunningSandbox
 from cio_activation.warehouse.store import Connection, Warehouse
 from cio_activation_tests.faults.cases import Case, Ending
@@ -107,15 +107,16 @@ class Rig(ABC):
     def calm(self) -> None:
         """Undo every setting a trouble may have changed, except what was done to data."""
 
-    def take_back(self) -> None:
-        """Desire again what was desired before the last disturbance, for whom there is such a thing."""
-        raise NotImplementedError(self.vendor)
-
     def settle(self) -> None:
         """Bring the vendor up to a first desired state, before anything goes wrong."""
         self.disturb()
         first = self.run()
         assert first.ending is Ending.RIDDEN, first
+
+    def do(self, name: str) -> None:
+        """Do what a case names: a method that only this vendor's rig may have."""
+        method: Callable[[], Any] = getattr(self, name)
+        method()
 
     def stop(self) -> None:
         self.running.stop()
@@ -146,14 +147,13 @@ def measure(rig: Rig, case: Case) -> Row:
     mark = rig.mark()
     rig.strike(case)
     if case.trouble:
-        trouble: Callable[[], Any] = getattr(rig, case.trouble)
-        trouble()
+        rig.do(case.trouble)
     faulty = rig.run(case)
     entries = rig.entries(mark)
     struck = rig.struck(case)
     rig.mend()
-    if case.taken_back:
-        rig.take_back()
+    if case.afterwards:
+        rig.do(case.afterwards)
     runs, settled = 0, not rig.differences() and faulty.ending is Ending.RIDDEN
     while not settled and runs < MOST_RUNS:
         runs += 1
