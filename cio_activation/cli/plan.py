@@ -112,13 +112,13 @@ def _newest_decided(runtime: Any, lane: Lane) -> str | None:
 
 
 def _one(runtime: Any, destination: Any, step: Any, window: Any, people: bool) -> dict[str, Any]:
+    from cio_activation.delivery import catalog
     from cio_activation.delivery.destination import Context
     from cio_activation.delivery.plan import batches, make_plan
-    from cio_activation.delivery.run import load_catalog
 
-    catalog = load_catalog(runtime.warehouse, destination.name)
-    context = Context(runtime.settings, runtime.activation, window, catalog)
-    left = _left(runtime, destination, window, catalog)
+    known = catalog.load(runtime.warehouse, destination.name)
+    context = Context(runtime.settings, runtime.activation, window, known)
+    left = _left(runtime, destination, window, known)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "plan.parquet"
         with runtime.warehouse.preview() as con:

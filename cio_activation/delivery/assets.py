@@ -53,7 +53,7 @@ def _schema_asset(activation: Activation, destination: Destination) -> dg.Assets
         owners=_owners(activation),
         description=(
             f"Fields, options and lists in {destination.name}: created or extended, never removed. A real-time run "
-            "takes those of the last hour as they are, unless the activation file changed."
+            "takes those of the last hour as they are, unless the activation changed."
         ),
     )
     def schema(context: dg.AssetExecutionContext) -> dg.MaterializeResult:

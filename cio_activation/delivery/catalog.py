@@ -1,38 +1,47 @@
-"""What is known of a destination's schema: vendor ids of fields, options and lists, for which file, since when."""
+"""What is known of a destination's schema: vendor ids of fields, options and lists; for which activation, when."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from cio_activation.delivery.sharing import fingerprint
 from cio_activation.runtime import Runtime
+from cio_activation.warehouse.store import Connection, Warehouse
+
+
+def load(warehouse: Warehouse, destination: str) -> Mapping[str, Any]:
+    """Return the vendor ids the schema step stored; empty before it ran."""
+    with warehouse.read() as con:
+        return read(con, destination)
+
+
+def read(con: Connection, destination: str) -> Mapping[str, Any]:
+    """Do what :func:`load` does, in a session that is open already."""
+    rows = con.execute("SELECT catalog FROM delivery.catalog WHERE destination = ?", [destination]).fetchall()
+    return json.loads(rows[0][0]) if rows else {}
 
 
 def store(runtime: Runtime, destination: str, catalog: Mapping[str, Any]) -> None:
-    """Keep ``catalog`` as what this activation file needs and the destination has now."""
+    """Keep ``catalog`` as what this activation needs and the destination has now."""
     with runtime.warehouse.write() as con:
         con.execute("DELETE FROM delivery.catalog WHERE destination = ?", [destination])
         con.execute(
             "INSERT INTO delivery.catalog VALUES (?, ?, ?, ?)",
-            [destination, json.dumps(dict(catalog)), _utc_now(), _fingerprint(runtime)],
+            [destination, json.dumps(dict(catalog)), _utc_now(), fingerprint(runtime.activation)],
         )
 
 
 def is_young(runtime: Runtime, destination: str, limit: timedelta) -> bool:
-    """Tell whether a catalog of this activation file was stored no longer than ``limit`` ago."""
+    """Tell whether a catalog of this activation was stored no longer than ``limit`` ago."""
     with runtime.warehouse.read() as con:
         rows = con.execute(
             "SELECT 1 FROM delivery.catalog WHERE destination = ? AND fingerprint = ? AND checked_at >= ?",
-            [destination, _fingerprint(runtime), _utc_now() - limit],
+            [destination, fingerprint(runtime.activation), _utc_now() - limit],
         ).fetchall()
     return bool(rows)
-
-
-def _fingerprint(runtime: Runtime) -> str:
-    return hashlib.sha256(runtime.settings.activation_file.read_bytes()).hexdigest()[:16]
 
 
 def _utc_now() -> datetime:

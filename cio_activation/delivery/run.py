@@ -95,9 +95,9 @@ def pacer_for(
 def run_schema(runtime: Runtime, destination: Destination, young: timedelta | None = None) -> Mapping[str, Any]:
     """Bring the destination's fields, options and lists up to the activation; store and return the catalog.
 
-    With ``young``, a stored catalog of this activation file that is no older is taken as it is, without a call.
+    With ``young``, a stored catalog of this activation that is no older is taken as it is, without a call.
     """
-    previous = load_catalog(runtime.warehouse, destination.name)
+    previous = catalog.load(runtime.warehouse, destination.name)
     if young is not None and catalog.is_young(runtime, destination.name, young):
         return previous
     journal = Journal(runtime.settings.journal)
@@ -313,24 +313,14 @@ def _as_folded(con: Connection, report: StepReport) -> StepReport:
     return replace(report, delivered=delivered, rejected=rejected)
 
 
-def load_catalog(warehouse: Warehouse, destination: str) -> Mapping[str, Any]:
-    """Return the vendor ids the schema step stored; empty before it ran."""
-    with warehouse.read() as con:
-        rows = con.execute("SELECT catalog FROM delivery.catalog WHERE destination = ?", [destination]).fetchall()
-    return json.loads(rows[0][0]) if rows else {}
-
-
 def _before(warehouse: Warehouse, destination: Destination, step: Step) -> tuple[Mapping[str, Any], Any]:
     """Return the stored catalog, and the as-of of the newest window this step was planned for (None: never)."""
     with warehouse.read() as con:
-        catalogs = con.execute(
-            "SELECT catalog FROM delivery.catalog WHERE destination = ?", [destination.name]
-        ).fetchall()
         newest = con.execute(
             "SELECT max(window_end) FROM delivery.plans WHERE destination = ? AND step = ?",
             [destination.name, step.name],
         ).fetchall()[0][0]
-    return (json.loads(catalogs[0][0]) if catalogs else {}), newest
+        return catalog.read(con, destination.name), newest
 
 
 def _close_abandoned(con: Connection, destination: Destination, step: Step) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
 from cio_activation.activation.models import PropertyType
 from cio_activation.delivery.destination import Context
+from cio_activation.delivery.run import run_schema
 from cio_activation.errors import ConfigError
 from cio_activation.hubspot import DESTINATION
 from cio_activation.transport.http import Unpaced
@@ -178,3 +180,20 @@ def test_a_property_may_not_take_the_name_of_our_key(build: Build) -> None:
     world = build([], make_activation((prop("id", PropertyType.TEXT),), ()))
     with pytest.raises(ConfigError, match=r"properties\.id"):
         world.schema()
+
+
+def test_a_schema_looked_at_lately_is_taken_without_a_call_unless_the_activation_changed(build: Build) -> None:
+    world = build([])
+    log, hour = world.running.shared.log, timedelta(hours=1)
+    assert run_schema(world.runtime, DESTINATION, hour)  # nothing is known yet: it is made
+    log.clear()
+    known = world.schema()
+    assert log.calls("hubspot") != {}
+    log.clear()
+    assert run_schema(world.runtime, DESTINATION, hour) == known
+    assert log.calls("hubspot") == {}
+    assert run_schema(world.runtime, DESTINATION, timedelta(0)) == known
+    assert log.calls("hubspot") != {}
+    world.use(make_activation(properties=(*REALTIME, prop("new_one", PropertyType.TEXT))))
+    run_schema(world.runtime, DESTINATION, hour)
+    assert "cio_new_one" in properties(world)

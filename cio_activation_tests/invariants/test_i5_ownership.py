@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cio_activation.delivery.run import load_catalog
+from cio_activation.delivery import catalog
 from cio_activation_tests.histories import FAULTS, RUNS, WAITS, Event, histories, play
 from cio_activation_tests.invariants.conftest import MakeTown
 from cio_activation_tests.town import Town
@@ -47,7 +47,7 @@ def foreign(town: Town) -> dict[str, dict[str, Any]]:
 
 def check_writes(town: Town, mark: int) -> None:
     """Fail if a request body names a field that is not ours, other than a creation's own."""
-    codes = {str(v) for k, v in load_catalog(town.runtime.warehouse, "pipedrive").items() if k.startswith("field:")}
+    codes = {str(v) for k, v in catalog.load(town.runtime.warehouse, "pipedrive").items() if k.startswith("field:")}
     for entry in town.writes(mark):
         body: Mapping[str, Any] = entry.request or {}
         if entry.vendor == "hubspot" and "/contacts/batch/" in entry.path:

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 
 from cio_activation.activation.models import Lane
 from cio_activation.activation.windows import Window
+from cio_activation.delivery import catalog
 from cio_activation.delivery.destination import Context
 from cio_activation.delivery.plan import make_plan
-from cio_activation.delivery.run import load_catalog
 from cio_activation.destinations import DESTINATIONS
 from cio_activation.runtime import Runtime
 from cio_activation.warehouse import store
@@ -42,8 +42,8 @@ def plan_files(runtime: Runtime, lane: Lane, window: Window, folder: Path) -> di
     """Return the plan file of every step of the lane, as bytes; no vendor is called and nothing is kept."""
     made: dict[str, bytes] = {}
     for destination in DESTINATIONS:
-        catalog = load_catalog(runtime.warehouse, destination.name)
-        context = Context(runtime.settings, runtime.activation, window, catalog)
+        known = catalog.load(runtime.warehouse, destination.name)
+        context = Context(runtime.settings, runtime.activation, window, known)
         for step in destination.steps(runtime.activation):
             if step.lane is lane:
                 path = folder / f"{destination.name}-{step.name.replace('/', '-')}.parquet"

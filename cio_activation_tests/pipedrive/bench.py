@@ -12,7 +12,8 @@ import pytest
 from cio_activation.activation.models import Activation, Audience, Lane, Property, PropertyType, Value, Workspace
 from cio_activation.activation.settings import Settings
 from cio_activation.activation.windows import Window
-from cio_activation.delivery.run import StepReport, load_catalog, run_schema, run_step
+from cio_activation.delivery import catalog
+from cio_activation.delivery.run import StepReport, run_schema, run_step
 from cio_activation.pipedrive import DESTINATION
 from cio_activation.pipedrive.api import tokens
 from cio_activation.pipedrive.options import PipedriveAudience, PipedriveSettings
@@ -135,7 +136,7 @@ class Bench:
 
     @property
     def catalog(self) -> dict[str, Any]:
-        return dict(load_catalog(self.runtime.warehouse, "pipedrive"))
+        return dict(catalog.load(self.runtime.warehouse, "pipedrive"))
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         with self.runtime.warehouse.read() as con:
