@@ -45,6 +45,12 @@ class Told:
     day_limit: float | None = None
 
 
+def header_number(headers: Mapping[str, str], name: str) -> float | None:
+    """Return the number in the header ``name``; None if it is missing or no number."""
+    text = headers.get(name, "").strip()
+    return float(text) if text.isdecimal() else None
+
+
 @dataclass(frozen=True)
 class Meter:
     """How one vendor counts by the day, and our part of it."""

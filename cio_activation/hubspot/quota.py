@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from cio_activation.activation.models import Activation, Lane
-from cio_activation.delivery.budget import Meter, Told
+from cio_activation.delivery.budget import Meter, Told, header_number
 from cio_activation.hubspot.options import settings_of
 from cio_activation.hubspot.people import lane_is_delivered
 
@@ -35,12 +35,8 @@ def meter(activation: Activation, catalog: Mapping[str, Any]) -> Meter:
 
 def read_headers(headers: Mapping[str, str]) -> Told:
     """Return what an answer says of the ten seconds and of the day."""
-
-    def number(name: str) -> float | None:
-        text = headers.get(f"x-hubspot-ratelimit-{name}", "").strip()
-        return float(text) if text.isdecimal() else None
-
-    return Told(number("remaining"), number("max"), number("daily-remaining"), number("daily"))
+    names = ("remaining", "max", "daily-remaining", "daily")
+    return Told(*(header_number(headers, f"x-hubspot-ratelimit-{name}") for name in names))
 
 
 def _zone(name: str) -> str:

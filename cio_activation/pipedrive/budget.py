@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cio_activation.activation.models import Activation, Lane
-from cio_activation.delivery.budget import Meter, Told
+from cio_activation.delivery.budget import Meter, Told, header_number
 from cio_activation.pipedrive.options import NAME, settings_of
 from cio_activation.transport.errors import Stop
 from cio_activation.transport.http import Pacer
@@ -37,16 +37,11 @@ def meter(activation: Activation) -> Meter:
 
 def read_headers(headers: Mapping[str, str]) -> Told:
     """Return what an answer says of the two seconds and of the day; the latter is undocumented and may be missing."""
-
-    def number(name: str) -> float | None:
-        text = headers.get(name, "").strip()
-        return float(text) if text.isdecimal() else None
-
     return Told(
-        number("x-ratelimit-remaining"),
-        number("x-ratelimit-limit"),
-        number("x-daily-ratelimit-token-remaining"),
-        number("x-daily-ratelimit-token-limit"),
+        header_number(headers, "x-ratelimit-remaining"),
+        header_number(headers, "x-ratelimit-limit"),
+        header_number(headers, "x-daily-ratelimit-token-remaining"),
+        header_number(headers, "x-daily-ratelimit-token-limit"),
     )
 
 
