@@ -137,6 +137,7 @@ def _choose(place: Site, given: argparse.Namespace) -> list[str]:
     carts = {p["cio_id"] for segment in (1, CART_SEGMENT) for p in _members(place, segment)}
     who = [p["cio_id"] for p in _members(place, 10) if "@" in (p.get("email") or "") and p["cio_id"] not in carts]
     random.Random(1).shuffle(who)
+    who = _buyers(place, who[: 10 * given.events + 100])
     if given.linked:
         with Warehouse(Settings().warehouse_path).read() as con:
             rows = con.execute(
@@ -145,6 +146,24 @@ def _choose(place: Site, given: argparse.Namespace) -> list[str]:
         linked = {str(r[0]) for r in rows}
         who = [cio_id for cio_id in who if cio_id in linked]
     return who[: given.events + 2]
+
+
+def _buyers(place: Site, who: Sequence[str]) -> list[str]:
+    """Return who has bought twice, in the same order: the segment takes nobody else, whatever is in the cart."""
+    orders: dict[str, int] = {}
+    for start in range(0, len(who), 100):
+        answer = httpx.post(
+            f"{place.vendors['customerio']}/v1/customers/attributes",
+            params={"id_type": "cio_id"},
+            json={"ids": list(who[start : start + 100])},
+            headers={"authorization": "Bearer sandbox-app-key"},
+            timeout=60,
+        )
+        answer.raise_for_status()
+        found = [entry.get("customer", entry) for entry in answer.json()["customers"]]
+        orders |= {p["identifiers"]["cio_id"]: int(p["attributes"].get("orders_count") or 0) for p in found}
+        time.sleep(0.2)  # the vendor takes ten calls a second
+    return [cio_id for cio_id in who if orders.get(cio_id, 0) >= 2]
 
 
 def _members(place: Site, segment: int) -> list[dict[str, Any]]:
