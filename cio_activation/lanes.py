@@ -22,6 +22,8 @@ from cio_activation.errors import CioActivationError
 from cio_activation.runtime import Runtime
 
 LANE_TAG = "cio/lane"
+LEFT_OVER_TAG = "cio/left_over"
+"""Tag of a real-time run that let others go first: the step of which something is left over."""
 REALTIME_FORMAT = "%Y-%m-%dT%H:%M"
 RETRY_SECONDS = 30
 _PASSING = frozenset({"Retryable", "RateLimited", "OutcomeUnknown", "WarehouseBusy"})

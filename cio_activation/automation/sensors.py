@@ -26,7 +26,7 @@ from cio_activation.customerio.watching import Look
 from cio_activation.delivery.journal import Journal
 from cio_activation.delivery.run import pacer_for
 from cio_activation.errors import CioActivationError
-from cio_activation.lanes import Lanes, runtime_of
+from cio_activation.lanes import LEFT_OVER_TAG, Lanes, runtime_of
 from cio_activation.runtime import Runtime
 
 TICK_SECONDS = 5
@@ -48,6 +48,8 @@ class Seen:
     """What was in the inbox when a run was last asked for because of it (``News.mark``)."""
     polled_at: float = 0.0
     asked_at: float = 0.0
+    followed: str = ""
+    """Id of the run whose leftovers a run was last asked for."""
     asked: int = 0
     """Runs asked for so far. It is in a run's key: a tick that is repeated after a crash asks for the same run."""
 
@@ -91,11 +93,14 @@ def realtime_sensor(job: Any, activation: Activation, lanes: Lanes) -> dg.Sensor
         if news.events and (asked_at := _asked_elsewhere(context.instance, news.mark)) is not None:
             seen = replace(seen, mark=news.mark, asked_at=max(seen.asked_at, asked_at))
             looked = replace(looked, mark=seen.mark, asked_at=seen.asked_at)
-        why = reason(seen, looked, news, window.key, now)
+        unfinished = _left_over(context.instance)
+        why = reason(seen, looked, news, window.key, now, unfinished)
         if why is None or (problem and not news.events):
             return dg.SensorResult(skip_reason=problem or "no news since the last look", cursor=_cursor(looked))
         context.log.info(f"{window.key}: {why}")
-        asked = replace(looked, window=window.key, mark=news.mark, asked_at=now, asked=seen.asked + 1)
+        asked = replace(
+            looked, window=window.key, mark=news.mark, asked_at=now, asked=seen.asked + 1, followed=unfinished
+        )
         request = dg.RunRequest(
             run_key=f"{window.key} {asked.asked} {news.mark}",
             partition_key=window.key,
@@ -112,8 +117,18 @@ def _asked_elsewhere(instance: dg.DagsterInstance, mark: str) -> float | None:
     return records[0].create_timestamp.timestamp() if records else None
 
 
-def reason(seen: Seen, looked: Seen, news: News, window_key: str, now: float) -> str | None:
-    """Return why a run should be asked for, None if nothing calls for one. ``now``: seconds since the epoch."""
+def _left_over(instance: dg.DagsterInstance) -> str:
+    """Return the id of the lane's newest run if it ended with operations left over for the next; else nothing."""
+    newest = instance.get_run_records(dg.RunsFilter(job_name=str(Lane.REALTIME)), limit=1)
+    run = newest[0].dagster_run if newest else None
+    return run.run_id if run and run.is_finished and LEFT_OVER_TAG in run.tags else ""
+
+
+def reason(seen: Seen, looked: Seen, news: News, window_key: str, now: float, unfinished: str = "") -> str | None:
+    """Return why a run should be asked for, None if nothing calls for one. ``now``: seconds since the epoch.
+
+    ``unfinished``: id of the lane's newest run if that left operations over.
+    """
     if news.events and news.mark != seen.mark:
         return f"{news.events} events in the inbox"
     if news.events and now - seen.asked_at >= AGAIN_SECONDS:
@@ -122,6 +137,8 @@ def reason(seen: Seen, looked: Seen, news: News, window_key: str, now: float) ->
         return "a segment's members changed"
     if window_key != seen.window:
         return "a new window began"
+    if unfinished and unfinished != seen.followed:
+        return "the last run left operations over"
     return None
 
 

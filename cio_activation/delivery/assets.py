@@ -9,8 +9,19 @@ import dagster as dg
 
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.delivery.destination import Destination, Step
+from cio_activation.delivery.patience import Patience
 from cio_activation.delivery.run import StepReport, run_schema, run_step
-from cio_activation.lanes import LANE_TAG, Lanes, across_lanes, counted, failures, owners, runtime_of, table
+from cio_activation.lanes import (
+    LANE_TAG,
+    LEFT_OVER_TAG,
+    Lanes,
+    across_lanes,
+    counted,
+    failures,
+    owners,
+    runtime_of,
+    table,
+)
 
 SCHEMA_IS_YOUNG = timedelta(hours=1)
 """A real-time run does not ask again for fields and lists that were there so recently: 1 s of a cart's way."""
@@ -166,11 +177,21 @@ def _lane_assets(
         runtime = runtime_of(activation)
         for step, spec in zip(steps, specs, strict=True):
             if spec.key in context.selected_asset_keys:
+                patience = Patience(lambda: _is_awaited(context.instance)) if lane is Lane.REALTIME else None
                 with failures():
-                    report = run_step(runtime, destination, step, window, context.run_id)
+                    report = run_step(runtime, destination, step, window, context.run_id, patience)
+                if report.gave_way:
+                    context.instance.add_run_tags(context.run_id, {LEFT_OVER_TAG: f"{destination.name}/{step.name}"})
                 yield _result(spec, report)
 
     return deliver
+
+
+def _is_awaited(instance: dg.DagsterInstance) -> bool:
+    """Tell whether a run of the real-time lane waits for the one that goes on."""
+    status = dg.DagsterRunStatus
+    before_work = [status.QUEUED, status.NOT_STARTED, status.STARTING]
+    return instance.get_runs_count(dg.RunsFilter(tags={LANE_TAG: str(Lane.REALTIME)}, statuses=before_work)) > 0
 
 
 def _spec(

@@ -23,6 +23,7 @@ from cio_activation.delivery.guards import Verdict
 from cio_activation.delivery.helping import Helper
 from cio_activation.delivery.journal import Attempt, Journal, Lease, Provenance
 from cio_activation.delivery.pacer import SharedPacer
+from cio_activation.delivery.patience import Patience
 from cio_activation.delivery.send import Sender, Tally
 from cio_activation.errors import CioActivationError
 from cio_activation.runtime import Runtime
@@ -56,6 +57,8 @@ class StepReport:
     note: str | None = None
     """Why nothing or not everything was sent; or who released the plan."""
     stopped: bool = False
+    gave_way: bool = False
+    """Not everything was sent, so that others could go first; the next run of the lane goes on with it."""
     helped: int = 0
     """Operations sent for the plan of another run, while waiting for it; that run's report counts them."""
     guards: tuple[Verdict, ...] = ()
@@ -115,8 +118,15 @@ def run_schema(runtime: Runtime, destination: Destination, young: timedelta | No
     return found
 
 
-def run_step(runtime: Runtime, destination: Destination, step: Step, window: Window, run_id: str) -> StepReport:
-    """Recover, plan, send and fold ``step`` for ``window``.
+def run_step(
+    runtime: Runtime,
+    destination: Destination,
+    step: Step,
+    window: Window,
+    run_id: str,
+    patience: Patience | None = None,
+) -> StepReport:
+    """Recover, plan, send and fold ``step`` for ``window``; with ``patience``, no longer than that allows.
 
     Raises VendorError only when the vendor cannot be read at all (before anything is planned).
     """
@@ -124,7 +134,7 @@ def run_step(runtime: Runtime, destination: Destination, step: Step, window: Win
     helper = Helper(runtime, journal, destination, step, run_id, partial(pacer_for, runtime, journal, (destination,)))
     try:
         with journal.lease(f"{destination.name}/{step.name}", meanwhile=helper) as lease, lease.kept():
-            report = asyncio.run(_run(runtime, destination, step, window, run_id, journal, lease))
+            report = asyncio.run(_run(runtime, destination, step, window, run_id, journal, lease, patience))
             return replace(report, helped=helper.helped)
     finally:
         journal.close()
@@ -138,6 +148,7 @@ async def _run(
     run_id: str,
     journal: Journal,
     lease: Lease,
+    patience: Patience | None,
 ) -> StepReport:
     warehouse = runtime.warehouse
     known, newest = _before(warehouse, destination, step)
@@ -170,7 +181,7 @@ async def _run(
             )
             fold = partial(folding.fold, warehouse, journal, step, destination.name, context)
             sharing.open_plan(journal, sharing.offer(provenance, context, plan.path, step.batch_size))
-            sender = Sender(step, client, context, journal, provenance, lease, fold)
+            sender = Sender(step, client, context, journal, provenance, lease, fold, patience)
             tally = await sender.send_all(planning.batches(plan.path, step))
             tally.add_help(await sharing.close_plan(journal, plan.plan_id), sender.left)
             if plan.over_budget:
@@ -267,7 +278,8 @@ def _report(
         by_kind=plan.by_kind,
         reasons=dict(tally.reasons),
         note=plan.held_because or tally.stopped or _over(plan) or plan.note,
-        stopped=bool(plan.held_because or (tally.stopped and not tally.spent)),
+        stopped=bool(plan.held_because or (tally.stopped and not (tally.spent or tally.gave_way))),
+        gave_way=tally.gave_way,
         guards=plan.verdicts,
         units=plan.units,
         over_budget=plan.over_budget,

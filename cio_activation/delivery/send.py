@@ -18,6 +18,7 @@ from cio_activation.delivery import sharing
 from cio_activation.delivery.budget import ordinary
 from cio_activation.delivery.destination import EXIT, Context, End, Operation, Result, Step
 from cio_activation.delivery.journal import Journal, Lease, Provenance
+from cio_activation.delivery.patience import GAVE_WAY, Patience
 from cio_activation.transport.errors import BudgetSpent, OutcomeUnknown, Rejected, Retryable, Stop, VendorError
 from cio_activation.transport.http import VendorClient
 from cio_activation.transport.retry import asks_too_long
@@ -38,11 +39,18 @@ class Tally:
     stopped: str | None = None
     spent: bool = False
     """It stopped because our part of the vendor's day is used up."""
+    gave_way: bool = False
+    """It stopped to let the lane's next run, or the run's next step, go first."""
 
-    def stop(self, error: Stop) -> None:
-        """Note why nothing more is sent; the first reason stays."""
+    def stop(self, why: str | Stop) -> None:
+        """Note why nothing more is sent; the first reason stays, unless that was to let others go first."""
+        if self.stopped is None or self.gave_way:
+            self.stopped, self.spent, self.gave_way = str(why), isinstance(why, BudgetSpent), False
+
+    def give_way(self) -> None:
+        """Note that nothing more is begun, for the sake of others; what was begun goes on."""
         if self.stopped is None:
-            self.stopped, self.spent = str(error), isinstance(error, BudgetSpent)
+            self.stopped, self.gave_way = GAVE_WAY, True
 
     def add(self, results: Iterable[Result]) -> None:
         """Count results."""
@@ -57,7 +65,10 @@ class Tally:
             self.ends[_counted_as(end)] += count
         self.reasons.update(done.reasons)
         self.ends["held"] += done.operations - sum(done.ends.values())
-        self.ends["held"] += sum(size for number, size in left.items() if number not in done.numbers)
+        unsent = sum(size for number, size in left.items() if number not in done.numbers)
+        self.ends["held"] += unsent
+        if self.gave_way and unsent:
+            self.reasons[GAVE_WAY] += unsent
 
 
 class Sender:
@@ -72,7 +83,9 @@ class Sender:
         provenance: Provenance,
         lease: Lease,
         fold: Callable[[], object],
+        patience: Patience | None = None,
     ) -> None:
+        self._patience = patience
         self._fold, self._folded_at = fold, time.monotonic()
         self._folding: asyncio.Task[object] | None = None
         self._writing = asyncio.Lock()
@@ -84,11 +97,15 @@ class Sender:
         self._claimed: set[int] = set()
 
     async def send_all(self, batches: Iterable[list[Operation]]) -> Tally:
-        """Send every unclaimed batch, ``step.concurrency`` at a time; after a Stop the rest stays in ``left``."""
+        """Send every unclaimed batch, ``step.concurrency`` at a time; once it stops the rest stays in ``left``."""
         self._claimed = sharing.claimed_numbers(self._journal, self._provenance.plan_id)
         pending: set[asyncio.Task[None]] = set()
         for number, batch in enumerate(batches):
             if self.tally.stopped or number in self._claimed:
+                self.left[number] = len(batch)
+                continue
+            if self._patience is not None and await self._patience.is_over():
+                self.tally.give_way()
                 self.left[number] = len(batch)
                 continue
             await self._fold_now_and_then()
@@ -115,7 +132,8 @@ class Sender:
             self._folding = asyncio.create_task(asyncio.to_thread(self._fold))
 
     async def _batch(self, number: int, batch: list[Operation]) -> None:
-        claimed = None if self.tally.stopped else await self._write(partial(self._claim, number, batch))
+        stopped = self.tally.stopped and not self.tally.gave_way
+        claimed = None if stopped else await self._write(partial(self._claim, number, batch))
         if claimed is None:
             self.left[number] = len(batch)
             return
@@ -128,12 +146,12 @@ class Sender:
     def _claim(self, number: int, batch: list[Operation]) -> tuple[list[Operation], list[Operation]] | None:
         """Claim the batch and record the intent to send it; None if it is not this worker's to send."""
         if not self._lease.renew():
-            self.tally.stopped = f"lease lost to {self._lease.holder()}"
+            self.tally.stop(f"lease lost to {self._lease.holder()}")
             return None
         try:
             claimed = sharing.claim(self._journal, number, batch, self._provenance)
         except sharing.PlanClosed as error:
-            self.tally.stopped = str(error)
+            self.tally.stop(str(error))
             return None
         if claimed is None:
             self._claimed = sharing.claimed_numbers(self._journal, self._provenance.plan_id)
@@ -151,7 +169,7 @@ class Sender:
             results = all_ended(batch, End.REJECTED, error)
         except (Retryable, OutcomeUnknown) as error:
             if asks_too_long(error):
-                self.tally.stopped = f"{error}; the vendor asks to wait {error.retry_after_s:,.0f} s: run again then"
+                self.tally.stop(f"{error}; the vendor asks to wait {error.retry_after_s:,.0f} s: run again then")
             results = all_ended(batch, End.RETRY if isinstance(error, Retryable) else End.UNKNOWN, error)
         except Stop as error:
             self.tally.stop(error)

@@ -21,7 +21,7 @@ from cio_activation.customerio.watching import Look
 from cio_activation.delivery.journal import Journal
 from cio_activation.destinations import DESTINATIONS
 from cio_activation.errors import CioActivationError
-from cio_activation.lanes import Lanes
+from cio_activation.lanes import LEFT_OVER_TAG, Lanes
 
 
 @dg.op
@@ -144,6 +144,18 @@ def test_what_came_of_nothing_elsewhere_is_asked_for_after_a_while(
     assert bench.tick() == []
     monkeypatch.setattr(sensors, "AGAIN_SECONDS", 0)
     assert len(bench.tick()) == 1
+
+
+def test_what_a_run_left_over_gets_another_run_once_it_ended_and_only_one(bench: Bench) -> None:
+    bench.tick()
+    run = bench.instance.create_run_for_job(lane_job, status=dg.DagsterRunStatus.STARTED)
+    bench.instance.add_run_tags(run.run_id, {LEFT_OVER_TAG: "hubspot/properties_realtime"})
+    assert bench.tick() == []
+    bench.instance.report_run_canceled(run)
+    assert len(bench.tick()) == 1
+    assert bench.tick() == []
+    bench.instance.create_run_for_job(lane_job, status=dg.DagsterRunStatus.SUCCESS)
+    assert bench.tick() == []
 
 
 def test_an_unreachable_vendor_asks_for_nothing_unless_a_webhook_came(bench: Bench) -> None:

@@ -1,0 +1,43 @@
+"""How long a step of the real-time lane sends before it lets others go first.
+
+One run of a lane goes at a time, and its steps one after another. A step with an hour's worth of writes (everybody was
+just linked, a tier was redefined) would hold up every cart that comes meanwhile. So it stops early: at once when
+another run of the lane waits, otherwise in time for the steps after it. What is left over is held and planned again by
+the next run, after whom Customer.io told of most recently (``delivery.order``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+LEAST_S = 2.0
+"""A step sends so long whoever waits: even under a stream of news what was left over gets smaller."""
+MOST_S = 8.0
+"""A step sends no longer than this, for the steps after it carry the same cart to other places."""
+ASK_EVERY_S = 0.5
+
+GAVE_WAY = "left for the next run of the lane"
+
+
+class Patience:
+    """Measured from the first question on. ``is_awaited`` tells whether another run waits for this one to end."""
+
+    def __init__(self, is_awaited: Callable[[], bool], *, least_s: float = LEAST_S, most_s: float = MOST_S) -> None:
+        self._is_awaited, self._least_s, self._most_s = is_awaited, least_s, most_s
+        self._began: float | None = None
+        self._asked = float("-inf")
+
+    async def is_over(self) -> bool:
+        """Tell whether nothing more should be begun, never the first time; asks who waits at most twice a second."""
+        now = time.monotonic()
+        if self._began is None:
+            self._began = now
+            return False
+        if now - self._began >= self._most_s:
+            return True
+        if now - self._began < self._least_s or now - self._asked < ASK_EVERY_S:
+            return False
+        self._asked = now
+        return await asyncio.to_thread(self._is_awaited)
