@@ -7,6 +7,7 @@ Dagster's insides it rests on: ``docs/decisions/0004-runs-from-a-warm-process.md
 
 from __future__ import annotations
 
+import hashlib
 import os
 import select
 import signal
@@ -15,23 +16,26 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
+import dagster
 from dagster._core.launcher import CheckRunHealthResult, LaunchRunContext, RunLauncher, WorkerStatus
 from dagster._grpc.types import ExecuteRunArgs
 from dagster._serdes import ConfigurableClass, serialize_value
 from dagster._serdes.config_class import ConfigurableClassData
 
+from cio_activation.automation.warm import ERROR, TAKEN
+from cio_activation.automation.workers import WORKER_TAG, living
 from cio_activation.lanes import LANE_TAG
 
-WORKER_TAG = "cio/worker"
-"""Tag of a run: host, number and start of its process."""
 NICE = {"daily": 10}
 """Lane -> how far behind others a run stands for the processor: an hour of daily work must not slow a cart down."""
 WAIT_S = 60.0
 """A warm process that does not answer for so long is given up, and another one started."""
 _PACKAGE = Path(__file__).parent.parent
+_CODE = (".py", ".sql", ".yaml", ".json")
 
 
 class WarmRunLauncher(RunLauncher[Any], ConfigurableClass):
@@ -41,7 +45,7 @@ class WarmRunLauncher(RunLauncher[Any], ConfigurableClass):
         self._inst_data = inst_data
         self._lock = threading.Lock()
         self._warm: subprocess.Popen[str] | None = None
-        self._stamp = 0.0
+        self._stamp = ""
         super().__init__()  # type: ignore[no-untyped-call]
 
     @property
@@ -60,19 +64,19 @@ class WarmRunLauncher(RunLauncher[Any], ConfigurableClass):
         return cls(inst_data)
 
     def launch_run(self, context: LaunchRunContext) -> None:
-        """Fork a process for the run. Raises OSError if no warm process can be had: the queue tries again."""
+        """Have a process forked that claims the run. Raises OSError if none can: Dagster fails the run and retries."""
         run = context.dagster_run
         assert context.job_code_origin is not None, f"run {run.run_id} has no origin"
         arguments = ExecuteRunArgs(context.job_code_origin, run.run_id, self._instance.get_ref(), True)
         with self._lock:
-            pid = self._fork(f"{NICE.get(run.tags.get(LANE_TAG, ''), 0)} {serialize_value(arguments)}")
-        self._instance.add_run_tags(run.run_id, {WORKER_TAG: f"{socket.gethostname()}:{pid}:{_started(pid)}"})
-        self._instance.report_engine_event(f"Forked process {pid} for the run from the warm one.", run)
+            answer = self._ask(f"{NICE.get(run.tags.get(LANE_TAG, ''), 0)} {serialize_value(arguments)}")
+        told = "Another process has the run already." if answer == TAKEN else f"Forked process {answer} for the run."
+        self._instance.report_engine_event(told, run)
 
     def terminate(self, run_id: str) -> bool:
         """Interrupt the run's process; False if there is none on this host any more."""
         run = self._instance.get_run_by_id(run_id)
-        pid = _living(run.tags.get(WORKER_TAG, "")) if run and not run.is_finished else None
+        pid = living(run.tags.get(WORKER_TAG, "")) if run and not run.is_finished else None
         if run is None or pid is None:
             return False
         self._instance.report_run_canceling(run)
@@ -87,13 +91,13 @@ class WarmRunLauncher(RunLauncher[Any], ConfigurableClass):
     def check_run_worker_health(self, run: Any) -> CheckRunHealthResult:
         """Tell whether the run's process lives; one on another host is believed."""
         worker = run.tags.get(WORKER_TAG, "")
-        if not worker or worker.partition(":")[0] != socket.gethostname() or _living(worker) is not None:
+        if not worker or worker.partition(":")[0] != socket.gethostname() or living(worker) is not None:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.FAILED, "the run's process is gone")
 
     def warm_up(self) -> None:
         """Start the warm process, if it does not run or holds code that has changed since."""
-        stamp = _changed_at()
+        stamp = _fingerprint()
         if self._warm is not None and self._warm.poll() is None and stamp == self._stamp:
             return
         self.dispose()
@@ -106,25 +110,36 @@ class WarmRunLauncher(RunLauncher[Any], ConfigurableClass):
     def dispose(self) -> None:
         """Let the warm process end; runs go on."""
         if self._warm is not None and self._warm.stdin is not None:
-            self._warm.stdin.close()
+            with suppress(OSError):  # it is gone, and with it who would have read the rest
+                self._warm.stdin.close()
             self._warm = None
 
-    def _fork(self, arguments: str) -> int:
+    def _ask(self, request: str) -> str:
+        """Return the forked process's answer; asks again where none can come, which a claim makes safe."""
         for last in (False, True):
             try:
                 self.warm_up()
                 assert self._warm is not None
                 assert self._warm.stdin is not None
-                print(arguments, file=self._warm.stdin, flush=True)
-                return int(self._answer())
-            except (OSError, ValueError):
-                # Killed from outside: nothing was forked, or the run's own start finds that it was.
-                if self._warm is not None:
-                    self._warm.kill()
-                    self._warm = None
+                print(request, file=self._warm.stdin, flush=True)
+                answer = self._answer()
+            except OSError:
+                self._give_up()
                 if last:
                     raise
-        raise AssertionError
+                continue
+            if answer.startswith(ERROR):
+                raise OSError(f"the run's process cannot begin: {answer.removeprefix(ERROR)}")
+            if answer:
+                return answer
+            self._give_up()  # it was killed from outside, or hangs
+        raise OSError("the warm process ended twice without an answer; its output is in the daemon's log")
+
+    def _give_up(self) -> None:
+        if self._warm is not None:
+            self._warm.kill()
+            self._warm.wait()
+            self._warm = None
 
     def _answer(self) -> str:
         assert self._warm is not None
@@ -133,21 +148,14 @@ class WarmRunLauncher(RunLauncher[Any], ConfigurableClass):
         return self._warm.stdout.readline().strip() if ready else ""
 
 
-def _changed_at() -> float:
-    """Return when the project's code last changed, so that a run never executes older code than is installed."""
-    return max(file.stat().st_mtime for file in _PACKAGE.rglob("*.py"))
+def _fingerprint() -> str:
+    """Return a text that changes with the project's code and with the packages beside Dagster.
 
-
-def _living(worker: str) -> int | None:
-    """Return the process of a worker tag if it lives on this host and is the one that was meant."""
-    host, pid, started = [*worker.split(":"), "", ""][:3]
-    return int(pid) if host == socket.gethostname() and pid and _started(int(pid)) == started else None
-
-
-def _started(pid: int) -> str:
-    """Return when a process started, in the kernel's ticks; empty if there is none (or no /proc: then any living)."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except FileNotFoundError:
-        return "" if Path("/proc/self").exists() else "unknown"
-    return "" if fields[0] == "Z" else fields[19]
+    A run must never execute other code than is installed; an older release comes with older times, and with its own
+    moment of being put there.
+    """
+    found = hashlib.sha256(str(Path(dagster.__file__).parent.parent.stat().st_mtime_ns).encode())
+    for file in sorted(path for path in _PACKAGE.rglob("*.*") if path.suffix in _CODE):
+        told = file.stat()
+        found.update(f"{file} {told.st_ino} {told.st_ctime_ns}\n".encode())
+    return found.hexdigest()

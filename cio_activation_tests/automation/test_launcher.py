@@ -15,7 +15,8 @@ import pytest
 from dagster._core.launcher import WorkerStatus
 
 from cio_activation.automation import launcher as module
-from cio_activation.automation.launcher import WORKER_TAG, WarmRunLauncher
+from cio_activation.automation.launcher import WarmRunLauncher
+from cio_activation.automation.workers import WORKER_TAG
 
 HERE = socket.gethostname()
 
