@@ -152,10 +152,10 @@ class Process:
         self._process.kill()
         self._process.communicate(timeout=60)
 
-    def terminate(self) -> tuple[int, str]:
+    def terminate(self, within_s: float = 60) -> tuple[int, str]:
         """Ask it to end; return exit code and what it logged."""
         self._process.send_signal(signal.SIGTERM)
-        _, log = self._process.communicate(timeout=60)
+        _, log = self._process.communicate(timeout=within_s)
         return self._process.returncode, log
 
 
