@@ -30,7 +30,11 @@ NEWS_TAG = "cio/news"
 LOOK_S = 0.25
 """How often the inbox is looked at: one read of an index."""
 LANDING_S = 4.0
-"""A run that began so recently has not landed the inbox yet: it will take what is new with it."""
+"""A run that began so recently has probably not landed the inbox yet, and will take what is new with it.
+
+A guess is enough. Where the run has landed already, the next look after it ends asks for another, which could not have
+begun before: the lane has one run at a time. Where it lands later than this, one run more waits, and finds less to do.
+"""
 AGAIN_S = 30.0
 """Events that are still there so long after a run was asked for are the sensor's business too."""
 PAUSE_S = 5.0

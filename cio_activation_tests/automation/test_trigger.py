@@ -109,6 +109,16 @@ def test_a_run_that_has_just_begun_takes_it_too_and_a_later_one_does_not(webserv
     assert webserver.look() == "run-1"
 
 
+def test_a_quick_run_that_ended_without_the_news_leaves_it_to_the_next_look(webserver: Webserver) -> None:
+    webserver.arrive(1)
+    assert webserver.look() == "run-1"
+    webserver.arrive(2)  # run-1 had looked at the inbox already
+    webserver.runs = [{"status": "STARTED", "startTime": time.time()}]
+    assert webserver.look() is None
+    webserver.runs = []  # it has ended, sooner than LANDING_S after it began
+    assert webserver.look() == "run-2"
+
+
 def test_a_refused_launch_is_tried_again(webserver: Webserver) -> None:
     webserver.arrive(1)
     webserver.refusal = "PipelineNotFoundError"
