@@ -26,6 +26,9 @@ ATTRIBUTES_PER_CALL = 100
 _LINK_GONE = frozenset({400, 401, 403, 404, 410})
 """What storage hosts answer for a signed link whose time is over (S3 says 403, GCS 400)."""
 
+_NO_NAME = frozenset({400, 422})
+"""Answers to an id or e-mail that cannot be one: nobody has it. Any other refusal says nothing about people."""
+
 
 class LinkExpired(VendorError):
     """A signed download link is no longer valid (they live 15 minutes): ask for a new one."""
@@ -192,6 +195,38 @@ class CustomerIO:
                     found[person.cio_id] = alone
         wanted = [p.cio_id for p in people if p.cio_id in found]
         return Fetched(tuple(PersonAttributes(c, found[c]) for c in dict.fromkeys(wanted)), tuple(gone))
+
+    async def people_with_ids(self, ids: Sequence[str]) -> dict[str, Identifiers]:
+        """Return who has each of at most 100 external ids; whoever is not there, Customer.io does not know.
+
+        Ids compare as they are written (Customer.io, "Identifying people"): another spelling is another person.
+        """
+        if len(ids) > ATTRIBUTES_PER_CALL:
+            raise ValueError(f"at most {ATTRIBUTES_PER_CALL} people a call, not {len(ids)}")
+        try:
+            found = await self._batch_attributes(ids, "id")
+        except Rejected as error:
+            # One id that is none must not cost the others.
+            if error.status not in _NO_NAME:
+                raise
+            if len(ids) == 1:
+                return {}
+            half = len(ids) // 2
+            return await self.people_with_ids(ids[:half]) | await self.people_with_ids(ids[half:])
+        named = {str(given.get("id")): Identifiers(cio_id, given.get("id")) for cio_id, given in found.items()}
+        return {name: named[name] for name in ids if name in named}
+
+    async def people_with_email(self, email: str) -> tuple[Identifiers, ...]:
+        """Return everyone who has this e-mail, in whatever case: there may be several (App API, "Get customers by
+        email"). Not the batch of attributes: it gives one of them, or refuses where e-mails are no identifiers.
+        """
+        try:
+            body = await self._call("GET", "/v1/customers", "people.by_email", params={"email": email})
+        except Rejected as error:
+            if error.status in _NO_NAME:
+                return ()
+            raise
+        return tuple(Identifiers(str(row["cio_id"]), row.get("id") or None) for row in _part(body, "results"))
 
     async def _batch_attributes(self, ids: Sequence[str], id_type: str) -> dict[str, Mapping[str, str]]:
         """Read people by one kind of identifier (App API, "List customers, attributes, and devices": ``id_type``)."""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from cio_activation.activation.models import Lane
 from cio_activation.activation.windows import Window
-from cio_activation.customerio import files, segments
+from cio_activation.customerio import files, naming, segments
 from cio_activation.customerio.client import ATTRIBUTES_PER_CALL, CustomerIO, Fetched, Identifiers
 from cio_activation.customerio.files import KeptFile
 from cio_activation.customerio.landing import (
@@ -62,6 +62,10 @@ class LivePull:
     left: int = 0
     kept: dict[str, str] = field(default_factory=dict)
     quarantined: dict[str, int] = field(default_factory=dict)
+    asked: int = 0
+    """Ids and e-mails of moments that Customer.io was asked about, as the warehouse knows nobody so named."""
+    named: dict[str, int] = field(default_factory=dict)
+    """Moments that got their person by the answers, by what led there."""
     superseded: bool = False
     calls: int = 0
 
@@ -104,27 +108,32 @@ async def _pull(
         readings = await read_segments(runtime, client, window, audiences, clock)
         pulled = segments.publish(runtime, window, readings, clock(), run_id=run_id)
         observed_at = clock()
-        people, waiting = _due(runtime, wish, observed_at)
+        people, waiting, questions = _due(runtime, wish, observed_at)
+        answers = await naming.ask(client, questions)
+        known = {person.cio_id for person in people}
+        people += [person for person in answers.found if person.cio_id not in known]
         fetched = await _fetch(client, people)
         calls = client.calls.total
-    rows, changed, counts = _land(runtime, window, people, fetched, observed_at, run_id)
+    rows, changed, counts, named = _land(runtime, window, people, fetched, answers, observed_at, run_id)
     return LivePull(
         window.key,
         rows,
         changed,
         len(fetched.gone),
-        waiting,
+        waiting + questions.waiting,
         pulled.rows,
         pulled.entered,
         pulled.left,
         pulled.kept,
-        counts | pulled.quarantined,
+        counts | pulled.quarantined | named.quarantined,
+        len(questions.ids) + len(questions.emails),
+        named.named,
         calls=calls,
     )
 
 
-def _due(runtime: Runtime, wish: _Wish, now: datetime) -> tuple[list[Identifiers], int]:
-    """Return whom to fetch now, unknown people first, and how many have to wait for the next run."""
+def _due(runtime: Runtime, wish: _Wish, now: datetime) -> tuple[list[Identifiers], int, naming.Questions]:
+    """Return whom to fetch now, unknown people first, how many have to wait for the next run, and whom to ask for."""
     with runtime.warehouse.write() as con:
         ensure_tables(con, runtime.activation)
         con.execute(
@@ -145,7 +154,8 @@ def _due(runtime: Runtime, wish: _Wish, now: datetime) -> tuple[list[Identifiers
         rows = con.execute(
             "SELECT cio_id, external_id FROM due ORDER BY unknown DESC, cio_id LIMIT ?", [wish.limit]
         ).fetchall()
-    return [Identifiers(str(c), e) for c, e in rows], max(0, total - len(rows))
+        asked = naming.questions(con, now)
+    return [Identifiers(str(c), e) for c, e in rows], max(0, total - len(rows)), asked
 
 
 async def _fetch(client: CustomerIO, people: Sequence[Identifiers]) -> Fetched:
@@ -168,12 +178,17 @@ def _land(
     window: Window,
     people: Sequence[Identifiers],
     fetched: Fetched,
+    answers: naming.Answers,
     observed_at: datetime,
     run_id: str,
-) -> tuple[int, int, dict[str, int]]:
-    """Publish what was fetched into ``raw.people_live``; return people landed, people changed, quarantine counts."""
+) -> tuple[int, int, dict[str, int], naming.Named]:
+    """Publish what was fetched into ``raw.people_live``, and name the moments that ``answers`` are about.
+
+    Returns people landed, people changed, quarantine counts of people, and what naming came to.
+    """
     if not people:
-        return 0, 0, {}
+        with runtime.warehouse.write() as con:
+            return 0, 0, {}, naming.settle(con, window, answers, observed_at)
     file = _write_file(runtime, window, fetched, observed_at)
     asked = [p.cio_id for p in people]
     with runtime.warehouse.write() as con:
@@ -187,6 +202,7 @@ def _land(
         refuse_bad_rows(con, runtime.activation, window, _STAGED)
         refuse_breaches(con, runtime.activation, window, _STAGED)
         rows, changed = _merge(con, fetched.gone, observed_at)
+        named = naming.settle(con, window, answers, observed_at)
         con.execute(
             f"DELETE FROM {segments.CHANGES} WHERE noted_at <= ? AND cio_id IN (SELECT unnest(?::VARCHAR[]))",
             [observed_at, asked],
@@ -198,7 +214,7 @@ def _land(
             "AND cio_id IN (SELECT unnest(?::VARCHAR[])) GROUP BY reason",
             [LAYER, window.lane.value, window.key, asked],
         ).fetchall()
-    return rows, changed, {str(r): int(n) for r, n in found}
+    return rows, changed, {str(r): int(n) for r, n in found}, named
 
 
 def _merge(con: Connection, gone: Sequence[str], observed_at: datetime) -> tuple[int, int]:

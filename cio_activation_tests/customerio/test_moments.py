@@ -22,7 +22,7 @@ from cio_activation.delivery.journal import Journal
 from cio_activation.runtime import Runtime
 from cio_activation.warehouse.sql import timestamp
 from cio_activation_tests.builders import START, activation, runtime, window
-from cio_activation_tests.customerio.landed import query
+from cio_activation_tests.customerio.landed import landed, query
 
 RT = Lane.REALTIME
 NOON = START.timestamp() + 43_200
@@ -46,7 +46,10 @@ class Bench:
         return query(self.run, f"SELECT {columns} FROM raw.moments WHERE {where} ORDER BY ALL")
 
     def latest(self, as_of: datetime) -> list[Any]:
-        return query(self.run, f"FROM ({latest_sql(timestamp(as_of.replace(tzinfo=None)))}) ORDER BY ALL")
+        return query(
+            self.run,
+            f"FROM ({latest_sql(timestamp(as_of.replace(tzinfo=None)))}) ORDER BY ALL",
+        )
 
 
 @pytest.fixture
@@ -105,6 +108,27 @@ def test_a_journeys_body_names_its_person_and_time_in_several_ways(bench: Bench)
 
 
 @pytest.mark.parametrize(
+    ("body", "person"),
+    [
+        ({"data": {"identifiers": {"cio_id": "c"}}, "cio_id": "x"}, ("c", None, None)),
+        ({"customer": {"cio_id": "c", "id": "i", "email": "E@x.io"}}, ("c", "i", "e@x.io")),
+        ({"customer": {"id": 42}}, (None, "42", None)),
+        ({"identifiers": {"cio_id": "", "id": "", "email": " E@x.io\n"}}, (None, None, "e@x.io")),
+        ({"id": "i"}, (None, "i", None)),
+        ({"id": "order-7", "email": "e@x.io"}, (None, None, "e@x.io")),  # the event's own id
+        ({"id": "order-7", "customer": {"id": "Aa"}}, (None, "Aa", None)),
+        ({"email": "no address", "id": "i"}, (None, "i", None)),
+        ({"email": {"home": "e@x.io"}, "id": ["i"], "cio_id": "c"}, ("c", None, None)),
+        ({"identifiers": {"id": "i" * 151, "email": "e@x.io"}}, (None, None, "e@x.io")),
+    ],
+)
+def test_where_in_a_body_the_person_is_read(bench: Bench, body: Any, person: tuple[str | None, ...]) -> None:
+    bench.arrive(journey("k", body))
+    bench.land()
+    assert bench.rows("cio_id, external_id, email, problem") == [(*person, None)]
+
+
+@pytest.mark.parametrize(
     ("body", "problem"),
     [
         (b'{"name": "O"Brien"}', "no JSON object"),
@@ -113,6 +137,7 @@ def test_a_journeys_body_names_its_person_and_time_in_several_ways(bench: Bench)
         ([1], "no JSON object"),
         ({"event": "x"}, "names nobody"),
         ({"cio_id": "  "}, "names nobody"),
+        ({"email": "none", "identifiers": {"id": {}}}, "names nobody"),
         ({"cio_id": "c1", "timestamp": "yesterday"}, "unparsable timestamp"),
         ({"cio_id": "c1", "timestamp": NOON + 40 * 86_400}, "time in the future"),
     ],
@@ -180,25 +205,61 @@ def test_the_newest_moment_is_by_its_own_time_and_at_an_as_of(bench: Bench) -> N
     assert [(r[3], r[6]) for r in bench.latest(datetime(2026, 11, 9))] == [(reporting(11).event_id, 4)]
 
 
+PEOPLE = [{"cio_id": f"c{n}", "id": f"ext-{n}", "email": f"p{n}@Example.com"} for n in range(5)]
+PEOPLE += [{"cio_id": "t1", "id": "EXT-1", "email": "Two@example.com"}, {"cio_id": "t2", "email": "two@example.com"}]
+NAMES: list[dict[str, Any]] = [
+    *({"id": f"ext-{n}"} for n in range(5)),
+    *({"email": f" P{n}@example.COM"} for n in range(5)),
+    {"id": "EXT-1"},
+    {"id": "Ext-1"},  # nobody: ids compare as they are written
+    {"id": "stranger", "email": "p1@example.com"},
+    {"email": "two@example.com"},
+    {"email": "stranger@example.com"},
+]
+
+
+def test_a_name_leads_to_the_one_person_who_bears_it(bench: Bench) -> None:
+    odd = [{"cio_id": "b1", "email": " Blank@Example.com\t"}, {"cio_id": "b2", "email": " "}, {"cio_id": "b3"}]
+    landed(bench.run, window(1), [*PEOPLE, *odd])
+    named = {
+        "1": ({"id": "ext-1"}, ("c1", "id", None)),
+        "2": ({"id": "EXT-1"}, ("t1", "id", None)),
+        "3": ({"id": "Ext-1"}, (None, None, None)),
+        "4": ({"id": "stranger", "email": "p1@example.com"}, (None, None, None)),
+        "5": ({"email": "P1@EXAMPLE.com"}, ("c1", "email", None)),
+        "6": ({"email": "TWO@example.com"}, (None, None, "several people with this e-mail")),
+        "7": ({"email": "blank@example.com"}, ("b1", "email", None)),
+        "8": ({"cio_id": "unheard-of", "email": "p1@example.com"}, ("unheard-of", "cio_id", None)),
+    }
+    bench.arrive(*(journey(key, {"identifiers": who}) for key, (who, _) in named.items()))
+    pulled = bench.land()
+    assert bench.rows("event_id, cio_id, named_by, problem") == [(key, *found) for key, (_, found) in named.items()]
+    assert (pulled.named, pulled.unnamed, pulled.people) == ({"id": 2, "email": 2}, 2, 4)
+    assert [r[0] for r in bench.latest(START + timedelta(days=2))] == ["b1", "c1", "t1", "unheard-of"]
+
+
 def a_day(draw: random.Random, size: int) -> list[Event]:
-    """Return a day of events in the order they happened, several of them in the same second."""
+    """Return a day of events in the order they happened, several in the same second, some without a ``cio_id``."""
     found: list[Event] = []
     at = START.timestamp()
     for n in range(size):
         at += draw.choice([0, 0, 1, 400])
         metric = draw.choice(["clicked", "opened", "sent", "unsubscribed"])
         found.append(reporting(n, at=at, metric=metric, machine=draw.random() < 0.2))
+        if n % 3 == 0:
+            found.append(journey(f"j{n:04}", {"identifiers": draw.choice(NAMES), "timestamp": at}, at))
     return found
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(seed=st.integers(0, 10**6), batches=st.integers(1, 6))
+@given(seed=st.integers(0, 10**6), batches=st.integers(1, 6), people_at=st.integers(0, 6))
 def test_a_day_in_any_order_with_duplicates_gives_the_same_final_state(
-    tmp_path_factory: pytest.TempPathFactory, seed: int, batches: int
+    tmp_path_factory: pytest.TempPathFactory, seed: int, batches: int, people_at: int
 ) -> None:
     draw = random.Random(seed)
     day = a_day(draw, 80)
     in_order = Bench(tmp_path_factory.mktemp("in-order"))
+    landed(in_order.run, window(1), PEOPLE)
     in_order.arrive(*day)
     in_order.land()
 
@@ -207,15 +268,21 @@ def test_a_day_in_any_order_with_duplicates_gives_the_same_final_state(
     mixed = [*late, *draw.sample(day, 30)]
     draw.shuffle(mixed)
     for number in range(batches):
+        if number == people_at:  # else only after the last batch: who did something may be known before or after
+            landed(shuffled.run, window(1), PEOPLE)
         shuffled.arrive(*mixed[number::batches])
         shuffled.land(window(1 + number, RT))  # some land in windows long after they happened
+    if people_at >= batches:
+        landed(shuffled.run, window(1), PEOPLE)
     shuffled.arrive(*draw.sample(day, 40))  # and once more after everything was landed
     shuffled.land(window(9, RT))
 
-    facts = "source, event_id, kind, cio_id, external_id, email, occurred_at, machine, problem, body"
+    facts = "source, event_id, kind, cio_id, named_by, external_id, email, occurred_at, machine, problem, body"
     assert shuffled.rows(facts) == in_order.rows(facts)
     for hours in (0, 1, 3, 12, 24):
         as_of = START + timedelta(hours=hours)
         assert shuffled.latest(as_of) == in_order.latest(as_of)
-    seen = "SELECT DISTINCT cio_id, external_id FROM raw.membership_changes ORDER BY ALL"
-    assert query(shuffled.run, seen) == query(in_order.run, seen)
+    noted = "SELECT cio_id, max(external_id) FROM raw.membership_changes GROUP BY cio_id ORDER BY ALL"
+    assert query(shuffled.run, noted) == query(in_order.run, noted)
+    reasons = "SELECT cio_id, \"column\", reason, detail, row FROM quarantine.rows WHERE layer = 'moments' ORDER BY ALL"
+    assert query(shuffled.run, reasons) == query(in_order.run, reasons)
