@@ -23,7 +23,7 @@ _PLAN_COLUMNS = frozenset({"record_id", "keys", "urgency"})
 
 
 def check_workspace(draft: Draft) -> None:
-    """Note what is wrong with time zone, real-time window, purchase attribute, match keys and profile."""
+    """Note what is wrong with time zone, real-time window, retention, purchase attribute, match keys and profile."""
     workspace, problems = draft.file.workspace, draft.problems
     if not _is_timezone(workspace.timezone):
         near = meant(workspace.timezone, available_timezones())
@@ -33,6 +33,11 @@ def check_workspace(draft: Draft) -> None:
             ("workspace", "realtime_window"),
             "must divide an hour into whole minutes (5m, 15m, 30m, 1h) or a day into whole hours (2h, 3h, 6h)",
         )
+    for name in ("moments_kept", "moment_bodies_kept"):
+        if getattr(workspace, name) < timedelta(days=1):
+            problems.add(
+                ("workspace", name), "must be a day (1d) or more; webhooks come late and are looked into later"
+            )
     if workspace.purchase_attribute is not None:
         path = ("workspace", "purchase_attribute")
         draft.attribute(path, workspace.purchase_attribute, (AttributeType.TIMESTAMP,))

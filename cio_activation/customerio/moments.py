@@ -15,8 +15,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from cio_activation.activation.models import Workspace
 from cio_activation.activation.windows import Window
-from cio_activation.customerio import moment_body, naming
+from cio_activation.customerio import moment_body, moments_kept, naming
 from cio_activation.customerio.inbox import REMEMBERED_S, Inbox, Waiting
 from cio_activation.customerio.naming import LAYER, TABLE, TELLS
 from cio_activation.customerio.people import utc_now
@@ -50,6 +51,8 @@ class MomentsPull:
     """Moments without a ``cio_id`` whose person the warehouse knew, by what led there: ``id``, ``email``."""
     unnamed: int = 0
     """Moments whose person Customer.io has to be asked for."""
+    dropped: int = 0
+    """Moments older than ``workspace.moments_kept``."""
 
 
 def pull_moments(runtime: Runtime, window: Window) -> MomentsPull:
@@ -76,38 +79,48 @@ def land_moments(
     return _added(found, _tidied(runtime, window, inbox, clock()))
 
 
-def latest_sql(as_of: str) -> str:
+def latest_sql(as_of: str, workspace: Workspace) -> str:
     """Return the query for each person's newest human moment of each kind at ``as_of`` (a SQL TIMESTAMP expression).
 
     Columns: ``cio_id``, ``kind``, ``occurred_at``, ``event_id``, ``source``, ``body``, ``times`` (how often so far).
-    Ties go to the larger event id, so that every order of arrival gives the same rows.
+    Ties go to the larger event id, so that every order of arrival gives the same rows. What is older than ``workspace``
+    keeps is not seen, dropped already or not; a body that is, is NULL.
     """
+    rows, bodies = moments_kept.cuts_sql(as_of, workspace)
     return (
-        "SELECT cio_id, kind, occurred_at, event_id, source, body, times FROM ("
+        "SELECT cio_id, kind, occurred_at, event_id, source, "
+        f"CASE WHEN occurred_at >= {bodies} THEN body END AS body, times FROM ("
         "  SELECT *, count(*) OVER (PARTITION BY cio_id, kind) AS times, "
         "  row_number() OVER (PARTITION BY cio_id, kind ORDER BY occurred_at DESC, event_id DESC, source) AS place "
         f" FROM {TABLE} WHERE problem IS NULL AND NOT machine AND cio_id IS NOT NULL "
-        f" AND occurred_at <= {as_of}"
+        f" AND occurred_at <= {as_of} AND occurred_at >= {rows}"
         ") WHERE place = 1"
     )
 
 
 def _tidied(runtime: Runtime, window: Window, inbox: Inbox, now: datetime) -> MomentsPull:
-    """Name whom can be named without asking; return what came of it."""
+    """Name whom can be named without asking, and drop what is older than anything reads; return what came of it."""
+    news = inbox.news()
+    workspace = runtime.activation.workspace
     with runtime.warehouse.read() as con:
         unnamed = naming.unnamed(con)
-    named = naming.Named()
-    if unnamed:
+        old = moments_kept.any_old(con, workspace, window, news.oldest_at)
+    named, dropped = naming.Named(), 0
+    if unnamed or old:
         with runtime.warehouse.write() as con:
-            named = naming.name_known(con, runtime.activation, window, now)
-            unnamed = naming.unnamed(con)
+            if unnamed:
+                named = naming.name_known(con, runtime.activation, window, now)
+                unnamed = naming.unnamed(con)
+            if old:
+                dropped = moments_kept.drop_old(con, workspace, window, news.oldest_at)
     return MomentsPull(
         window.key,
         people=named.people,
         quarantined=named.quarantined,
-        waiting=inbox.news().events,
+        waiting=news.events,
         named=named.named,
         unnamed=unnamed,
+        dropped=dropped,
     )
 
 
@@ -163,4 +176,5 @@ def _added(one: MomentsPull, other: MomentsPull) -> MomentsPull:
         one.waiting + other.waiting,
         both(one.named, other.named),
         one.unnamed + other.unnamed,
+        one.dropped + other.dropped,
     )

@@ -42,6 +42,8 @@ WORKSPACE = {
     "realtime_window: 90s": "workspace.realtime_window: must divide an hour",
     "realtime_window: 0m": "workspace.realtime_window: must divide an hour",
     "realtime_window: soon": "workspace.realtime_window: 'soon' is not a duration",
+    "moments_kept: 12h": "workspace.moments_kept: must be a day (1d) or more",
+    "moment_bodies_kept: -30d": "workspace.moment_bodies_kept: must be a day (1d) or more",
     "purchase_attribute: last_ordr_at": "'last_ordr_at' is not a declared attribute; did you mean 'last_order_at'?",
     "purchase_attribute: category": "'category' is of type text, but this takes timestamp",
     "timezon: UTC": "workspace.timezon: is not a known key; did you mean 'timezone'?",

@@ -48,7 +48,7 @@ class Bench:
     def latest(self, as_of: datetime) -> list[Any]:
         return query(
             self.run,
-            f"FROM ({latest_sql(timestamp(as_of.replace(tzinfo=None)))}) ORDER BY ALL",
+            f"FROM ({latest_sql(timestamp(as_of.replace(tzinfo=None)), self.run.activation.workspace)}) ORDER BY ALL",
         )
 
 
