@@ -20,11 +20,14 @@ def control_routes(shared: Shared, vendors: dict[str, Vendor]) -> list[BaseRoute
             return JSONResponse({})
         vendor = request.query_params.get("vendor")
         since = int(request.query_params.get("since", 0))
-        rows = [asdict(e) for e in shared.log.entries if e.number > since and vendor in (None, e.vendor)]
+        limit = int(request.query_params["limit"]) if "limit" in request.query_params else None
+        wanted = request.query_params.get("entries", "1") != "0"
+        rows = [e.shown() for e in shared.log.since(since, vendor, limit)] if wanted else []
         names = list(vendors)
         return JSONResponse(
             {
-                "entries": rows if request.query_params.get("entries", "1") != "0" else [],
+                "entries": rows,
+                "last": shared.log.last,
                 "calls": {name: shared.log.calls(name) for name in names},
                 "throttled": {name: shared.log.throttled(name) for name in names},
             }

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
+import zlib
 from collections import Counter, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from itertools import islice
 from typing import Any
 
 KEEP_ENTRIES = 20_000
 """Log entries kept with bodies; counts are kept for ever."""
+
+
+PACK_ABOVE = 2_000
+"""Bytes. Bodies are kept as they came, longer ones packed: parsed, ten thousand batch calls would fill gigabytes."""
 
 
 @dataclass
@@ -26,8 +33,41 @@ class Entry:
     at: float
     real_at: float
     fault: str | None = None
-    request: Any = None
-    response: Any = None
+    request_body: bytes = b""
+    response_body: bytes | None = None
+    """None where nothing was answered, or too much to keep."""
+
+    def __post_init__(self) -> None:
+        self.request_body = _packed(self.request_body)
+        self.response_body = None if self.response_body is None else _packed(self.response_body)
+
+    @property
+    def request(self) -> Any:
+        """The request's JSON, parsed anew at every look."""
+        return _loads(self.request_body)
+
+    @property
+    def response(self) -> Any:
+        """The answer's JSON, parsed anew at every look."""
+        return None if self.response_body is None else _loads(self.response_body)
+
+    def shown(self) -> dict[str, Any]:
+        """Return the entry as the control surface shows it."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if not f.name.endswith("_body")}
+        return {**plain, "request": self.request, "response": self.response}
+
+
+def _packed(body: bytes) -> bytes:
+    """Return a body as it is kept: one byte that says how, then the bytes."""
+    return b"z" + zlib.compress(body, 1) if len(body) > PACK_ABOVE else b"=" + body
+
+
+def _loads(kept: bytes) -> Any:
+    body = zlib.decompress(kept[1:]) if kept[:1] == b"z" else kept[1:]
+    try:
+        return json.loads(body) if body.strip() else None
+    except (ValueError, UnicodeDecodeError):
+        return f"<{len(body)} bytes>"
 
 
 class RequestLog:
@@ -47,6 +87,17 @@ class RequestLog:
             self.entries.append(entry)
             self.counts[entry.vendor, entry.method, entry.template, entry.status] += 1
         return entry
+
+    @property
+    def last(self) -> int:
+        """The number of the newest entry, 0 before the first."""
+        return self._number
+
+    def since(self, number: int, vendor: str | None, limit: int | None) -> list[Entry]:
+        """Return entries after ``number``, of one vendor if given, the first ``limit`` of them."""
+        with self._lock:
+            found = (e for e in self.entries if e.number > number and vendor in (None, e.vendor))
+            return list(islice(found, limit))
 
     def calls(self, vendor: str) -> dict[str, int]:
         """Return calls of a vendor per ``METHOD template``."""
