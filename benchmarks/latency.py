@@ -41,6 +41,8 @@ LAST_S = 180.0
 """How long the last person is waited for."""
 FIELD = "cio_cart_value_tier"
 """The real-time property that the cart gives: a daily run's writes for the same person do not count."""
+LOG_PAGE = 100
+"""Calls of the stand-in's log that are read at once."""
 LEGS = ("inbox", "run asked for", "dequeued", "run started", "first asset", "landed", "HubSpot's turn", "first write")
 
 
@@ -133,7 +135,7 @@ def _measure(place: Site, given: argparse.Namespace) -> tuple[list[Event], bool 
     daily = place.launch("daily", day) if given.with_daily else None
     if daily:
         place.wait(lambda: place.runs(runIds=[daily])[0]["startTime"], 120, "the daily run does not start")
-    since = max((entry["number"] for entry in place.log("hubspot")), default=0)
+    since = _last_call(place)
     events = list(_enter(place, who[2:], random.Random(7), given.gap))
     went_on = daily is not None and place.ended(daily) is None
     _find(place, events, since)
@@ -198,6 +200,7 @@ def _enter(place: Site, who: Sequence[str], draw: random.Random, gap: float) -> 
 def _find(place: Site, events: list[Event], since: int) -> None:
     """Fill in each person's first write, waiting for the last."""
     until = time.monotonic() + LAST_S
+    calls: list[tuple[float, list[str]]] = []
     while any(e.written_at is None for e in events) and time.monotonic() < until:
         time.sleep(3)
         with Warehouse(Settings().warehouse_path).read() as con:
@@ -206,12 +209,33 @@ def _find(place: Site, events: list[Event], since: int) -> None:
             ).fetchall()
         owner = {str(record): str(cio_id) for record, cio_id in rows}
         first: dict[str, float] = {}
-        for entry in place.log("hubspot", since):
-            if entry["method"] != "GET" and entry["status"] in (200, 201, 207):
-                for name in _tiered(entry["request"]):
-                    first.setdefault(owner.get(name, name), entry["real_at"])
+        since = _read_calls(place, since, calls)
+        for at, names in calls:
+            for name in names:
+                first.setdefault(owner.get(name, name), at)
         for event in events:
             event.written_at = first.get(event.cio_id)
+
+
+def _last_call(place: Site) -> int:
+    """Return the number of the newest call that any stand-in has had."""
+    answer = httpx.get(f"{place.vendors['hubspot']}/_sandbox/log", params={"entries": 0}, timeout=60)
+    return int(answer.json()["last"])
+
+
+def _read_calls(place: Site, since: int, calls: list[tuple[float, list[str]]]) -> int:
+    """Add the writes of tiers after call ``since``; return the number of the last call read.
+
+    Page by page: beside a daily run over a million people the log's bodies fill gigabytes.
+    """
+    while True:
+        entries = place.log("hubspot", since, limit=LOG_PAGE)
+        for entry in entries:
+            if entry["method"] != "GET" and entry["status"] in (200, 201, 207):
+                calls.append((entry["real_at"], list(_tiered(entry["request"]))))
+        since = max((entry["number"] for entry in entries), default=since)
+        if len(entries) < LOG_PAGE:
+            return since
 
 
 def _tiered(request: Any) -> Iterator[str]:

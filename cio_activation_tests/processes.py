@@ -104,11 +104,12 @@ class Site:
         answer.raise_for_status()
         return dict(answer.json())
 
-    def log(self, vendor: str, since: int = 0) -> list[dict[str, Any]]:
-        """Return the stand-in's request log of one vendor."""
-        found = httpx.get(
-            f"{self.vendors[vendor]}/_sandbox/log", params={"vendor": vendor, "since": since}, timeout=120
-        )
+    def log(self, vendor: str, since: int = 0, limit: int | None = None) -> list[dict[str, Any]]:
+        """Return the stand-in's request log of one vendor after call ``since``, the first ``limit`` entries of it."""
+        asked: dict[str, str | int] = {"vendor": vendor, "since": since}
+        if limit is not None:
+            asked["limit"] = limit
+        found = httpx.get(f"{self.vendors[vendor]}/_sandbox/log", params=asked, timeout=120)
         return list(found.json()["entries"])
 
     def launch(self, job: str, partition: str) -> str:
