@@ -1,6 +1,7 @@
 """What people of the world do: orders, carts, opens, clicks, win-back mails, refunds; as tables with intervals.
 
-Every table says from when until when a row is the newest of its person, so that the state at any moment is one
+Tables lie in order of ``person``, so that one person's rows are found without reading everyone's. Every table says
+from when until when a row is the newest of its person, so that the state at any moment is one
 filter per table. All times are whole seconds since the epoch. Everything but the orders up to ``ends_at`` and
 refunds that the history itself holds is made up, from the world's seed:
 
@@ -27,12 +28,12 @@ MADE_UP = ("Starter set", "Family pack", "Favourite", "Refill", "Gift box", "Sam
 def create_behaviour(con: duckdb.DuckDBPyConnection, ends_at: int) -> None:
     """Create all behaviour tables from ``orders`` and ``people``."""
     _echo(con, ends_at)
-    con.execute("CREATE TABLE history AS " + _history("TRUE"))
-    con.execute("CREATE TABLE winbacks AS " + _winbacks("TRUE"))
+    con.execute("CREATE TABLE history AS " + _history("TRUE") + " ORDER BY person")
+    con.execute("CREATE TABLE winbacks AS " + _winbacks("TRUE") + " ORDER BY person")
     con.execute("CREATE TABLE drawn_carts AS " + _carts(ends_at))
-    con.execute("CREATE TABLE carts AS " + _cart_intervals("TRUE"))
+    con.execute("CREATE TABLE carts AS " + _cart_intervals("TRUE") + " ORDER BY person")
     con.execute("CREATE TABLE refunded AS " + _refunds(con, ends_at))
-    con.execute("CREATE TABLE refunds AS " + _refund_intervals("TRUE"))
+    con.execute("CREATE TABLE refunds AS " + _refund_intervals("TRUE") + " ORDER BY person")
     con.execute("CREATE TABLE wismo AS " + _wismo(con, ends_at))
     con.execute("CREATE TABLE clicks (person VARCHAR, kind VARCHAR, done_at BIGINT)")
 
@@ -166,7 +167,7 @@ def _cart_intervals(where: str) -> str:
         SELECT
             c.*,
             o.ordered_at AS bought_at
-        FROM (SELECT * FROM drawn_carts WHERE {where}) AS c
+        FROM (SELECT *, rowid AS drawn FROM drawn_carts WHERE {where}) AS c
         ASOF LEFT JOIN (SELECT person, ordered_at FROM orders WHERE value >= 0 AND {where}) AS o
             ON c.person = o.person AND c.opened_at <= o.ordered_at
     )
@@ -174,7 +175,7 @@ def _cart_intervals(where: str) -> str:
         person,
         opened_at,
         opened_at + checkout_after AS checkout_at,
-        coalesce(lead(opened_at) OVER (PARTITION BY person ORDER BY opened_at), 253402300799) AS until,
+        coalesce(lead(opened_at) OVER (PARTITION BY person ORDER BY opened_at, drawn), 253402300799) AS until,
         least(bought_at, cleared_at, opened_at + coalesce(checkout_after, 0) + {CART_LIFE_HOURS * 3600}) AS closed_at,
         value
     FROM placed

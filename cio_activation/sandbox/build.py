@@ -38,6 +38,7 @@ def build_sandbox(
     """
     shared = Shared()
     shared.clock.set(world.ends_at if now is None else now)
+    world.warm(shared.clock.now())
     built: dict[str, Vendor] = {}
     if "customerio" in vendors:
         built["customerio"] = CustomerIO(shared, world, **{"export_seconds": export_seconds, **(customerio or {})})

@@ -13,6 +13,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from cio_activation.sandbox.picture import Identifiers
+
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -84,8 +86,7 @@ def page(request: Request, *, default: int, maximum: int) -> tuple[int, str]:
         raise Refusal(400, "start is not a token of an earlier page") from None
 
 
-def cut(people: list[str], start: str, limit: int) -> tuple[list[str], str]:
-    """Return one page after ``start`` and the token of the next ("" at the end). Members may change in between."""
-    rest = [cio_id for cio_id in people if cio_id > start]
-    following = base64.urlsafe_b64encode(rest[limit - 1].encode()).decode() if len(rest) > limit else ""
-    return rest[:limit], following
+def cut(people: list[Identifiers], limit: int) -> tuple[list[Identifiers], str]:
+    """Return the first ``limit`` of ``people`` and the token of the next page ("" if these are all)."""
+    following = base64.urlsafe_b64encode(people[limit - 1][0].encode()).decode() if len(people) > limit else ""
+    return people[:limit], following

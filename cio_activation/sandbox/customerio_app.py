@@ -100,7 +100,12 @@ class CustomerIO(Vendor):
             "people": len(picture),
             "source": self.world.source,
             "segments": {
-                str(s.id): {"name": s.name, "type": s.type, "state": s.state, "count": picture.count(s.id)}
+                str(s.id): {
+                    "name": s.name,
+                    "type": s.type,
+                    "state": s.state,
+                    "count": picture.count(s.id),
+                }
                 for s in self.world.segments.values()
             },
             "exports": self.exports.shown(),

@@ -12,12 +12,13 @@ import hashlib
 import hmac
 import io
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from cio_activation.sandbox.condition import Condition
 from cio_activation.sandbox.facts import ATTRIBUTES, IDENTITY
+from cio_activation.sandbox.picture import Picture
 
 LINK_SECONDS = 15 * 60
 _SIGNING = b"sandbox-export-links"
@@ -63,22 +64,29 @@ class Export:
         }
 
 
-def csv_columns(attributes: list[str] | None, people: Iterable[dict[str, str]]) -> list[str]:
-    """Return the columns: the identifiers and the named attributes (None: every attribute anybody has).
+def csv_columns(attributes: list[str]) -> list[str]:
+    """Return the columns: the identifiers and the named attributes.
 
     The order is no order a reader may rely on, but always the same.
     """
-    named = [*attributes] if attributes is not None else [*ATTRIBUTES, *{name for person in people for name in person}]
-    return sorted({*IDENTITY, *named}, key=lambda name: hashlib.md5(name.encode()).digest())
+    return sorted({*IDENTITY, *attributes}, key=lambda name: hashlib.md5(name.encode()).digest())
 
 
-def write_csv(people: Iterable[dict[str, str]], columns: list[str]) -> bytes:
-    """Return the people as UTF-8 CSV; absent attributes are empty cells."""
-    out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([person.get(name, "") for name in columns] for person in people)
-    return out.getvalue().encode()
+def write_csv(picture: Picture, condition: Condition, attributes: list[str] | None) -> tuple[bytes, int]:
+    """Return people as UTF-8 CSV, and how many; absent attributes are empty cells.
+
+    ``attributes`` None: every attribute anybody has.
+    """
+    named = [*ATTRIBUTES, *picture.custom_names(condition)] if attributes is None else attributes
+    columns = csv_columns(named)
+    head = io.StringIO(newline="")
+    csv.writer(head, lineterminator="\n").writerow(columns)
+    out, rows = io.BytesIO(), 0
+    out.write(head.getvalue().encode())
+    for people, lines in picture.lines(columns, condition):
+        out.write(lines.encode())
+        rows += people
+    return out.getvalue(), rows
 
 
 class Exports:

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
 from cio_activation.sandbox.customerio_answers import Refusal, body, number, routes
-from cio_activation.sandbox.customerio_exports import Exports, csv_columns, write_csv
+from cio_activation.sandbox.customerio_exports import Exports, write_csv
 from cio_activation.sandbox.customerio_workspace import Workspace
 
 
@@ -41,13 +41,8 @@ class ExportRoutes:
         ):
             raise Refusal(400, "attributes must be a list of names")
         picture = await self._workspace.picture()
-        test = self._workspace.filter(given["filters"], picture, "filters")
-
-        def render() -> tuple[bytes, int]:
-            people = [person for person in picture.everyone() if test(person)]
-            return write_csv(people, csv_columns(attributes, people)), len(people)
-
-        content, rows = await asyncio.to_thread(render)
+        wanted = self._workspace.filter(given["filters"], picture, "filters")
+        content, rows = await asyncio.to_thread(write_csv, picture, wanted, attributes)
         export = self.exports.create(content, rows, self._workspace.now(), "People export through the API")
         return JSONResponse({"export": export.shown()})
 

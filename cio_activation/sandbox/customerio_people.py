@@ -43,7 +43,8 @@ class PeopleRoutes:
         picture = await self._workspace.picture()
         # Reviewed behaviour of the real API: an address that was not percent-encoded finds nobody, with 200.
         found = [] if b"@" in request.scope["query_string"] else self._workspace.world.find("email", email, picture.at)
-        shown = [_shown_ids(picture.identifiers[c]) for c in found if c in picture.identifiers]
+        known = picture.among(found)
+        shown = [_shown_ids(known[c]) for c in found if c in known]
         return JSONResponse({"results": shown})
 
     async def _search(self, request: Request) -> Response:
@@ -52,10 +53,10 @@ class PeopleRoutes:
         if "filter" not in given:
             raise Refusal(400, "filter is required")
         picture = await self._workspace.picture()
-        test = self._workspace.filter(given["filter"], picture, "filter")
-        found = await asyncio.to_thread(lambda: [p["cio_id"] for p in picture.everyone() if test(p)])
-        people, following = cut(found, start, limit)
-        return JSONResponse({**listed(people, picture), "next": following})
+        wanted = self._workspace.filter(given["filter"], picture, "filter")
+        found = await asyncio.to_thread(picture.page, wanted, after=start, limit=limit + 1)
+        people, following = cut(found, limit)
+        return JSONResponse({**listed(people), "next": following})
 
     async def _batch_attributes(self, request: Request) -> Response:
         ids = (await body(request)).get("ids")
@@ -64,23 +65,20 @@ class PeopleRoutes:
         if not 1 <= len(ids) <= ATTRIBUTES_LIMIT:
             raise Refusal(400, f"ids must hold 1 to {ATTRIBUTES_LIMIT} values")
         kind, picture = _id_type(request), await self._workspace.picture()
-        wanted = dict.fromkeys(c for value in ids if (c := self._lookup(picture, kind, value)) is not None)
+        owners = [self._workspace.world.find(kind, value, picture.at) for value in ids]
+        wanted = dict.fromkeys(found[0] for found in owners if found)
         found = picture.attributes(list(wanted))
         return JSONResponse({"customers": [{"customer": _profile(found[c])} for c in wanted if c in found]})
-
-    def _lookup(self, picture: Picture, kind: str, value: str) -> str | None:
-        found = self._workspace.world.find(kind, value, picture.at)
-        return found[0] if found and found[0] in picture.identifiers else None
 
     async def _one(self, request: Request) -> tuple[Picture, str]:
         kind, given = _id_type(request), str(request.path_params["customer_id"])
         picture = await self._workspace.picture()
         if "id_type" not in request.query_params and given.startswith("cio_"):
             kind = "cio_id"
-        cio_id = self._lookup(picture, kind, given)
-        if cio_id is None:
+        found = self._workspace.world.find(kind, given, picture.at)
+        if not found or found[0] not in picture.among(found[:1]):
             raise Refusal(404, "customer not found")
-        return picture, cio_id
+        return picture, found[0]
 
     async def _attributes(self, request: Request) -> Response:
         picture, cio_id = await self._one(request)
@@ -88,7 +86,11 @@ class PeopleRoutes:
 
     async def _segments_of(self, request: Request) -> Response:
         picture, cio_id = await self._one(request)
-        inside = [s for s in self._workspace.world.segments.values() if cio_id in self._workspace.visible(s, picture)]
+        inside = [
+            s
+            for s in self._workspace.world.segments.values()
+            if picture.among([cio_id], self._workspace.visible(s, picture))
+        ]
         rows = [{"id": s.id, "name": s.name, "description": s.description} for s in inside]
         return JSONResponse({"segments": rows})
 
@@ -98,11 +100,10 @@ class PeopleRoutes:
         return JSONResponse({"workspaces": [{"id": 100, "name": "Sandbox", "people": people, **zero}]})
 
 
-def listed(cio_ids: list[str], picture: Picture) -> dict[str, Any]:
+def listed(people: list[Identifiers]) -> dict[str, Any]:
     """Return people as membership and search list them."""
-    rows = [picture.identifiers[c] for c in cio_ids]
     # A person without an id is an empty string in ``ids``: the trap the document warns of.
-    return {"identifiers": [_shown_ids(row) for row in rows], "ids": [row[1] or "" for row in rows]}
+    return {"identifiers": [_shown_ids(row) for row in people], "ids": [row[1] or "" for row in people]}
 
 
 def _shown_ids(row: Identifiers) -> dict[str, str | None]:

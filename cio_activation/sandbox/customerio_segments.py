@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from starlette.requests import Request
@@ -61,14 +62,21 @@ class SegmentRoutes:
 
     async def _count(self, request: Request) -> Response:
         segment, picture = self._segment(request), await self._workspace.picture()
-        return JSONResponse({"segment_id": segment.id, "count": len(self._workspace.visible(segment, picture))})
+        return JSONResponse(
+            {"segment_id": segment.id, "count": picture.how_many(self._workspace.visible(segment, picture))}
+        )
 
     async def _membership(self, request: Request) -> Response:
         segment = self._segment(request)
         limit, start = page(request, default=1_000, maximum=MEMBERSHIP_LIMIT)
         picture = await self._workspace.picture()
-        members, following = cut(self._workspace.visible(segment, picture), start, limit)
-        return JSONResponse({"segment_id": segment.id, **listed(members, picture), "next": following})
+
+        def answer() -> Response:
+            shown = self._workspace.visible(segment, picture)
+            members, following = cut(picture.page(shown, after=start, limit=limit + 1), limit)
+            return JSONResponse({"segment_id": segment.id, **listed(members), "next": following})
+
+        return await asyncio.to_thread(answer)
 
     async def _used_by(self, request: Request) -> Response:
         segment = self._segment(request)

@@ -229,7 +229,7 @@ class Track:
     def _bar(self, kind: str, value: str) -> None:
         self._suppressed.add(value.lower())
         for cio_id in self._find(kind, value):
-            known = self._world.at(self._moment()).identifiers[cio_id]
+            known = self._world.at(self._moment()).among([cio_id])[cio_id]
             self._suppressed |= {key.lower() for key in known[1:] if key}
             self._world.delete_person(cio_id)
 

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from cio_activation.sandbox.condition import Condition
 from cio_activation.sandbox.customerio_answers import Refusal
-from cio_activation.sandbox.customerio_filters import BadFilter, Test, compile_filter
+from cio_activation.sandbox.customerio_filters import BadFilter, compile_filter
 from cio_activation.sandbox.picture import Picture
 from cio_activation.sandbox.segments import Segment
 from cio_activation.sandbox.world import World
@@ -29,15 +30,17 @@ class Workspace:
         """Return everyone at the present moment, without blocking the other vendors."""
         return await asyncio.to_thread(self.world.at, self.moment())
 
-    def visible(self, segment: Segment, picture: Picture) -> list[str]:
-        """Return the members the API shows: while a segment is being built, only a part of them."""
-        members = picture.members(segment.id)
-        return members if segment.state == "finished" else members[: len(members) * (segment.progress or 0) // 100]
+    def visible(self, segment: Segment, picture: Picture) -> Condition:
+        """Return the condition of being a member the API shows: while a segment is being built, only a part is."""
+        member = picture.member(segment.id)
+        if segment.state == "finished":
+            return member
+        return picture.member(segment.id, picture.how_many(member) * (segment.progress or 0) // 100)
 
-    def filter(self, given: Any, picture: Picture, path: str) -> Test:
-        """Return the test a filter stands for; refuses one outside the language."""
+    def filter(self, given: Any, picture: Picture, path: str) -> Condition:
+        """Return the condition a filter stands for; refuses one outside the language."""
 
-        def members(segment: int) -> list[str]:
+        def members(segment: int) -> Condition:
             return self.visible(self.world.segments[segment], picture)
 
         try:

@@ -52,8 +52,11 @@ ATTRIBUTES: tuple[str, ...] = (*IDENTITY, *PROFILE, *FACTS, *EXTRAS)
 SQL_TYPES = {"time": "BIGINT", "count": "BIGINT", "money": "DOUBLE", "number": "DOUBLE", "text": "VARCHAR"}
 
 
-def facts_sql(at: int) -> str:
-    """Return SQL for everyone's facts at the moment ``at``: one row per person that exists then."""
+def facts_sql(at: int, where: str = "TRUE") -> str:
+    """Return SQL for facts at the moment ``at``: one row per person that exists then and for whom ``where`` holds.
+
+    ``where`` is SQL over ``person``; it limits what is read of every table.
+    """
     return f"""
     WITH carted AS (
         SELECT
@@ -66,10 +69,13 @@ def facts_sql(at: int) -> str:
             CASE WHEN checkout_at <= {at} THEN 'checkout' ELSE 'cart' END AS stage,
             value
         FROM carts
-        WHERE opened_at <= {at} AND until > {at}
+        WHERE opened_at <= {at} AND until > {at} AND {where}
     ),
     asked AS (
-        SELECT person, count(*) AS clicks FROM wismo WHERE done_at <= {at} AND done_at > {at - 30 * DAY} GROUP BY person
+        SELECT person, count(*) AS clicks
+        FROM wismo
+        WHERE done_at <= {at} AND done_at > {at - 30 * DAY} AND {where}
+        GROUP BY person
     ),
     clicked AS (
         SELECT
@@ -77,7 +83,7 @@ def facts_sql(at: int) -> str:
             max(done_at) FILTER (kind = 'winback') AS winback_at,
             max(done_at) AS any_at
         FROM clicks
-        WHERE done_at <= {at}
+        WHERE done_at <= {at} AND {where}
         GROUP BY person
     ),
     rounds AS (
@@ -88,6 +94,7 @@ def facts_sql(at: int) -> str:
             open_phase + ((({at} - 600 - open_phase) // open_every) // click_every * click_every) * open_every + 600
                 AS clicked_at
         FROM people
+        WHERE {where}
     )
     SELECT
         p.person,
@@ -129,12 +136,12 @@ def facts_sql(at: int) -> str:
             AS winback_clicked_at,
         coalesce(a.clicks, 0)::BIGINT AS wismo_clicks_30d,
         p.unsubscribed
-    FROM people AS p
-    LEFT JOIN (SELECT * FROM history WHERE ordered_at <= {at} AND until > {at}) AS h USING (person)
+    FROM (SELECT * FROM people WHERE {where}) AS p
+    LEFT JOIN (SELECT * FROM history WHERE ordered_at <= {at} AND until > {at} AND {where}) AS h USING (person)
     LEFT JOIN carted AS c USING (person)
     LEFT JOIN rounds AS r USING (person)
-    LEFT JOIN (SELECT * FROM winbacks WHERE sent_at <= {at} AND until > {at}) AS w USING (person)
-    LEFT JOIN (SELECT * FROM refunds WHERE done_at <= {at} AND until > {at}) AS f USING (person)
+    LEFT JOIN (SELECT * FROM winbacks WHERE sent_at <= {at} AND until > {at} AND {where}) AS w USING (person)
+    LEFT JOIN (SELECT * FROM refunds WHERE done_at <= {at} AND until > {at} AND {where}) AS f USING (person)
     LEFT JOIN asked AS a USING (person)
     LEFT JOIN clicked AS k USING (person)
     WHERE p.created_at <= {at}

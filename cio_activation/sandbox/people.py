@@ -148,6 +148,7 @@ SELECT
     CASE WHEN draw('carts', person) < 0.7 THEN 0.015 + 0.15 * pow(draw('cart_rate', person), 2) ELSE 0 END
         AS carts_per_day
 FROM named
+ORDER BY person
 """
 
 

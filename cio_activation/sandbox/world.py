@@ -5,27 +5,27 @@ history is the one thing that is not invented here (see :mod:`cio_activation.san
 comes from: its distributor calls it simulated, the earlier R package called it household purchases). Names,
 e-mails, phones, carts, opens, clicks, win-back mails and the orders beyond ``ends_at`` are synthesized.
 
-Everything is held in an in-memory DuckDB; one moment is worked out set-based in some hundredths of a second and
-kept until somebody acts.
+Everything is held in an in-memory DuckDB; one moment is worked out set-based, in some hundredths of a second for
+the default history; see :mod:`cio_activation.sandbox.gallery` for what is kept when somebody acts.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import duckdb
 
 from cio_activation.sandbox import behaviour, dirt, people
+from cio_activation.sandbox.directory import Directory
 from cio_activation.sandbox.draw import create_draw
 from cio_activation.sandbox.facts import FACTS, PROFILE, SQL_TYPES, facts_sql, parse_sql
+from cio_activation.sandbox.gallery import Gallery
 from cio_activation.sandbox.orders import Orders
-from cio_activation.sandbox.picture import Directory, Picture
+from cio_activation.sandbox.picture import Picture
 from cio_activation.sandbox.segments import Segment, default_segments
-
-KEPT_PICTURES = 4
 
 ORDER_FACTS = (
     "first_order_at",
@@ -67,9 +67,7 @@ class World:
         self.seed = seed
         self._lock = threading.RLock()
         self._con = duckdb.connect(config={"threads": 2})
-        self._con.execute("SET TimeZone = 'UTC'")
-        self._pictures: OrderedDict[int, Picture] = OrderedDict()
-        self._directory: Directory | None = None
+        self._con.execute("SET GLOBAL TimeZone = 'UTC'")
         self._made = 0
         self.custom: dict[str, dict[str, str]] = {}
         """Attributes set by hand or through the API, per ``cio_id``; an empty text hides what the world says."""
@@ -78,6 +76,17 @@ class World:
         upper_half, vip = self._spend_levels()
         self.segments: dict[int, Segment] = default_segments(vip, upper_half)
         self.hand_picked: dict[int, set[str]] = {11: set()}
+        self._directory = Directory.read(self._con)
+        people = len(self._directory.persons)
+        me = weakref.proxy(self)  # a world nobody holds shall go at once, with all its tables
+        self._gallery = Gallery(
+            self._con,
+            self._lock,
+            lambda at, where: str(me._picture_sql(at, where)),
+            lambda: dict(me._picked()),
+            self.custom,
+            people,
+        )
 
     def _load(self, orders: Orders, limit: int | None, dirty_share: float, newcomers: float) -> None:
         con = self._con
@@ -85,7 +94,8 @@ class World:
         con.execute(
             """
             CREATE TABLE orders AS
-            SELECT customer_id AS person, order_id, ordered_at, value, category, FALSE AS made_up FROM given
+            SELECT customer_id AS person, order_id, ordered_at, value::DOUBLE AS value, category, FALSE AS made_up
+            FROM given
             """
         )
         con.unregister("given")
@@ -106,17 +116,17 @@ class World:
 
     def at(self, moment: float) -> Picture:
         """Return the picture of everyone at ``moment`` (seconds since the epoch, rounded down to a second)."""
-        at = int(moment)
-        with self._lock:
-            if at not in self._pictures:
-                while len(self._pictures) >= KEPT_PICTURES:
-                    self._pictures.popitem(last=False)
-                table = self._con.sql(self._picture_sql(at)).to_arrow_table()
-                picked = {number: frozenset(members) for number, members in self.hand_picked.items()}
-                self._pictures[at] = Picture(at, table, self._con.cursor(), self.custom, picked)
-            return self._pictures[at]
+        return self._gallery.at(int(moment))
 
-    def _picture_sql(self, at: int) -> str:
+    def warm(self, moment: float) -> None:
+        """Work a large world out at ``moment``, so that the first to ask need not wait for it."""
+        if self._gallery.serves_s:
+            self.at(moment)
+
+    def _picked(self) -> dict[int, frozenset[str]]:
+        return {number: frozenset(members) for number, members in self.hand_picked.items()}
+
+    def _picture_sql(self, at: int, where: str) -> str:
         changed = [r[0] for r in self._con.execute("SELECT DISTINCT name FROM overrides ORDER BY 1").fetchall()]
         replaced = ", ".join(
             f"CASE WHEN o.has_{n} THEN {parse_sql(n, f'o.{n}')} ELSE f.{n} END::{SQL_TYPES[FACTS[n]]} AS {n}"
@@ -129,8 +139,8 @@ class World:
             f"coalesce({s.rule.replace('$at', str(at))}, FALSE) AS in_{s.id}" for s in self.segments.values() if s.rule
         )
         return f"""
-        WITH facts AS ({facts_sql(at)}),
-        given AS (SELECT person{pivot} FROM overrides GROUP BY person),
+        WITH facts AS ({facts_sql(at, where)}),
+        given AS (SELECT person{pivot} FROM overrides WHERE {where} GROUP BY person),
         settled AS (
             SELECT f.* {f"REPLACE ({replaced})" if replaced else ""}
             FROM facts AS f
@@ -138,7 +148,6 @@ class World:
         )
         SELECT *, {rules}
         FROM settled
-        ORDER BY cio_id
         """
 
     def crm_seed(self, share: float = people.CRM_SHARE) -> list[dict[str, str]]:
@@ -196,6 +205,8 @@ class World:
     def delete_person(self, cio_id: str) -> None:
         """Remove a profile for good."""
         with self._changing(cio_id) as person:
+            external_id, email = self._named(person)
+            self._directory.remove(cio_id, external_id, email)
             self._con.execute("DELETE FROM people WHERE person = $1", [person])
             self._con.execute("DELETE FROM overrides WHERE person = $1", [person])
             self.custom.pop(cio_id, None)
@@ -215,7 +226,10 @@ class World:
                 """,
                 [person, cio_id, external_id, email, int(moment)],
             )
-            self._changed()
+            self._directory.add(cio_id, person, int(moment))
+            self._directory.name(cio_id, "id", None, external_id)
+            self._directory.name(cio_id, "email", None, email)
+            self._gallery.touch(cio_id, person)
             return cio_id
 
     def set_attribute(self, cio_id: str, name: str, value: str | None, at: float | None = None) -> bool:
@@ -230,13 +244,16 @@ class World:
                 self._set_at[cio_id, name] = int(at)
             if name in ("id", "email", *PROFILE):
                 column = "external_id" if name == "id" else name
+                if name in ("id", "email"):
+                    before = dict(zip(("id", "email"), self._named(person), strict=True))[name]
+                    self._directory.name(cio_id, name, before, value)
                 self._con.execute(f"UPDATE people SET {column} = $2 WHERE person = $1", [person, value or None])
-                self._changed()
+                self._gallery.touch(cio_id, person)
                 return True
             if name in FACTS:
                 self._con.execute("DELETE FROM overrides WHERE person = $1 AND name = $2", [person, name])
                 self._con.execute("INSERT INTO overrides VALUES ($1, $2, $3)", [person, name, value or ""])
-                self._changed()
+                self._gallery.touch(cio_id, person)
             self.custom.setdefault(cio_id, {})[name] = value or ""
             return True
 
@@ -244,8 +261,10 @@ class World:
         """Put a person into a manual segment, or take one out."""
         if segment not in self.hand_picked:
             raise ValueError(f"segment {segment} is not a manual one")
-        with self._changing(cio_id):
+        with self._lock:
+            self._person(cio_id)
             (self.hand_picked[segment].add if member else self.hand_picked[segment].discard)(cio_id)
+            self._gallery.repaint()
 
     def add_segment(self, name: str, description: str) -> Segment:
         """Add an empty manual segment."""
@@ -253,39 +272,36 @@ class World:
             segment = Segment(max(self.segments) + 1, name, description, rule=None)
             self.segments[segment.id] = segment
             self.hand_picked[segment.id] = set()
-            self._pictures.clear()
+            self._gallery.repaint()
             return segment
 
     def drop_segment(self, segment: int) -> None:
         """Remove a manual segment."""
         with self._lock:
             del self.segments[segment], self.hand_picked[segment]
-            self._pictures.clear()
+            self._gallery.repaint()
 
     def find(self, kind: str, value: str, moment: float) -> list[str]:
         """Return the cio_ids of those who have the identifier at ``moment``: ``id``, ``email`` or ``cio_id``."""
         with self._lock:
-            if self._directory is None:
-                self._directory = Directory.read(self._con)
             return self._directory.find(kind, value, int(moment))
 
     @contextmanager
     def _changing(self, cio_id: str) -> Iterator[str]:
         """Hold the world while one person changes; gives the person's key. KeyError for an unknown one."""
         with self._lock:
-            yield self._person(cio_id)
-            self._changed()
+            person = self._person(cio_id)
+            yield person
+            self._gallery.touch(cio_id, person)
 
     def _person(self, cio_id: str) -> str:
-        if self._directory is None:
-            self._directory = Directory.read(self._con)
         if cio_id not in self._directory.persons:
             raise KeyError(f"no person with cio_id {cio_id}")
         return self._directory.persons[cio_id][0]
 
-    def _changed(self) -> None:
-        self._pictures.clear()
-        self._directory = None
+    def _named(self, person: str) -> tuple[str | None, str | None]:
+        row = self._con.execute("SELECT external_id, email FROM people WHERE person = $1", [person]).fetchall()[0]
+        return row[0], row[1]
 
     def _forget(self, cio_id: str, person: str, names: tuple[str, ...]) -> None:
         """Drop values set by hand that an action has just overtaken."""
