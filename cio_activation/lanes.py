@@ -23,7 +23,7 @@ from cio_activation.runtime import Runtime
 
 LANE_TAG = "cio/lane"
 LEFT_OVER_TAG = "cio/left_over"
-"""Tag of a real-time run that let others go first: the step of which something is left over."""
+"""Tag of a real-time run that let others go first: the asset of which something is left over."""
 REALTIME_FORMAT = "%Y-%m-%dT%H:%M"
 RETRY_SECONDS = 30
 _PASSING = frozenset({"Retryable", "RateLimited", "OutcomeUnknown", "WarehouseBusy"})
@@ -67,6 +67,18 @@ class Lanes:
 def across_lanes(key: dg.AssetKey) -> dg.AssetDep:
     """Return a dependency on another lane's asset: its newest partition, whatever this lane's window is."""
     return dg.AssetDep(key, partition_mapping=dg.LastPartitionMapping())
+
+
+def is_awaited(instance: dg.DagsterInstance) -> bool:
+    """Tell whether a run of the real-time lane waits for the one that goes on."""
+    status = dg.DagsterRunStatus
+    before_work = [status.QUEUED, status.NOT_STARTED, status.STARTING]
+    return instance.get_runs_count(dg.RunsFilter(tags={LANE_TAG: str(Lane.REALTIME)}, statuses=before_work)) > 0
+
+
+def leave_over(context: dg.AssetExecutionContext, key: str) -> None:
+    """Say by the run's tag that something of an asset is left for the lane's next run; the sensor asks for that."""
+    context.instance.add_run_tags(context.run_id, {LEFT_OVER_TAG: key})
 
 
 def runtime_of(activation: Activation) -> Runtime:

@@ -8,8 +8,9 @@ import dagster as dg
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.windows import Window
 from cio_activation.delivery.journal import Journal
+from cio_activation.delivery.patience import Patience
 from cio_activation.delivery.run import pacer_for
-from cio_activation.lanes import LANE_TAG, Lanes, failures, metadata_of, owners, runtime_of
+from cio_activation.lanes import LANE_TAG, Lanes, failures, is_awaited, leave_over, metadata_of, owners, runtime_of
 from cio_activation.runtime import Runtime
 from cio_activation.transport.http import Pacer
 
@@ -107,13 +108,14 @@ def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefiniti
 
         # A cart can grow while its owner stays in the segment, so members are looked at again once a window.
         stale = activation.workspace.realtime_window
+        patience = Patience(lambda: is_awaited(context.instance))
         return _pull(
             activation,
             lanes,
             context,
             Lane.REALTIME,
             "segments_live",
-            lambda r, w, p, run: pull_live(r, w, p, older_than=stale, run_id=run),
+            lambda r, w, p, run: pull_live(r, w, p, older_than=stale, run_id=run, patience=patience),
         )
 
     return [*specs, people, segments, moments, segments_live]
@@ -135,6 +137,8 @@ def _pull(
             result = use_case(runtime, window, pacer_for(runtime, journal, (), lane), context.run_id)
     finally:
         journal.close()
+    if getattr(result, "goes_on", False):
+        leave_over(context, f"customerio/{name}")
     found = metadata_of(result)
     rows = getattr(result, "rows", None)
     clean = not getattr(result, "quarantined", None) and not getattr(result, "kept", None)

@@ -34,6 +34,7 @@ from cio_activation.customerio.landing import (
 from cio_activation.customerio.members import read_segments
 from cio_activation.customerio.people import utc_now
 from cio_activation.customerio.people_table import sources
+from cio_activation.delivery.patience import Patience
 from cio_activation.runtime import Runtime
 from cio_activation.transport.http import Pacer
 from cio_activation.warehouse import published
@@ -41,7 +42,9 @@ from cio_activation.warehouse.sql import scalar
 from cio_activation.warehouse.store import Connection
 
 PEOPLE_PER_RUN = 10_000
-"""People fetched in one run: 100 calls, 10 seconds at Customer.io's rate. The rest wait for the next run."""
+"""People fetched in one run at most: 100 calls, 10 seconds at Customer.io's rate. The rest wait for the next run."""
+STALE_AT_ONCE = 20_000
+"""More members than these are looked at again bit by bit, by the runs that come anyway."""
 _STAGED = "raw.people_fetched"
 
 
@@ -56,7 +59,9 @@ class LivePull:
     gone: int = 0
     """People whom Customer.io no longer knows: deleted or merged away."""
     waiting: int = 0
-    """People left for the next run."""
+    """People who changed or are unknown, and names of moments, left for the next run."""
+    stale: int = 0
+    """Members that are to be looked at again, and were not."""
     members: int = 0
     entered: int = 0
     left: int = 0
@@ -69,6 +74,11 @@ class LivePull:
     superseded: bool = False
     calls: int = 0
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether the lane's next run should come at once: the rest is news, or will be done in half a minute."""
+        return self.waiting > 0 or 0 < self.stale <= STALE_AT_ONCE
+
 
 def pull_live(
     runtime: Runtime,
@@ -79,18 +89,20 @@ def pull_live(
     limit: int = PEOPLE_PER_RUN,
     run_id: str = "",
     clock: Callable[[], datetime] = utc_now,
+    patience: Patience | None = None,
 ) -> LivePull:
     """Poll the real-time segments, then fetch the attributes of people who entered, left or are unknown.
 
     ``also`` names further people (``cio_id``) to fetch, for example those a moment was about; ``older_than`` adds
-    present members whose attributes were observed longer ago than that (zero: every one of them).
+    present members whose attributes were observed longer ago than that (zero: every one of them). Who changed last
+    comes first; ``patience`` leaves the others to the next run.
     """
     if window.lane is not Lane.REALTIME:
         raise ValueError(f"window {window.key} is not of the real-time lane")
     with runtime.warehouse.read() as con:
         if published.superseded(con, segments.TABLE, window):
             return LivePull(window.key, superseded=True)
-    return asyncio.run(_pull(runtime, window, pacer, _Wish(tuple(also), older_than, limit), run_id, clock))
+    return asyncio.run(_pull(runtime, window, pacer, _Wish(tuple(also), older_than, limit, patience), run_id, clock))
 
 
 @dataclass(frozen=True)
@@ -98,6 +110,7 @@ class _Wish:
     also: tuple[str, ...]
     older_than: timedelta | None
     limit: int
+    patience: Patience | None
 
 
 async def _pull(
@@ -108,19 +121,21 @@ async def _pull(
         readings = await read_segments(runtime, client, window, audiences, clock)
         pulled = segments.publish(runtime, window, readings, clock(), run_id=run_id)
         observed_at = clock()
-        people, waiting, questions = _due(runtime, wish, observed_at)
+        people, total, urgent, questions = _due(runtime, wish, observed_at)
         answers = await naming.ask(client, questions)
         known = {person.cio_id for person in people}
-        people += [person for person in answers.found if person.cio_id not in known]
-        fetched = await _fetch(client, people)
+        found = [person for person in answers.found if person.cio_id not in known]
+        people, total, urgent = [*found, *people], total + len(found), urgent + len(found)
+        asked, fetched = await _fetch(client, people, wish.patience)
         calls = client.calls.total
-    rows, changed, counts, named = _land(runtime, window, people, fetched, answers, observed_at, run_id)
+    rows, changed, counts, named = _land(runtime, window, asked, fetched, answers, observed_at, run_id)
     return LivePull(
         window.key,
         rows,
         changed,
         len(fetched.gone),
-        waiting + questions.waiting,
+        max(0, urgent - len(asked)) + questions.waiting,
+        total - max(urgent, len(asked)),
         pulled.rows,
         pulled.entered,
         pulled.left,
@@ -132,42 +147,56 @@ async def _pull(
     )
 
 
-def _due(runtime: Runtime, wish: _Wish, now: datetime) -> tuple[list[Identifiers], int, naming.Questions]:
-    """Return whom to fetch now, unknown people first, how many have to wait for the next run, and whom to ask for."""
+def _due(runtime: Runtime, wish: _Wish, now: datetime) -> tuple[list[Identifiers], int, int, naming.Questions]:
+    """Return whom to fetch now, how many there are in all and of the urgent first two kinds, and names to ask for.
+
+    In order: who changed, the last one first; unknown members; members to look at again, the oldest picture first.
+    """
     with runtime.warehouse.write() as con:
         ensure_tables(con, runtime.activation)
         con.execute(
             "CREATE OR REPLACE TEMP TABLE due AS "
             "WITH wanted AS ("
-            f"  SELECT cio_id, external_id FROM {segments.CHANGES}"
-            f"  UNION ALL SELECT unnest(?::VARCHAR[]), NULL"
-            f"  UNION ALL SELECT m.cio_id, NULL FROM {segments.TABLE} AS m WHERE m.lane = 'realtime'"
+            f"  SELECT cio_id, external_id, noted_at FROM {segments.CHANGES}"
+            f"  UNION ALL SELECT unnest(?::VARCHAR[]), NULL, CAST('infinity' AS TIMESTAMP)"
+            f"  UNION ALL SELECT m.cio_id, NULL, NULL FROM {segments.TABLE} AS m WHERE m.lane = 'realtime'"
             f"   AND m.cio_id NOT IN (SELECT cio_id FROM {CURRENT}) AND m.cio_id NOT IN (SELECT cio_id FROM {GONE})"
-            f"  UNION ALL SELECT c.cio_id, NULL FROM {CURRENT} AS c WHERE c.observed_at < ?"
+            f"  UNION ALL SELECT c.cio_id, NULL, NULL FROM {CURRENT} AS c WHERE c.observed_at < ?"
             f"   AND c.cio_id IN (SELECT cio_id FROM {segments.TABLE} WHERE lane = 'realtime')"
             ") SELECT w.cio_id, coalesce(max(w.external_id), max(c.external_id)) AS external_id, "
-            "count(c.cio_id) = 0 AS unknown "
+            "max(w.noted_at) AS noted_at, max(c.observed_at) AS observed_at "
             f"FROM wanted AS w LEFT JOIN {CURRENT} AS c ON c.cio_id = w.cio_id GROUP BY w.cio_id",
             [list(wish.also), datetime(1, 1, 1) if wish.older_than is None else now - wish.older_than],
         )
-        total = int(str(scalar(con, "SELECT count(*) FROM due")))
+        total, urgent = con.execute(
+            "SELECT count(*), count(*) FILTER (noted_at IS NOT NULL OR observed_at IS NULL) FROM due"
+        ).fetchall()[0]
         rows = con.execute(
-            "SELECT cio_id, external_id FROM due ORDER BY unknown DESC, cio_id LIMIT ?", [wish.limit]
+            "SELECT cio_id, external_id FROM due "
+            "ORDER BY noted_at DESC NULLS LAST, observed_at NULLS FIRST, cio_id LIMIT ?",
+            [wish.limit],
         ).fetchall()
         asked = naming.questions(con, now)
-    return [Identifiers(str(c), e) for c, e in rows], max(0, total - len(rows)), asked
+    return [Identifiers(str(c), e) for c, e in rows], int(total), int(urgent), asked
 
 
-async def _fetch(client: CustomerIO, people: Sequence[Identifiers]) -> Fetched:
-    gate = asyncio.Semaphore(4)
+async def _fetch(
+    client: CustomerIO, people: Sequence[Identifiers], patience: Patience | None
+) -> tuple[list[Identifiers], Fetched]:
+    """Ask for people in their order, as far as ``patience`` lasts; return who was asked for, and the answers."""
+    batches = iter([people[s : s + ATTRIBUTES_PER_CALL] for s in range(0, len(people), ATTRIBUTES_PER_CALL)])
+    asked: list[Identifiers] = []
+    answers: list[Fetched] = []
 
-    async def one(batch: Sequence[Identifiers]) -> Fetched:
-        async with gate:
-            return await client.attributes_of(batch)
+    async def work() -> None:
+        for batch in batches:
+            answers.append(await client.attributes_of(batch))
+            asked.extend(batch)
+            if patience is not None and await patience.is_over():
+                return
 
-    starts = range(0, len(people), ATTRIBUTES_PER_CALL)
-    answers = await asyncio.gather(*(one(people[s : s + ATTRIBUTES_PER_CALL]) for s in starts))
-    return Fetched(
+    await asyncio.gather(*(work() for _ in range(4)))
+    return asked, Fetched(
         tuple(person for answer in answers for person in answer.people),
         tuple(cio_id for answer in answers for cio_id in answer.gone),
     )

@@ -13,11 +13,12 @@ from cio_activation.delivery.patience import Patience
 from cio_activation.delivery.run import StepReport, run_schema, run_step
 from cio_activation.lanes import (
     LANE_TAG,
-    LEFT_OVER_TAG,
     Lanes,
     across_lanes,
     counted,
     failures,
+    is_awaited,
+    leave_over,
     owners,
     runtime_of,
     table,
@@ -177,21 +178,14 @@ def _lane_assets(
         runtime = runtime_of(activation)
         for step, spec in zip(steps, specs, strict=True):
             if spec.key in context.selected_asset_keys:
-                patience = Patience(lambda: _is_awaited(context.instance)) if lane is Lane.REALTIME else None
+                patience = Patience(lambda: is_awaited(context.instance)) if lane is Lane.REALTIME else None
                 with failures():
                     report = run_step(runtime, destination, step, window, context.run_id, patience)
                 if report.gave_way:
-                    context.instance.add_run_tags(context.run_id, {LEFT_OVER_TAG: f"{destination.name}/{step.name}"})
+                    leave_over(context, f"{destination.name}/{step.name}")
                 yield _result(spec, report)
 
     return deliver
-
-
-def _is_awaited(instance: dg.DagsterInstance) -> bool:
-    """Tell whether a run of the real-time lane waits for the one that goes on."""
-    status = dg.DagsterRunStatus
-    before_work = [status.QUEUED, status.NOT_STARTED, status.STARTING]
-    return instance.get_runs_count(dg.RunsFilter(tags={LANE_TAG: str(Lane.REALTIME)}, statuses=before_work)) > 0
 
 
 def _spec(

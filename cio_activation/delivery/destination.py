@@ -129,9 +129,10 @@ class Step(Protocol):
         """Return the keys of ``context.catalog`` it writes to; a plan that finds one missing is held."""
 
     def movements(self, con: Connection, context: Context, planned: str) -> str | None:
-        """Return a SELECT of how the plan moves audiences: ``audience, acknowledged, entering, leaving``; None if not.
+        """Return a SELECT of how the plan moves audiences, None if it does not: one row a person and audience moved.
 
-        Counts people. ``planned`` is a relation of operations (``delivery.plan.COLUMNS``), all of the plan's or some.
+        Columns: ``audience``, ``cio_id``, ``enters`` (else leaves), ``acknowledged`` (people the destination has in
+        the audience). ``planned`` is a relation of operations (``delivery.plan.COLUMNS``), all of the plan's or some.
         Called after ``plan``, on the same connection.
         """
 

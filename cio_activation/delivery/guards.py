@@ -2,19 +2,25 @@
 
 A plan is judged by what is *new* in it. Operations that an earlier accepted plan of the step already held, and that
 did not get out (the vendor was down), were judged then: they count towards what is acknowledged, not as a movement.
+So do people who were in an audience before that plan and could not be delivered yet, because their record was not
+made: a first contact takes several days where the vendor's day is short. On its first day an audience only fills.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from cio_activation.activation.models import Guards
 from cio_activation.delivery.destination import Context, Step
-from cio_activation.warehouse.sql import literal
+from cio_activation.warehouse.sql import literal, timestamp
 from cio_activation.warehouse.store import Connection
+
+FILLING = timedelta(days=1)
+"""How long after its first people an audience may grow by any share: records are made and people fetched in pieces."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,14 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class Accepted:
+    """The newest plan of a step that was let through: none or one file, and its window's end (naive UTC)."""
+
+    files: Sequence[Path] = ()
+    as_of: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Movement:
     """How many people a plan moves into and out of one audience."""
 
@@ -43,14 +57,16 @@ class Movement:
     acknowledged: int
     entering: int
     leaving: int
+    filling: bool = False
+    """Its first people entered it less than a day ago."""
 
 
 def judge(
-    con: Connection, step: Step, context: Context, planned: str, total: int, accepted: Sequence[Path]
+    con: Connection, step: Step, context: Context, planned: str, total: int, accepted: Accepted
 ) -> tuple[Verdict, ...]:
     """Return what every guard says of ``planned``, a relation of ``total`` operations.
 
-    ``accepted`` are the files of plans of this step that were let through before.
+    ``accepted`` is what of this step was let through before.
     """
     if not total:
         return ()
@@ -90,29 +106,53 @@ def _drift(step: Step, context: Context) -> list[Verdict]:
     return [Verdict("schema_drift", bool(missing), len(missing), 0, told=told)]
 
 
-def _movements(con: Connection, step: Step, context: Context, planned: str, accepted: Sequence[Path]) -> list[Movement]:
+def _movements(con: Connection, step: Step, context: Context, planned: str, accepted: Accepted) -> list[Movement]:
     """Return what is new; what was accepted before and is still on its way counts as acknowledged."""
-    whole = _counted(con, step.movements(con, context, planned))
-    files = [str(path) for path in accepted if path.exists()]
+    assert context.window is not None
+    whole = _counted(con, step.movements(con, context, planned), context.window.as_of, None)
+    files = [str(path) for path in accepted.files if path.exists()]
     if not files or not whole:
         return list(whole.values())
     known = f"SELECT operation_id FROM read_parquet([{', '.join(map(literal, files))}])"
     con.execute(f"CREATE OR REPLACE TEMP TABLE fresh AS FROM {planned} ANTI JOIN ({known}) USING (operation_id)")
-    fresh = _counted(con, step.movements(con, context, "fresh"))
+    fresh = _counted(con, step.movements(con, context, "fresh"), context.window.as_of, accepted.as_of)
     con.execute("DROP TABLE fresh")
     found = []
     for name, all_of_it in whole.items():
         new = fresh.get(name, Movement(name, all_of_it.acknowledged, 0, 0))
         on_their_way = all_of_it.entering - new.entering
-        found.append(Movement(name, all_of_it.acknowledged + on_their_way, new.entering, new.leaving))
+        before = all_of_it.acknowledged + on_their_way
+        found.append(Movement(name, before, new.entering, new.leaving, all_of_it.filling))
     return found
 
 
-def _counted(con: Connection, select: str | None) -> Mapping[str, Movement]:
+def _counted(con: Connection, select: str | None, as_of: datetime, since: datetime | None) -> Mapping[str, Movement]:
+    """Count movements by audience; of those who enter only who was let in at ``since`` or later, if that is given."""
     if select is None:
         return {}
-    rows = con.execute(f"SELECT audience, acknowledged, entering, leaving FROM ({select}) ORDER BY audience").fetchall()
-    return {name: Movement(name, int(acknowledged), int(into), int(out)) for name, acknowledged, into, out in rows}
+    early = "false" if since is None else f"e.entered_at < {timestamp(since)}"
+    filling = f"min(entered_at) > {timestamp(as_of - FILLING)}"
+    rows = con.execute(
+        f"""
+        WITH moved AS ({select}),
+        entered AS (
+            SELECT audience, cio_id, max(entered_at) AS entered_at
+            FROM audience.memberships WHERE exited_at IS NULL GROUP BY ALL
+        ),
+        young AS (
+            SELECT audience FROM audience.memberships AS m
+            SEMI JOIN (SELECT audience, max(version) AS version FROM audience.memberships GROUP BY audience) AS v
+                ON v.audience = m.audience AND v.version = m.version
+            GROUP BY audience HAVING {filling}
+        )
+        SELECT m.audience, any_value(m.acknowledged), count(*) FILTER (m.enters AND coalesce(NOT {early}, true)),
+               count(*) FILTER (NOT m.enters), bool_or(y.audience IS NOT NULL)
+        FROM moved AS m
+        LEFT JOIN entered AS e ON e.audience = m.audience AND e.cio_id = m.cio_id
+        LEFT JOIN young AS y ON y.audience = m.audience
+        GROUP BY m.audience ORDER BY m.audience"""
+    ).fetchall()
+    return {name: Movement(name, int(there), int(into), int(out), young) for name, there, into, out, young in rows}
 
 
 def _shares(moved: Movement, limits: Guards) -> list[Verdict]:
@@ -121,7 +161,7 @@ def _shares(moved: Movement, limits: Guards) -> list[Verdict]:
         return []
     leaving, entering = moved.leaving / moved.acknowledged, moved.entering / moved.acknowledged
     exits = moved.leaving >= limits.share_floor and leaving > limits.max_exit_share
-    entries = moved.entering >= limits.share_floor and entering > limits.max_entry_share
+    entries = moved.entering >= limits.share_floor and entering > limits.max_entry_share and not moved.filling
     emptied = moved.acknowledged >= limits.share_floor and moved.leaving >= moved.acknowledged and not moved.entering
     name, most = moved.audience, moved.acknowledged
     verdicts = [

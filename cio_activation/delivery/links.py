@@ -70,12 +70,12 @@ def membership_movements(destination: str, audience: str, planned: str) -> str:
     """
     name, place = literal(audience), literal(destination)
     return f"""
-    SELECT {name} AS audience,
+    SELECT {name} AS audience, cio_id, adds AS enters,
            (SELECT count(DISTINCT cio_id) FROM delivery.members
-            WHERE destination = {place} AND audience = {name} AND acked_at IS NOT NULL) AS acknowledged,
-           count(*) FILTER (adds AND NOT removes) AS entering, count(*) FILTER (removes AND NOT adds) AS leaving
+            WHERE destination = {place} AND audience = {name} AND acked_at IS NOT NULL) AS acknowledged
     FROM (SELECT cio_id, bool_or(kind = 'add') AS adds, bool_or(kind = 'remove') AS removes
-          FROM {planned} WHERE target = {name} GROUP BY cio_id)"""
+          FROM {planned} WHERE target = {name} GROUP BY cio_id)
+    WHERE adds <> removes"""
 
 
 def fold_members(con: Connection, destination: str, finished: str) -> None:

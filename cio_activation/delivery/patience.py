@@ -1,9 +1,9 @@
-"""How long a step of the real-time lane sends before it lets others go first.
+"""How long a step of the real-time lane works before it lets others go first.
 
-One run of a lane goes at a time, and its steps one after another. A step with an hour's worth of writes (everybody was
-just linked, a tier was redefined) would hold up every cart that comes meanwhile. So it stops early: at once when
-another run of the lane waits, otherwise in time for the steps after it. What is left over is held and planned again by
-the next run, after whom Customer.io told of most recently (``delivery.order``).
+One run of a lane goes at a time, and its steps one after another. A step with an hour's worth of calls (everybody was
+just linked, a tier was redefined) would hold up every cart that comes meanwhile. So it stops early: soon when another
+run of the lane waits, otherwise in time for the steps after it. What is left over is the next run's, after whom
+Customer.io told of most recently (``delivery.order``, ``customerio.live``).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable
 
 LEAST_S = 2.0
-"""A step sends so long whoever waits: even under a stream of news what was left over gets smaller."""
-MOST_S = 8.0
-"""A step sends no longer than this, for the steps after it carry the same cart to other places."""
+"""A step works so long whoever waits: even under a stream of news what was left over gets smaller."""
+MOST_S = 4.0
+"""A step works no longer than this, for the steps after it carry the same cart on."""
 ASK_EVERY_S = 0.5
 
 GAVE_WAY = "left for the next run of the lane"

@@ -102,7 +102,7 @@ def make_plan(
     if total:
         path.parent.mkdir(parents=True, exist_ok=True)
         con.execute(f"COPY ({arranged.select}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
-    accepted = release.accepted_files(con, context, destination, step.name)
+    accepted = release.accepted(con, context, destination, step.name)
     verdicts = guards.judge(con, step, context, "planned", total, accepted)
     fingerprint = release.fingerprint(con, "planned") if total else None
     held = guards.held_because(verdicts, plan_id)

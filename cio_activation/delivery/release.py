@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from cio_activation.activation.settings import Settings
 from cio_activation.delivery.destination import Context
+from cio_activation.delivery.guards import Accepted
 from cio_activation.errors import ConfigError
 from cio_activation.runtime import Runtime
 from cio_activation.warehouse.sql import literal, scalar
@@ -75,15 +76,15 @@ def fingerprint(con: Connection, planned: str) -> str:
     return str(scalar(con, f"SELECT md5(concat_ws(':', {parts})) FROM {planned}"))
 
 
-def accepted_files(con: Connection, context: Context, destination: str, step: str) -> list[Path]:
-    """Return the file of the newest plan of the step that was let through (none, or one)."""
+def accepted(con: Connection, context: Context, destination: str, step: str) -> Accepted:
+    """Return the newest plan of the step that was let through."""
     rows = con.execute(
-        """SELECT lane, window_key, plan_id FROM delivery.plans
+        """SELECT window_end, lane, window_key, plan_id FROM delivery.plans
         WHERE destination = ? AND step = ? AND status <> 'held' AND planned > 0
         ORDER BY made_at DESC NULLS LAST, window_end DESC LIMIT 1""",
         [destination, step],
     ).fetchall()
-    return [plan_file(context.settings, *row) for row in rows]
+    return Accepted([plan_file(context.settings, *row[1:]) for row in rows], rows[0][0]) if rows else Accepted()
 
 
 def leave_for(

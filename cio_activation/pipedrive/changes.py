@@ -85,14 +85,14 @@ def flag_movements(planned: str) -> str:
         JOIN ours AS o ON o.name = m.name
     ),
     changed AS (
-        SELECT audience, 1 AS entering, 0 AS leaving FROM wanted ANTI JOIN held USING (cio_id, audience)
+        SELECT audience, cio_id, true AS enters FROM wanted ANTI JOIN held USING (cio_id, audience)
         UNION ALL
-        SELECT audience, 0, 1 FROM held SEMI JOIN moved USING (cio_id) ANTI JOIN wanted USING (cio_id, audience)
+        SELECT audience, cio_id, false FROM held
+        SEMI JOIN moved USING (cio_id) ANTI JOIN wanted USING (cio_id, audience)
     )
-    SELECT c.audience, coalesce(any_value(a.people), 0) AS acknowledged, sum(c.entering) AS entering,
-           sum(c.leaving) AS leaving
-    FROM changed AS c LEFT JOIN (SELECT audience, count(*) AS people FROM held GROUP BY audience) AS a USING (audience)
-    GROUP BY c.audience"""
+    SELECT c.audience, c.cio_id, c.enters, coalesce(a.people, 0) AS acknowledged
+    FROM changed AS c
+    LEFT JOIN (SELECT audience, count(*) AS people FROM held GROUP BY audience) AS a ON a.audience = c.audience"""
 
 
 def _forget_replaced_fields(con: Connection, context: Context, shadow: str, columns: list[str]) -> None:

@@ -79,8 +79,8 @@ def _click(cio: CustomerIO, change: Change, moment: float) -> None:
 
 
 def _identifiers(cio: CustomerIO, cio_id: str, moment: float) -> Change:
-    row = cio.world.at(moment).fact(cio_id)
-    return {"id": row.get("id"), "email": row.get("email"), "cio_id": cio_id}
+    _, external_id, email = cio.world.at(moment).among([cio_id])[cio_id]
+    return {"id": external_id, "email": email, "cio_id": cio_id}
 
 
 def _journey(cio: CustomerIO, change: Change, moment: float, event: str, **values: Any) -> None:

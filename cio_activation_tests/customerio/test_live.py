@@ -7,10 +7,12 @@ from datetime import datetime, timedelta
 import pytest
 
 from cio_activation.activation.models import Lane
+from cio_activation.customerio import live
 from cio_activation.customerio.client import CustomerIO
 from cio_activation.customerio.inbox import Event, Inbox, Source
 from cio_activation.customerio.pull import pull_live, pull_moments, pull_people
 from cio_activation.delivery.journal import Journal
+from cio_activation.delivery.patience import Patience
 from cio_activation_tests.builders import START, window
 from cio_activation_tests.customerio.conftest import FAST, Site
 from cio_activation_tests.customerio.landed import query
@@ -116,6 +118,27 @@ def test_more_than_a_run_may_fetch_waits_for_the_next(site: Site) -> None:
     third = pull_live(run, window(1, RT), limit=3)
     assert [(p.rows, p.waiting) for p in (first, second, third)] == [(3, 2), (2, 0), (0, 0)]
     assert query(run, "SELECT count(*) FROM raw.people_live") == [(5,)]
+
+
+def test_who_changed_last_is_fetched_first_and_without_patience_the_others_wait(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "ATTRIBUTES_PER_CALL", 2)
+    run, chosen = site.runtime(rt=(11,)), people(site)
+    crowd, late = chosen[:40], chosen[-1]
+    assert late not in crowd
+    site.pick(*crowd)
+    start = datetime(2026, 11, 2)
+    hurried = Patience(lambda: True, most_s=0.0)
+    first = pull_live(run, window(1, RT), clock=lambda: start, patience=hurried)
+    assert 0 < first.rows < len(crowd)
+    assert (first.rows + first.waiting, first.goes_on) == (len(crowd), True)
+    site.pick(late)
+    pull_live(run, window(1, RT), clock=lambda: start + timedelta(minutes=1), patience=hurried)
+    assert query(run, f"SELECT count(*) FROM raw.people_live WHERE cio_id = '{late}'") == [(1,)]
+    rest = pull_live(run, window(1, RT), clock=lambda: start + timedelta(minutes=2))
+    assert (rest.waiting, rest.stale, rest.goes_on) == (0, 0, False)
+    assert query(run, "SELECT count(*) FROM raw.people_live") == [(len(crowd) + 1,)]
 
 
 def test_named_people_and_stale_members_are_fetched_on_request(site: Site) -> None:

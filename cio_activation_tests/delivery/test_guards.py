@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from cio_activation.activation.models import Guards
 from cio_activation.delivery.guards import Movement, _shares, held_because
 from cio_activation.delivery.plan import operations
+from cio_activation_tests import builders
 from cio_activation_tests.delivery.listing import STEP, ListBench
 
 
@@ -137,6 +138,50 @@ def test_a_flood_behind_an_outage_is_still_noticed(tmp_path: Path) -> None:
     report = bench.run(2)
     assert (report.planned, report.held) == (190, 190)
     assert "100 people enter audience vip, 100% of 100" in (report.note or "")
+
+
+def dated(bench: ListBench, days: int, where: str = "true") -> None:
+    """Say that people entered so many days before the first window's end."""
+    end = builders.window(1).as_of
+    bench.sql(f"UPDATE audience.memberships SET entered_at = TIMESTAMP '{end}' - INTERVAL ({days}) DAY WHERE {where}")
+
+
+def test_an_audience_fills_in_pieces_on_its_first_day_and_is_judged_from_then_on(tmp_path: Path) -> None:
+    bench = ListBench(tmp_path)
+    bench.members(range(40))
+    dated(bench, 0)
+    assert bench.run().delivered == 40
+    bench.members(range(120))  # whose attributes were fetched meanwhile
+    dated(bench, 0)
+    assert (filling := bench.run()).delivered == 80, filling.note
+    bench.members(range(240))
+    dated(bench, 0, "cio_id IN (SELECT cio_id FROM delivery.members)")
+    dated(bench, -1, "entered_at IS NULL")
+    report = bench.run(2)
+    assert "120 people enter" in (report.note or "")
+
+
+def test_who_was_in_before_the_last_plan_and_gets_a_record_only_now_does_not_count_as_a_flood(tmp_path: Path) -> None:
+    bench = ListBench(tmp_path)
+    bench.members(range(200))
+    dated(bench, 3)
+    bench.sql("UPDATE delivery.links SET record_id = NULL WHERE cio_id NOT IN ('p1', 'p2', 'p3')")
+    assert bench.run().delivered == 3
+    bench.sql("UPDATE delivery.links SET record_id = cio_id")
+    report = bench.run(2)
+    assert (report.delivered, report.held) == (197, 0)
+
+
+def test_a_flood_of_people_without_records_is_held_when_they_were_let_in_since_the_last_plan(tmp_path: Path) -> None:
+    bench = ListBench(tmp_path)
+    bench.members(range(40))
+    dated(bench, 3)
+    assert bench.run().delivered == 40
+    bench.members(range(200))
+    dated(bench, 3, "cio_id IN (SELECT cio_id FROM delivery.members)")
+    dated(bench, 0, "entered_at IS NULL")
+    report = bench.run(2)
+    assert (report.delivered, report.held) == (0, 160)
 
 
 def test_a_person_whose_record_changed_neither_leaves_nor_enters(tmp_path: Path) -> None:

@@ -197,6 +197,9 @@ def test_people_of_the_world_cause_webhooks(clock: Clock) -> None:
         person,
         True,
     )
+    email = rig.world.at(NOON).identifiers[person][2]
+    assert email
+    assert (click["data"]["identifiers"]["email"], click["data"]["recipient"]) == (email, email)
     cart, order = (json.loads(b) for _, b, _ in journeys.got[:2])
     assert (cart["event"], cart["value"], cart["stage"]) == ("cart_updated", 240, "checkout")
     assert (order["event"], order["category"], order["identifiers"]["cio_id"]) == ("order_placed", "tea", person)
