@@ -14,7 +14,6 @@ import math
 import os
 import platform
 import random
-import re
 import shutil
 import statistics
 import sys
@@ -29,8 +28,9 @@ from typing import Any
 import dagster as dg
 import httpx
 
+from benchmarks.acquainted import acquaint, activation
 from benchmarks.measure import foreign_load
-from cio_activation.activation.settings import DEFAULT_ACTIVATION, Settings
+from cio_activation.activation.settings import Settings
 from cio_activation.warehouse.store import Warehouse
 from cio_activation_tests.processes import Site, site
 
@@ -65,8 +65,10 @@ def main() -> int:
           f"foreign load {foreign_load():.1f} cores.", flush=True)  # fmt: skip
     try:
         orders = _orders(folder, given.people) if given.people > HOUSEHOLDS else None
-        os.environ["ACTIVATION_FILE"] = str(_activation(folder))
+        os.environ["ACTIVATION_FILE"] = str(activation(folder / "activation.yaml", hubspot_only=given.with_daily))
         with site(folder / "home", given.people, orders) as place:
+            if given.with_daily and given.linked:
+                acquaint(place, folder)
             events, went_on = _measure(place, given)
         _print(events, given, went_on)
     finally:
@@ -87,19 +89,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--with-daily", action="store_true", help="while a daily run over everybody goes on")
     parser.add_argument("--sensor-only", action="store_true", help="the receiver launches nothing itself")
     parser.add_argument("--json", type=Path, help="write every event there")
-    parser.add_argument("--new", action="store_true", help="people whom no daily run has linked; so with --with-daily")
+    parser.add_argument("--new", action="store_true", help="people whom no daily run has linked")
     given = parser.parse_args()
-    given.linked = not (given.new or given.with_daily)
+    given.linked = not given.new
     return given
-
-
-def _activation(folder: Path) -> Path:
-    """Write the default activation with a guard that lets a first push of everybody through."""
-    text, changed = re.subn(r"max_operations: \d+", "max_operations: 1000000000", DEFAULT_ACTIVATION.read_text())
-    assert changed == 1, "the default activation has no max_operations any more"
-    path = folder / "activation.yaml"
-    path.write_text(text)
-    return path
 
 
 def _orders(folder: Path, people: int) -> Path:
@@ -123,7 +116,7 @@ def _measure(place: Site, given: argparse.Namespace) -> tuple[list[Event], bool 
     place.start_dagster()
     day = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
     place.wait(lambda: place.runs(pipelineName="realtime", statuses=["SUCCESS"]), 300, "no real-time run ends")
-    if given.linked:
+    if given.linked and not given.with_daily:
         _until_done(place, place.launch("daily", day))
     if given.way == "webhook":
         place.start_receiver()

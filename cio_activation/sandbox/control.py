@@ -1,4 +1,7 @@
-"""The control surface ``/_sandbox``: read the log and the vendors' state, plan faults, set the clock, edit by hand."""
+"""The control surface ``/_sandbox``: read the log and the vendors' state, plan faults, set the clock, edit by hand.
+
+``POST /_sandbox/limits`` with ``{"vendor": ..., "on": false}`` lets any rate pass, for filling a large account.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from cio_activation.sandbox.core import Shared, Vendor
 
 
 def control_routes(shared: Shared, vendors: dict[str, Vendor]) -> list[BaseRoute]:
-    """Return the ``/_sandbox`` routes: log, state, faults, clock, edit. The same on every vendor's port."""
+    """Return the ``/_sandbox`` routes: log, state, faults, clock, limits, edit. The same on every vendor's port."""
 
     async def log(request: Request) -> Response:
         if request.method == "DELETE":
@@ -55,6 +58,13 @@ def control_routes(shared: Shared, vendors: dict[str, Vendor]) -> list[BaseRoute
                 shared.clock.advance(float(given["advance"]))
         return JSONResponse({"now": shared.clock.now()})
 
+    async def limits(request: Request) -> Response:
+        given = await request.json()
+        if given.get("vendor") not in vendors or not isinstance(given.get("on"), bool):
+            return JSONResponse({"error": f"vendor must be one of {', '.join(vendors)}, on a boolean"}, status_code=400)
+        vendors[given["vendor"]].hold_limits(given["on"])
+        return JSONResponse(given)
+
     async def edit(request: Request) -> Response:
         given = await request.json()
         try:
@@ -67,5 +77,6 @@ def control_routes(shared: Shared, vendors: dict[str, Vendor]) -> list[BaseRoute
         Route("/_sandbox/state", state),
         Route("/_sandbox/faults", faults, methods=["GET", "POST", "DELETE"]),
         Route("/_sandbox/clock", clock, methods=["GET", "POST"]),
+        Route("/_sandbox/limits", limits, methods=["POST"]),
         Route("/_sandbox/edit", edit, methods=["POST"]),
     ]

@@ -76,5 +76,9 @@ class Vendor(ABC):
     def edit(self, change: dict[str, Any]) -> dict[str, Any]:
         """Apply a change as if a person made it by hand in the vendor's own UI (``POST /_sandbox/edit``)."""
 
+    @abstractmethod
+    def hold_limits(self, on: bool) -> None:
+        """Hold the vendor's rate windows from now on, or (``on`` false) only count (``POST /_sandbox/limits``)."""
+
     def decorate(self, request: Request, response: Response) -> None:
         """Add the vendor's headers (rate windows, request ids) to every answer."""

@@ -114,6 +114,10 @@ class CustomerIO(Vendor):
             "webhooks": self.webhooks.state(),
         }
 
+    def hold_limits(self, on: bool) -> None:
+        """Hold the rate windows from now on, or only count."""
+        self.limited = on
+
     def edit(self, change: dict[str, Any]) -> dict[str, Any]:
         """Apply one action by hand; see :mod:`cio_activation.sandbox.customerio_edit`."""
         return apply_edit(self, change)

@@ -119,6 +119,10 @@ class HubSpot(Vendor):
         """Return contacts, properties, lists and tasks."""
         return snapshot(self.portal, self.lists, self.links)
 
+    def hold_limits(self, on: bool) -> None:
+        """Hold the rate windows from now on, or only count."""
+        self.limits.limited = on
+
     def edit(self, change: dict[str, Any]) -> dict[str, Any]:
         """Apply a hand edit; the actions are the methods of :class:`Edits`."""
         return self._edits.apply(change)

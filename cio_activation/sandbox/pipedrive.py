@@ -118,6 +118,10 @@ class Pipedrive(Vendor):
         """Return persons (by id), fields, activities, notes, deals, counts and tokens."""
         return picture(self)
 
+    def hold_limits(self, on: bool) -> None:
+        """Hold the rate windows from now on, or only count."""
+        self.limits.limited = on
+
     def edit(self, change: dict[str, Any]) -> dict[str, Any]:
         """Apply a hand edit; see :class:`Hand` for the actions."""
         return self._hand.apply(change)

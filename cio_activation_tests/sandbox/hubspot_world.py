@@ -96,6 +96,9 @@ class _Stage(Vendor):
     def edit(self, change: dict[str, Any]) -> dict[str, Any]:
         return self.portal.edit(change)
 
+    def hold_limits(self, on: bool) -> None:
+        self.portal.hold_limits(on)
+
 
 _free: list[_Stage] = []
 TOKEN = {"Authorization": "Bearer sandbox-hubspot-token"}

@@ -65,6 +65,17 @@ def test_the_rolling_window_shows_itself_and_refuses() -> None:
         world.call("POST", SEARCH, {})
 
 
+def test_a_window_can_be_lifted_and_held_again() -> None:
+    with portal() as world:
+        world.edit("other_app_calls", calls=500)
+        assert world.client.get(OBJECTS).status_code == 429
+        world.call("POST", "/_sandbox/limits", {"vendor": "hubspot", "on": False})
+        world.call("GET", OBJECTS)
+        world.call("POST", "/_sandbox/limits", {"vendor": "hubspot", "on": True})
+        assert world.client.get(OBJECTS).status_code == 429
+        world.call("POST", "/_sandbox/limits", {"vendor": "hubspot"}, 400)
+
+
 def test_the_day_ends_at_midnight_of_the_portal() -> None:
     with portal(tier="free") as world:
         assert world.client.get(OBJECTS).headers["x-hubspot-ratelimit-max"] == "100"
