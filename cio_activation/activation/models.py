@@ -252,7 +252,7 @@ class Guards(Model):
     max_entry_share: Annotated[float, Field(gt=0)] = 0.5
     """More people entering in one plan than this share of those acknowledged hold the step (2: it may triple).
 
-    An audience that has nobody acknowledged yet may grow freely: its first run is not a surprise.
+    An audience with nobody acknowledged yet, or in its first day, may grow freely: that it fills is not a surprise.
     """
     share_floor: Annotated[int, Field(ge=1)] = 20
     """Fewer people than this entering or leaving an audience never hold a step, whatever share they are.
