@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 import dagster as dg
 
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.delivery.destination import Destination, Step
-from cio_activation.delivery.patience import Patience
+from cio_activation.delivery.patience import MOST_S, Patience
 from cio_activation.delivery.run import StepReport, run_schema, run_step
 from cio_activation.lanes import (
     LANE_TAG,
@@ -178,7 +178,10 @@ def _lane_assets(
         runtime = runtime_of(activation)
         for step, spec in zip(steps, specs, strict=True):
             if spec.key in context.selected_asset_keys:
-                patience = Patience(lambda: is_awaited(context.instance)) if lane is Lane.REALTIME else None
+                patience = None
+                if lane is Lane.REALTIME:
+                    most = inf if step is steps[-1] else MOST_S  # nothing of this destination comes after the last
+                    patience = Patience(lambda: is_awaited(context.instance), most_s=most)
                 with failures():
                     report = run_step(runtime, destination, step, window, context.run_id, patience)
                 if report.gave_way:

@@ -2,8 +2,8 @@
 
 One run of a lane goes at a time, and its steps one after another. A step with an hour's worth of calls (everybody was
 just linked, a tier was redefined) would hold up every cart that comes meanwhile. So it stops early: soon when another
-run of the lane waits, otherwise in time for the steps after it. What is left over is the next run's, after whom
-Customer.io told of most recently (``delivery.order``, ``customerio.live``).
+run of the lane waits, otherwise in time for the steps after it; a last step goes on until somebody waits. What is left
+over is the next run's, after whom Customer.io told of most recently (``delivery.order``, ``customerio.live``).
 """
 
 from __future__ import annotations
