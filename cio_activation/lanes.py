@@ -81,9 +81,15 @@ def leave_over(context: dg.AssetExecutionContext, key: str) -> None:
     context.instance.add_run_tags(context.run_id, {LEFT_OVER_TAG: key})
 
 
-def runtime_of(activation: Activation) -> Runtime:
-    """Return the runtime of this process, from its environment."""
-    return Runtime.build(Settings(), activation)
+def runtime_of(activation: Activation, lane: Lane | None = None) -> Runtime:
+    """Return the runtime of this process, from its environment; ``lane`` is the one it works for."""
+    return Runtime.build(Settings(), activation, lane)
+
+
+def lane_of(context: dg.AssetExecutionContext) -> Lane | None:
+    """Return the lane that a run was launched for, also in an asset without partitions; None if for neither."""
+    tag = context.run.tags.get(LANE_TAG)
+    return Lane(tag) if tag in tuple(Lane) else None
 
 
 @contextmanager

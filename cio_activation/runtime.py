@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cio_activation.activation.models import Activation
+from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.settings import Settings
 from cio_activation.warehouse.store import Warehouse
 
@@ -24,10 +24,13 @@ class Runtime:
     warehouse: Warehouse
 
     @classmethod
-    def build(cls, settings: Settings, activation: Activation) -> Runtime:
-        """Return a runtime over ``settings.activation_home``, creating and migrating the warehouse if needed."""
+    def build(cls, settings: Settings, activation: Activation, lane: Lane | None = None) -> Runtime:
+        """Return a runtime over ``settings.activation_home``, creating and migrating the warehouse if needed.
+
+        In the warehouse, whoever works for the daily ``lane`` waits for the real-time one to finish.
+        """
         settings.activation_home.mkdir(parents=True, exist_ok=True)
-        warehouse = Warehouse(settings.warehouse_path)
+        warehouse = Warehouse(settings.warehouse_path, urgent=None if lane is None else lane is Lane.REALTIME)
         # Once a process is enough; a file that was replaced since is another file.
         if _identity(warehouse.path) not in _migrated:
             warehouse.migrate()

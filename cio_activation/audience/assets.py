@@ -26,7 +26,7 @@ def _lane_assets(activation: Activation, lanes: Lanes, lane: Lane) -> dg.AssetsD
         chosen = [name for name, spec in specs.items() if spec.key in context.selected_asset_keys]
         with failures():
             results = update(
-                runtime_of(activation), lanes.window(lane, context.partition_key), chosen, run_id=context.run_id
+                runtime_of(activation, lane), lanes.window(lane, context.partition_key), chosen, run_id=context.run_id
             )
         for name in chosen:
             result = results[name]

@@ -129,7 +129,7 @@ def _pull(
     name: str,
     use_case: Callable[[Runtime, Window, Pacer, str], Any],
 ) -> dg.MaterializeResult:
-    runtime = runtime_of(activation)
+    runtime = runtime_of(activation, lane)
     journal = Journal(runtime.settings.journal)
     try:
         with failures():

@@ -18,6 +18,7 @@ from cio_activation.lanes import (
     counted,
     failures,
     is_awaited,
+    lane_of,
     leave_over,
     owners,
     runtime_of,
@@ -69,9 +70,11 @@ def _schema_asset(activation: Activation, destination: Destination) -> dg.Assets
         ),
     )
     def schema(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        young = SCHEMA_IS_YOUNG if context.run.tags.get(LANE_TAG) == Lane.REALTIME else None
+        lane = lane_of(context)
         with failures():
-            catalog = run_schema(runtime_of(activation), destination, young)
+            catalog = run_schema(
+                runtime_of(activation, lane), destination, SCHEMA_IS_YOUNG if lane is Lane.REALTIME else None
+            )
         return dg.MaterializeResult(metadata={"objects": len(catalog)})
 
     return schema
@@ -93,10 +96,10 @@ def _rejected_asset(activation: Activation, delivered: Sequence[dg.AssetDep]) ->
         ),
         check_specs=[dg.AssetCheckSpec("none_parked", asset=key, description="no operation was given up for now")],
     )
-    def refused() -> dg.MaterializeResult:
+    def refused(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         from cio_activation.delivery.rejected import summary
 
-        with failures(), runtime_of(activation).warehouse.read() as con:
+        with failures(), runtime_of(activation, lane_of(context)).warehouse.read() as con:
             found = summary(con)
         parked = sum(r.parked for r in found)
         check = dg.AssetCheckResult(
@@ -133,10 +136,10 @@ def _conflicts_asset(activation: Activation, delivered: Sequence[dg.AssetDep]) -
             "changes (`on_conflict: keep`). They stay until our own value changes again and finds them undone."
         ),
     )
-    def kept() -> dg.MaterializeResult:
+    def kept(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         from cio_activation.delivery.ownership import conflicts
 
-        with failures(), runtime_of(activation).warehouse.read() as con:
+        with failures(), runtime_of(activation, lane_of(context)).warehouse.read() as con:
             found = conflicts(con)
         rows = [(c.destination, c.step, c.field, c.people, str(c.newest)) for c in found]
         metadata: dict[str, Any] = {
@@ -175,7 +178,7 @@ def _lane_assets(
     )
     def deliver(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
         window = lanes.window(lane, context.partition_key)
-        runtime = runtime_of(activation)
+        runtime = runtime_of(activation, lane)
         for step, spec in zip(steps, specs, strict=True):
             if spec.key in context.selected_asset_keys:
                 patience = None

@@ -48,7 +48,7 @@ def _lane_asset(activation: Activation, lanes: Lanes, lane: Lane) -> dg.AssetsDe
     def state(context: dg.AssetExecutionContext, config: DeriveConfig) -> dg.MaterializeResult:
         from cio_activation.state.derive import derive, distribution
 
-        runtime = runtime_of(activation)
+        runtime = runtime_of(activation, lane)
         window = lanes.window(lane, context.partition_key)
         full = config.full or (lane is Lane.DAILY and window.start.weekday() == FULL_CHECK_DAY)
         with failures():

@@ -4,6 +4,9 @@ DuckDB never waits: while a process holds the file, every other open fails at on
 1.5 and 2.0). So each session takes two ``flock`` files: everyone passes the *gate*, which lets a waiting writer
 stop new readers, then holds the *lock*. The kernel drops both when the process dies, also on SIGKILL.
 
+Sessions of the real-time lane are *urgent*: they stamp a third file, and sessions that are patient let that lane finish
+first. A real-time run has some twenty short sessions; between each two a daily transaction of seconds would fit.
+
 Rules: no vendor call inside a session; sessions are short; never nest two sessions.
 """
 
@@ -33,13 +36,19 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
 }
 _POLL_SECONDS = 0.01
+QUIET_S = 3.0
+"""So long after its last session the real-time lane counts as at work: vendor calls and the next run take it."""
+PATIENCE_S = 10.0
+"""A patient session waits no longer for that, so that a stream of news slows a daily run down and never stops it."""
 
 
 class Warehouse:
     """One DuckDB file shared by processes through short, exclusive-or-shared sessions."""
 
-    def __init__(self, path: Path, *, lock_timeout_s: float = 120.0) -> None:
+    def __init__(self, path: Path, *, urgent: bool | None = None, lock_timeout_s: float = 120.0) -> None:
+        """``urgent``: True lets this one's sessions go first, False makes them wait for such; None does neither."""
         self.path = Path(path)
+        self._urgent = urgent
         self._timeout = lock_timeout_s
 
     @contextmanager
@@ -110,17 +119,39 @@ class Warehouse:
     @contextmanager
     def _locked(self, mode: int, purpose: str) -> Iterator[None]:
         deadline = time.monotonic() + self._timeout
+        patient_until = time.monotonic() + (PATIENCE_S if self._urgent is False else 0.0)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with open(f"{self.path}.lock", "a+") as lock:
-            with open(f"{self.path}.gate", "a+") as gate:
-                self._acquire(gate, fcntl.LOCK_EX, deadline)
-                self._acquire(lock, mode, deadline)
+            while True:
+                while (rest := patient_until - time.monotonic()) > 0 and self._urgent_at_work():
+                    time.sleep(min(rest, 10 * _POLL_SECONDS))
+                with open(f"{self.path}.gate", "a+") as gate:
+                    self._stamp()
+                    self._acquire(gate, fcntl.LOCK_EX, deadline)
+                    # Who waited at the gate behind an urgent session waits for its next ones too.
+                    if time.monotonic() >= patient_until or not self._urgent_at_work():
+                        self._acquire(lock, mode, deadline)
+                        self._stamp()
+                        break
             if mode == fcntl.LOCK_EX:
                 lock.seek(0)
                 lock.truncate()
                 lock.write(f"pid {os.getpid()} ({purpose})")
                 lock.flush()
-            yield
+            try:
+                yield
+            finally:
+                self._stamp()
+
+    def _stamp(self) -> None:
+        if self._urgent:
+            Path(f"{self.path}.urgent").touch()
+
+    def _urgent_at_work(self) -> bool:
+        try:
+            return time.time() - os.stat(f"{self.path}.urgent").st_mtime < QUIET_S
+        except FileNotFoundError:
+            return False
 
     def _acquire(self, handle: IO[str], mode: int, deadline: float) -> None:
         while True:

@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -16,7 +18,9 @@ from cio_activation.warehouse.store import Warehouse
 
 HOLD = """
 import sys, time
+from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from cio_activation.warehouse.store import Warehouse
 with Warehouse(Path(sys.argv[1])).write() as con:
     con.execute("INSERT INTO t VALUES (99)")
@@ -25,7 +29,9 @@ with Warehouse(Path(sys.argv[1])).write() as con:
 """
 ADD = """
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from cio_activation.warehouse.store import Warehouse
 store = Warehouse(Path(sys.argv[1]))
 for n in range(15):
@@ -96,3 +102,64 @@ def test_writers_and_readers_in_many_processes_never_fail(store: Warehouse) -> N
         _, errors = worker.communicate(timeout=200)
         assert worker.returncode == 0, errors.decode()[-2000:]
     assert rows(store) == 3 * 15 * 100
+
+
+def _sessions(store: Warehouse, name: str, seen: list[str], until: Callable[[], bool]) -> None:
+    while not until():
+        with store.read():
+            seen.append(name)
+        time.sleep(0.02)
+
+
+def test_a_patient_session_lets_the_urgent_ones_finish(store: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cio_activation.warehouse.store.QUIET_S", 0.5)
+    seen: list[str] = []
+    urgent = Warehouse(store.path, urgent=True)
+    with urgent.read():
+        patient = Thread(target=_sessions, args=(Warehouse(store.path, urgent=False), "p", seen, lambda: "p" in seen))
+        patient.start()
+    _sessions(urgent, "u", seen, lambda: seen.count("u") >= 5)
+    patient.join()
+    assert seen == ["u"] * 5 + ["p"]
+
+
+def test_who_waits_at_the_gate_behind_an_urgent_session_waits_for_the_next_ones_too(
+    store: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cio_activation.warehouse.store.QUIET_S", 0.5)
+    seen: list[str] = []
+    urgent, patient = Warehouse(store.path, urgent=True), Warehouse(store.path, urgent=False)
+    workers = [
+        Thread(target=_sessions, args=(urgent, "u", seen, lambda: seen.count("u") >= 3)),
+        Thread(target=_sessions, args=(patient, "p", seen, lambda: "p" in seen)),
+    ]
+    with Warehouse(store.path).write():
+        for worker in workers:
+            worker.start()
+            time.sleep(0.7)  # longer than the urgent one counts as at work
+    for worker in workers:
+        worker.join()
+    assert seen == ["u"] * 3 + ["p"]
+
+
+def test_a_stream_of_urgent_sessions_does_not_stop_a_patient_one(
+    store: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cio_activation.warehouse.store.PATIENCE_S", 0.3)
+    seen: list[str] = []
+    urgent, patient = Warehouse(store.path, urgent=True), Warehouse(store.path, urgent=False)
+    stream = Thread(target=_sessions, args=(urgent, "u", seen, lambda: "p" in seen))
+    stream.start()
+    _sessions(patient, "p", seen, lambda: "p" in seen)
+    stream.join(20)
+    assert seen.count("p") == 1
+    assert not stream.is_alive()
+
+
+def test_whoever_is_neither_waits_for_nobody(store: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cio_activation.warehouse.store.QUIET_S", 3600.0)
+    with Warehouse(store.path, urgent=True).read():
+        pass
+    began = time.monotonic()
+    assert rows(store) == 0
+    assert time.monotonic() - began < 60
