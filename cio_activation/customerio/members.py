@@ -19,6 +19,7 @@ from cio_activation.customerio.files import KeptFile
 from cio_activation.errors import ConfigError
 from cio_activation.runtime import Runtime
 from cio_activation.warehouse.sql import literal, scalar
+from cio_activation.warehouse.store import scratch
 
 FINISHED = "finished"
 COUNT_TOLERANCE = 0.01
@@ -113,6 +114,6 @@ async def _members_file(
         os.fsync(out.fileno())
     files.settle(part, final)
     file = KeptFile(kind_of(segment.id), final, files.sha256_of(final), 0, observed_at)
-    with runtime.warehouse.read() as con:
+    with scratch() as con:  # not the warehouse: others may have it for seconds
         rows = scalar(con, f"SELECT count(DISTINCT cio_id) FROM ({members_sql(file)})")
     return KeptFile(file.kind, file.path, file.sha256, int(str(rows)), observed_at)

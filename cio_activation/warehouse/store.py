@@ -172,7 +172,7 @@ class Warehouse:
 
 @contextmanager
 def scratch() -> Iterator[Connection]:
-    """Yield an empty in-memory database, for checking statements without touching the warehouse."""
+    """Yield an empty in-memory database: to check statements or read files without touching the warehouse."""
     con = duckdb.connect(":memory:", config={"autoinstall_known_extensions": False})
     try:
         con.execute("SET TimeZone = 'UTC'")
