@@ -6,6 +6,7 @@ Shared by every room's ``assets.py``; the rooms' logic never imports Dagster or 
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ from cio_activation.runtime import Runtime
 LANE_TAG = "cio/lane"
 LEFT_OVER_TAG = "cio/left_over"
 """Tag of a real-time run that let others go first: the asset of which something is left over."""
+LOOKS_TAG = "cio/segments"
+"""Tag of a real-time run: what the sensor sees of each segment (JSON) if nothing changed since the run read it."""
 REALTIME_FORMAT = "%Y-%m-%dT%H:%M"
 RETRY_SECONDS = 30
 _PASSING = frozenset({"Retryable", "RateLimited", "OutcomeUnknown", "WarehouseBusy"})
@@ -90,6 +93,14 @@ def lane_of(context: dg.AssetExecutionContext) -> Lane | None:
     """Return the lane that a run was launched for, also in an asset without partitions; None if for neither."""
     tag = context.run.tags.get(LANE_TAG)
     return Lane(tag) if tag in tuple(Lane) else None
+
+
+def note_looks(context: dg.AssetExecutionContext, looks: Mapping[str, str]) -> None:
+    """Say by the run's tag which state of the segments it has taken, so that the sensor asks for no run because of it.
+
+    ``looks``: segment id -> its look, see ``customerio.watching``.
+    """
+    context.instance.add_run_tags(context.run_id, {LOOKS_TAG: json.dumps(looks, sort_keys=True)})
 
 
 @contextmanager

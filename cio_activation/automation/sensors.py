@@ -26,7 +26,7 @@ from cio_activation.customerio.watching import Look
 from cio_activation.delivery.journal import Journal
 from cio_activation.delivery.run import pacer_for
 from cio_activation.errors import CioActivationError
-from cio_activation.lanes import LEFT_OVER_TAG, Lanes, runtime_of
+from cio_activation.lanes import LEFT_OVER_TAG, LOOKS_TAG, Lanes, runtime_of
 from cio_activation.runtime import Runtime
 
 TICK_SECONDS = 5
@@ -83,11 +83,13 @@ def realtime_sensor(job: Any, activation: Activation, lanes: Lanes) -> dg.Sensor
         window = lanes.window_at(Lane.REALTIME, datetime.fromtimestamp(now, UTC))
         news = inbox_news(Settings())
         looked, problem = seen, None
-        if now - seen.polled_at >= POLL_SECONDS:
+        taken = _taken(context.instance)
+        if now - seen.polled_at >= POLL_SECONDS and taken is not None:
             segments = [a.segment for a in activation.lane_audiences(Lane.REALTIME)]
             try:
                 found = look_at_segments(runtime_of(activation), segments, seen.segments, now)
                 looked = replace(seen, segments=found, polled_at=now)
+                seen, looked = _without_taken(seen, looked, taken)
             except CioActivationError as error:
                 problem = f"Customer.io could not be asked: {error}"
         if news.events and (asked_at := _asked_elsewhere(context.instance, news.mark)) is not None:
@@ -109,6 +111,40 @@ def realtime_sensor(job: Any, activation: Activation, lanes: Lanes) -> dg.Sensor
         return dg.SensorResult(run_requests=[request], cursor=_cursor(asked))
 
     return watch
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What of the segments the lane's runs have read. ``for_good``: the run that did ended well."""
+
+    looks: Mapping[str, str] = field(default_factory=dict)
+    for_good: bool = True
+
+
+def _taken(instance: dg.DagsterInstance) -> Taken | None:
+    """Return what the run that goes on, or else the last that ended well, has read; None if it has yet to read.
+
+    Asking Customer.io then would show what that run is about to see by itself.
+    """
+    status = dg.DagsterRunStatus
+    going = instance.get_runs(dg.RunsFilter(job_name=str(Lane.REALTIME), statuses=[status.STARTED]), limit=1)
+    if going:
+        tag = going[0].tags.get(LOOKS_TAG)
+        return None if tag is None else Taken(json.loads(tag), for_good=False)
+    ended = instance.get_runs(dg.RunsFilter(job_name=str(Lane.REALTIME), statuses=[status.SUCCESS]), limit=1)
+    return Taken(json.loads(ended[0].tags.get(LOOKS_TAG, "{}")) if ended else {})
+
+
+def _without_taken(seen: Seen, looked: Seen, taken: Taken) -> tuple[Seen, Seen]:
+    """Return both without those changes that a run has read already.
+
+    What only a run that still goes on has read counts as not seen: should the run fail, it is news again.
+    """
+    known = {s: told for s, told in looked.segments.items() if s in taken.looks and told.members == taken.looks[s]}
+    if taken.for_good:
+        return replace(seen, segments=seen.segments | known), looked
+    before = {s: replace(t, members=seen.segments.get(s, Look()).members) for s, t in known.items()}
+    return seen, replace(looked, segments=looked.segments | before)
 
 
 def _asked_elsewhere(instance: dg.DagsterInstance, mark: str) -> float | None:

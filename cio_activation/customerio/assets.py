@@ -10,7 +10,17 @@ from cio_activation.activation.windows import Window
 from cio_activation.delivery.journal import Journal
 from cio_activation.delivery.patience import Patience
 from cio_activation.delivery.run import pacer_for
-from cio_activation.lanes import LANE_TAG, Lanes, failures, is_awaited, leave_over, metadata_of, owners, runtime_of
+from cio_activation.lanes import (
+    LANE_TAG,
+    Lanes,
+    failures,
+    is_awaited,
+    leave_over,
+    metadata_of,
+    note_looks,
+    owners,
+    runtime_of,
+)
 from cio_activation.runtime import Runtime
 from cio_activation.transport.http import Pacer
 
@@ -139,6 +149,8 @@ def _pull(
         journal.close()
     if getattr(result, "goes_on", False):
         leave_over(context, f"customerio/{name}")
+    if looks := getattr(result, "looks", None):
+        note_looks(context, looks)
     found = metadata_of(result)
     rows = getattr(result, "rows", None)
     clean = not getattr(result, "quarantined", None) and not getattr(result, "kept", None)

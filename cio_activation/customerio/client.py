@@ -196,6 +196,18 @@ class CustomerIO:
         wanted = [p.cio_id for p in people if p.cio_id in found]
         return Fetched(tuple(PersonAttributes(c, found[c]) for c in dict.fromkeys(wanted)), tuple(gone))
 
+    async def segments_of(self, cio_id: str) -> frozenset[int]:
+        """Return which segments a person is in (App API, "Lookup a customer's segments"); none if nobody has the id."""
+        try:
+            body = await self._call(
+                "GET", _path_of(cio_id, "segments"), "people.segments", params={"id_type": "cio_id"}
+            )
+        except Rejected as error:
+            if error.status == 404:
+                return frozenset()
+            raise
+        return frozenset(int(row["id"]) for row in _part(body, "segments"))
+
     async def people_with_ids(self, ids: Sequence[str]) -> dict[str, Identifiers]:
         """Return who has each of at most 100 external ids; whoever is not there, Customer.io does not know.
 
@@ -240,7 +252,7 @@ class CustomerIO:
         return dict(_profile(entry.get("customer", entry)) for entry in _part(body, "customers"))
 
     async def _attributes_by_cio_id(self, cio_id: str) -> Mapping[str, str] | None:
-        path = f"/v1/customers/{quote('cio_' + cio_id, safe='')}/attributes"
+        path = _path_of(cio_id, "attributes")
         try:
             body = await self._call("GET", path, "people.attributes_one", params={"id_type": "cio_id"})
         except Rejected as error:
@@ -262,6 +274,10 @@ class CustomerIO:
 
     async def _call(self, method: str, path: str, operation: str, **options: Any) -> Any:
         return _json(await self._app.request(method, path, operation=operation, **options), operation)
+
+
+def _path_of(cio_id: str, what: str) -> str:
+    return f"/v1/customers/{quote('cio_' + cio_id, safe='')}/{what}"
 
 
 def _daily_quota(retry_after_s: float | None, _body: Any) -> str | None:

@@ -40,6 +40,13 @@ def kept(con: Connection, home: Path, window: Window, kind: str) -> KeptFile | N
     return KeptFile(kind, path, sha256, int(count), observed_at)
 
 
+def newest_at(con: Connection, lane: str, kind: str) -> datetime | None:
+    """Return when the newest kept file of this kind, of any window of ``lane``, was observed; None without one."""
+    query = "SELECT max(observed_at) FROM raw.files WHERE lane = ? AND kind = ?"
+    found = con.execute(query, [lane, kind]).fetchall()[0][0]
+    return found if isinstance(found, datetime) else None
+
+
 def keep(con: Connection, home: Path, window: Window, file: KeptFile) -> None:
     """Enter ``file`` as the window's one kept file of its kind."""
     forget(con, window, file.kind)

@@ -34,6 +34,7 @@ from cio_activation.customerio.landing import (
 from cio_activation.customerio.members import read_segments
 from cio_activation.customerio.people import utc_now
 from cio_activation.customerio.people_table import sources
+from cio_activation.customerio.standing import Standing, standing
 from cio_activation.delivery.patience import Patience
 from cio_activation.runtime import Runtime
 from cio_activation.transport.http import Pacer
@@ -73,6 +74,8 @@ class LivePull:
     """Moments that got their person by the answers, by what led there."""
     superseded: bool = False
     calls: int = 0
+    looks: dict[str, str] = field(default_factory=dict)
+    """Segment -> what the sensor sees of it when nothing has changed since; see ``watching``."""
 
     @property
     def goes_on(self) -> bool:
@@ -102,7 +105,10 @@ def pull_live(
     with runtime.warehouse.read() as con:
         if published.superseded(con, segments.TABLE, window):
             return LivePull(window.key, superseded=True)
-    return asyncio.run(_pull(runtime, window, pacer, _Wish(tuple(also), older_than, limit, patience), run_id, clock))
+        used = [audience.segment for audience in runtime.activation.lane_audiences(Lane.REALTIME)]
+        before = standing(con, window, used, segments.TABLE, segments.CHANGES)
+    wish = _Wish(tuple(also), older_than, limit, patience)
+    return asyncio.run(_pull(runtime, window, pacer, wish, before, run_id, clock))
 
 
 @dataclass(frozen=True)
@@ -114,11 +120,17 @@ class _Wish:
 
 
 async def _pull(
-    runtime: Runtime, window: Window, pacer: Pacer | None, wish: _Wish, run_id: str, clock: Callable[[], datetime]
+    runtime: Runtime,
+    window: Window,
+    pacer: Pacer | None,
+    wish: _Wish,
+    before: Standing,
+    run_id: str,
+    clock: Callable[[], datetime],
 ) -> LivePull:
     async with CustomerIO(runtime.settings, pacer) as client:
         audiences = runtime.activation.lane_audiences(Lane.REALTIME)
-        readings = await read_segments(runtime, client, window, audiences, clock)
+        readings = await read_segments(runtime, client, window, audiences, clock, before)
         pulled = segments.publish(runtime, window, readings, clock(), run_id=run_id)
         observed_at = clock()
         people, total, urgent, questions = _due(runtime, wish, observed_at)
@@ -144,6 +156,7 @@ async def _pull(
         len(questions.ids) + len(questions.emails),
         named.named,
         calls=calls,
+        looks={str(reading.segment): reading.look for reading in readings if reading.look},
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import orjson
@@ -14,10 +14,13 @@ import orjson
 from cio_activation.activation.models import Audience
 from cio_activation.activation.windows import Window
 from cio_activation.customerio import files
-from cio_activation.customerio.client import CustomerIO, Segment
+from cio_activation.customerio.client import PAGE, CustomerIO, Segment
 from cio_activation.customerio.files import KeptFile
+from cio_activation.customerio.standing import Standing
+from cio_activation.customerio.watching import digest
 from cio_activation.errors import ConfigError
 from cio_activation.runtime import Runtime
+from cio_activation.transport.errors import Rejected
 from cio_activation.warehouse.sql import literal, scalar
 from cio_activation.warehouse.store import scratch
 
@@ -28,12 +31,16 @@ COUNT_TOLERANCE = 0.01
 
 @dataclass(frozen=True)
 class Reading:
-    """What asking for one segment gave: a file, or the reason why the last good picture is kept."""
+    """What asking for one segment gave: a file, or that the last picture stands, or why it is kept all the same."""
 
     segment: int
     name: str
     file: KeptFile | None
     kept: str | None = None
+    places: Mapping[str, bool] = field(default_factory=dict)
+    """Without a file: ``cio_id`` -> whether that person is in the segment now, of those who were asked for."""
+    look: str = ""
+    """What ``watching.look`` says of the segment when it is as it was here; empty if that is not known."""
 
 
 def kind_of(segment: int) -> str:
@@ -56,20 +63,45 @@ async def read_segments(
     window: Window,
     audiences: Sequence[Audience],
     clock: Callable[[], datetime],
+    before: Standing | None = None,
 ) -> list[Reading]:
-    """Read every segment of these audiences, a few at a time; ConfigError if Customer.io has no such segment."""
+    """Read every segment of these audiences, a few at a time; ConfigError if Customer.io has no such segment.
+
+    With ``before``, big ones whose count shows that nothing else happened are not read, see :class:`Standing`.
+    """
     wanted = tuple(dict.fromkeys(a.segment for a in audiences))
     if not wanted:
         return []
     listed = {s.id: s for s in await client.segments()}
     _check_known(audiences, listed)
     gate = asyncio.Semaphore(4)
+    big = [s for s in wanted if before and before.is_enough(s, clock(), window.end - window.start)]
+    places = await _places(client, before, gate) if before and big else None
 
     async def one(segment: Segment) -> Reading:
         async with gate:
+            if before and places is not None and segment.id in big and segment.state == FINISHED:
+                counted = await client.customer_count(segment.id)
+                if counted == before.expected(segment.id, places):
+                    inside = {cio_id: segment.id in there for cio_id, there in places.items()}
+                    return Reading(segment.id, segment.name, None, places=inside, look=str(counted))
             return await _read(runtime, client, window, segment, clock)
 
     return list(await asyncio.gather(*(one(listed[number]) for number in wanted)))
+
+
+async def _places(client: CustomerIO, before: Standing, gate: asyncio.Semaphore) -> dict[str, frozenset[int]] | None:
+    """Return which segments the people with news are in; None if Customer.io does not tell: then all are read."""
+
+    async def one(cio_id: str) -> frozenset[int]:
+        async with gate:
+            return await client.segments_of(cio_id)
+
+    people = [person.cio_id for person in before.news]
+    try:
+        return dict(zip(people, await asyncio.gather(*map(one, people)), strict=True))
+    except Rejected:
+        return None
 
 
 def _check_known(audiences: Sequence[Audience], listed: dict[int, Segment]) -> None:
@@ -91,18 +123,21 @@ async def _read(
         return Reading(segment.id, segment.name, None, f"still building (state {segment.state})")
     difference = 0
     for attempt in (1, 2):
-        file = await _members_file(runtime, client, window, segment, clock)
+        file, look = await _members_file(runtime, client, window, segment, clock)
         counted = await client.customer_count(segment.id)
         difference = abs(file.rows - counted)
         if difference == 0 or (attempt == 2 and difference <= max(1, math.ceil(counted * COUNT_TOLERANCE))):
-            return Reading(segment.id, segment.name, file)
+            return Reading(segment.id, segment.name, file, look=look or str(counted))
     return Reading(segment.id, segment.name, None, f"read {file.rows:,} members, but Customer.io counts {counted:,}")
 
 
 async def _members_file(
     runtime: Runtime, client: CustomerIO, window: Window, segment: Segment, clock: Callable[[], datetime]
-) -> KeptFile:
-    """Write all pages to the segment's file; ``rows`` counts distinct people, as pages may repeat some."""
+) -> tuple[KeptFile, str]:
+    """Write all pages to the segment's file; ``rows`` counts distinct people, as pages may repeat some.
+
+    Returned with it: the digest of a small segment's members.
+    """
     folder = runtime.raw_folder(window.lane.value, window.key)
     final = folder / f"segment_{segment.id}.jsonl"
     part = files.part_of(final)
@@ -115,5 +150,7 @@ async def _members_file(
     files.settle(part, final)
     file = KeptFile(kind_of(segment.id), final, files.sha256_of(final), 0, observed_at)
     with scratch() as con:  # not the warehouse: others may have it for seconds
-        rows = scalar(con, f"SELECT count(DISTINCT cio_id) FROM ({members_sql(file)})")
-    return KeptFile(file.kind, file.path, file.sha256, int(str(rows)), observed_at)
+        rows = int(str(scalar(con, f"SELECT count(DISTINCT cio_id) FROM ({members_sql(file)})")))
+        small = con.execute(f"SELECT cio_id FROM ({members_sql(file)}) WHERE {rows <= PAGE}").fetchall()
+    look = digest(str(cio_id) for (cio_id,) in small) if rows <= PAGE else ""
+    return replace(file, rows=rows), look

@@ -7,7 +7,7 @@ A segment that is still building, or whose member count does not agree, keeps it
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -15,6 +15,7 @@ from cio_activation.activation.models import Lane
 from cio_activation.activation.windows import Window
 from cio_activation.customerio import files
 from cio_activation.customerio.client import CustomerIO
+from cio_activation.customerio.files import KeptFile
 from cio_activation.customerio.members import Reading, kind_of, members_sql, read_segments
 from cio_activation.customerio.people import utc_now
 from cio_activation.errors import ContractError
@@ -150,25 +151,13 @@ def _publish_one(
     con: Connection, runtime: Runtime, window: Window, reading: Reading, noted_at: datetime
 ) -> SegmentPicture:
     lane, segment = window.lane.value, reading.segment
-    if reading.file is None:
-        members = _members(con, lane, segment)
-        return SegmentPicture(segment, reading.name, members, kept=reading.kept)
-    files.keep(con, runtime.settings.activation_home, window, reading.file)
-    con.execute(f"CREATE OR REPLACE TEMP TABLE received AS {members_sql(reading.file)}")
-    con.execute(
-        "INSERT INTO quarantine.rows SELECT ?, ?, ?, NULL, 'cio_id', 'missing cio_id', 'segment ' || ?, "
-        "CAST(to_json(r) AS VARCHAR) FROM received AS r WHERE cio_id IS NULL",
-        [LAYER, lane, window.key, str(segment)],
-    )
-    con.execute(
-        "CREATE OR REPLACE TEMP TABLE difference AS "
-        "SELECT coalesce(n.cio_id, o.cio_id) AS cio_id, n.external_id, "
-        "CASE WHEN o.cio_id IS NULL THEN 'entered' ELSE 'left' END AS change "
-        "FROM (SELECT cio_id, min(external_id) AS external_id FROM received WHERE cio_id IS NOT NULL GROUP BY cio_id) "
-        f"AS n FULL JOIN (SELECT cio_id FROM {TABLE} WHERE lane = ? AND segment_id = ?) AS o ON o.cio_id = n.cio_id "
-        "WHERE n.cio_id IS NULL OR o.cio_id IS NULL",
-        [lane, segment],
-    )
+    if reading.file is not None:
+        files.keep(con, runtime.settings.activation_home, window, reading.file)
+        _compare(con, window, segment, reading.file)
+    elif reading.places:
+        _compare_few(con, window, segment, reading.places)
+    else:
+        return SegmentPicture(segment, reading.name, _members(con, lane, segment), kept=reading.kept)
     con.execute(
         f"DELETE FROM {TABLE} WHERE lane = ? AND segment_id = ? "
         "AND cio_id IN (SELECT cio_id FROM difference WHERE change = 'left')",
@@ -185,6 +174,39 @@ def _publish_one(
     found = dict(con.execute("SELECT change, count(*) FROM difference GROUP BY change").fetchall())
     return SegmentPicture(
         segment, reading.name, _members(con, lane, segment), int(found.get("entered", 0)), int(found.get("left", 0))
+    )
+
+
+def _compare(con: Connection, window: Window, segment: int, file: KeptFile) -> None:
+    """Fill ``difference`` with who entered and who left by the file; quarantine rows without a ``cio_id``."""
+    lane = window.lane.value
+    con.execute(f"CREATE OR REPLACE TEMP TABLE received AS {members_sql(file)}")
+    con.execute(
+        "INSERT INTO quarantine.rows SELECT ?, ?, ?, NULL, 'cio_id', 'missing cio_id', 'segment ' || ?, "
+        "CAST(to_json(r) AS VARCHAR) FROM received AS r WHERE cio_id IS NULL",
+        [LAYER, lane, window.key, str(segment)],
+    )
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE difference AS "
+        "SELECT coalesce(n.cio_id, o.cio_id) AS cio_id, n.external_id, "
+        "CASE WHEN o.cio_id IS NULL THEN 'entered' ELSE 'left' END AS change "
+        "FROM (SELECT cio_id, min(external_id) AS external_id FROM received WHERE cio_id IS NOT NULL GROUP BY cio_id) "
+        f"AS n FULL JOIN (SELECT cio_id FROM {TABLE} WHERE lane = ? AND segment_id = ?) AS o ON o.cio_id = n.cio_id "
+        "WHERE n.cio_id IS NULL OR o.cio_id IS NULL",
+        [lane, segment],
+    )
+
+
+def _compare_few(con: Connection, window: Window, segment: int, places: Mapping[str, bool]) -> None:
+    """Fill ``difference`` with those of ``places`` (``cio_id`` -> whether inside) who are not where they were."""
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE difference AS "
+        "SELECT p.cio_id, CAST(NULL AS VARCHAR) AS external_id, "
+        "CASE WHEN p.inside THEN 'entered' ELSE 'left' END AS change "
+        "FROM (SELECT unnest(?::VARCHAR[]) AS cio_id, unnest(?::BOOLEAN[]) AS inside) AS p "
+        f"LEFT JOIN {TABLE} AS o ON o.lane = ? AND o.segment_id = ? AND o.cio_id = p.cio_id "
+        "WHERE p.inside <> (o.cio_id IS NOT NULL)",
+        [list(places), list(places.values()), window.lane.value, segment],
     )
 
 

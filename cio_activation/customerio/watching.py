@@ -7,7 +7,7 @@ bigger one is asked for its count, less and less often while that stands still: 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cio_activation.customerio.client import PAGE, CustomerIO
@@ -29,6 +29,11 @@ class Look:
     wait_s: float = FIRST_WAIT_S
 
 
+def digest(members: Iterable[str]) -> str:
+    """Return a short text that is the same for the same members, in whatever order."""
+    return hashlib.sha256("\n".join(sorted(set(members))).encode()).hexdigest()[:16]
+
+
 async def look(client: CustomerIO, segments: Sequence[int], before: Mapping[str, Look], now: float) -> dict[str, Look]:
     """Return segment id -> how it looks now. ``before``: the last looks.
 
@@ -46,7 +51,7 @@ async def look(client: CustomerIO, segments: Sequence[int], before: Mapping[str,
 async def _look(client: CustomerIO, segment: int, last: Look, now: float) -> Look:
     count = await client.customer_count(segment) if last.big else 0
     if count <= PAGE and (members := await client.small_segment(segment)) is not None:
-        return Look(hashlib.sha256("\n".join(sorted(set(members))).encode()).hexdigest()[:16])
+        return Look(digest(members))
     count = count or await client.customer_count(segment)
     still = last.big and last.members == str(count)
     wait = min(2 * last.wait_s, LONGEST_WAIT_S) if still else FIRST_WAIT_S

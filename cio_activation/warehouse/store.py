@@ -36,9 +36,9 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
 }
 _POLL_SECONDS = 0.01
-QUIET_S = 3.0
+QUIET_S = 2.0
 """So long after its last session the real-time lane counts as at work: vendor calls and the next run take it."""
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 """A patient session waits no longer for that, so that a stream of news slows a daily run down and never stops it."""
 
 

@@ -1,0 +1,75 @@
+"""What is known of the real-time segments before Customer.io is asked: big ones need not be read whole every time.
+
+A segment of more than one page is read whole once a window. In between, its count is asked for, and which segments
+those few people are in whom a moment was about. Where the count is what the last picture and these people make
+together, that picture stands; anything else is read. One who enters while another leaves shows in no count: they wait
+for the next whole reading, at the latest when a window begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from cio_activation.activation.windows import Window
+from cio_activation.customerio.client import PAGE, Identifiers
+from cio_activation.customerio.files import newest_at
+from cio_activation.warehouse.sql import scalar
+from cio_activation.warehouse.store import Connection
+
+LOOKED_UP = 10
+"""People whose segments are asked for by name, one call each: a second of the vendor's rate. If there are more, the
+segments are read whole."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The last picture of some segments, and who did something since."""
+
+    members: Mapping[int, int] = field(default_factory=dict)
+    """Segment -> members."""
+    read_at: Mapping[int, datetime] = field(default_factory=dict)
+    """Segment -> when it was last read whole; naive UTC."""
+    news: Sequence[Identifiers] = ()
+    """Whom moments were about that no run has worked off, at most one more than may be looked up."""
+    inside: frozenset[tuple[int, str]] = frozenset()
+    """(segment, ``cio_id``) of those of them who were members."""
+
+    def is_enough(self, segment: int, now: datetime, every: timedelta) -> bool:
+        """Tell whether a segment may do with its count: big, read whole less than ``every`` ago, few people to ask."""
+        read_at = self.read_at.get(segment)
+        young = read_at is not None and timedelta() <= now - read_at < every
+        return young and self.members.get(segment, 0) > PAGE and len(self.news) <= LOOKED_UP
+
+    def expected(self, segment: int, places: Mapping[str, frozenset[int]]) -> int:
+        """Return how many members the segment has if nobody moved but those in ``places`` (``cio_id`` -> segments)."""
+        moved = sum((segment in there) - ((segment, cio_id) in self.inside) for cio_id, there in places.items())
+        return self.members[segment] + moved
+
+
+def standing(con: Connection, window: Window, segments: Sequence[int], table: str, changes: str) -> Standing:
+    """Return what the warehouse holds of ``segments``: members in ``table``, moments' people in ``changes``."""
+    lane = window.lane.value
+    news: list[Identifiers] = []
+    if _there(con, changes):
+        rows = con.execute(
+            f"SELECT cio_id, max(external_id) FROM {changes} WHERE change = 'moment' GROUP BY cio_id "
+            f"ORDER BY max(noted_at) DESC, cio_id LIMIT {LOOKED_UP + 1}"
+        ).fetchall()
+        news = [Identifiers(str(cio_id), external_id) for cio_id, external_id in rows]
+    counted = con.execute(f"SELECT segment_id, count(*) FROM {table} WHERE lane = ? GROUP BY ALL", [lane]).fetchall()
+    inside = con.execute(
+        f"SELECT segment_id, cio_id FROM {table} WHERE lane = ? AND cio_id IN (SELECT unnest(?::VARCHAR[]))",
+        [lane, [person.cio_id for person in news]],
+    ).fetchall()
+    read_at = {s: at for s in segments if (at := newest_at(con, lane, f"segment:{s}")) is not None}
+    return Standing(
+        {int(s): int(n) for s, n in counted}, read_at, tuple(news), frozenset((int(s), str(c)) for s, c in inside)
+    )
+
+
+def _there(con: Connection, table: str) -> bool:
+    schema, _, name = table.partition(".")
+    query = "SELECT count(*) FROM duckdb_tables() WHERE schema_name = ? AND table_name = ?"
+    return bool(scalar(con, query, [schema, name]))
