@@ -14,7 +14,6 @@ from cio_activation.delivery.fields import (
     ensure_shadow,
     fold_values,
     rows_of,
-    shadow_name,
 )
 from cio_activation.delivery.links import fold_links
 from cio_activation.hubspot import api, writes
@@ -104,7 +103,9 @@ class PropertiesStep(AbsoluteStep):
         _link_recovered(con, finished)
         fold_links(con, NAME, finished)
         if self._columns:
-            fold_values(con, shadow_name(NAME, self._lane.value), self._columns, finished)
+            # The plan's run may have been killed and the activation have gained a property since.
+            shadow = ensure_shadow(con, NAME, self._lane.value, self._columns)
+            fold_values(con, shadow, self._columns, finished)
         forget_gone(con, finished)
         con.execute(
             f"""UPDATE delivery.links AS l SET looked_up_email = NULL

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from cio_activation.hubspot.people import GONE
-from cio_activation_tests.hubspot.world import LABEL, World, person
+from cio_activation.hubspot.properties import PropertiesStep
+from cio_activation_tests.hubspot.world import DAILY, LABEL, World, make_activation, person
 
 Build = Callable[..., World]
 EMPTY = {"status": "COMPLETE", "results": [], "errors": []}
@@ -186,3 +187,30 @@ def test_a_revoked_key_stops_the_step_and_the_next_run_goes_on(build: Build) -> 
     assert report.held == 3
     world.run()
     assert set(values_of(world, "cio_lapse_bucket").values()) == {"91+"}
+
+
+def test_what_a_killed_push_had_delivered_is_folded_under_an_activation_with_another_property(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fewer = make_activation([p for p in DAILY if p.name != "last_category"], audiences=())
+    world = build([{"email": f"person{n}@example.com"} for n in (1, 2)], activation=fewer)
+    world.schema()
+    world.persons([person(n) for n in (1, 2)])
+    world.state({f"p{n:05d}": {"lapse_bucket": "0-30"} for n in (1, 2)})
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    world.run(only="contact_links_daily")
+    with monkeypatch.context() as patch:
+        patch.setattr(PropertiesStep, "fold", killed)
+        with pytest.raises(KeyboardInterrupt):
+            world.run(only="properties_daily")
+    world.use(make_activation(DAILY, audiences=()))
+    world.schema()
+    world.state({f"p{n:05d}": {"lapse_bucket": "0-30", "last_category": "TEA"} for n in (1, 2)})
+    report = world.run()["properties_daily"]
+    assert (report.planned, report.delivered) == (2, 2)
+    assert values_of(world, "cio_lapse_bucket") == {"p00001": "0-30", "p00002": "0-30"}
+    assert values_of(world, "cio_last_category") == {"p00001": "TEA", "p00002": "TEA"}
+    assert world.run()["properties_daily"].planned == 0
