@@ -44,7 +44,7 @@ def update(
     longer has are closed on the way, with reason ``audience_removed``.
     """
     audiences = _chosen(runtime.activation, window, names)
-    with runtime.warehouse.write() as con:
+    with runtime.warehouse.write(long=True) as con:
         if not _behind_lane(con, window):
             _close_removed(con, runtime.activation, window)
         return {a.name: _update_one(con, runtime.activation, a, window, run_id) for a in audiences}

@@ -115,7 +115,7 @@ def land(
 ) -> PeoplePull:
     """Publish one kept people file, all or nothing; a file that cannot be believed is put aside."""
     try:
-        with runtime.warehouse.write() as con:
+        with runtime.warehouse.write(long=True) as con:
             quarantine.clear(con, LAYER, window)
             ensure_tables(con, runtime.activation)
             staged = stage(con, runtime.activation, window, NEXT, TABLE, file.path, file.observed_at)

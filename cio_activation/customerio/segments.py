@@ -126,7 +126,7 @@ def publish(
 
     ``noted_at`` (naive UTC) stamps the changes of the real-time lane, which ``live.py`` works off.
     """
-    with runtime.warehouse.write() as con:
+    with runtime.warehouse.write(long=True) as con:
         quarantine.clear(con, LAYER, window)
         con.execute(CHANGES_DDL)
         pictures = tuple(_publish_one(con, runtime, window, reading, noted_at) for reading in readings)

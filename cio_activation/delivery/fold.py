@@ -25,7 +25,7 @@ def fold(warehouse: Warehouse, journal: Journal, step: Step, destination: str, c
     """Fold everything that ended for this step; return how many attempts were moved."""
     moved = 0
     while rows := journal.ended(destination, step.name):
-        with warehouse.write() as con:
+        with warehouse.write(long=True) as con:
             _load(con, rows, destination, step.name)
             step.fold(con, context, "finished")
             doubt.note(con, destination, step.lane, "finished")

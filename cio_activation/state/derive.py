@@ -58,7 +58,7 @@ def derive(runtime: Runtime, window: Window, *, full: bool = False, run_id: str 
 
     """
     statements = StateSql.of(runtime.activation, window.lane, window.as_of)
-    with runtime.warehouse.write() as con:
+    with runtime.warehouse.write(long=True) as con:
         if published.superseded(con, statements.table(), window):
             rows = superseded.recompute(con, runtime, window)
             return StateResult(window.key, rows=rows, superseded=True)

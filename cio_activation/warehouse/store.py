@@ -4,8 +4,8 @@ DuckDB never waits: while a process holds the file, every other open fails at on
 1.5 and 2.0). So each session takes two ``flock`` files: everyone passes the *gate*, which lets a waiting writer
 stop new readers, then holds the *lock*. The kernel drops both when the process dies, also on SIGKILL.
 
-Sessions of the real-time lane are *urgent*: they stamp a third file, and sessions that are patient let that lane finish
-first. A real-time run has some twenty short sessions; between each two a daily transaction of seconds would fit.
+Sessions of the real-time lane are *urgent*: they stamp a third file, and long sessions of the daily lane let that lane
+finish first. A real-time run has some twenty short sessions; between each two a transaction of seconds would fit.
 
 Rules: no vendor call inside a session; sessions are short; never nest two sessions.
 """
@@ -38,26 +38,27 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
 _POLL_SECONDS = 0.01
 QUIET_S = 2.0
 """So long after its last session the real-time lane counts as at work: vendor calls and the next run take it."""
-PATIENCE_S = 30.0
-"""A patient session waits no longer for that, so that a stream of news slows a daily run down and never stops it."""
+PATIENCE_S = 15.0
+"""A long session waits no longer for that, so that a stream of news slows a daily run down and never stops it."""
 
 
 class Warehouse:
     """One DuckDB file shared by processes through short, exclusive-or-shared sessions."""
 
     def __init__(self, path: Path, *, urgent: bool | None = None, lock_timeout_s: float = 120.0) -> None:
-        """``urgent``: True lets this one's sessions go first, False makes them wait for such; None does neither."""
+        """``urgent``: True lets this one's sessions go first, False makes the long ones wait; None does neither."""
         self.path = Path(path)
         self._urgent = urgent
         self._timeout = lock_timeout_s
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, *, long: bool = False) -> Iterator[Connection]:
         """Yield a read-write connection inside one transaction: commit on success, roll back on any error.
 
+        ``long``: it takes seconds where there are a million people, so it waits for the real-time lane to be done.
         Raises WarehouseBusy, naming the holder, when the lock is not free within the bounded wait.
         """
-        with self._locked(fcntl.LOCK_EX, "write"):
+        with self._locked(fcntl.LOCK_EX, "write", patient=long and self._urgent is False):
             con = self._open(read_only=False)
             try:
                 con.begin()
@@ -117,9 +118,9 @@ class Warehouse:
         return con
 
     @contextmanager
-    def _locked(self, mode: int, purpose: str) -> Iterator[None]:
+    def _locked(self, mode: int, purpose: str, *, patient: bool = False) -> Iterator[None]:
         deadline = time.monotonic() + self._timeout
-        patient_until = time.monotonic() + (PATIENCE_S if self._urgent is False else 0.0)
+        patient_until = time.monotonic() + (PATIENCE_S if patient else 0.0)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with open(f"{self.path}.lock", "a+") as lock:
             while True:

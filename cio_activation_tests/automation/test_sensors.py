@@ -21,7 +21,7 @@ from cio_activation.customerio.watching import Look
 from cio_activation.delivery.journal import Journal
 from cio_activation.destinations import DESTINATIONS
 from cio_activation.errors import CioActivationError
-from cio_activation.lanes import LEFT_OVER_TAG, Lanes
+from cio_activation.lanes import LEFT_OVER_TAG, LOOKS_TAG, Lanes
 
 
 @dg.op
@@ -155,6 +155,53 @@ def test_what_a_run_left_over_gets_another_run_once_it_ended_and_only_one(bench:
     assert len(bench.tick()) == 1
     assert bench.tick() == []
     bench.instance.create_run_for_job(lane_job, status=dg.DagsterRunStatus.SUCCESS)
+    assert bench.tick() == []
+
+
+def _run(bench: Bench, status: dg.DagsterRunStatus, members: str | None = None) -> dg.DagsterRun:
+    tags = {} if members is None else {LOOKS_TAG: json.dumps(dict.fromkeys(Seen.read(bench.cursor).segments, members))}
+    return bench.instance.create_run_for_job(lane_job, status=status, tags=tags)
+
+
+def test_members_that_a_run_has_read_already_are_no_news(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sensors, "POLL_SECONDS", 0)
+    bench.tick()
+    bench.members = "ann bob cem"
+    _run(bench, dg.DagsterRunStatus.SUCCESS, "ann bob cem")
+    assert bench.tick() == []
+    bench.members = "ann bob"
+    assert len(bench.tick()) == 1, "back as they were is news again"
+
+
+def test_members_that_the_newest_run_has_not_read_are_news(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sensors, "POLL_SECONDS", 0)
+    bench.tick()
+    bench.members = "cem"
+    _run(bench, dg.DagsterRunStatus.SUCCESS, "cem")
+    _run(bench, dg.DagsterRunStatus.SUCCESS, "ann bob")
+    assert len(bench.tick()) == 1
+
+
+def test_members_are_not_asked_for_while_a_run_has_yet_to_read_them(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensors, "POLL_SECONDS", 0)
+    bench.tick()
+    bench.members, asked = "cem", bench.asked_vendor
+    run = _run(bench, dg.DagsterRunStatus.STARTED)
+    assert (bench.tick(), bench.asked_vendor) == ([], asked)
+    bench.instance.report_run_canceled(run)
+    assert len(bench.tick()) == 1
+
+
+def test_what_a_run_read_that_failed_later_is_news_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sensors, "POLL_SECONDS", 0)
+    bench.tick()
+    bench.members = "cem"
+    run = _run(bench, dg.DagsterRunStatus.STARTED, "cem")
+    assert bench.tick() == bench.tick() == []
+    bench.instance.report_run_failed(run)
+    assert len(bench.tick()) == 1
     assert bench.tick() == []
 
 

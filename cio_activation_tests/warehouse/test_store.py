@@ -106,7 +106,7 @@ def test_writers_and_readers_in_many_processes_never_fail(store: Warehouse) -> N
 
 def _sessions(store: Warehouse, name: str, seen: list[str], until: Callable[[], bool]) -> None:
     while not until():
-        with store.read():
+        with store.write(long=True):
             seen.append(name)
         time.sleep(0.02)
 
