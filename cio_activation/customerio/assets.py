@@ -142,7 +142,7 @@ def _pull(
     runtime = runtime_of(activation, lane)
     journal = Journal(runtime.settings.journal)
     try:
-        with failures():
+        with failures(), runtime.warehouse.at_work():
             window = lanes.window(lane, context.partition_key)
             result = use_case(runtime, window, pacer_for(runtime, journal, (), lane), context.run_id)
     finally:

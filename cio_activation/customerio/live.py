@@ -46,8 +46,8 @@ PEOPLE_PER_RUN = 10_000
 """People fetched in one run at most: 100 calls, 10 seconds at Customer.io's rate. The rest wait for the next run."""
 STALE_AT_ONCE = 20_000
 """More members than these are looked at again bit by bit, by the runs that come anyway."""
-STALE_BESIDE_NEWS = 500
-"""Members that a run with news looks at again beside it: half a second at Customer.io's rate, whoever waits."""
+STALE_BESIDE_NEWS = 200
+"""Members that a run with news looks at again beside it, two calls: whoever waits, they are not forgotten."""
 _STAGED = "raw.people_fetched"
 
 

@@ -185,7 +185,7 @@ def _lane_assets(
                 if lane is Lane.REALTIME:
                     most = inf if step is steps[-1] else MOST_S  # nothing of this destination comes after the last
                     patience = Patience(lambda: is_awaited(context.instance), most_s=most)
-                with failures():
+                with failures(), runtime.warehouse.at_work():
                     report = run_step(runtime, destination, step, window, context.run_id, patience)
                 if report.gave_way:
                     leave_over(context, f"{destination.name}/{step.name}")

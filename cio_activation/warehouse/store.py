@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
+from threading import Event, Thread
 from typing import IO
 
 import duckdb
@@ -37,7 +38,7 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
 }
 _POLL_SECONDS = 0.01
 QUIET_S = 2.0
-"""So long after its last session the real-time lane counts as at work: vendor calls and the next run take it."""
+"""So long after its last session the real-time lane counts as at work: the next step, or the next run, takes it."""
 PATIENCE_S = 15.0
 """A long session waits no longer for that, so that a stream of news slows a daily run down and never stops it."""
 
@@ -88,6 +89,26 @@ class Warehouse:
                 con.rollback()
             finally:
                 con.close()
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Make long sessions of others wait between this one's sessions too, while vendors are called; if urgent."""
+        if not self._urgent:
+            yield
+            return
+        over = Event()
+
+        def stamp() -> None:
+            while not over.wait(QUIET_S / 4):
+                self._stamp()
+
+        stamping = Thread(target=stamp, daemon=True)
+        stamping.start()
+        try:
+            yield
+        finally:
+            over.set()
+            stamping.join()
 
     def migrate(self) -> None:
         """Create the file if needed and apply the migrations it does not have yet, in order, once each."""

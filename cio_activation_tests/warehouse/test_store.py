@@ -142,6 +142,22 @@ def test_who_waits_at_the_gate_behind_an_urgent_session_waits_for_the_next_ones_
     assert seen == ["u"] * 3 + ["p"]
 
 
+def test_between_its_sessions_an_urgent_one_may_say_that_it_is_at_work(
+    store: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cio_activation.warehouse.store.QUIET_S", 0.4)
+    seen: list[str] = []
+    urgent, patient = Warehouse(store.path, urgent=True), Warehouse(store.path, urgent=False)
+    waits = Thread(target=_sessions, args=(patient, "p", seen, lambda: "p" in seen))
+    with urgent.at_work():
+        with urgent.read():
+            waits.start()
+        time.sleep(1.5)
+        seen.append("called")
+    waits.join()
+    assert seen == ["called", "p"]
+
+
 def test_a_stream_of_urgent_sessions_does_not_stop_a_patient_one(
     store: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
