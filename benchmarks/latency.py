@@ -39,8 +39,8 @@ CART = 120.0
 CART_SEGMENT = 2
 LAST_S = 180.0
 """How long the last person is waited for."""
-FIELD = "cio_cart_value_tier"
-"""The real-time property that the cart gives: a daily run's writes for the same person do not count."""
+FIELDS = ("cio_cart_value_tier", "cio_cart_stage")
+"""Real-time properties that the cart gives or changes: a daily run's writes for the same person do not count."""
 LOG_PAGE = 100
 """Calls of the stand-in's log that are read at once."""
 LEGS = ("inbox", "run asked for", "dequeued", "run started", "first asset", "landed", "HubSpot's turn", "first write")
@@ -216,7 +216,7 @@ def _last_call(place: Site) -> int:
 
 
 def _read_calls(place: Site, since: int, calls: list[tuple[float, list[str]]]) -> int:
-    """Add the writes of tiers after call ``since``; return the number of the last call read.
+    """Add the writes of carts after call ``since``; return the number of the last call read.
 
     Page by page: beside a daily run over a million people the log's bodies fill gigabytes.
     """
@@ -224,17 +224,17 @@ def _read_calls(place: Site, since: int, calls: list[tuple[float, list[str]]]) -
         entries = place.log("hubspot", since, limit=LOG_PAGE)
         for entry in entries:
             if entry["method"] != "GET" and entry["status"] in (200, 201, 207):
-                calls.append((entry["real_at"], list(_tiered(entry["request"]))))
+                calls.append((entry["real_at"], list(_carts(entry["request"]))))
         since = max((entry["number"] for entry in entries), default=since)
         if len(entries) < LOG_PAGE:
             return since
 
 
-def _tiered(request: Any) -> Iterator[str]:
-    """Yield the ids of records that a request gives the tier of a cart."""
+def _carts(request: Any) -> Iterator[str]:
+    """Yield the ids of records that a request gives the tier or the stage of a cart."""
     for given in request.get("inputs", ()) if isinstance(request, dict) else ():
         properties = given.get("properties") or {}
-        if properties.get(FIELD):
+        if any(properties.get(name) for name in FIELDS):
             yield from (str(v) for v in (given.get("id"), properties.get("cio_id")) if v)
 
 

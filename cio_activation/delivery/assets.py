@@ -99,8 +99,11 @@ def _rejected_asset(activation: Activation, delivered: Sequence[dg.AssetDep]) ->
     def refused(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         from cio_activation.delivery.rejected import summary
 
-        with failures(), runtime_of(activation, lane_of(context)).warehouse.read() as con:
+        warehouse = runtime_of(activation, lane_of(context)).warehouse
+        with failures(), warehouse.read() as con:
             found = summary(con)
+        if is_awaited(context.instance):  # the run's end: the next one is about to begin
+            warehouse.hand_on()
         parked = sum(r.parked for r in found)
         check = dg.AssetCheckResult(
             check_name="none_parked",
@@ -139,8 +142,11 @@ def _conflicts_asset(activation: Activation, delivered: Sequence[dg.AssetDep]) -
     def kept(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         from cio_activation.delivery.ownership import conflicts
 
-        with failures(), runtime_of(activation, lane_of(context)).warehouse.read() as con:
+        warehouse = runtime_of(activation, lane_of(context)).warehouse
+        with failures(), warehouse.read() as con:
             found = conflicts(con)
+        if is_awaited(context.instance):
+            warehouse.hand_on()
         rows = [(c.destination, c.step, c.field, c.people, str(c.newest)) for c in found]
         metadata: dict[str, Any] = {
             "dagster/row_count": sum(c.people for c in found),

@@ -39,7 +39,9 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
 _POLL_SECONDS = 0.01
 QUIET_S = 2.0
 """So long after its last session the real-time lane counts as at work: the next step, or the next run, takes it."""
-PATIENCE_S = 15.0
+NEXT_S = 4.0
+"""So long a run that waits for the present one takes to begin, once that has ended."""
+PATIENCE_S = 60.0
 """A long session waits no longer for that, so that a stream of news slows a daily run down and never stops it."""
 
 
@@ -110,6 +112,10 @@ class Warehouse:
             over.set()
             stamping.join()
 
+    def hand_on(self) -> None:
+        """Make long sessions of others wait for the next urgent run too, which waits for this one to end; if urgent."""
+        self._stamp(NEXT_S)
+
     def migrate(self) -> None:
         """Create the file if needed and apply the migrations it does not have yet, in order, once each."""
         files = sorted(
@@ -165,15 +171,22 @@ class Warehouse:
             finally:
                 self._stamp()
 
-    def _stamp(self) -> None:
+    def _stamp(self, ahead_s: float = 0.0) -> None:
         if self._urgent:
+            until = max(time.time() + ahead_s, self._stamped())
             Path(f"{self.path}.urgent").touch()
+            os.utime(f"{self.path}.urgent", (until, until))
+
+    def _stamped(self) -> float:
+        """Return until when the real-time lane said it is at work; nothing that a clock set back makes absurd."""
+        try:
+            stamp = os.stat(f"{self.path}.urgent").st_mtime
+        except FileNotFoundError:
+            return 0.0
+        return stamp if stamp < time.time() + 2 * NEXT_S else 0.0
 
     def _urgent_at_work(self) -> bool:
-        try:
-            return time.time() - os.stat(f"{self.path}.urgent").st_mtime < QUIET_S
-        except FileNotFoundError:
-            return False
+        return time.time() - self._stamped() < QUIET_S
 
     def _acquire(self, handle: IO[str], mode: int, deadline: float) -> None:
         while True:

@@ -158,6 +158,34 @@ def test_between_its_sessions_an_urgent_one_may_say_that_it_is_at_work(
     assert seen == ["called", "p"]
 
 
+def test_an_urgent_run_that_another_one_waits_for_hands_on_to_it(
+    store: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cio_activation.warehouse.store.QUIET_S", 0.1)
+    monkeypatch.setattr("cio_activation.warehouse.store.NEXT_S", 2.0)
+    seen: list[str] = []
+    urgent, patient = Warehouse(store.path, urgent=True), Warehouse(store.path, urgent=False)
+    waits = Thread(target=_sessions, args=(patient, "p", seen, lambda: "p" in seen))
+    urgent.hand_on()
+    with urgent.read():  # does not take back what was said
+        waits.start()
+    time.sleep(1.0)
+    seen.append("next")
+    waits.join()
+    assert seen == ["next", "p"]
+
+
+def test_a_stamp_from_a_clock_that_was_ahead_holds_nobody_up(store: Warehouse) -> None:
+    Warehouse(store.path, urgent=True).hand_on()
+    later = time.time() + 86_400
+    os.utime(f"{store.path}.urgent", (later, later))
+    seen: list[str] = []
+    patient = Thread(target=_sessions, args=(Warehouse(store.path, urgent=False), "p", seen, lambda: "p" in seen))
+    patient.start()
+    patient.join(20)
+    assert seen == ["p"]
+
+
 def test_a_stream_of_urgent_sessions_does_not_stop_a_patient_one(
     store: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
