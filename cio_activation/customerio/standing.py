@@ -2,8 +2,9 @@
 
 A segment of more than one page is read whole once a window. In between, its count is asked for, and which segments
 those few people are in whom a moment was about. Where the count is what the last picture and these people make
-together, that picture stands; anything else is read. One who enters while another leaves shows in no count: they wait
-for the next whole reading, at the latest when a window begins.
+together, that picture stands. Anything else is read, but not by every run with a moment: where a million carts grow old
+somebody leaves all the time. One who enters while another leaves shows in no count: they wait for the next whole
+reading, at the latest when a window begins.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ from cio_activation.warehouse.store import Connection
 LOOKED_UP = 10
 """People whose segments are asked for by name, one call each: a second of the vendor's rate. If there are more, the
 segments are read whole."""
+
+
+AGAIN_AFTER = timedelta(minutes=1)
+"""A run with moments leaves a big segment that was read so recently to the next run without; the sensor asks for it."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,10 @@ class Standing:
         read_at = self.read_at.get(segment)
         young = read_at is not None and timedelta() <= now - read_at < every
         return young and self.members.get(segment, 0) > PAGE and len(self.news) <= LOOKED_UP
+
+    def can_wait(self, segment: int, now: datetime) -> bool:
+        """Tell whether a segment whose count is another need not be read by this run, which has moments to carry."""
+        return bool(self.news) and timedelta() <= now - self.read_at[segment] < AGAIN_AFTER
 
     def expected(self, segment: int, places: Mapping[str, frozenset[int]]) -> int:
         """Return how many members the segment has if nobody moved but those in ``places`` (``cio_id`` -> segments)."""

@@ -1,7 +1,8 @@
 """Has a segment changed? Asked every few seconds, as cheaply as Customer.io's API allows.
 
 A segment that fits one page of members (30,000) costs one call, as its count would, and shows one in and one out. A
-bigger one is asked for its count, less and less often while that stands still: it is read whole once a window anyway.
+bigger one is asked for its count every half minute, as a run that follows may read all of it, and less and less often
+while that stands still: it is read whole once a window anyway.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from cio_activation.customerio.client import PAGE, CustomerIO
 
 FINISHED = "finished"
-FIRST_WAIT_S = 10.0
+FIRST_WAIT_S = 30.0
 LONGEST_WAIT_S = 120.0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -12,6 +12,7 @@ from cio_activation.automation.sensors import look_at_segments
 from cio_activation.customerio import standing
 from cio_activation.customerio.inbox import Event, Inbox, Source
 from cio_activation.customerio.live import LivePull
+from cio_activation.customerio.people import utc_now
 from cio_activation.customerio.pull import pull_live, pull_moments, pull_people
 from cio_activation.delivery.journal import Journal
 from cio_activation.runtime import Runtime
@@ -21,7 +22,6 @@ from cio_activation_tests.customerio.landed import query
 from cio_activation_tests.customerio.receiving import encoded
 
 RT = Lane.REALTIME
-AT = datetime(2026, 11, 2)
 MEMBERS, SEGMENTS_OF = "GET /v1/segments/{id}/membership", "GET /v1/customers/{id}/segments"
 BIG = 5
 
@@ -34,9 +34,10 @@ class Town:
         self.people = sorted(site.picture().identifiers)
         self.inside = self.people[: BIG + 3]
         self.minute = 0
+        self.at = utc_now() + timedelta(days=1)  # after the moments, which real time stamps
         self._inbox = Inbox(Journal(self.run.settings.journal))
         site.pick(*self.inside)
-        pull_people(self.run, window(1), poll=FAST, clock=lambda: AT - timedelta(days=1))
+        pull_people(self.run, window(1), poll=FAST, clock=lambda: self.at - timedelta(days=1))
         self.pull()
         site.clear_log()
 
@@ -48,7 +49,7 @@ class Town:
 
     def pull(self, minutes: int = 1) -> LivePull:
         self.minute += minutes
-        now = AT + timedelta(minutes=self.minute)
+        now = self.at + timedelta(minutes=self.minute)
         pull_moments(self.run, window(2, RT))
         return pull_live(self.run, window(2, RT), clock=lambda: now)
 
@@ -97,6 +98,19 @@ def test_a_count_that_the_moments_do_not_explain_is_read_whole(town: Town) -> No
     town.moment(told)
     assert town.pull().entered == 2
     assert town.site.calls()[MEMBERS] == 1
+    assert town.members() == sorted([*town.inside, told, silent])
+
+
+def test_a_run_with_a_moment_does_not_read_again_what_was_just_read_and_the_next_without_does(town: Town) -> None:
+    told, silent = town.people[-1], town.people[-2]
+    town.site.pick(told, silent)
+    town.moment(told)
+    first = town.pull(minutes=0)
+    assert (first.entered, MEMBERS in town.site.calls()) == (1, False)
+    assert "11" not in first.looks, "the sensor has to find it changed"
+    assert town.members() == sorted([*town.inside, told])
+    second = town.pull(minutes=0)
+    assert (second.entered, town.site.calls()[MEMBERS]) == (1, 1)
     assert town.members() == sorted([*town.inside, told, silent])
 
 
