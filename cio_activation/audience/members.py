@@ -13,7 +13,7 @@ from cio_activation.errors import ConfigError
 from cio_activation.runtime import Runtime
 from cio_activation.warehouse import published
 from cio_activation.warehouse.sql import literal, timestamp
-from cio_activation.warehouse.store import Connection
+from cio_activation.warehouse.store import PATIENCE_S, Connection
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def update(
     longer has are closed on the way, with reason ``audience_removed``.
     """
     audiences = _chosen(runtime.activation, window, names)
-    with runtime.warehouse.write(long=True) as con:
+    with runtime.warehouse.write(patience_s=PATIENCE_S) as con:
         if not _behind_lane(con, window):
             _close_removed(con, runtime.activation, window)
         return {a.name: _update_one(con, runtime.activation, a, window, run_id) for a in audiences}

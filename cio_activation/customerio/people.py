@@ -33,7 +33,7 @@ from cio_activation.runtime import Runtime
 from cio_activation.transport.http import Pacer
 from cio_activation.warehouse import published, quarantine
 from cio_activation.warehouse.sql import scalar
-from cio_activation.warehouse.store import Connection
+from cio_activation.warehouse.store import PATIENCE_S, Connection
 
 NEXT = "raw.people_next"
 
@@ -115,7 +115,7 @@ def land(
 ) -> PeoplePull:
     """Publish one kept people file, all or nothing; a file that cannot be believed is put aside."""
     try:
-        with runtime.warehouse.write(long=True) as con:
+        with runtime.warehouse.write(patience_s=PATIENCE_S) as con:
             quarantine.clear(con, LAYER, window)
             ensure_tables(con, runtime.activation)
             staged = stage(con, runtime.activation, window, NEXT, TABLE, file.path, file.observed_at)

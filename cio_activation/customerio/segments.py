@@ -23,7 +23,7 @@ from cio_activation.runtime import Runtime
 from cio_activation.transport.http import Pacer
 from cio_activation.warehouse import published, quarantine
 from cio_activation.warehouse.sql import scalar
-from cio_activation.warehouse.store import Connection
+from cio_activation.warehouse.store import PATIENCE_S, Connection
 
 TABLE = "raw.memberships"
 CHANGES = "raw.membership_changes"
@@ -126,7 +126,7 @@ def publish(
 
     ``noted_at`` (naive UTC) stamps the changes of the real-time lane, which ``live.py`` works off.
     """
-    with runtime.warehouse.write(long=True) as con:
+    with runtime.warehouse.write(patience_s=PATIENCE_S) as con:
         quarantine.clear(con, LAYER, window)
         con.execute(CHANGES_DDL)
         pictures = tuple(_publish_one(con, runtime, window, reading, noted_at) for reading in readings)

@@ -13,6 +13,10 @@ from cio_activation.delivery.destination import Context, Step
 from cio_activation.delivery.journal import Journal
 from cio_activation.warehouse.store import Connection, Warehouse
 
+AT_ONCE = 40_000
+"""Attempts folded in one transaction: two seconds, which a cart may have to wait for."""
+PATIENCE_S = 20.0
+"""What each of them lets the real-time lane go first; more, and folds would fall behind a push of 1,500 a second."""
 COLUMNS = (
     "operation_id", "run_id", "plan_id", "destination", "step", "lane", "kind", "cio_id", "record_id", "target",
     "payload", "keys", "row_hash", "window_key", "window_end", "end", "reason", "result_record_id", "status",
@@ -24,8 +28,8 @@ COLUMNS = (
 def fold(warehouse: Warehouse, journal: Journal, step: Step, destination: str, context: Context) -> int:
     """Fold everything that ended for this step; return how many attempts were moved."""
     moved = 0
-    while rows := journal.ended(destination, step.name):
-        with warehouse.write(long=True) as con:
+    while rows := journal.ended(destination, step.name, AT_ONCE):
+        with warehouse.write(patience_s=PATIENCE_S) as con:
             _load(con, rows, destination, step.name)
             step.fold(con, context, "finished")
             doubt.note(con, destination, step.lane, "finished")

@@ -19,6 +19,7 @@ from cio_activation.delivery import guards, order, payload, rejected, release
 from cio_activation.delivery.budget import Allowance
 from cio_activation.delivery.destination import Context, Operation, Step
 from cio_activation.delivery.guards import Verdict
+from cio_activation.errors import ContractError
 from cio_activation.warehouse.sql import identifier, literal, scalar
 from cio_activation.warehouse.store import Connection
 
@@ -83,7 +84,9 @@ def make_plan(
     """Compute the step's plan for ``window`` and write it to ``path``; no vendor is called.
 
     ``allowance`` is what is left of the vendor's day; None for a vendor that does not count by the day.
+    Raises ContractError where the activation has properties that were not derived yet.
     """
+    _require_state(con, step, destination, context)
     select = step.plan(con, context)
     if select is None:
         return Plan(plan_id, path, 0, 0, {})
@@ -115,6 +118,21 @@ def make_plan(
         made = replace(made, over_budget=arranged.over_budget)
     con.execute("DROP TABLE wanted; DROP TABLE planned; DROP TABLE IF EXISTS arranged")
     return made
+
+
+def _require_state(con: Connection, step: Step, destination: str, context: Context) -> None:
+    """Refuse to plan from a state table that was derived before the activation gained a property."""
+    if step.lane is None:
+        return
+    table = f"{step.lane}_properties"
+    query = "SELECT column_name FROM duckdb_columns() WHERE schema_name = 'state' AND table_name = ?"
+    there = {str(name) for (name,) in con.execute(query, [table]).fetchall()}
+    lacking = [p.name for p in context.activation.lane_properties(step.lane, destination) if p.name not in there]
+    if lacking:
+        raise ContractError(
+            f"state.{table} has no {', '.join(lacking)} yet: the activation gained that after it was derived; "
+            f"materialize state/{table} first, or the whole {step.lane} job"
+        )
 
 
 def operations(path: Path, step: str) -> Iterator[Operation]:

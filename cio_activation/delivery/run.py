@@ -30,7 +30,7 @@ from cio_activation.runtime import Runtime
 from cio_activation.transport.errors import BudgetSpent
 from cio_activation.transport.http import VendorClient
 from cio_activation.warehouse.sql import literal
-from cio_activation.warehouse.store import Connection, Warehouse
+from cio_activation.warehouse.store import PATIENCE_S, Connection, Warehouse
 
 CUSTOMERIO_LIMITS = {"default": (10.0, 1.0)}
 """App API: 10 requests a second (Customer.io's API overview)."""
@@ -234,7 +234,7 @@ def _plan(
 ) -> planning.Plan:
     plan_id = f"{destination.name}-{step.name.replace('/', '-')}-{uuid.uuid4().hex[:12]}"
     path = release.plan_file(context.settings, str(window.lane), window.key, plan_id)
-    with warehouse.write(long=True) as con:
+    with warehouse.write(patience_s=PATIENCE_S) as con:
         _close_abandoned(con, destination, step)
         if found:
             step.absorb(con, context, found)
@@ -294,7 +294,7 @@ def _over(plan: planning.Plan) -> str | None:
 def _close_plan(warehouse: Warehouse, report: StepReport, plan: planning.Plan, context: Context) -> StepReport:
     """Store how the plan ended, and who is left over; return the report as the fold left it."""
     status = "held" if plan.held_because else "stopped" if report.stopped else "done"
-    with warehouse.write(long=True) as con:
+    with warehouse.write(patience_s=PATIENCE_S) as con:
         report = _as_folded(con, report)
         if report.held > plan.over_budget and not plan.held_because:
             unsent = f"""(FROM read_parquet({literal(str(plan.path))}) ANTI JOIN (

@@ -17,7 +17,7 @@ from cio_activation.identity.schemas import persons_schema
 from cio_activation.runtime import Runtime
 from cio_activation.warehouse import published, quarantine
 from cio_activation.warehouse.sql import scalar
-from cio_activation.warehouse.store import Connection
+from cio_activation.warehouse.store import PATIENCE_S, Connection
 from cio_activation.warehouse.validation import validate
 
 LAYER = "identity"
@@ -49,7 +49,7 @@ def resolve(runtime: Runtime, window: Window, run_id: str = "") -> IdentityResul
     """
     activation = runtime.activation
     region = activation.workspace.default_region
-    with runtime.warehouse.write(long=True) as con:
+    with runtime.warehouse.write(patience_s=PATIENCE_S) as con:
         _check_people(con)
         for statement in TABLES:
             con.execute(statement)
@@ -63,7 +63,7 @@ def resolve(runtime: Runtime, window: Window, run_id: str = "") -> IdentityResul
         unknown = phones.unknown_phones(con, people, region)
     # Parsing is slow and needs no warehouse: others may have it meanwhile.
     parsed = phones.parse(unknown, region)
-    with runtime.warehouse.write(long=True) as con:
+    with runtime.warehouse.write(patience_s=PATIENCE_S) as con:
         phones.remember(con, parsed, region)
         return _everyone(con, activation, window, run_id) if whole else _moved(con, activation, window, run_id)
 

@@ -20,7 +20,7 @@ from cio_activation.state.schema import validate
 from cio_activation.state.sql import StateSql, hash_column
 from cio_activation.warehouse import published
 from cio_activation.warehouse.sql import identifier, scalar, timestamp
-from cio_activation.warehouse.store import Connection
+from cio_activation.warehouse.store import PATIENCE_S, Connection
 
 __all__ = ["StateResult", "derive", "distribution"]
 
@@ -58,7 +58,7 @@ def derive(runtime: Runtime, window: Window, *, full: bool = False, run_id: str 
 
     """
     statements = StateSql.of(runtime.activation, window.lane, window.as_of)
-    with runtime.warehouse.write(long=True) as con:
+    with runtime.warehouse.write(patience_s=PATIENCE_S) as con:
         if published.superseded(con, statements.table(), window):
             rows = superseded.recompute(con, runtime, window)
             return StateResult(window.key, rows=rows, superseded=True)

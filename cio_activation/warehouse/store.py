@@ -42,7 +42,7 @@ QUIET_S = 2.0
 NEXT_S = 4.0
 """So long a run that waits for the present one takes to begin, once that has ended."""
 PATIENCE_S = 60.0
-"""A long session waits no longer for that, so that a stream of news slows a daily run down and never stops it."""
+"""What a long session waits for that: a stream of news slows a daily run down and never stops it."""
 
 
 class Warehouse:
@@ -55,13 +55,14 @@ class Warehouse:
         self._timeout = lock_timeout_s
 
     @contextmanager
-    def write(self, *, long: bool = False) -> Iterator[Connection]:
+    def write(self, *, patience_s: float = 0.0) -> Iterator[Connection]:
         """Yield a read-write connection inside one transaction: commit on success, roll back on any error.
 
-        ``long``: it takes seconds where there are a million people, so it waits for the real-time lane to be done.
+        ``patience_s``: how long it waits for the real-time lane to be done, if it works for the daily one; for
+        sessions that take seconds themselves where there are a million people.
         Raises WarehouseBusy, naming the holder, when the lock is not free within the bounded wait.
         """
-        with self._locked(fcntl.LOCK_EX, "write", patient=long and self._urgent is False):
+        with self._locked(fcntl.LOCK_EX, "write", patience_s if self._urgent is False else 0.0):
             con = self._open(read_only=False)
             try:
                 con.begin()
@@ -145,9 +146,9 @@ class Warehouse:
         return con
 
     @contextmanager
-    def _locked(self, mode: int, purpose: str, *, patient: bool = False) -> Iterator[None]:
+    def _locked(self, mode: int, purpose: str, patience_s: float = 0.0) -> Iterator[None]:
         deadline = time.monotonic() + self._timeout
-        patient_until = time.monotonic() + (PATIENCE_S if patient else 0.0)
+        patient_until = time.monotonic() + patience_s
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with open(f"{self.path}.lock", "a+") as lock:
             while True:

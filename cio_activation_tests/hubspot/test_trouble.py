@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
+from cio_activation.activation.models import PropertyType
+from cio_activation.errors import ContractError
 from cio_activation.hubspot.people import GONE
 from cio_activation.hubspot.properties import PropertiesStep
-from cio_activation_tests.hubspot.world import DAILY, LABEL, World, make_activation, person
+from cio_activation_tests.hubspot.world import DAILY, LABEL, World, make_activation, person, prop
 
 Build = Callable[..., World]
 EMPTY = {"status": "COMPLETE", "results": [], "errors": []}
@@ -187,6 +189,15 @@ def test_a_revoked_key_stops_the_step_and_the_next_run_goes_on(build: Build) -> 
     assert report.held == 3
     world.run()
     assert set(values_of(world, "cio_lapse_bucket").values()) == {"91+"}
+
+
+def test_a_property_that_was_not_derived_yet_stops_before_anything_is_planned(build: Build) -> None:
+    world = linked(build)
+    world.use(make_activation((*DAILY, prop("aov", PropertyType.NUMBER)), audiences=()))
+    mark = world.mark()
+    with pytest.raises(ContractError, match=r"state.daily_properties has no aov yet.*materialize state/daily_properti"):
+        world.run(only="properties_daily")
+    assert not world.writes(mark)
 
 
 def test_what_a_killed_push_had_delivered_is_folded_under_an_activation_with_another_property(

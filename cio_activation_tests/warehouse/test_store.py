@@ -104,9 +104,11 @@ def test_writers_and_readers_in_many_processes_never_fail(store: Warehouse) -> N
     assert rows(store) == 3 * 15 * 100
 
 
-def _sessions(store: Warehouse, name: str, seen: list[str], until: Callable[[], bool]) -> None:
+def _sessions(
+    store: Warehouse, name: str, seen: list[str], until: Callable[[], bool], patience_s: float = 60.0
+) -> None:
     while not until():
-        with store.write(long=True):
+        with store.write(patience_s=patience_s):
             seen.append(name)
         time.sleep(0.02)
 
@@ -187,14 +189,13 @@ def test_a_stamp_from_a_clock_that_was_ahead_holds_nobody_up(store: Warehouse) -
 
 
 def test_a_stream_of_urgent_sessions_does_not_stop_a_patient_one(
-    store: Warehouse, monkeypatch: pytest.MonkeyPatch
+    store: Warehouse,
 ) -> None:
-    monkeypatch.setattr("cio_activation.warehouse.store.PATIENCE_S", 0.3)
     seen: list[str] = []
     urgent, patient = Warehouse(store.path, urgent=True), Warehouse(store.path, urgent=False)
     stream = Thread(target=_sessions, args=(urgent, "u", seen, lambda: "p" in seen))
     stream.start()
-    _sessions(patient, "p", seen, lambda: "p" in seen)
+    _sessions(patient, "p", seen, lambda: "p" in seen, patience_s=0.3)
     stream.join(20)
     assert seen.count("p") == 1
     assert not stream.is_alive()
