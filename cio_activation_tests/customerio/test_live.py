@@ -141,6 +141,23 @@ def test_who_changed_last_is_fetched_first_and_without_patience_the_others_wait(
     assert query(run, "SELECT count(*) FROM raw.people_live") == [(len(crowd) + 1,)]
 
 
+def test_beside_news_a_few_members_are_looked_at_again_and_all_of_them_when_there_is_none(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "STALE_BESIDE_NEWS", 2)
+    run, chosen = site.runtime(rt=(11,)), people(site)[:7]
+    start = datetime(2026, 11, 2)
+    site.pick(*chosen[:6])
+    pull_live(run, window(1, RT), clock=lambda: start)
+    site.pick(chosen[6])
+    hour, later = timedelta(hours=1), start + timedelta(hours=2)
+    beside = pull_live(run, window(1, RT), clock=lambda: later, older_than=hour)
+    assert (beside.entered, beside.rows, beside.stale, beside.waiting) == (1, 3, 4, 0)
+    assert beside.goes_on, "the others are the next run's"
+    alone = pull_live(run, window(1, RT), clock=lambda: later, older_than=hour)
+    assert (alone.rows, alone.stale, alone.goes_on) == (4, 0, False)
+
+
 def test_named_people_and_stale_members_are_fetched_on_request(site: Site) -> None:
     run, (a, b, c, *_) = site.runtime(rt=(11,)), people(site)
     site.pick(a, b)
