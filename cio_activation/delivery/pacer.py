@@ -200,7 +200,8 @@ class SharedPacer:
             for lane in missing:
                 new = {"arrival": 0.0, "used_at": 0.0, "paused_until": 0.0}
                 self._journal.insert_if_absent(con, paces, {"vendor": vendor, "bucket": bucket, "lane": lane, **new})
-            rows = con.execute(query).all()
+                # The total is locked before this lane's row is made, else two that begin at once wait for each other.
+                rows = con.execute(query).all()
         return {lane: Pace(*values) for lane, *values in rows}
 
     def _store(self, con: sa.Connection, vendor: str, bucket: str, lane: str, pace: Pace) -> None:

@@ -85,8 +85,8 @@ class Boundaries:
 
     def _session(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @contextmanager
-        def wrapped(warehouse: Warehouse) -> Iterator[Connection]:
-            with function(warehouse) as con:
+        def wrapped(warehouse: Warehouse, **options: float) -> Iterator[Connection]:
+            with function(warehouse, **options) as con:
                 yield con
                 self.passes("before commit")
             self.passes("after commit")
