@@ -171,6 +171,24 @@ def test_workers_that_start_at_once_share_one_budget(journal_url: str) -> None:
     assert most <= units * 1.15
 
 
+@pytest.mark.slow
+def test_workers_that_begin_a_bucket_at_once_do_not_wait_for_each_other(journal_url: str) -> None:
+    buckets, workers = 60, 6
+    started = threading.Barrier(workers, timeout=60)
+    journals = [Journal(journal_url) for _ in range(workers)]
+
+    def work(number: int) -> int:
+        one = SharedPacer(journals[number], {}, ("daily", "realtime")[number % 2])
+        asked = 0
+        for bucket in range(buckets):
+            started.wait()
+            asked += one.ask("v", f"bucket {bucket}", 1, (1_000.0, 1.0)).granted
+        return asked
+
+    with ThreadPoolExecutor(workers) as pool:
+        assert sum(pool.map(work, range(workers))) == buckets * workers
+
+
 @given(st.lists(st.floats(0.0, 0.5), min_size=1, max_size=200), st.integers(1, 60), st.floats(0.5, 20))
 @settings(max_examples=60, deadline=None)
 def test_the_rate_algorithm_keeps_every_window(gaps: list[float], units: int, seconds: float) -> None:

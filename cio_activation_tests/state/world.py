@@ -137,7 +137,7 @@ class InMemory(Warehouse):
         self._con = self._open_for_ever.__enter__()
 
     @contextmanager
-    def write(self, *, patience_s: float = 0.0) -> Iterator[Connection]:  # noqa: ARG002
+    def write(self, *, patience_s: float = 0.0) -> Iterator[Connection]:
         self._con.begin()
         try:
             yield self._con
