@@ -40,10 +40,15 @@ def kept(con: Connection, home: Path, window: Window, kind: str) -> KeptFile | N
     return KeptFile(kind, path, sha256, int(count), observed_at)
 
 
-def newest_at(con: Connection, lane: str, kind: str) -> datetime | None:
-    """Return when the newest kept file of this kind, of any window of ``lane``, was observed; None without one."""
-    query = "SELECT max(observed_at) FROM raw.files WHERE lane = ? AND kind = ?"
-    found = con.execute(query, [lane, kind]).fetchall()[0][0]
+def segment_kind(segment: int) -> str:
+    """Return the kind of a segment's members."""
+    return f"segment:{segment}"
+
+
+def observed_at(con: Connection, window: Window, kind: str) -> datetime | None:
+    """Return when the window's kept file of this kind was observed; None without one. Does not look at the file."""
+    query = "SELECT max(observed_at) FROM raw.files WHERE lane = ? AND window_key = ? AND kind = ?"
+    found = con.execute(query, [window.lane.value, window.key, kind]).fetchall()[0][0]
     return found if isinstance(found, datetime) else None
 
 

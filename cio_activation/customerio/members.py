@@ -43,11 +43,6 @@ class Reading:
     """What ``watching.look`` says of the segment when it is as it was here; empty if that is not known."""
 
 
-def kind_of(segment: int) -> str:
-    """Return the raw file kind of a segment's members."""
-    return f"segment:{segment}"
-
-
 def members_sql(file: KeptFile) -> str:
     """Return the query of a members file: ``cio_id`` (NULL if it has none), ``external_id``, doubles included."""
     return (
@@ -75,7 +70,7 @@ async def read_segments(
     listed = {s.id: s for s in await client.segments()}
     _check_known(audiences, listed)
     gate = asyncio.Semaphore(4)
-    big = [s for s in wanted if before and before.is_enough(s, clock(), window.end - window.start)]
+    big = [s for s in wanted if before and before.is_enough(s)]
     places = await _places(client, before, gate) if before and big else None
 
     async def one(segment: Segment) -> Reading:
@@ -99,9 +94,8 @@ async def _places(client: CustomerIO, before: Standing, gate: asyncio.Semaphore)
         async with gate:
             return await client.segments_of(cio_id)
 
-    people = [person.cio_id for person in before.news]
     try:
-        return dict(zip(people, await asyncio.gather(*map(one, people)), strict=True))
+        return dict(zip(before.news, await asyncio.gather(*map(one, before.news)), strict=True))
     except Rejected:
         return None
 
@@ -150,7 +144,7 @@ async def _members_file(
         out.flush()
         os.fsync(out.fileno())
     files.settle(part, final)
-    file = KeptFile(kind_of(segment.id), final, files.sha256_of(final), 0, observed_at)
+    file = KeptFile(files.segment_kind(segment.id), final, files.sha256_of(final), 0, observed_at)
     with scratch() as con:  # not the warehouse: others may have it for seconds
         rows = int(str(scalar(con, f"SELECT count(DISTINCT cio_id) FROM ({members_sql(file)})")))
         small = con.execute(f"SELECT cio_id FROM ({members_sql(file)}) WHERE {rows <= PAGE}").fetchall()

@@ -16,7 +16,7 @@ from cio_activation.activation.windows import Window
 from cio_activation.customerio import files
 from cio_activation.customerio.client import CustomerIO
 from cio_activation.customerio.files import KeptFile
-from cio_activation.customerio.members import Reading, kind_of, members_sql, read_segments
+from cio_activation.customerio.members import Reading, members_sql, read_segments
 from cio_activation.customerio.people import utc_now
 from cio_activation.errors import ContractError
 from cio_activation.runtime import Runtime
@@ -106,10 +106,10 @@ def kept_readings(runtime: Runtime, window: Window) -> list[Reading] | None:
     wanted = dict.fromkeys(a.segment for a in runtime.activation.lane_audiences(window.lane))
     home = runtime.settings.activation_home
     with runtime.warehouse.read() as con:
-        found = {s: files.kept(con, home, window, kind_of(s)) for s in wanted}
+        found = {s: files.kept(con, home, window, files.segment_kind(s)) for s in wanted}
     if not found or any(file is None for file in found.values()):
         return None
-    return [Reading(segment, kind_of(segment), file) for segment, file in found.items()]
+    return [Reading(segment, files.segment_kind(segment), file) for segment, file in found.items()]
 
 
 def publish(

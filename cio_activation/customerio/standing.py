@@ -4,7 +4,7 @@ A segment of more than one page is read whole once a window. In between, its cou
 those few people are in whom a moment was about. Where the count is what the last picture and these people make
 together, that picture stands. Anything else is read, but not by every run with a moment: where a million carts grow old
 somebody leaves all the time. One who enters while another leaves shows in no count: they wait for the next whole
-reading, at the latest when a window begins.
+reading, at the latest the next window's first.
 """
 
 from __future__ import annotations
@@ -14,16 +14,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from cio_activation.activation.windows import Window
-from cio_activation.customerio.client import PAGE, Identifiers
-from cio_activation.customerio.files import newest_at
+from cio_activation.customerio.client import PAGE
+from cio_activation.customerio.files import observed_at, segment_kind
 from cio_activation.warehouse.sql import scalar
 from cio_activation.warehouse.store import Connection
 
 LOOKED_UP = 10
 """People whose segments are asked for by name, one call each: a second of the vendor's rate. If there are more, the
 segments are read whole."""
-
-
 AGAIN_AFTER = timedelta(minutes=1)
 """A run with moments leaves a big segment that was read so recently to the next run without; the sensor asks for it."""
 
@@ -35,17 +33,15 @@ class Standing:
     members: Mapping[int, int] = field(default_factory=dict)
     """Segment -> members."""
     read_at: Mapping[int, datetime] = field(default_factory=dict)
-    """Segment -> when it was last read whole; naive UTC."""
-    news: Sequence[Identifiers] = ()
-    """Whom moments were about that no run has worked off, at most one more than may be looked up."""
+    """Segment -> when it was read whole in this window; naive UTC."""
+    news: Sequence[str] = ()
+    """``cio_id`` of whom moments were about that no run has worked off, at most one more than may be looked up."""
     inside: frozenset[tuple[int, str]] = frozenset()
     """(segment, ``cio_id``) of those of them who were members."""
 
-    def is_enough(self, segment: int, now: datetime, every: timedelta) -> bool:
-        """Tell whether a segment may do with its count: big, read whole less than ``every`` ago, few people to ask."""
-        read_at = self.read_at.get(segment)
-        young = read_at is not None and timedelta() <= now - read_at < every
-        return young and self.members.get(segment, 0) > PAGE and len(self.news) <= LOOKED_UP
+    def is_enough(self, segment: int) -> bool:
+        """Tell whether a segment may do with its count: big, read whole in this window, and few people to ask for."""
+        return segment in self.read_at and self.members.get(segment, 0) > PAGE and len(self.news) <= LOOKED_UP
 
     def can_wait(self, segment: int, now: datetime) -> bool:
         """Tell whether a segment whose count is another need not be read by this run, which has moments to carry."""
@@ -60,22 +56,20 @@ class Standing:
 def standing(con: Connection, window: Window, segments: Sequence[int], table: str, changes: str) -> Standing:
     """Return what the warehouse holds of ``segments``: members in ``table``, moments' people in ``changes``."""
     lane = window.lane.value
-    news: list[Identifiers] = []
+    news: tuple[str, ...] = ()
     if _there(con, changes):
         rows = con.execute(
-            f"SELECT cio_id, max(external_id) FROM {changes} WHERE change = 'moment' GROUP BY cio_id "
+            f"SELECT cio_id FROM {changes} WHERE change = 'moment' GROUP BY cio_id "
             f"ORDER BY max(noted_at) DESC, cio_id LIMIT {LOOKED_UP + 1}"
         ).fetchall()
-        news = [Identifiers(str(cio_id), external_id) for cio_id, external_id in rows]
+        news = tuple(str(cio_id) for (cio_id,) in rows)
     counted = con.execute(f"SELECT segment_id, count(*) FROM {table} WHERE lane = ? GROUP BY ALL", [lane]).fetchall()
     inside = con.execute(
         f"SELECT segment_id, cio_id FROM {table} WHERE lane = ? AND cio_id IN (SELECT unnest(?::VARCHAR[]))",
-        [lane, [person.cio_id for person in news]],
+        [lane, list(news)],
     ).fetchall()
-    read_at = {s: at for s in segments if (at := newest_at(con, lane, f"segment:{s}")) is not None}
-    return Standing(
-        {int(s): int(n) for s, n in counted}, read_at, tuple(news), frozenset((int(s), str(c)) for s, c in inside)
-    )
+    read_at = {s: at for s in segments if (at := observed_at(con, window, segment_kind(s))) is not None}
+    return Standing({int(s): int(n) for s, n in counted}, read_at, news, frozenset((int(s), str(c)) for s, c in inside))
 
 
 def _there(con: Connection, table: str) -> bool:

@@ -1,9 +1,9 @@
 """Every destination's assets, built from the steps it declares: one multi-asset per destination and lane."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from math import inf, isfinite
-from typing import Any
+from typing import Any, TypeVar
 
 import dagster as dg
 
@@ -24,7 +24,9 @@ from cio_activation.lanes import (
     runtime_of,
     table,
 )
+from cio_activation.warehouse.store import Connection
 
+T = TypeVar("T")
 SCHEMA_IS_YOUNG = timedelta(hours=1)
 """A real-time run does not ask again for fields and lists that were there so recently: 1 s of a cart's way."""
 
@@ -99,11 +101,7 @@ def _rejected_asset(activation: Activation, delivered: Sequence[dg.AssetDep]) ->
     def refused(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         from cio_activation.delivery.rejected import summary
 
-        warehouse = runtime_of(activation, lane_of(context)).warehouse
-        with failures(), warehouse.read() as con:
-            found = summary(con)
-        if is_awaited(context.instance):  # the run's end: the next one is about to begin
-            warehouse.hand_on()
+        found = _read_last(activation, context, summary)
         parked = sum(r.parked for r in found)
         check = dg.AssetCheckResult(
             check_name="none_parked",
@@ -142,11 +140,7 @@ def _conflicts_asset(activation: Activation, delivered: Sequence[dg.AssetDep]) -
     def kept(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         from cio_activation.delivery.ownership import conflicts
 
-        warehouse = runtime_of(activation, lane_of(context)).warehouse
-        with failures(), warehouse.read() as con:
-            found = conflicts(con)
-        if is_awaited(context.instance):
-            warehouse.hand_on()
+        found = _read_last(activation, context, conflicts)
         rows = [(c.destination, c.step, c.field, c.people, str(c.newest)) for c in found]
         metadata: dict[str, Any] = {
             "dagster/row_count": sum(c.people for c in found),
@@ -155,6 +149,16 @@ def _conflicts_asset(activation: Activation, delivered: Sequence[dg.AssetDep]) -
         return dg.MaterializeResult(metadata=metadata)
 
     return kept
+
+
+def _read_last(activation: Activation, context: dg.AssetExecutionContext, query: Callable[[Connection], T]) -> T:
+    """Read what a run ends with; if another run of its lane waits, hand the warehouse on to that."""
+    warehouse = runtime_of(activation, lane_of(context)).warehouse
+    with failures(), warehouse.read() as con:
+        found = query(con)
+    if is_awaited(context.instance):
+        warehouse.hand_on()
+    return found
 
 
 def _lane_assets(

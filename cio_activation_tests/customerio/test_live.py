@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import time
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from cio_activation.activation.models import Lane
+from cio_activation.automation.sensors import look_at_segments
 from cio_activation.customerio import live
-from cio_activation.customerio.client import CustomerIO
+from cio_activation.customerio.assets import build_assets
+from cio_activation.customerio.client import CustomerIO, Fetched, Identifiers
 from cio_activation.customerio.inbox import Event, Inbox, Source
 from cio_activation.customerio.pull import pull_live, pull_moments, pull_people
 from cio_activation.delivery.journal import Journal
 from cio_activation.delivery.patience import Patience
+from cio_activation.lanes import LOOKS_TAG, Lanes
 from cio_activation_tests.builders import START, window
 from cio_activation_tests.customerio.conftest import FAST, Site
 from cio_activation_tests.customerio.landed import query
 from cio_activation_tests.customerio.receiving import encoded
 
 RT = Lane.REALTIME
+SEGMENTS_LIVE = dg.AssetKey(["customerio", "segments_live"])
 BATCH, ONE = "POST /v1/customers/attributes", "GET /v1/customers/{id}/attributes"
 
 
@@ -213,3 +223,33 @@ def test_whom_a_webhook_was_about_is_fetched_though_no_segment_changed(site: Sit
     assert (fetched.rows, fetched.changed, fetched.entered) == (1, 1, 0)
     assert query(run, f"SELECT cart_value FROM raw.people_current WHERE cio_id = '{b}'") == [(240.0,)]
     assert pull_live(run, window(2, RT)).rows == 0
+
+
+def test_the_asset_says_by_the_runs_tag_what_it_took_and_keeps_long_sessions_waiting_while_it_calls(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**site.sandbox.environment(), "ACTIVATION_HOME": str(site.home)}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("cio_activation.warehouse.store.QUIET_S", 0.2)
+    run = site.runtime(rt=(11,))
+    site.pick(*people(site)[:3])
+    activation, stamp = run.activation, Path(f"{run.warehouse.path}.urgent")
+    ages: list[float] = []
+    attributes_of = CustomerIO.attributes_of
+
+    async def slow(client: CustomerIO, asked: Sequence[Identifiers]) -> Fetched:
+        await asyncio.sleep(1.0)
+        ages.append(time.time() - stamp.stat().st_mtime)
+        return await attributes_of(client, asked)
+
+    monkeypatch.setattr(CustomerIO, "attributes_of", slow)
+    built = build_assets(activation, Lanes.of(activation))
+    live_asset = [a for a in built if isinstance(a, dg.AssetsDefinition) and SEGMENTS_LIVE in a.keys]
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize(live_asset, instance=instance, partition_key="2026-11-01T00:00")
+        finished = instance.get_run_by_id(result.run_id)
+    assert finished is not None
+    looks = {s: told.members for s, told in look_at_segments(run, [11], {}, 0.0).items()}
+    assert json.loads(finished.tags[LOOKS_TAG]) == looks
+    assert ages
+    assert max(ages) < 0.8, "stamped while the call went on"

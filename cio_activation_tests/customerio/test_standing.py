@@ -47,11 +47,11 @@ class Town:
              for p in people]
         )  # fmt: skip
 
-    def pull(self, minutes: int = 1) -> LivePull:
+    def pull(self, minutes: int = 1, day: int = 2) -> LivePull:
         self.minute += minutes
         now = self.at + timedelta(minutes=self.minute)
-        pull_moments(self.run, window(2, RT))
-        return pull_live(self.run, window(2, RT), clock=lambda: now)
+        pull_moments(self.run, window(day, RT))
+        return pull_live(self.run, window(day, RT), clock=lambda: now)
 
     def members(self) -> list[str]:
         return [c for (c,) in query(self.run, "SELECT cio_id FROM raw.memberships WHERE lane = 'realtime' ORDER BY 1")]
@@ -121,13 +121,12 @@ def test_nothing_new_costs_a_count(town: Town) -> None:
     assert town.members() == sorted(town.inside)
 
 
-def test_what_no_count_shows_is_seen_when_the_picture_is_a_window_old(town: Town) -> None:
+def test_what_no_count_shows_is_seen_by_the_next_windows_first_run(town: Town) -> None:
     new, old = town.people[-1], town.inside[0]
     town.site.pick(new)
     town.site.drop(old)
     assert (town.pull().entered, town.members()) == (0, sorted(town.inside))
-    whole = window(2, RT).end - window(2, RT).start
-    assert town.pull(minutes=whole // timedelta(minutes=1)).entered == 1
+    assert town.pull(day=3).entered == 1
     assert town.members() == sorted({*town.inside, new} - {old})
 
 
@@ -179,8 +178,8 @@ def test_a_run_tells_the_sensor_what_it_would_see(town: Town, monkeypatch: pytes
     else:
         monkeypatch.setattr(standing, "PAGE", 30_000)
     seen: Callable[[Runtime], str] = lambda run: look_at_segments(run, [11], {}, 0.0)["11"].members  # noqa: E731
-    assert town.pull(minutes=60).looks["11"] == seen(town.run)
+    assert town.pull(day=3).looks["11"] == seen(town.run)
     town.site.pick(town.people[-1])
     before = seen(town.run)
     town.moment(town.people[-1])
-    assert town.pull().looks["11"] == before == seen(town.run)
+    assert town.pull(day=3).looks["11"] == before == seen(town.run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import dagster as dg
@@ -10,7 +11,7 @@ import pytest
 from cio_activation.activation.models import Activation
 from cio_activation.delivery.assets import build_assets
 from cio_activation.delivery.destination import Context
-from cio_activation.lanes import Lanes
+from cio_activation.lanes import LANE_TAG, Lanes
 from cio_activation.warehouse.store import Connection
 from cio_activation_tests import builders
 from cio_activation_tests.delivery.listing import ListBench, ToyList
@@ -133,3 +134,27 @@ def test_a_held_plan_fails_its_check_and_the_run_and_lets_the_other_steps_work(
     assert not checks["toy/list/vip"].passed
     assert checks["toy/list/quiet"].passed
     assert bench.there == set(range(50))
+
+
+@pytest.mark.parametrize(("lane", "awaited"), [("realtime", True), ("realtime", False), ("daily", True)])
+def test_a_real_time_run_ends_by_handing_the_warehouse_on_if_another_one_waits(
+    bench: ListBench, lane: str, awaited: bool
+) -> None:
+    stamp = Path(f"{bench.runtime.warehouse.path}.urgent")
+    with dg.DagsterInstance.ephemeral() as instance:
+        if awaited:
+            instance.create_run_for_job(waiting, status=dg.DagsterRunStatus.NOT_STARTED, tags={LANE_TAG: "realtime"})
+        dg.materialize(listings(bench.runtime.activation), instance=instance, tags={LANE_TAG: lane})
+    assert stamp.exists() is (lane == "realtime")
+    if lane == "realtime":
+        assert (stamp.stat().st_mtime > time.time() + 1) is awaited
+
+
+@dg.op
+def works() -> None:
+    """Stand in for the lane's assets."""
+
+
+@dg.job
+def waiting() -> None:
+    works()

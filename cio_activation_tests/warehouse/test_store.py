@@ -13,14 +13,16 @@ from threading import Thread
 
 import pytest
 
+from cio_activation.activation.models import Lane
+from cio_activation.activation.settings import Settings
 from cio_activation.errors import WarehouseBusy
+from cio_activation.runtime import Runtime
 from cio_activation.warehouse.store import Warehouse
+from cio_activation_tests import builders
 
 HOLD = """
 import sys, time
-from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
 from cio_activation.warehouse.store import Warehouse
 with Warehouse(Path(sys.argv[1])).write() as con:
     con.execute("INSERT INTO t VALUES (99)")
@@ -29,9 +31,7 @@ with Warehouse(Path(sys.argv[1])).write() as con:
 """
 ADD = """
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
 from cio_activation.warehouse.store import Warehouse
 store = Warehouse(Path(sys.argv[1]))
 for n in range(15):
@@ -113,12 +113,17 @@ def _sessions(
         time.sleep(0.02)
 
 
+def _patient(store: Warehouse, seen: list[str]) -> Thread:
+    """Return a thread that has one session of the daily lane, which notes itself in ``seen``."""
+    return Thread(target=_sessions, args=(Warehouse(store.path, urgent=False), "p", seen, lambda: "p" in seen))
+
+
 def test_a_patient_session_lets_the_urgent_ones_finish(store: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cio_activation.warehouse.store.QUIET_S", 0.5)
     seen: list[str] = []
     urgent = Warehouse(store.path, urgent=True)
     with urgent.read():
-        patient = Thread(target=_sessions, args=(Warehouse(store.path, urgent=False), "p", seen, lambda: "p" in seen))
+        patient = _patient(store, seen)
         patient.start()
     _sessions(urgent, "u", seen, lambda: seen.count("u") >= 5)
     patient.join()
@@ -130,10 +135,10 @@ def test_who_waits_at_the_gate_behind_an_urgent_session_waits_for_the_next_ones_
 ) -> None:
     monkeypatch.setattr("cio_activation.warehouse.store.QUIET_S", 0.5)
     seen: list[str] = []
-    urgent, patient = Warehouse(store.path, urgent=True), Warehouse(store.path, urgent=False)
+    urgent = Warehouse(store.path, urgent=True)
     workers = [
         Thread(target=_sessions, args=(urgent, "u", seen, lambda: seen.count("u") >= 3)),
-        Thread(target=_sessions, args=(patient, "p", seen, lambda: "p" in seen)),
+        _patient(store, seen),
     ]
     with Warehouse(store.path).write():
         for worker in workers:
@@ -149,8 +154,7 @@ def test_between_its_sessions_an_urgent_one_may_say_that_it_is_at_work(
 ) -> None:
     monkeypatch.setattr("cio_activation.warehouse.store.QUIET_S", 0.4)
     seen: list[str] = []
-    urgent, patient = Warehouse(store.path, urgent=True), Warehouse(store.path, urgent=False)
-    waits = Thread(target=_sessions, args=(patient, "p", seen, lambda: "p" in seen))
+    urgent, waits = Warehouse(store.path, urgent=True), _patient(store, seen)
     with urgent.at_work():
         with urgent.read():
             waits.start()
@@ -166,8 +170,7 @@ def test_an_urgent_run_that_another_one_waits_for_hands_on_to_it(
     monkeypatch.setattr("cio_activation.warehouse.store.QUIET_S", 0.1)
     monkeypatch.setattr("cio_activation.warehouse.store.NEXT_S", 2.0)
     seen: list[str] = []
-    urgent, patient = Warehouse(store.path, urgent=True), Warehouse(store.path, urgent=False)
-    waits = Thread(target=_sessions, args=(patient, "p", seen, lambda: "p" in seen))
+    urgent, waits = Warehouse(store.path, urgent=True), _patient(store, seen)
     urgent.hand_on()
     with urgent.read():  # does not take back what was said
         waits.start()
@@ -182,15 +185,13 @@ def test_a_stamp_from_a_clock_that_was_ahead_holds_nobody_up(store: Warehouse) -
     later = time.time() + 86_400
     os.utime(f"{store.path}.urgent", (later, later))
     seen: list[str] = []
-    patient = Thread(target=_sessions, args=(Warehouse(store.path, urgent=False), "p", seen, lambda: "p" in seen))
+    patient = _patient(store, seen)
     patient.start()
     patient.join(20)
     assert seen == ["p"]
 
 
-def test_a_stream_of_urgent_sessions_does_not_stop_a_patient_one(
-    store: Warehouse,
-) -> None:
+def test_a_stream_of_urgent_sessions_does_not_stop_a_patient_one(store: Warehouse) -> None:
     seen: list[str] = []
     urgent, patient = Warehouse(store.path, urgent=True), Warehouse(store.path, urgent=False)
     stream = Thread(target=_sessions, args=(urgent, "u", seen, lambda: "p" in seen))
@@ -208,3 +209,18 @@ def test_whoever_is_neither_waits_for_nobody(store: Warehouse, monkeypatch: pyte
     began = time.monotonic()
     assert rows(store) == 0
     assert time.monotonic() - began < 60
+
+
+def test_whoever_works_for_the_daily_lane_waits_for_the_real_time_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cio_activation.warehouse.store.QUIET_S", 0.8)
+    settings, model = Settings(activation_home=tmp_path, _env_file=None), builders.activation(destinations={})  # type: ignore[call-arg]
+    with Runtime.build(settings, model, Lane.REALTIME).warehouse.write():
+        pass
+    began = time.monotonic()
+    with Runtime.build(settings, model).warehouse.write(patience_s=60.0):
+        neither = time.monotonic() - began
+    with Runtime.build(settings, model, Lane.DAILY).warehouse.write(patience_s=60.0):
+        assert time.monotonic() - began > 0.7
+    assert neither < 60
