@@ -13,6 +13,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,7 @@ def runtime(vendor: str, home: Path, url: str, share: float, tokens: int | None 
 def account(vendor: str, people: int) -> Iterator[tuple[Shared, HubSpot | Pipedrive, str]]:
     """Start an account that knows ``people`` persons and has the vendor's real limits."""
     shared = Shared()
+    shared.clock.set(datetime.now(UTC).replace(hour=17).timestamp())  # no vendor's day turns meanwhile, here or there
     seed = [{"email": _email(n), "first_name": "A", "last_name": "B", "phone": None} for n in range(people)]
     made: HubSpot | Pipedrive
     made = HubSpot(shared, seed, property_lag_s=0.0) if vendor == "hubspot" else Pipedrive(shared, seed, plan="growth")
@@ -134,7 +136,8 @@ def _read(run: Runtime, vendor: str, shared: Shared, share: float, charged: floa
     limit, seconds = LIMITS[vendor]
     journal = Journal(run.settings.journal)
     with journal.engine.connect() as con:
-        counted = float(con.execute(sa.select(days.c.used).order_by(days.c.day.desc())).scalars().first() or 0)
+        # All rows: until the schema step has read the account's time zone, calls count for UTC's day.
+        counted = float(con.execute(sa.select(sa.func.sum(days.c.used))).scalar() or 0)
     journal.close()
     with run.warehouse.read() as con:
         hot = con.execute(
