@@ -57,8 +57,10 @@ class Seen:
     def read(cls, cursor: str | None) -> Seen:
         """Return what a cursor holds; nothing for none, or for one of an earlier release."""
         found = json.loads(cursor) if cursor else {}
-        known = {name: value for name, value in found.items() if name in cls.__dataclass_fields__}
-        return cls(**known | {"segments": {s: Look(**told) for s, told in known.get("segments", {}).items()}})
+        known = _known_to(cls, found)
+        return cls(
+            **known | {"segments": {s: Look(**_known_to(Look, t)) for s, t in known.get("segments", {}).items()}}
+        )
 
     @property
     def members(self) -> dict[str, str]:
@@ -200,6 +202,11 @@ def look_at_segments(runtime: Runtime, segments: list[int], before: Mapping[str,
         return asyncio.run(ask())
     finally:
         journal.close()
+
+
+def _known_to(kind: type[Seen | Look], told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what this release has fields for: a cursor outlives the release that wrote it."""
+    return {name: value for name, value in told.items() if name in kind.__dataclass_fields__}
 
 
 def _cursor(seen: Seen) -> str:

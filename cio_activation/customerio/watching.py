@@ -1,21 +1,23 @@
 """Has a segment changed? Asked every few seconds, as cheaply as Customer.io's API allows.
 
 A segment that fits one page of members (30,000) costs one call, as its count would, and shows one in and one out. A
-bigger one is asked for its count every half minute, as a run that follows may read all of it, and less and less often
-while that stands still: it is read whole once a window anyway.
+bigger one is asked for its count, which costs no more while it stands still. Once it moved, a run may read all pages:
+then it is left alone for a while, the longer the more pages it has.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cio_activation.customerio.client import PAGE, CustomerIO
 
 FINISHED = "finished"
-FIRST_WAIT_S = 30.0
-LONGEST_WAIT_S = 120.0
+REST_S, REST_A_PAGE_S, LONGEST_REST_S = 30.0, 2.0, 120.0
+"""How long a big segment that moved is left alone: half a minute, or two seconds a page, a twentieth of the API's rate;
+two minutes at most."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,6 @@ class Look:
     big: bool = False
     due_at: float = 0.0
     """A big one is not asked for before."""
-    wait_s: float = FIRST_WAIT_S
 
 
 def digest(members: Iterable[str]) -> str:
@@ -54,6 +55,7 @@ async def _look(client: CustomerIO, segment: int, last: Look, now: float) -> Loo
     if count <= PAGE and (members := await client.small_segment(segment)) is not None:
         return Look(digest(members))
     count = count or await client.customer_count(segment)
-    still = last.big and last.members == str(count)
-    wait = min(2 * last.wait_s, LONGEST_WAIT_S) if still else FIRST_WAIT_S
-    return Look(str(count), True, now + wait, wait)
+    if last.big and last.members == str(count):
+        return Look(str(count), True)
+    rest = min(max(REST_S, REST_A_PAGE_S * math.ceil(count / PAGE)), LONGEST_REST_S)
+    return Look(str(count), True, now + rest)

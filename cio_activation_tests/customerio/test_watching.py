@@ -9,7 +9,7 @@ import pytest
 
 from cio_activation.customerio import watching
 from cio_activation.customerio.client import CustomerIO
-from cio_activation.customerio.watching import FIRST_WAIT_S, LONGEST_WAIT_S, Look, look
+from cio_activation.customerio.watching import LONGEST_REST_S, REST_A_PAGE_S, REST_S, Look, look
 from cio_activation_tests.customerio.conftest import Site
 
 NOW = 1_000_000.0
@@ -56,21 +56,36 @@ def test_a_segment_that_is_being_built_keeps_its_last_look(site: Site) -> None:
     assert see(site, first)[HAND].members != first[HAND].members
 
 
-def test_a_big_segment_is_asked_for_its_count_less_and_less_often(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_big_segment_that_moved_rests_and_one_that_stands_still_is_looked_at_each_time(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("cio_activation.customerio.client.PAGE", 2)
     monkeypatch.setattr(watching, "PAGE", 2)
     a, b, c, d = people(site, 4)
     site.pick(a, b, c)
-    found, now, waits = see(site), NOW, []
-    assert (found[HAND].members, found[HAND].big) == ("3", True)
-    while len(waits) < 6:
-        waits.append(found[HAND].due_at - now)
-        assert see(site, found, found[HAND].due_at - 1)[HAND] == found[HAND]
-        now = found[HAND].due_at
-        found = see(site, found, now)
-    assert (waits[0], waits[1], waits[-1]) == (FIRST_WAIT_S, 2 * FIRST_WAIT_S, LONGEST_WAIT_S)
+    first = see(site)
+    assert (first[HAND].members, first[HAND].big, first[HAND].due_at) == ("3", True, NOW + REST_S)
     site.pick(d)
-    later = see(site, found, found[HAND].due_at)[HAND]
-    assert (later.members, later.wait_s) == ("4", FIRST_WAIT_S)
+    assert see(site, first, NOW + REST_S - 1) == first
+    later, then = NOW + REST_S, 0.0
+    moved = see(site, first, later)
+    assert (moved[HAND].members, moved[HAND].due_at) == ("4", later + REST_S)
+    calls = dict(site.calls())
+    for _ in range(3):
+        then += REST_S
+        moved = see(site, moved, later + then)
+        assert (moved[HAND].members, moved[HAND].due_at) == ("4", 0.0)
+    counted = "GET /v1/segments/{id}/customer_count"
+    assert site.calls()[counted] - calls[counted] == 3
     site.drop(a, b, c)
-    assert not see(site, {HAND: later}, later.due_at)[HAND].big
+    assert not see(site, moved, later + then)[HAND].big
+
+
+def test_the_more_pages_a_segment_has_the_longer_it_rests(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cio_activation.customerio.client.PAGE", 1)
+    monkeypatch.setattr(watching, "PAGE", 1)
+    rests = []
+    for members in (2, 20, 100):
+        site.pick(*people(site, members))
+        rests.append(see(site)[HAND].due_at - NOW)
+    assert rests == [REST_S, 20 * REST_A_PAGE_S, LONGEST_REST_S]
