@@ -23,6 +23,7 @@ from cio_activation.warehouse.validation import validate
 LAYER = "identity"
 PEOPLE = "raw.people_current"
 _TOUCHED = "identity_touched"
+_MOVED = "identity_moved"
 _REBUILD = "identity_rebuild"
 _SCOPE = f"(SELECT * FROM {PEOPLE} WHERE cio_id IN (SELECT cio_id FROM {_REBUILD}))"
 
@@ -59,13 +60,17 @@ def resolve(runtime: Runtime, window: Window, run_id: str = "") -> IdentityResul
         whole = window.lane is Lane.DAILY or published.newest(con, PERSONS) is None
         if not whole:
             _touched(con)
-        people = PEOPLE if whole else f"(SELECT * FROM {PEOPLE} WHERE cio_id IN (SELECT cio_id FROM {_TOUCHED}))"
-        unknown = phones.unknown_phones(con, people, region)
+        unknown = phones.unknown_phones(con, PEOPLE if whole else _MOVED, region)
+        if not unknown and not whole:
+            return _moved(con, activation, window, run_id)
     # Parsing is slow and needs no warehouse: others may have it meanwhile.
     parsed = phones.parse(unknown, region)
     with runtime.warehouse.write(patience_s=PATIENCE_S) as con:
         phones.remember(con, parsed, region)
-        return _everyone(con, activation, window, run_id) if whole else _moved(con, activation, window, run_id)
+        if whole:
+            return _everyone(con, activation, window, run_id)
+        _touched(con)
+        return _moved(con, activation, window, run_id)
 
 
 def _everyone(con: Connection, activation: Activation, window: Window, run_id: str) -> IdentityResult:
@@ -85,7 +90,6 @@ def _everyone(con: Connection, activation: Activation, window: Window, run_id: s
 
 
 def _moved(con: Connection, activation: Activation, window: Window, run_id: str) -> IdentityResult:
-    _touched(con)
     con.execute(
         "DELETE FROM quarantine.rows WHERE layer = ? AND lane = ? AND window_key = ? "
         f"AND cio_id IN (SELECT cio_id FROM {_TOUCHED})",
@@ -95,8 +99,7 @@ def _moved(con: Connection, activation: Activation, window: Window, run_id: str)
     ownership.find_losers(con)
     # A person at the rim shares a key with someone rebuilt, not with someone touched: its own row stands.
     con.execute(persons_sql(_SCOPE, activation, window))
-    touched = f"(SELECT * FROM {PEOPLE} WHERE cio_id IN (SELECT cio_id FROM {_TOUCHED}))"
-    for statement in quarantine_sql(touched, activation, window):
+    for statement in quarantine_sql(_MOVED, activation, window):
         con.execute(statement)
     _refuse_breaches(con, window)
     looked_at, changed = _counts(con)
@@ -108,7 +111,7 @@ def _moved(con: Connection, activation: Activation, window: Window, run_id: str)
 
 
 def _touched(con: Connection) -> None:
-    """List who differs from what was last resolved: fetched by the real-time lane, or gone."""
+    """List who differs from what was last resolved: fetched by the real-time lane, or gone; and their raw rows."""
     con.execute(
         f"CREATE OR REPLACE TEMP TABLE {_TOUCHED} AS "
         "SELECT l.cio_id FROM raw.people_live AS l "
@@ -116,38 +119,42 @@ def _touched(con: Connection) -> None:
         f"UNION SELECT p.cio_id FROM {PERSONS} AS p WHERE p.cio_id IN (SELECT cio_id FROM raw.people_gone) "
         f"AND p.cio_id NOT IN (SELECT cio_id FROM raw.people_live)"
     )
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE {_MOVED} AS "
+        f"SELECT * FROM {PEOPLE} WHERE cio_id IN (SELECT cio_id FROM {_TOUCHED})"
+    )
 
 
 def _gather(con: Connection, activation: Activation) -> None:
     """Fill ``identity_keys`` and ``identity_keyed`` with all that the touched people's keys depend on.
 
     Two steps out: whoever shares a key with a touched person is rebuilt, and for that all sharers of *their* other
-    keys must be ranked too.
+    keys must be ranked too. Of everybody only the columns of keys are read.
     """
-    touched = f"(SELECT * FROM {PEOPLE} WHERE cio_id IN (SELECT cio_id FROM {_TOUCHED}))"
-    con.execute(
-        "CREATE OR REPLACE TEMP TABLE identity_all AS "
-        f"SELECT cio_id, email, lower(external_id) AS folded_id, known_since FROM {PERSONS} "
-        f"WHERE cio_id NOT IN (SELECT cio_id FROM {_TOUCHED}) UNION ALL {keyed_sql(touched, activation)}"
-    )
+    con.execute(f"CREATE OR REPLACE TEMP TABLE identity_new AS {keyed_sql(_MOVED, activation)}")
     before = (
         f"SELECT email, lower(external_id) AS folded_id FROM {PERSONS} WHERE cio_id IN (SELECT cio_id FROM {_TOUCHED})"
     )
-    now = f"SELECT email, folded_id FROM identity_all WHERE cio_id IN (SELECT cio_id FROM {_TOUCHED})"
-    _keys(con, f"{before} UNION ALL {now}")
+    _keys(con, f"{before} UNION ALL SELECT email, folded_id FROM identity_new")
+    _sharers(con)
     con.execute(
-        f"CREATE OR REPLACE TEMP TABLE {_REBUILD} AS SELECT cio_id FROM {_TOUCHED} "
-        f"UNION SELECT cio_id FROM identity_all WHERE {_SHARES}"
+        f"CREATE OR REPLACE TEMP TABLE {_REBUILD} AS "
+        f"SELECT cio_id FROM {_TOUCHED} UNION SELECT cio_id FROM {ownership.KEYED}"
     )
-    rebuilt = f"SELECT email, folded_id FROM identity_all WHERE cio_id IN (SELECT cio_id FROM {_REBUILD})"
-    _keys(con, f"{before} UNION ALL {rebuilt}")
-    con.execute(f"CREATE OR REPLACE TEMP TABLE {ownership.KEYED} AS SELECT * FROM identity_all WHERE {_SHARES}")
+    _keys(con, f"{before} UNION ALL SELECT email, folded_id FROM {ownership.KEYED}")
+    _sharers(con)
 
 
-_SHARES = (
-    "email IN (SELECT value FROM identity_keys WHERE match_key = 'email') "
-    "OR folded_id IN (SELECT value FROM identity_keys WHERE match_key = 'external_id')"
-)
+def _sharers(con: Connection) -> None:
+    """Fill ``identity_keyed`` with everyone who has one of ``identity_keys``; of touched people the new keys count."""
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE {ownership.KEYED} AS "
+        f"SELECT cio_id, email, lower(external_id) AS folded_id, known_since FROM {PERSONS} WHERE rowid IN ("
+        f"SELECT rowid FROM {PERSONS} WHERE email IN (SELECT value FROM identity_keys WHERE match_key = 'email') "
+        f"UNION SELECT rowid FROM {PERSONS} "
+        "WHERE lower(external_id) IN (SELECT value FROM identity_keys WHERE match_key = 'external_id')"
+        f") AND cio_id NOT IN (SELECT cio_id FROM {_TOUCHED}) UNION ALL SELECT * FROM identity_new"
+    )
 
 
 def _keys(con: Connection, source: str) -> None:
