@@ -170,18 +170,33 @@ def _due(runtime: Runtime, wish: _Wish, now: datetime) -> tuple[list[Identifiers
     with runtime.warehouse.write() as con:
         ensure_tables(con, runtime.activation)
         con.execute(
+            "CREATE OR REPLACE TEMP TABLE named AS "
+            f"SELECT cio_id, external_id, noted_at FROM {segments.CHANGES} "
+            "UNION ALL SELECT unnest(?::VARCHAR[]), NULL, CAST('infinity' AS TIMESTAMP)",
+            [list(wish.also)],
+        )
+        con.execute(
+            "CREATE OR REPLACE TEMP TABLE members AS "
+            f"SELECT DISTINCT cio_id FROM {segments.TABLE} WHERE lane = 'realtime'"
+        )
+        # Everybody's rows are gone through once: a workspace has many more people than its segments members.
+        con.execute(
+            "CREATE OR REPLACE TEMP TABLE known AS "
+            f"SELECT cio_id, external_id, observed_at FROM {CURRENT} "
+            "WHERE cio_id IN (SELECT cio_id FROM members UNION ALL SELECT cio_id FROM named)"
+        )
+        con.execute(
             "CREATE OR REPLACE TEMP TABLE due AS "
             "WITH wanted AS ("
-            f"  SELECT cio_id, external_id, noted_at FROM {segments.CHANGES}"
-            f"  UNION ALL SELECT unnest(?::VARCHAR[]), NULL, CAST('infinity' AS TIMESTAMP)"
-            f"  UNION ALL SELECT m.cio_id, NULL, NULL FROM {segments.TABLE} AS m WHERE m.lane = 'realtime'"
-            f"   AND m.cio_id NOT IN (SELECT cio_id FROM {CURRENT}) AND m.cio_id NOT IN (SELECT cio_id FROM {GONE})"
-            f"  UNION ALL SELECT c.cio_id, NULL, NULL FROM {CURRENT} AS c WHERE c.observed_at < ?"
-            f"   AND c.cio_id IN (SELECT cio_id FROM {segments.TABLE} WHERE lane = 'realtime')"
-            ") SELECT w.cio_id, coalesce(max(w.external_id), max(c.external_id)) AS external_id, "
-            "max(w.noted_at) AS noted_at, max(c.observed_at) AS observed_at "
-            f"FROM wanted AS w LEFT JOIN {CURRENT} AS c ON c.cio_id = w.cio_id GROUP BY w.cio_id",
-            [list(wish.also), datetime(1, 1, 1) if wish.older_than is None else now - wish.older_than],
+            "  SELECT cio_id, external_id, noted_at FROM named"
+            "  UNION ALL SELECT cio_id, NULL, NULL FROM members"
+            f"   WHERE cio_id NOT IN (SELECT cio_id FROM known) AND cio_id NOT IN (SELECT cio_id FROM {GONE})"
+            "  UNION ALL SELECT cio_id, NULL, NULL FROM known"
+            "   WHERE observed_at < ? AND cio_id IN (SELECT cio_id FROM members)"
+            ") SELECT w.cio_id, coalesce(max(w.external_id), max(k.external_id)) AS external_id, "
+            "max(w.noted_at) AS noted_at, max(k.observed_at) AS observed_at "
+            "FROM wanted AS w LEFT JOIN known AS k ON k.cio_id = w.cio_id GROUP BY w.cio_id",
+            [datetime(1, 1, 1) if wish.older_than is None else now - wish.older_than],
         )
         total, urgent = con.execute(
             "SELECT count(*), count(*) FILTER (noted_at IS NOT NULL OR observed_at IS NULL) FROM due"
