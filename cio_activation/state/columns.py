@@ -22,7 +22,9 @@ PROPERTY_SQL: Mapping[PropertyType, str] = {
     PropertyType.DATE: "DATE",
     PropertyType.NUMBER: "DOUBLE",
 }
-_SOURCES: Mapping[Lane, str] = {Lane.DAILY: "raw.people", Lane.REALTIME: "raw.people_current"}
+SNAPSHOT, LIVE, GONE = "raw.people", "raw.people_live", "raw.people_gone"
+"""The newest daily export; who was fetched since; whom Customer.io was found not to know since."""
+_SOURCES: Mapping[Lane, str] = {Lane.DAILY: SNAPSHOT, Lane.REALTIME: "raw.people_current"}
 
 
 def source(lane: Lane) -> str:

@@ -3,22 +3,27 @@
 A person is a candidate when what their row is derived from changed (``source_hash``), when the clock passed the
 row's ``next_transition_at``, or when there is no row yet. Every other row would come out the same, so leaving it
 alone gives the table a full recompute gives; ``full=True`` proves it and counts what was missed (nothing).
+
+A window's first real-time run looks for candidates among everybody. Within the window its clock stands still, so the
+runs that follow look among those only whom the real-time lane has fetched.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from cio_activation.activation.models import ExpectNext, Lane
 from cio_activation.activation.windows import Window
 from cio_activation.errors import ContractError
 from cio_activation.runtime import Runtime
 from cio_activation.state import fallback, superseded
+from cio_activation.state.columns import GONE, LIVE, SNAPSHOT
 from cio_activation.state.distribution import distribution
-from cio_activation.state.quarantine import clear, refuse
+from cio_activation.state.quarantine import LAYER, clear, refuse
 from cio_activation.state.schema import validate
 from cio_activation.state.sql import StateSql, hash_column
-from cio_activation.warehouse import published
+from cio_activation.warehouse import published, quarantine
 from cio_activation.warehouse.sql import identifier, scalar, timestamp
 from cio_activation.warehouse.store import PATIENCE_S, Connection
 
@@ -35,6 +40,8 @@ class StateResult:
     window_key: str
     rows: int = 0
     """People with a row now."""
+    looked_at: int = 0
+    """People among whom candidates were looked for."""
     candidates: int = 0
     changed: int = 0
     """Candidates whose values came out different (new people included)."""
@@ -82,11 +89,14 @@ class _Derivation:
         fallback.refresh(self.con, self.sql)
         version = self.sql.version(self.con)
         rebuild = not self._has_table() or self._stored_version() != version
+        few = not (rebuild or full) and self._only_live_moved()
+        if few:
+            self.sql = replace(self.sql, people=LIVE)
         clear(self.con, self.window)
-        candidates, removed = (0, 0) if rebuild else self._find_candidates()
+        candidates, removed = (0, 0) if rebuild else self._find_few() if few else self._find_candidates()
         people = self._count(self.sql.people)
         missed: int | None = None
-        if rebuild or full or candidates > people * REDERIVE_SHARE:
+        if rebuild or full or (candidates > people * REDERIVE_SHARE and not few):
             missed, changed = self._rederive(rebuild=rebuild, full=full)
             candidates = people if rebuild or full else candidates
         else:
@@ -94,9 +104,37 @@ class _Derivation:
         rows = self._count(self.table)
         self._store_version(version)
         published.publish(self.con, self.table, self.window, rows, run_id)
-        return StateResult(
-            self.window.key, rows, candidates, changed, removed, dict(sorted(self.quarantined.items())), missed, rebuild
+        quarantined = dict(sorted(self.quarantined.items()))
+        return StateResult(self.window.key, rows, people, candidates, changed, removed, quarantined, missed, rebuild)
+
+    def _only_live_moved(self) -> bool:
+        """Tell whether, since the last derivation, only people whom the real-time lane fetched can have changed.
+
+        So it is if that was for the same window and saw the newest snapshot. Not where medians of everybody count, nor
+        while somebody is refused, who is to be refused and listed again by each derivation.
+        """
+        lane = self.window.lane
+        return (
+            lane is Lane.REALTIME
+            and not any(isinstance(p.rule, ExpectNext) for p in self.sql.properties)
+            and published.newest(self.con, self.table, lane.value) == self.window.as_of
+            and published.is_newer(self.con, self.table, lane.value, than=SNAPSHOT)
+            and not quarantine.counts(self.con, LAYER, self.window)
         )
+
+    def _find_few(self) -> tuple[int, int]:
+        """Do what ``_find_candidates`` does where only the real-time lane's people can have changed."""
+        self.con.execute(
+            f"""CREATE OR REPLACE TEMP TABLE candidates AS
+            SELECT i.cio_id FROM ({self.sql.inputs()}) AS i LEFT JOIN {self.table} AS s ON s.cio_id = i.cio_id
+            WHERE s.source_hash IS DISTINCT FROM i.source_hash"""
+        )
+        self.con.execute(
+            f"""CREATE OR REPLACE TEMP TABLE removed AS
+            SELECT cio_id FROM {self.table}
+            WHERE cio_id IN (SELECT cio_id FROM {GONE} ANTI JOIN {LIVE} USING (cio_id))"""
+        )
+        return self._count("candidates"), self._count("removed")
 
     def _find_candidates(self) -> tuple[int, int]:
         """Fill ``candidates`` and ``removed`` (temporary, ``cio_id``); return their sizes.

@@ -34,10 +34,21 @@ def superseded(con: Connection, name: str, window: Window) -> bool:
     return last is not None and window.as_of < last
 
 
+def is_newer(con: Connection, name: str, lane: str, than: str) -> bool:
+    """Return whether ``lane`` published ``name`` after ``than`` was last published by whomever, if ever."""
+    mine, other = con.execute(
+        "SELECT max(turn) FILTER (name = $1 AND lane = $2), max(turn) FILTER (name = $3) FROM meta.published",
+        [name, lane, than],
+    ).fetchall()[0]
+    return mine is not None and mine > (other or 0)  # no turn: from before turns were counted
+
+
 def publish(con: Connection, name: str, window: Window, rows: int, run_id: str = "") -> None:
     """Record that ``window`` is now its lane's newest published window of ``name``."""
+    turn = scalar(con, "SELECT coalesce(max(turn), 0) + 1 FROM meta.published")
     con.execute("DELETE FROM meta.published WHERE name = ? AND lane = ?", [name, window.lane.value])
     con.execute(
-        "INSERT INTO meta.published (name, lane, window_key, window_end, run_id, rows) VALUES (?, ?, ?, ?, ?, ?)",
-        [name, window.lane.value, window.key, window.as_of, run_id, rows],
+        "INSERT INTO meta.published (name, lane, window_key, window_end, run_id, rows, turn) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [name, window.lane.value, window.key, window.as_of, run_id, rows, turn],
     )

@@ -30,6 +30,7 @@ from cio_activation.activation.settings import Settings
 from cio_activation.activation.windows import Window
 from cio_activation.runtime import Runtime
 from cio_activation.state.columns import attribute_types
+from cio_activation.warehouse import published
 from cio_activation.warehouse.sql import identifier
 from cio_activation.warehouse.store import Connection, Warehouse, scratch
 
@@ -170,10 +171,29 @@ class World:
         return World(Runtime(self.runtime.settings, act, self.runtime.warehouse))
 
     def people(self, rows: Mapping[str, Mapping[str, Any]] | Sequence[tuple[str | None, Mapping[str, Any]]]) -> None:
-        """Make ``raw.people`` hold exactly these people."""
+        """Publish a ``raw.people`` that holds exactly these people; nobody was fetched since."""
         pairs = list(rows.items()) if isinstance(rows, Mapping) else list(rows)
         with self.runtime.warehouse.write() as con:
             _write_people(con, self.runtime.activation, pairs)
+            con.execute("CREATE OR REPLACE TABLE raw.people_live AS FROM raw.people LIMIT 0")
+            con.execute("CREATE OR REPLACE TABLE raw.people_gone (cio_id VARCHAR)")
+            con.execute(
+                """CREATE OR REPLACE VIEW raw.people_current AS
+                FROM raw.people WHERE cio_id IS NULL OR cio_id NOT IN (
+                    SELECT cio_id FROM raw.people_live UNION ALL SELECT cio_id FROM raw.people_gone)
+                UNION ALL FROM raw.people_live"""
+            )
+            published.publish(con, "raw.people", window(datetime(2026, 1, 1)), len(pairs))
+
+    def fetched(self, rows: Mapping[str, Mapping[str, Any]], gone: Sequence[str] = ()) -> None:
+        """Note what the real-time lane learned since: people as they are now, and who is no more."""
+        with self.runtime.warehouse.write() as con:
+            _write_people(con, self.runtime.activation, list(rows.items()), "fetched")
+            for table in ("raw.people_live", "raw.people_gone"):
+                con.execute(f"DELETE FROM {table} WHERE cio_id IN (SELECT unnest(?::VARCHAR[]))", [[*rows, *gone]])
+            con.execute("INSERT INTO raw.people_live BY NAME FROM fetched")
+            con.execute("INSERT INTO raw.people_gone SELECT unnest(?::VARCHAR[])", [list(gone)])
+            con.execute("DROP TABLE fetched")
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         with self.runtime.warehouse.read() as con:
@@ -190,7 +210,12 @@ class World:
         return self.table(f"SELECT * FROM state.{lane.value}_properties")
 
 
-def _write_people(con: Connection, act: Activation, pairs: Sequence[tuple[str | None, Mapping[str, Any]]]) -> None:
+def _write_people(
+    con: Connection,
+    act: Activation,
+    pairs: Sequence[tuple[str | None, Mapping[str, Any]]],
+    table: str = "raw.people",
+) -> None:
     types = {"cio_id": "VARCHAR"} | attribute_types(act)
     columns = ", ".join(f"{identifier(n)} {t}" for n, t in types.items())
     con.execute(f"CREATE OR REPLACE TEMP TABLE given ({columns})")
@@ -200,7 +225,6 @@ def _write_people(con: Connection, act: Activation, pairs: Sequence[tuple[str | 
         con.execute(f"INSERT INTO given VALUES {', '.join([row] * len(pairs))}", values)
     names = ", ".join(map(identifier, types))
     con.execute(
-        f"CREATE OR REPLACE TABLE raw.people AS SELECT *, hash({names}) AS content_hash, "
+        f"CREATE OR REPLACE TABLE {table} AS SELECT *, hash({names}) AS content_hash, "
         "TIMESTAMP '2026-01-01' AS changed_at, TIMESTAMP '2026-01-01' AS observed_at FROM given"
     )
-    con.execute("CREATE OR REPLACE VIEW raw.people_current AS SELECT * FROM raw.people")

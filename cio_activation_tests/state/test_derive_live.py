@@ -1,0 +1,108 @@
+"""The real-time lane within a window: who was fetched since is looked at, and the table is what looking at all gives."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cio_activation.activation.models import Lane
+from cio_activation.state.derive import StateResult, derive
+from cio_activation_tests.state.populations import NOW, person, spans
+from cio_activation_tests.state.world import World, activation, default_properties, expecting, window
+
+RT = Lane.REALTIME
+EVERYTHING = "SELECT * EXCLUDE (as_of) FROM state.realtime_properties ORDER BY cio_id"
+LIVE = [p.model_copy(update={"lane": RT}) for p in default_properties() if p.name not in ("reorder", "last_day")]
+
+names = st.integers(0, 9).map(lambda i: f"p{i:02}")
+learned = st.dictionaries(names, st.one_of(st.none(), person, person), max_size=4)
+turns = st.lists(
+    st.tuples(st.sampled_from(["fetched", "fetched", "snapshot", "later"]), learned, spans), min_size=2, max_size=7
+)
+
+
+def run(world: World, as_of: datetime = NOW) -> StateResult:
+    return derive(world.runtime, window(as_of, RT))
+
+
+@settings(max_examples=40, deadline=None)
+@given(start=st.dictionaries(names, person, max_size=8), history=turns)
+def test_few_looked_at_give_what_all_looked_at_give(
+    start: dict[str, dict[str, Any]], history: list[tuple[str, dict[str, Any], timedelta]]
+) -> None:
+    there, as_of = dict(start), NOW
+    with tempfile.TemporaryDirectory() as home:
+        world = World.create(Path(home) / "few", activation(LIVE))
+        world.people(there)
+        run(world, as_of)
+        for what, changed, span in history:
+            there = {k: v for k, v in (there | changed).items() if v is not None}
+            if what == "snapshot":
+                world.people(there)
+            else:
+                found = {k: v for k, v in changed.items() if v is not None}
+                world.fetched(found, [k for k in changed if k not in found])
+            as_of += span if what == "later" else timedelta(0)
+            run(world, as_of)
+            fresh = World.create(Path(home) / "all", activation(LIVE))
+            fresh.people(there)
+            run(fresh, as_of)
+            assert world.rows(EVERYTHING) == fresh.rows(EVERYTHING)
+
+
+def test_only_a_window_s_first_run_and_the_first_after_a_snapshot_look_at_everybody(tmp_path: Path) -> None:
+    world = World.create(tmp_path)
+    people = {f"p{i}": {"spent": float(i)} for i in range(20)}
+    world.people(people)
+    assert run(world).looked_at == 20
+    assert run(world).looked_at == 0
+    world.fetched({"p1": {"spent": 500.0}, "new": {"spent": 1.0}}, gone=["p2"])
+    found = run(world)
+    assert (found.looked_at, found.candidates, found.changed, found.removed, found.rows) == (2, 2, 2, 1, 20)
+    assert world.state(RT)["p1"]["live_tier"] == "big"
+    assert run(world).looked_at == 2  # who was fetched since the snapshot, until there is another
+    assert run(world, NOW + timedelta(minutes=15)).looked_at == 20
+    world.people(people)
+    assert run(world, NOW + timedelta(minutes=15)).looked_at == 20
+    assert run(world, NOW + timedelta(minutes=15)).looked_at == 0
+
+
+def test_a_row_refused_within_the_window_is_refused_and_listed_by_each_run(tmp_path: Path) -> None:
+    points = next(p for p in default_properties() if p.name == "points")
+    world = World.create(tmp_path, activation([points.model_copy(update={"lane": RT})]))
+    world.people({"a": {"score": 1.0}, "b": {"score": 2.0}})
+    run(world)
+    world.fetched({"a": {"score": float("inf")}})
+    for _ in range(3):
+        assert run(world).quarantined == {"number is out of range": 1}
+        assert world.rows("SELECT cio_id FROM quarantine.rows WHERE layer = 'state'") == [("a",)]
+    assert world.state(RT)["a"]["points"] == 1.0
+    world.fetched({"a": {"score": 3.0}})
+    assert run(world).quarantined == {}
+    assert world.state(RT)["a"]["points"] == 3.0
+
+
+def test_medians_of_everybody_are_taken_by_each_run(tmp_path: Path) -> None:
+    moved = expecting().model_copy(update={"lane": RT})
+    world = World.create(tmp_path, activation([moved]))
+    asking = {"last_order_at": NOW - timedelta(days=15), "category": "tea"}
+    tea = {f"tea{i}": {"category": "tea", "gap_days": 10.0} for i in range(6)}
+    world.people(tea | {"thirsty": asking})
+    run(world)
+    assert world.state(RT)["thirsty"]["reorder"] == "due"
+    world.fetched({k: v | {"gap_days": 40.0} for k, v in tea.items()})
+    run(world)
+    assert world.state(RT)["thirsty"]["reorder"] == "before"
+
+
+def test_a_changed_rule_is_applied_to_everybody_within_the_window(tmp_path: Path) -> None:
+    world = World.create(tmp_path, activation(LIVE))
+    world.people({"a": {"spent": 80.0}, "b": {"spent": 10.0}})
+    run(world)
+    fewer = world.using(activation([p for p in LIVE if p.name == "tier"]))
+    assert (run(fewer).rebuilt, set(fewer.state(RT))) == (True, {"a", "b"})
