@@ -1,4 +1,4 @@
-"""``python -m benchmarks.latency [--people N] [--events N] [--way webhook|polling] [--with-daily]``: cart to CRM.
+"""``python -m benchmarks.latency [--people N] [--events N] [--way webhook|polling|both] [--with-daily]``: cart to CRM.
 
 Stand-ins, receiver and Dagster run as real processes, as ``demo --ui`` has them. After a warm-up (one daily run,
 so that everybody is linked; without it they are new to the CRM) people enter the cart segment one after another at
@@ -20,8 +20,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ LAST_S = 180.0
 """How long the last person is waited for."""
 FIELDS = ("cio_cart_value_tier", "cio_cart_stage")
 """Real-time properties that the cart gives or changes: a daily run's writes for the same person do not count."""
+WARM = 2
+"""People whose carts come before the measured ones."""
 LOG_PAGE = 100
 """Calls of the stand-in's log that are read at once."""
 LEGS = ("inbox", "run asked for", "dequeued", "run started", "first asset", "landed", "HubSpot's turn", "first write")
@@ -57,6 +60,15 @@ class Event:
     """Leg -> seconds it took."""
 
 
+@dataclass(frozen=True)
+class Found:
+    """What one way gave. ``went_on``: the daily run beside it had not ended at the last event; None if there is none."""
+
+    way: str
+    events: list[Event]
+    went_on: bool | None
+
+
 def main() -> int:
     """Measure and print; 1 if somebody never arrived."""
     given = _arguments()
@@ -69,11 +81,15 @@ def main() -> int:
         with site(folder / "home", given.people, orders) as place:
             if given.with_daily and given.linked:
                 acquaint(place, folder)
-            events, went_on = _measure(place, given)
-        _print(events, given, went_on)
+            found = []
+            for one in _measure(place, given):
+                _print(one, given)
+                found.append(one)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return 1 if any(e.written_at is None for e in events) else 0
+    if given.json:
+        given.json.write_text(json.dumps([asdict(one) for one in found], indent=1))
+    return 1 if any(e.written_at is None for one in found for e in one.events) else 0
 
 
 HOUSEHOLDS = 2_469
@@ -83,9 +99,9 @@ HOUSEHOLDS = 2_469
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.latency", description=__doc__)
     parser.add_argument("--people", type=int, default=HOUSEHOLDS, help="people in the workspace")
-    parser.add_argument("--events", type=int, default=30, help="people who enter the segment")
+    parser.add_argument("--events", type=int, default=30, help="people who enter the segment, each way")
     parser.add_argument("--gap", type=float, default=6.0, help="mean seconds between two entries")
-    parser.add_argument("--way", choices=["webhook", "polling"], default="webhook")
+    parser.add_argument("--way", choices=["webhook", "polling", "both"], default="webhook", help="both: polling first")
     parser.add_argument("--with-daily", action="store_true", help="while a daily run over everybody goes on")
     parser.add_argument("--sensor-only", action="store_true", help="the receiver launches nothing itself")
     parser.add_argument("--json", type=Path, help="write every event there")
@@ -110,7 +126,9 @@ def _orders(folder: Path, people: int) -> Path:
     return path
 
 
-def _measure(place: Site, given: argparse.Namespace) -> tuple[list[Event], bool | None]:
+def _measure(place: Site, given: argparse.Namespace) -> Iterator[Found]:
+    """Yield what each way gave. All of them beside the same daily run, if beside one."""
+    ways = ["polling", "webhook"] if given.way == "both" else [given.way]
     if given.sensor_only:
         os.environ.pop("DAGSTER_WEBSERVER_URL")
     place.start_dagster()
@@ -118,32 +136,35 @@ def _measure(place: Site, given: argparse.Namespace) -> tuple[list[Event], bool 
     place.wait(lambda: place.runs(pipelineName="realtime", statuses=["SUCCESS"]), 300, "no real-time run ends")
     if given.linked and not given.with_daily:
         _until_done(place, place.launch("daily", day))
-    if given.way == "webhook":
+    who = iter(_choose(place, given, len(ways) * given.events + WARM))
+    if ways[0] == "webhook":
         place.start_receiver()
-    who = _choose(place, given)
-    for cio_id in who[:2]:  # caches, and the warm process
+    for cio_id in islice(who, WARM):  # caches, and the warm process
         place.edit(action="fill_cart", cio_id=cio_id, value=CART)
         time.sleep(15)
     _until_quiet(place)
-    daily = place.launch("daily", day) if given.with_daily else None
+    daily = place.launch("daily", day) if given.with_daily else ""
     if daily:
         place.wait(lambda: place.runs(runIds=[daily])[0]["startTime"], 120, "the daily run does not start")
-    since = _last_call(place)
-    events = list(_enter(place, who[2:], random.Random(7), given.gap))
-    went_on = daily is not None and place.ended(daily) is None
-    _find(place, events, since)
-    _explain(place, events)
-    if daily and not went_on:
-        print(f"the daily run: {place.runs(runIds=[daily])[0]}", file=sys.stderr)
-    return events, went_on if daily else None
+    for way in ways:
+        if way == "webhook" and way != ways[0]:
+            place.start_receiver()
+        since = _last_call(place)
+        events = list(_enter(place, list(islice(who, given.events)), random.Random(7), given.gap))
+        ended = place.ended(daily) if daily else None
+        _find(place, events, since)
+        _explain(place, events)
+        if ended:
+            print(f"the daily run: {place.runs(runIds=[daily])[0]}", file=sys.stderr)
+        yield Found(way, events, ended is None if daily else None)
 
 
-def _choose(place: Site, given: argparse.Namespace) -> list[str]:
-    """Return people who have no cart that counts: two to warm up with, then as many as there are events."""
+def _choose(place: Site, given: argparse.Namespace, number: int) -> list[str]:
+    """Return ``number`` people who have no cart that counts."""
     carts = {p["cio_id"] for segment in (1, CART_SEGMENT) for p in _members(place, segment)}
     who = [p["cio_id"] for p in _members(place, 10) if "@" in (p.get("email") or "") and p["cio_id"] not in carts]
     random.Random(1).shuffle(who)
-    who = _buyers(place, who[: 10 * given.events + 100])
+    who = _buyers(place, who[: 10 * number + 100])
     if given.linked:
         with Warehouse(Settings().warehouse_path).read() as con:
             rows = con.execute(
@@ -151,7 +172,7 @@ def _choose(place: Site, given: argparse.Namespace) -> list[str]:
             ).fetchall()
         linked = {str(r[0]) for r in rows}
         who = [cio_id for cio_id in who if cio_id in linked]
-    return who[: given.events + 2]
+    return who[:number]
 
 
 def _buyers(place: Site, who: Sequence[str]) -> list[str]:
@@ -286,10 +307,11 @@ def _until_quiet(place: Site) -> None:
     place.wait(lambda: not place.runs(statuses=live), 300, "runs go on and on")
 
 
-def _print(events: list[Event], given: argparse.Namespace, went_on: bool | None) -> None:
+def _print(found: Found, given: argparse.Namespace) -> None:
+    events, went_on = found.events, found.went_on
     took = sorted(e.written_at - e.at for e in events if e.written_at is not None)
     beside = "" if went_on is None else f", beside a daily run{'' if went_on else ' that ended before the last event'}"
-    print(f"{given.way}, {given.people:,} people, {len(events)} events, one in {given.gap:g} s, "
+    print(f"{found.way}, {given.people:,} people, {len(events)} events, one in {given.gap:g} s, "
           f"{'linked' if given.linked else 'new to the CRM'}{beside}; "
           f"load at the end {os.getloadavg()[0]:.1f}")  # fmt: skip
     if lost := len(events) - len(took):
@@ -303,8 +325,7 @@ def _print(events: list[Event], given: argparse.Namespace, went_on: bool | None)
         for before, name in zip(("event", *LEGS), LEGS, strict=False):
             values = sorted(leg[name] for leg in legs if name in leg)
             print(f"| {before} -> {name} | {statistics.median(values):.2f} | {_quantile(values, 0.95):.2f} |")
-    if given.json:
-        given.json.write_text(json.dumps([e.__dict__ for e in events], indent=1))
+    print(flush=True)
 
 
 def _quantile(values: Sequence[float], share: float) -> float:
