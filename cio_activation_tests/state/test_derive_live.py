@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -72,12 +73,13 @@ def test_only_a_window_s_first_run_and_the_first_after_a_snapshot_look_at_everyb
     assert run(world, NOW + timedelta(minutes=15)).looked_at == 0
 
 
-def test_a_row_refused_within_the_window_is_refused_and_listed_by_each_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", ["fetched", "people"])
+def test_who_is_refused_is_refused_and_listed_by_each_run(tmp_path: Path, by: str) -> None:
     points = next(p for p in default_properties() if p.name == "points")
     world = World.create(tmp_path, activation([points.model_copy(update={"lane": RT})]))
     world.people({"a": {"score": 1.0}, "b": {"score": 2.0}})
     run(world)
-    world.fetched({"a": {"score": float("inf")}})
+    getattr(world, by)({"a": {"score": float("inf")}, "b": {"score": 2.0}})
     for _ in range(3):
         assert run(world).quarantined == {"number is out of range": 1}
         assert world.rows("SELECT cio_id FROM quarantine.rows WHERE layer = 'state'") == [("a",)]
