@@ -131,8 +131,7 @@ class _Derivation:
         )
         self.con.execute(
             f"""CREATE OR REPLACE TEMP TABLE removed AS
-            SELECT cio_id FROM {self.table}
-            WHERE cio_id IN (SELECT cio_id FROM {GONE} ANTI JOIN {LIVE} USING (cio_id))"""
+            SELECT cio_id FROM {self.table} WHERE cio_id IN (SELECT cio_id FROM {GONE})"""
         )
         return self._count("candidates"), self._count("removed")
 
