@@ -181,6 +181,24 @@ def test_realtime_looks_only_at_who_moved(run: Runtime) -> None:
     assert (again.looked_at, again.rows, again.conflicts) == (0, 50, 1)
 
 
+def test_whoever_shares_another_key_with_a_rebuilt_person_keeps_it(run: Runtime) -> None:
+    """``moved`` gives its e-mail up to ``heir``, whose external id belongs to ``rim``: nobody touched that one."""
+    people = [
+        {"cio_id": "moved", "email": "one@example.com", "id": "m", "created_at": "1700000000"},
+        {"cio_id": "heir", "email": "one@example.com", "id": "X", "created_at": "1705320000"},
+        {"cio_id": "rim", "email": "two@example.com", "id": "x", "created_at": "1700000000"},
+    ]
+    landed(run, window(1), people)
+    resolve(run, window(1))
+    live(run, window(2, RT), [people[0] | {"email": "three@example.com"}])
+    assert resolve(run, window(2, RT)).looked_at == 2
+    owners = "SELECT cio_id, email_owner, external_id_owner FROM identity.persons ORDER BY 1"
+    assert query(run, owners) == [("heir", True, False), ("moved", True, True), ("rim", True, True)]
+    found = query(run, CONTENT), query(run, CONFLICTS)
+    resolve(run, window(2))
+    assert (query(run, CONTENT), query(run, CONFLICTS)) == found
+
+
 _IDS = st.sampled_from(["a", "b", "c", "d", "e"])
 _PERSON = st.fixed_dictionaries(
     {
