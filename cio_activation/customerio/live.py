@@ -191,8 +191,7 @@ def _due(runtime: Runtime, wish: _Wish, now: datetime) -> tuple[list[Identifiers
             "  SELECT cio_id, external_id, noted_at FROM named"
             "  UNION ALL SELECT cio_id, NULL, NULL FROM members"
             f"   WHERE cio_id NOT IN (SELECT cio_id FROM known) AND cio_id NOT IN (SELECT cio_id FROM {GONE})"
-            "  UNION ALL SELECT cio_id, NULL, NULL FROM known"
-            "   WHERE observed_at < ? AND cio_id IN (SELECT cio_id FROM members)"
+            "  UNION ALL SELECT cio_id, NULL, NULL FROM known WHERE observed_at < ?"
             ") SELECT w.cio_id, coalesce(max(w.external_id), max(k.external_id)) AS external_id, "
             "max(w.noted_at) AS noted_at, max(k.observed_at) AS observed_at "
             "FROM wanted AS w LEFT JOIN known AS k ON k.cio_id = w.cio_id GROUP BY w.cio_id",

@@ -104,6 +104,21 @@ def test_a_person_customerio_no_longer_knows_is_gone(site: Site, monkeypatch: py
     assert pull_live(run, window(3, RT)).gone == 0
 
 
+def test_a_member_who_is_gone_is_not_asked_for_by_each_run(site: Site) -> None:
+    """While Customer.io builds a segment its last picture stands, also of who was deleted since."""
+    run = site.runtime(rt=(11,))
+    added = str(site.edit(action="add_person", id="short-lived", email="short@example.com")["cio_id"])
+    site.pick(added)
+    pull_live(run, window(1, RT))
+    site.edit(action="delete_person", cio_id=added)
+    site.edit(action="set_segment_state", segment=11, state="build", progress=10)
+    assert pull_live(run, window(2, RT), also=[added]).gone == 1
+    site.clear_log()
+    found = pull_live(run, window(2, RT))
+    assert (found.members, found.gone, found.rows) == (1, 0, 0)
+    assert not {BATCH, ONE} & set(site.calls())
+
+
 def test_a_run_that_dies_before_landing_loses_nobody(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     run, (a, b, *_) = site.runtime(rt=(11,)), people(site)
     site.pick(a, b)
