@@ -31,7 +31,7 @@ def run(world: World, as_of: datetime = NOW) -> StateResult:
     return derive(world.runtime, window(as_of, RT))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(start=st.dictionaries(names, person, max_size=8), history=turns)
 def test_few_looked_at_give_what_all_looked_at_give(
     start: dict[str, dict[str, Any]], history: list[tuple[str, dict[str, Any], timedelta]]
