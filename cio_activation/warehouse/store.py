@@ -16,7 +16,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from importlib import resources
 from pathlib import Path
 from threading import Event, Thread
@@ -25,12 +25,14 @@ from typing import IO
 import duckdb
 
 from cio_activation.errors import WarehouseBusy
+from cio_activation.warehouse.instance import Config, Connection, session
 
-Connection = duckdb.DuckDBPyConnection
+__all__ = ["Connection", "SqlError", "Warehouse", "scratch"]
+
 SqlError = duckdb.Error
 """What DuckDB raises, for code that has to tell a bad statement from a bug."""
 
-_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+_CONFIG: Config = {
     # Files made by DuckDB 2.0 stay readable by 1.5, so going back stays possible.
     "storage_compatibility_version": "v1.5.0",
     # Extensions are never fetched from the network.
@@ -62,36 +64,25 @@ class Warehouse:
         sessions that take seconds themselves where there are a million people.
         Raises WarehouseBusy, naming the holder, when the lock is not free within the bounded wait.
         """
-        with self._locked(fcntl.LOCK_EX, "write", patience_s if self._urgent is False else 0.0):
-            con = self._open(read_only=False)
-            try:
-                con.begin()
-                yield con
-                con.commit()
-            finally:
-                con.close()
+        patience_s = patience_s if self._urgent is False else 0.0
+        with self._locked(fcntl.LOCK_EX, "write", patience_s), self._session(read_only=False) as con:
+            con.begin()
+            yield con
+            con.commit()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Yield a read-only connection; several readers may be in at once."""
-        with self._locked(fcntl.LOCK_SH, "read"):
-            con = self._open(read_only=True)
-            try:
-                yield con
-            finally:
-                con.close()
+        with self._locked(fcntl.LOCK_SH, "read"), self._session(read_only=True) as con:
+            yield con
 
     @contextmanager
     def preview(self) -> Iterator[Connection]:
         """Yield a read-write connection whose changes are always rolled back: to compute without keeping."""
-        with self._locked(fcntl.LOCK_EX, "preview"):
-            con = self._open(read_only=False)
-            try:
-                con.begin()
-                yield con
-                con.rollback()
-            finally:
-                con.close()
+        with self._locked(fcntl.LOCK_EX, "preview"), self._session(read_only=False) as con:
+            con.begin()
+            yield con
+            con.rollback()
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -137,13 +128,11 @@ class Warehouse:
                     con.execute(file.read_text())
                     con.execute("INSERT INTO meta.migrations VALUES (?, current_localtimestamp())", [file.name])
 
-    def _open(self, *, read_only: bool) -> Connection:
+    def _session(self, *, read_only: bool) -> AbstractContextManager[Connection]:
         config = dict(_CONFIG)
         if limit := os.environ.get("ACTIVATION_DUCKDB_MEMORY"):
             config["memory_limit"] = limit
-        con = duckdb.connect(str(self.path), read_only=read_only, config=config)
-        con.execute("SET TimeZone = 'UTC'")
-        return con
+        return session(self.path, config, read_only=read_only)
 
     @contextmanager
     def _locked(self, mode: int, purpose: str, patience_s: float = 0.0) -> Iterator[None]:

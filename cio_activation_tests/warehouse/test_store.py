@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
+from threading import Barrier, Thread
 
+import duckdb
 import pytest
 
 from cio_activation.activation.models import Lane
@@ -224,3 +226,86 @@ def test_whoever_works_for_the_daily_lane_waits_for_the_real_time_one(
     with Runtime.build(settings, model, Lane.DAILY).warehouse.write(patience_s=60.0):
         assert time.monotonic() - began > 0.7
     assert neither < 60
+
+
+def test_sessions_share_nothing_but_the_file(store: Warehouse) -> None:
+    with store.write() as con:
+        con.execute("CREATE TEMP TABLE mine AS SELECT 1")
+        con.execute("SET TimeZone = 'Asia/Tokyo'")
+    with store.read() as con:
+        assert con.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'mine'").fetchall() == [(0,)]
+        assert con.execute("SELECT current_setting('TimeZone')").fetchall() == [("UTC",)]
+
+
+def test_the_file_is_let_go_of_between_sessions(store: Warehouse) -> None:
+    rows(store)
+    other = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); c.execute('INSERT INTO t VALUES (1); CREATE VIEW v AS FROM t')"
+    subprocess.run([sys.executable, "-c", other, str(store.path)], check=True)
+    with store.read() as con:
+        assert con.execute("FROM v").fetchall() == [(1,)]
+
+
+def test_readers_in_threads_share_the_file_and_a_writer_waits_for_them(store: Warehouse) -> None:
+    with store.write() as con:
+        con.execute("INSERT INTO t VALUES (1)")
+    met = Barrier(3, timeout=30)
+    found: list[int] = []
+
+    def read() -> None:
+        with store.read() as con:
+            met.wait()
+            found.append(int(con.execute("SELECT count(*) FROM t").fetchall()[0][0]))
+            met.wait()
+
+    readers = [Thread(target=read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    met.wait()
+    with pytest.raises(WarehouseBusy), store.write():
+        pass
+    met.wait()
+    for reader in readers:
+        reader.join()
+    assert found == [1, 1]
+    with store.write() as con:
+        con.execute("INSERT INTO t VALUES (2)")
+    assert rows(store) == 2
+
+
+def test_a_file_put_in_place_of_another_is_what_the_next_session_sees(store: Warehouse, tmp_path: Path) -> None:
+    kept = shutil.copyfile(store.path, tmp_path / "kept")
+    with store.write() as con:
+        con.execute("INSERT INTO t VALUES (1)")
+    assert rows(store) == 1
+    kept.replace(store.path)
+    assert rows(store) == 0
+
+
+def test_a_copied_process_has_its_own(store: Warehouse) -> None:
+    assert rows(store) == 0
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            with store.write() as con:
+                con.execute("INSERT INTO t VALUES (1)")
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
+    assert rows(store) == 1
+
+
+def test_a_duckdb_that_broke_is_replaced(store: Warehouse) -> None:
+    with pytest.raises(duckdb.InternalException), store.read():
+        raise duckdb.InternalException("as after a failed assertion inside")
+    assert rows(store) == 0
+
+
+def test_a_file_that_is_none_is_told_and_the_next_is_opened(store: Warehouse, tmp_path: Path) -> None:
+    (tmp_path / "no.duckdb").write_text("hello" * 3_000)
+    bad = Warehouse(tmp_path / "no.duckdb")
+    for _ in range(2):
+        with pytest.raises(duckdb.IOException, match=r"no\.duckdb"), bad.read():
+            pass
+    assert rows(store) == 0
