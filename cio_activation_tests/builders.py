@@ -22,6 +22,7 @@ from cio_activation.activation.models import (
 from cio_activation.activation.settings import Settings
 from cio_activation.activation.windows import Window
 from cio_activation.runtime import Runtime
+from cio_activation_tests.byhand import noting
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -67,7 +68,7 @@ def runtime(home: Path, model: Activation, **settings: Any) -> Runtime:
 def write_state(run: Runtime, lane: Lane, destination: str, rows: Mapping[str, Mapping[str, str | None]]) -> None:
     """Make ``state.<lane>_properties`` hold exactly ``rows``: person -> property -> value."""
     names = [p.name for p in run.activation.lane_properties(lane)]
-    with run.warehouse.write() as con:
+    with run.warehouse.write() as con, noting(con, f"state.{lane}_properties"):
         columns = ", ".join(f'"{n}" VARCHAR' for n in names)
         con.execute(f"CREATE OR REPLACE TEMP TABLE given (cio_id VARCHAR, {columns})")
         for person, values in rows.items():

@@ -1,8 +1,9 @@
 import os
 
+from cio_activation_tests.few import few_come_out_like_all
 from cio_activation_tests.postgres import journal_url, postgres
 
-__all__ = ["journal_url", "postgres"]
+__all__ = ["few_come_out_like_all", "journal_url", "postgres"]
 
 # The stand-ins commit at once, or after a delay that a test sets: nobody waits for a vendor to settle.
 os.environ.setdefault("VENDOR_SETTLE_S", "0")

@@ -55,6 +55,7 @@ class ToyVendor:
 
 
 class ToyFields(AbsoluteStep):
+    narrows = True
     batch_size = 4
     concurrency = 2
     after: tuple[str, ...] = ()
@@ -68,11 +69,10 @@ class ToyFields(AbsoluteStep):
     def plan(self, con: Connection, context: Context) -> str:
         shadow = fields.ensure_shadow(con, "toy", str(self.lane), self.names)
         chosen = ", ".join(f"CAST({identifier(n)} AS VARCHAR) AS {identifier(n)}" for n in self.names)
-        desired = (
-            f"SELECT cio_id, cio_id AS record_id, hash_toy AS row_hash, {chosen} FROM state.{self.lane}_properties"
-        )
-        changes = fields.changes(desired, shadow, self.names, keys="'{}'")
-        return f"{changes} UNION ALL BY NAME {fields.clears(desired, shadow, self.names)}"
+        state, acked = context.rows(con, f"state.{self.lane}_properties"), context.rows(con, shadow)
+        desired = f"SELECT cio_id, cio_id AS record_id, hash_toy AS row_hash, {chosen} FROM {state}"
+        changes = fields.changes(desired, shadow, self.names, keys="'{}'", acked=acked)
+        return f"{changes} UNION ALL BY NAME {fields.clears(desired, shadow, self.names, acked=acked)}"
 
     async def send(self, client: VendorClient, context: Context, batch: Sequence[Operation]) -> list[Result]:
         body = {o.cio_id: dict(o.payload) for o in batch}

@@ -8,6 +8,7 @@ expression (``gate``, ``when``) is a DuckDB boolean expression over declared nam
 
 from __future__ import annotations
 
+import hashlib
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
@@ -318,3 +319,7 @@ class Activation(Model):
             for p in self.lane_properties(one, destination)
             if (p.on_conflict or default) is OnConflict.KEEP
         )
+
+    def fingerprint(self) -> str:
+        """Return a value that two activations share if they say the same."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:32]

@@ -25,6 +25,8 @@ class Inputs:
     audience: Audience
     window: Window
     gate: Expression | None
+    among: str | None = None
+    """SELECT of the ``cio_id`` of those who are looked at; None: everybody."""
 
     @classmethod
     def of(cls, activation: Activation, audience: Audience, window: Window) -> Inputs:
@@ -47,9 +49,21 @@ class Inputs:
         return tuple(sorted(self.gate.columns)) if self.gate is not None else ()
 
     def members(self) -> str:
-        """Return the SELECT of ``cio_id`` of the segment's members now."""
+        """Return the SELECT of ``cio_id`` of the segment's members now, of those who are looked at."""
         lane, segment = self.audience.lane.value, self.audience.segment
-        return f"SELECT cio_id FROM raw.memberships WHERE lane = {literal(lane)} AND segment_id = {segment}"
+        inside = f"SELECT cio_id FROM raw.memberships WHERE lane = {literal(lane)} AND segment_id = {segment}"
+        return inside + self.only_among
+
+    @property
+    def only_among(self) -> str:
+        """Return the end of a WHERE that leaves those who are looked at."""
+        return f" AND cio_id IN ({self.among})" if self.among is not None else ""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The tables of which a change can move a person into the audience or out of it."""
+        lanes = sorted({lane for c in self.columns if (lane := self._lane_of(c)) is not None})
+        return ("raw.memberships", self.people, *map(table, lanes))
 
     @property
     def ends_with_purchase(self) -> bool:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from cio_activation.activation.models import Activation, Audience
+from cio_activation.activation.models import Activation, Audience, Lane
 from cio_activation.activation.windows import Window
 from cio_activation.audience.inputs import Inputs
-from cio_activation.audience.step import apply, decide
+from cio_activation.audience.step import MEMBERSHIPS, apply, decide
 from cio_activation.errors import ConfigError
 from cio_activation.runtime import Runtime
-from cio_activation.warehouse import published
+from cio_activation.warehouse import moved, published
 from cio_activation.warehouse.sql import literal, timestamp
 from cio_activation.warehouse.store import PATIENCE_S, Connection
 
@@ -73,6 +73,10 @@ def _update_one(
     inputs = Inputs.of(activation, audience, window)
     if lacking := inputs.missing(con):
         return replace(_standing(con, audience.name), skipped=lacking)
+    basis = activation.fingerprint()
+    if window.lane is Lane.REALTIME:
+        few = published.moved_since(con, name, window, basis, inputs.reads)
+        inputs = replace(inputs, among=few and _kept(con, few))
     decide(con, inputs)
     apply(con, inputs)
     entered = con.execute("SELECT count(*) FROM decided WHERE enters").fetchall()[0][0]
@@ -80,8 +84,14 @@ def _update_one(
         "SELECT exit_reason, count(*) FROM decided WHERE exit_reason IS NOT NULL GROUP BY ALL ORDER BY ALL"
     ).fetchall()
     standing = _standing(con, audience.name)
-    published.publish(con, name, window, standing.members, run_id)
+    published.publish(con, name, window, standing.members, run_id, basis=basis)
     return replace(standing, entered=int(entered), exited={str(reason): int(n) for reason, n in exited})
+
+
+def _kept(con: Connection, people: str) -> str:
+    """Keep ``people`` (a SELECT of ``cio_id``) while an audience is decided; return the SELECT of them."""
+    con.execute(f"CREATE OR REPLACE TEMP TABLE few AS SELECT DISTINCT cio_id FROM ({people})")
+    return "SELECT cio_id FROM few"
 
 
 def _standing(con: Connection, audience: str) -> AudienceResult:
@@ -105,9 +115,11 @@ def _behind_lane(con: Connection, window: Window) -> bool:
 
 def _close_removed(con: Connection, activation: Activation, window: Window) -> None:
     declared = f"({', '.join(map(literal, activation.audiences)) or 'NULL'})"
+    removed = f"exited_at IS NULL AND coalesce(audience NOT IN {declared}, TRUE)"
+    moved.note(con, MEMBERSHIPS, f"SELECT cio_id FROM {MEMBERSHIPS} WHERE {removed}")
     con.execute(
-        f"""UPDATE audience.memberships
+        f"""UPDATE {MEMBERSHIPS}
         SET exited_at = {timestamp(window.as_of)}, exit_window = {literal(window.key)}, exit_reason = 'audience_removed'
-        WHERE exited_at IS NULL AND coalesce(audience NOT IN {declared}, TRUE)"""
+        WHERE {removed}"""
     )
     con.execute(f"DELETE FROM audience.eligibility WHERE coalesce(audience NOT IN {declared}, TRUE)")

@@ -12,8 +12,11 @@ from datetime import timedelta
 
 from cio_activation.activation.durations import format_duration
 from cio_activation.audience.inputs import BOUGHT_AT, Inputs
+from cio_activation.warehouse import moved
 from cio_activation.warehouse.sql import literal, timestamp
 from cio_activation.warehouse.store import Connection
+
+MEMBERSHIPS = "audience.memberships"
 
 
 def decide(con: Connection, inputs: Inputs) -> None:
@@ -48,6 +51,7 @@ def apply(con: Connection, inputs: Inputs) -> None:
         f"""INSERT INTO audience.eligibility (audience, cio_id, since, stage, bought_before)
         SELECT {name}, cio_id, since, stage, bought_before FROM decided WHERE stage IS NOT NULL"""
     )
+    moved.note(con, MEMBERSHIPS, "SELECT cio_id FROM decided WHERE enters OR exit_reason IS NOT NULL")
 
 
 def entry_reason(inputs: Inputs) -> str:
@@ -62,13 +66,13 @@ def _known(inputs: Inputs) -> str:
 
     The interval has the last word on who is in: a person who is in is never entered twice.
     """
-    name = literal(inputs.audience.name)
+    name, among = literal(inputs.audience.name), inputs.only_among
     return f"""
         SELECT coalesce(e.cio_id, o.cio_id) AS cio_id, coalesce(e.since, o.entered_at) AS since,
             CASE WHEN o.cio_id IS NOT NULL THEN 'in' WHEN e.stage = 'in' THEN 'spent' ELSE e.stage END AS stage,
             e.bought_before, o.entered_at, o.version
-        FROM (SELECT * FROM audience.eligibility WHERE audience = {name}) AS e
-        FULL JOIN (SELECT * FROM audience.memberships WHERE audience = {name} AND exited_at IS NULL) AS o
+        FROM (SELECT * FROM audience.eligibility WHERE audience = {name}{among}) AS e
+        FULL JOIN (SELECT * FROM audience.memberships WHERE audience = {name} AND exited_at IS NULL{among}) AS o
             ON o.cio_id = e.cio_id"""
 
 

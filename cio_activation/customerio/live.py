@@ -38,7 +38,7 @@ from cio_activation.customerio.standing import Standing, standing
 from cio_activation.delivery.patience import Patience
 from cio_activation.runtime import Runtime
 from cio_activation.transport.http import Pacer
-from cio_activation.warehouse import published
+from cio_activation.warehouse import moved, published
 from cio_activation.warehouse.sql import scalar
 from cio_activation.warehouse.store import Connection
 
@@ -260,6 +260,7 @@ def _land(
         refuse_bad_rows(con, runtime.activation, window, _STAGED)
         refuse_breaches(con, runtime.activation, window, _STAGED)
         rows, changed = _merge(con, fetched.gone, observed_at)
+        moved.note(con, CURRENT, "SELECT unnest(?::VARCHAR[]) AS cio_id", [asked])
         named = naming.settle(con, window, answers, observed_at)
         con.execute(
             f"DELETE FROM {segments.CHANGES} WHERE noted_at <= ? AND cio_id IN (SELECT unnest(?::VARCHAR[]))",

@@ -18,6 +18,7 @@ from cio_activation.customerio.client import CustomerIO
 from cio_activation.customerio.exports import KIND, Poll, fetch, give_up
 from cio_activation.customerio.files import KeptFile
 from cio_activation.customerio.landing import (
+    CURRENT,
     LAYER,
     TABLE,
     Staged,
@@ -31,7 +32,7 @@ from cio_activation.customerio.landing import (
 from cio_activation.errors import ContractError
 from cio_activation.runtime import Runtime
 from cio_activation.transport.http import Pacer
-from cio_activation.warehouse import published, quarantine
+from cio_activation.warehouse import moved, published, quarantine
 from cio_activation.warehouse.sql import scalar
 from cio_activation.warehouse.store import PATIENCE_S, Connection
 
@@ -125,6 +126,7 @@ def land(
             rows, changed, departed = _swap(con)
             outdate_live(con, file.observed_at)
             create_view(con, runtime.activation)
+            moved.note(con, CURRENT, None)
             published.publish(con, TABLE, window, rows, run_id)
             counts = quarantine.counts(con, LAYER, window)
     except ContractError:

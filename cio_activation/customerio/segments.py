@@ -21,7 +21,7 @@ from cio_activation.customerio.people import utc_now
 from cio_activation.errors import ContractError
 from cio_activation.runtime import Runtime
 from cio_activation.transport.http import Pacer
-from cio_activation.warehouse import published, quarantine
+from cio_activation.warehouse import moved, published, quarantine
 from cio_activation.warehouse.sql import scalar
 from cio_activation.warehouse.store import PATIENCE_S, Connection
 
@@ -171,6 +171,7 @@ def _publish_one(
         con.execute(
             f"INSERT INTO {CHANGES} SELECT ?, cio_id, external_id, change, ? FROM difference", [segment, noted_at]
         )
+        moved.note(con, TABLE, "SELECT cio_id FROM difference")
     found = dict(con.execute("SELECT change, count(*) FROM difference GROUP BY change").fetchall())
     return SegmentPicture(
         segment, reading.name, _members(con, lane, segment), int(found.get("entered", 0)), int(found.get("left", 0))
@@ -218,6 +219,7 @@ def _drop_unused(con: Connection, window: Window, used: Sequence[int], noted_at:
             f"INSERT INTO {CHANGES} SELECT segment_id, cio_id, NULL, 'left', ? FROM {TABLE} WHERE {unused}",
             [noted_at, window.lane.value, list(used)],
         )
+        moved.note(con, TABLE, f"SELECT cio_id FROM {TABLE} WHERE {unused}", [window.lane.value, list(used)])
     con.execute(f"DELETE FROM {TABLE} WHERE {unused}", [window.lane.value, list(used)])
 
 

@@ -227,6 +227,7 @@ def _result(spec: dg.AssetSpec, report: StepReport) -> dg.MaterializeResult:
     counts = {n: getattr(report, n) for n in ("planned", "delivered", "rejected", "superseded", "held", "waiting")}
     metadata = counted(
         **{f"operations/{name}": value for name, value in counts.items()},
+        looked_at=report.looked_at,
         recovered=report.recovered,
         calls=sum(report.calls.values()),
         throttled=report.throttled,

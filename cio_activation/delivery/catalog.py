@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cio_activation.delivery.sharing import fingerprint
 from cio_activation.runtime import Runtime
 from cio_activation.warehouse.store import Connection, Warehouse
 
@@ -30,7 +29,7 @@ def store(runtime: Runtime, destination: str, catalog: Mapping[str, Any]) -> Non
         con.execute("DELETE FROM delivery.catalog WHERE destination = ?", [destination])
         con.execute(
             "INSERT INTO delivery.catalog VALUES (?, ?, ?, ?)",
-            [destination, json.dumps(dict(catalog)), _utc_now(), fingerprint(runtime.activation)],
+            [destination, json.dumps(dict(catalog)), _utc_now(), runtime.activation.fingerprint()],
         )
 
 
@@ -39,7 +38,7 @@ def is_young(runtime: Runtime, destination: str, limit: timedelta) -> bool:
     with runtime.warehouse.read() as con:
         rows = con.execute(
             "SELECT 1 FROM delivery.catalog WHERE destination = ? AND fingerprint = ? AND checked_at >= ?",
-            [destination, fingerprint(runtime.activation), _utc_now() - limit],
+            [destination, runtime.activation.fingerprint(), _utc_now() - limit],
         ).fetchall()
     return bool(rows)
 

@@ -9,7 +9,7 @@ A third destination is one package that offers a :class:`Destination` and one li
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -21,6 +21,7 @@ from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.settings import Settings
 from cio_activation.activation.windows import Window
 from cio_activation.transport.http import Pacer, VendorClient
+from cio_activation.warehouse.sql import identifier
 from cio_activation.warehouse.store import Connection
 
 EXIT = 1000
@@ -103,6 +104,26 @@ class Context:
     window: Window | None
     catalog: Mapping[str, Any] = field(default_factory=dict)
     """Vendor ids of schema objects by our name (``list:vip`` -> list id), as the schema step stored them."""
+    among: str | None = None
+    """Relation of the ``cio_id`` of those for whom a step that ``narrows`` has to plan; None: everybody."""
+
+    def rows(self, con: Connection, table: str) -> str:
+        """Return a relation: the rows of ``table`` (with ``cio_id``) that a plan is made from, and ``@place``.
+
+        Of few people they are gathered once: a plan asks for some tables three times, and each look is at all rows.
+        """
+        if self.among is None:
+            return f'(SELECT *, rowid AS "@place" FROM {table})'
+        gathered = identifier(f"{self.among} of {table}")
+        con.execute(
+            f"""CREATE TEMP TABLE IF NOT EXISTS {gathered} AS
+            SELECT *, rowid AS "@place" FROM {table} SEMI JOIN {self.among} USING (cio_id)"""
+        )
+        return gathered
+
+
+Rows = Callable[[str], str]
+"""``Context.rows`` on one connection."""
 
 
 class Step(Protocol):
@@ -124,6 +145,9 @@ class Step(Protocol):
 
     late_creation_doubles: bool
     """A creation that the vendor commits after ``recover`` looked for it would be made a second time."""
+
+    narrows: bool
+    """It can plan for the people in ``Context.among`` only, and then gives what it gives of them for everybody."""
 
     def objects(self, context: Context) -> tuple[str, ...]:
         """Return the keys of ``context.catalog`` it writes to; a plan that finds one missing is held."""
@@ -163,6 +187,7 @@ class AbsoluteStep:
 
     tokens_per_call = 0
     late_creation_doubles = False
+    narrows = False
 
     def objects(self, context: Context) -> tuple[str, ...]:
         """Need nothing of the catalog."""

@@ -74,6 +74,7 @@ def changes(
     priority: str = "0",
     keep: Keep | None = None,
     hashes: str | None = None,
+    acked: str | None = None,
 ) -> str:
     """Return the plan SELECT for field values.
 
@@ -84,7 +85,8 @@ def changes(
 
     ``hashes`` is a SELECT of everybody's ``cio_id, record_id, row_hash`` and whatever else leads to a row, where that
     is cheaper than ``desired``. ``desired`` may then name :data:`DIFFERING`, what ``hashes`` gives of those who
-    differ, and give their rows only.
+    differ, and give their rows only. ``acked`` is a relation of those rows of the shadow that can be of anybody in
+    ``hashes``, where that is not everybody; so it is in :func:`clears`, with each row's place as ``@place``.
     """
     kept = keep.columns if keep else ()
     # Another record than the shadow's (or the first one): nothing the shadow holds is true of it.
@@ -99,7 +101,7 @@ def changes(
            {_MAPPED} AS payload, {_BEFORE} AS before, in_doubt,
            keys, row_hash, priority, kind AS batch_group
     FROM (
-        WITH {DIFFERING} AS MATERIALIZED ({differing(hashes or desired, shadow, "*" if hashes else "cio_id")})
+        WITH {DIFFERING} AS MATERIALIZED ({differing(hashes or desired, acked or shadow, "*" if hashes else "cio_id")})
         SELECT CASE WHEN d.record_id IS NULL THEN 'create' ELSE 'update' END AS kind,
                d.cio_id, d.record_id, d.row_hash, {keys} AS keys, CAST({priority} AS INTEGER) AS priority,
                {payload} AS changed, {_in_doubt(keep)} AS in_doubt
@@ -166,8 +168,11 @@ def _in_doubt(keep: Keep | None) -> str:
           AND g.cio_id = s.cio_id AND (s.acked_at IS NULL OR g.intent_at > s.acked_at))"""
 
 
-def clears(desired: str, shadow: str, columns: Sequence[str], *, keep: Keep | None = None) -> str:
+def clears(
+    desired: str, shadow: str, columns: Sequence[str], *, keep: Keep | None = None, acked: str | None = None
+) -> str:
     """Return the plan SELECT that empties every field of people who are no longer desired (deleted, suppressed)."""
+    rows = acked or f'(SELECT cio_id, rowid AS "@place" FROM {shadow})'
     entries = ", ".join(
         f"{{k: {literal(c)}, v: CAST(NULL AS VARCHAR), b: s.{identifier(_column(c))}, q: {_doubted(c)}}}"
         for c in columns
@@ -179,7 +184,7 @@ def clears(desired: str, shadow: str, columns: Sequence[str], *, keep: Keep | No
            '{{}}' AS keys, CAST(NULL AS UBIGINT) AS row_hash, {EXIT} AS priority, 'update' AS batch_group
     FROM (
         WITH gone AS MATERIALIZED (
-            SELECT k.rowid AS place FROM {shadow} AS k ANTI JOIN ({desired}) AS d ON k.cio_id = d.cio_id)
+            SELECT k."@place" AS place FROM {rows} AS k ANTI JOIN ({desired}) AS d ON k.cio_id = d.cio_id)
         SELECT s.cio_id, s.record_id, {payload} AS changed, {_in_doubt(keep)} AS in_doubt
         FROM {shadow} AS s WHERE s.rowid IN (SELECT place FROM gone)
     ) AS c

@@ -137,7 +137,7 @@ def _counted(con: Connection, select: str | None, as_of: datetime, since: dateti
         WITH moved AS ({select}),
         entered AS (
             SELECT audience, cio_id, max(entered_at) AS entered_at
-            FROM audience.memberships WHERE exited_at IS NULL GROUP BY ALL
+            FROM audience.memberships SEMI JOIN moved USING (audience, cio_id) WHERE exited_at IS NULL GROUP BY ALL
         ),
         young AS (
             SELECT audience FROM audience.memberships AS m

@@ -60,7 +60,7 @@ class Helper:
         """Tell whether this worker sees the plan's file, and cuts and reads it as the plan's own run does."""
         return (
             plan.batch_size == self._step.batch_size
-            and plan.activation == sharing.fingerprint(self._runtime.activation)
+            and plan.activation == self._runtime.activation.fingerprint()
             and plan.path.is_file()
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cio_activation.delivery.destination import EXIT
+from cio_activation.delivery.destination import EXIT, Rows
 from cio_activation.warehouse.sql import literal
 from cio_activation.warehouse.store import Connection
 
@@ -39,7 +39,7 @@ def fold_links(con: Connection, destination: str, finished: str) -> None:
     con.execute("DROP TABLE linked")
 
 
-def membership_changes(destination: str, audience: str, *, priority: int = 0) -> str:
+def membership_changes(destination: str, audience: str, rows: Rows, *, priority: int = 0) -> str:
     """Return the plan SELECT for one audience's list: exits first, then entries of linked people.
 
     A membership in doubt (see ``doubt``) is asked for again, in whichever direction.
@@ -48,12 +48,13 @@ def membership_changes(destination: str, audience: str, *, priority: int = 0) ->
     return f"""
     WITH inside AS (
         SELECT m.cio_id, l.record_id
-        FROM audience.memberships AS m
-        JOIN delivery.links AS l ON l.destination = {place} AND l.cio_id = m.cio_id AND l.record_id IS NOT NULL
+        FROM {rows("audience.memberships")} AS m
+        JOIN {rows("delivery.links")} AS l
+            ON l.destination = {place} AND l.cio_id = m.cio_id AND l.record_id IS NOT NULL
         WHERE m.audience = {name} AND m.exited_at IS NULL
     ), known AS (
         SELECT cio_id, record_id, acked_at IS NOT NULL AS certain
-        FROM delivery.members WHERE destination = {place} AND audience = {name}
+        FROM {rows("delivery.members")} WHERE destination = {place} AND audience = {name}
     )
     SELECT 'remove' AS kind, k.cio_id, k.record_id, {name} AS target, '{{}}' AS payload, '{{}}' AS keys,
            CAST(NULL AS UBIGINT) AS row_hash, {priority + EXIT} AS priority, {name} AS batch_group

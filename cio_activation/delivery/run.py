@@ -14,7 +14,7 @@ from typing import Any
 
 from cio_activation.activation.models import Lane
 from cio_activation.activation.windows import Window
-from cio_activation.delivery import catalog, order, release, sharing
+from cio_activation.delivery import catalog, looking, order, release, sharing
 from cio_activation.delivery import fold as folding
 from cio_activation.delivery import plan as planning
 from cio_activation.delivery.budget import Allowance, meters
@@ -29,7 +29,7 @@ from cio_activation.errors import CioActivationError
 from cio_activation.runtime import Runtime
 from cio_activation.transport.errors import BudgetSpent
 from cio_activation.transport.http import VendorClient
-from cio_activation.warehouse.sql import literal
+from cio_activation.warehouse.sql import literal, timestamp
 from cio_activation.warehouse.store import PATIENCE_S, Connection, Warehouse
 
 CUSTOMERIO_LIMITS = {"default": (10.0, 1.0)}
@@ -67,6 +67,8 @@ class StepReport:
     """Calls or tokens of the vendor's day that the whole plan was to take."""
     over_budget: int = 0
     """Operations that did not fit what was left of that day; among the held."""
+    looked_at: int | None = None
+    """People for whom the step was planned, as nobody else can have needed anything; None: everybody."""
     budget: Allowance | None = None
     """What this lane may still use of that day; None where the vendor does not count by the day."""
 
@@ -238,7 +240,9 @@ def _plan(
         _close_abandoned(con, destination, step)
         if found:
             step.absorb(con, context, found)
+        context = looking.narrowed(con, step, destination.name, context, window)
         plan = planning.make_plan(con, step, destination.name, context, window, plan_id, path, allowance)
+        looking.looked(con, step, destination.name, context, window, plan_id)
         held = plan.operations if plan.held_because else 0
         status = "held" if held else "sending" if plan.operations else "done"
         con.execute(
@@ -283,6 +287,7 @@ def _report(
         guards=plan.verdicts,
         units=plan.units,
         over_budget=plan.over_budget,
+        looked_at=plan.looked_at,
     )
 
 
@@ -294,11 +299,14 @@ def _over(plan: planning.Plan) -> str | None:
 def _close_plan(warehouse: Warehouse, report: StepReport, plan: planning.Plan, context: Context) -> StepReport:
     """Store how the plan ended, and who is left over; return the report as the fold left it."""
     status = "held" if plan.held_because else "stopped" if report.stopped else "done"
+    assert context.window is not None
     with warehouse.write(patience_s=PATIENCE_S) as con:
-        report = _as_folded(con, report)
+        report = _as_folded(con, report, context.window.as_of)
         if report.held > plan.over_budget and not plan.held_because:
             unsent = f"""(FROM read_parquet({literal(str(plan.path))}) ANTI JOIN (
-                SELECT operation_id FROM delivery.ledger WHERE plan_id = {literal(plan.plan_id)} AND "end" <> 'retry'
+                SELECT operation_id FROM delivery.ledger
+                WHERE plan_id = {literal(plan.plan_id)} AND window_end = {timestamp(context.window.as_of)}
+                  AND "end" <> 'retry'
             ) USING (operation_id))"""
             order.leave_over(con, report.destination, report.step, context, unsent)
         con.execute(
@@ -312,13 +320,13 @@ def _close_plan(warehouse: Warehouse, report: StepReport, plan: planning.Plan, c
     return report
 
 
-def _as_folded(con: Connection, report: StepReport) -> StepReport:
+def _as_folded(con: Connection, report: StepReport, as_of: datetime) -> StepReport:
     """Return the report with the ledger's ends: a step's fold may correct one by what only the warehouse knows."""
     delivered, rejected = con.execute(
         """SELECT count(DISTINCT operation_id) FILTER ("end" = 'delivered'),
                   count(DISTINCT operation_id) FILTER ("end" = 'rejected')
-        FROM delivery.ledger WHERE plan_id = ?""",
-        [report.plan_id],
+        FROM delivery.ledger WHERE plan_id = ? AND window_end = ?""",
+        [report.plan_id, as_of],  # the window lets most of a ledger of years be passed over
     ).fetchall()[0]
     if delivered + rejected != report.delivered + report.rejected:
         return report  # not all of it is folded; ``check`` judges what was counted

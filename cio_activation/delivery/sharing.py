@@ -11,7 +11,6 @@ step keeping nothing in memory between ``prepare`` and ``send``.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import time
 from collections import Counter
@@ -22,7 +21,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from cio_activation.activation.models import Activation
 from cio_activation.delivery.destination import Context, Operation
 from cio_activation.delivery.journal import Journal, Provenance
 from cio_activation.delivery.journal_schema import batches, helpers, leases, plans
@@ -62,11 +60,6 @@ class Help:
     reasons: Counter[str]
 
 
-def fingerprint(activation: Activation) -> str:
-    """Return a value that two workers share if their activations are equal."""
-    return hashlib.sha256(activation.model_dump_json().encode()).hexdigest()[:32]
-
-
 def offer(where: Provenance, context: Context, path: Path, batch_size: int) -> OpenPlan:
     """Return what a helper has to know about the plan at ``path``."""
     assert context.window is not None
@@ -80,7 +73,7 @@ def offer(where: Provenance, context: Context, path: Path, batch_size: int) -> O
         window_end=where.window_end,
         path=path.absolute(),
         batch_size=batch_size,
-        activation=fingerprint(context.activation),
+        activation=context.activation.fingerprint(),
         catalog=context.catalog,
     )
 

@@ -6,6 +6,7 @@ Looked up once per person and e-mail; what was found, and that nothing was found
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.delivery.destination import AbsoluteStep, Context, End, Operation, Result
@@ -24,6 +25,8 @@ _PROPERTIES = ("email", "hs_additional_emails", api.KEY)
 class LinksStep(AbsoluteStep):
     """Looks up contacts by e-mail, additional e-mails included; 100 people a call."""
 
+    narrows = True
+
     def __init__(self, activation: Activation, lane: Lane) -> None:
         self.name = f"contact_links_{lane.value}"
         self.lane: Lane | None = lane
@@ -34,11 +37,13 @@ class LinksStep(AbsoluteStep):
         self.batch_size = api.MAX_BATCH
         self.concurrency = api.CONCURRENCY
 
-    def plan(self, con: Connection, context: Context) -> str | None:  # noqa: ARG002
+    def plan(self, con: Connection, context: Context) -> str | None:
         """Plan a look-up for deliverable people without a row in links, or whose e-mail changed and found nothing.
 
         Whoever has a record goes first: that leaves few people, except at first contact.
         """
+        rows = partial(context.rows, con)
+        links = rows("delivery.links")
         return f"""
         SELECT 'link' AS kind, p.cio_id, CAST(NULL AS VARCHAR) AS record_id, {email_target("p.email")} AS target,
                '{{}}' AS payload,
@@ -47,15 +52,15 @@ class LinksStep(AbsoluteStep):
                CAST(NULL AS UBIGINT) AS row_hash, 0 AS priority, 'link' AS batch_group
         FROM (
             WITH free AS MATERIALIZED (
-                SELECT q.cio_id, q.email FROM identity.persons AS q
+                SELECT q.cio_id, q.email FROM {rows("identity.persons")} AS q
                 ANTI JOIN (
-                    SELECT cio_id FROM delivery.links WHERE destination = {literal(NAME)} AND record_id IS NOT NULL
+                    SELECT cio_id FROM {links} WHERE destination = {literal(NAME)} AND record_id IS NOT NULL
                 ) AS k ON k.cio_id = q.cio_id
                 WHERE q.deliverable AND q.email IS NOT NULL)
             SELECT * FROM free
         ) AS p
-        SEMI JOIN ({population(context.activation, self._lane)}) AS s ON s.cio_id = p.cio_id
-        LEFT JOIN delivery.links AS l ON l.destination = {literal(NAME)} AND l.cio_id = p.cio_id
+        SEMI JOIN ({population(context.activation, self._lane, rows)}) AS s ON s.cio_id = p.cio_id
+        LEFT JOIN {links} AS l ON l.destination = {literal(NAME)} AND l.cio_id = p.cio_id
         WHERE l.cio_id IS NULL OR l.looked_up_email IS DISTINCT FROM p.email"""
 
     async def send(self, client: VendorClient, context: Context, batch: Sequence[Operation]) -> list[Result]:  # noqa: ARG002

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from cio_activation.activation.models import Audience, Lane
 from cio_activation.delivery.destination import AbsoluteStep, Context, End, Operation, Result
@@ -22,6 +23,8 @@ BATCH = 1_000
 class MembersStep(AbsoluteStep):
     """Keeps one audience's list equal to its members who have a contact."""
 
+    narrows = True
+
     def __init__(self, audience: Audience) -> None:
         self.audience = audience.name
         self.name = f"list/{audience.name}"
@@ -37,7 +40,7 @@ class MembersStep(AbsoluteStep):
         list_id = context.catalog.get(f"list:{self.audience}")
         if list_id is not None:
             self._notice_new_list(con, str(list_id))
-        return membership_changes(NAME, self.audience)
+        return membership_changes(NAME, self.audience, partial(context.rows, con))
 
     def objects(self, context: Context) -> tuple[str, ...]:  # noqa: ARG002
         """Need the list."""

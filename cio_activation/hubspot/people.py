@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cio_activation.activation.models import Activation, Lane
+from cio_activation.delivery.destination import Rows
 from cio_activation.delivery.fields import shadow_name
 from cio_activation.hubspot.options import listed_audiences
 from cio_activation.warehouse.sql import literal
@@ -18,18 +19,21 @@ def lane_is_delivered(activation: Activation, lane: Lane) -> bool:
     return bool(activation.lane_properties(lane, NAME) or listed_audiences(activation, lane))
 
 
-def population(activation: Activation, lane: Lane) -> str:
-    """Return a SELECT of the ``cio_id`` of everybody the lane delivers: all with state, else its audiences' members."""
+def population(activation: Activation, lane: Lane, rows: Rows) -> str:
+    """Return a SELECT of the ``cio_id`` of everybody the lane delivers: all with state, else its audiences' members.
+
+    Like :func:`members`, of those only for whom a plan is made.
+    """
     if activation.lane_properties(lane, NAME):
-        return f"SELECT cio_id FROM state.{lane.value}_properties"
-    return members(activation, (lane,))
+        return f"SELECT cio_id FROM {rows(f'state.{lane.value}_properties')}"
+    return members(activation, rows, (lane,))
 
 
-def members(activation: Activation, lanes: tuple[Lane, ...] = tuple(Lane)) -> str:
+def members(activation: Activation, rows: Rows, lanes: tuple[Lane, ...] = tuple(Lane)) -> str:
     """Return a SELECT of the ``cio_id`` of everybody who is in a listed audience of ``lanes`` now."""
     names = [literal(a.name) for lane in lanes for a in listed_audiences(activation, lane)]
     inside = f"audience IN ({', '.join(names)})" if names else "false"
-    return f"SELECT DISTINCT cio_id FROM audience.memberships WHERE {inside} AND exited_at IS NULL"
+    return f"SELECT DISTINCT cio_id FROM {rows('audience.memberships')} WHERE {inside} AND exited_at IS NULL"
 
 
 def lane_needs(activation: Activation, lane: Lane) -> tuple[str, ...]:

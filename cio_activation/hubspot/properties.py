@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from cio_activation.activation.models import Activation, Lane
-from cio_activation.delivery.destination import AbsoluteStep, Context, End, Operation, Result
+from cio_activation.delivery.destination import AbsoluteStep, Context, End, Operation, Result, Rows
 from cio_activation.delivery.fields import (
     DIFFERING,
     Keep,
@@ -33,6 +34,8 @@ _KEYS = """CASE WHEN d.record_id IS NULL THEN d."@keys" ELSE '{}' END"""
 class PropertiesStep(AbsoluteStep):
     """Writes what changed since HubSpot last acknowledged it; one call per 100 people."""
 
+    narrows = True
+
     def __init__(self, activation: Activation, lane: Lane) -> None:
         self.name = f"properties_{lane.value}"
         self.lane: Lane | None = lane
@@ -48,21 +51,20 @@ class PropertiesStep(AbsoluteStep):
     def plan(self, con: Connection, context: Context) -> str | None:
         """Compare desired values with the shadow; linked contacts without our key get it together with their values."""
         shadow = ensure_shadow(con, NAME, self._lane.value, self._columns)
+        rows = partial(context.rows, con)
         if not self._columns:
-            return _bare(self._bare_people(context.activation))
-        hashes, desired = self._hashes(context.activation), self._desired(context.activation)
-        everyone = population(context.activation, self._lane)
-        planned = (
-            f"{changes(desired, shadow, self._columns, keys=_KEYS, keep=self._keep, hashes=hashes)} "
-            f"UNION ALL BY NAME {clears(everyone, shadow, self._columns, keep=self._keep)}"
-        )
+            return _bare(self._bare_people(context.activation, rows))
+        hashes, desired = self._hashes(context.activation, rows), self._desired(context.activation)
+        everyone, acked = population(context.activation, self._lane, rows), rows(shadow)
+        updates = changes(desired, shadow, self._columns, keys=_KEYS, keep=self._keep, hashes=hashes, acked=acked)
+        planned = f"{updates} UNION ALL BY NAME {clears(everyone, shadow, self._columns, keep=self._keep, acked=acked)}"
         return f"""
         SELECT c.* REPLACE (
             CASE WHEN c.kind = 'update' AND NOT coalesce(l.stamped, false) THEN 'stamp' ELSE c.kind END AS kind,
             CASE WHEN c.kind = 'create' THEN {email_target("l.looked_up_email")} END AS target,
             CASE WHEN c.kind = 'create' THEN 'create' ELSE 'update' END AS batch_group)
         FROM ({planned}) AS c
-        LEFT JOIN delivery.links AS l ON l.destination = {literal(NAME)} AND l.cio_id = c.cio_id"""
+        LEFT JOIN {rows("delivery.links")} AS l ON l.destination = {literal(NAME)} AND l.cio_id = c.cio_id"""
 
     def objects(self, context: Context) -> tuple[str, ...]:  # noqa: ARG002
         """Need every property of the lane."""
@@ -114,21 +116,22 @@ class PropertiesStep(AbsoluteStep):
                 WHERE f.cio_id = l.cio_id AND f.kind = 'create' AND f."end" = 'rejected' AND f.reason LIKE '409%')"""
         )
 
-    def _hashes(self, activation: Activation) -> str:
+    def _hashes(self, activation: Activation, rows: Rows) -> str:
         """Return the SELECT of everybody who has a contact or may get one: record, hash, and place of the state row.
 
         Those with a contact need no look at their e-mails; the others are few, except at first contact. Whether a
         person is still there is asked of those who differ only.
         """
+        state, row_hash = rows(f"state.{self._lane.value}_properties"), identifier(f"hash_{NAME}")
         return f"""
-        SELECT s.cio_id, l.record_id, s.{identifier(f"hash_{NAME}")} AS row_hash, s.rowid AS "@place"
-        FROM state.{self._lane.value}_properties AS s
-        JOIN delivery.links AS l ON l.cio_id = s.cio_id
+        SELECT s.cio_id, l.record_id, s.{row_hash} AS row_hash, s."@place"
+        FROM {state} AS s
+        JOIN {rows("delivery.links")} AS l ON l.cio_id = s.cio_id
         WHERE l.destination = {literal(NAME)} AND l.record_id IS NOT NULL
         UNION ALL
-        SELECT s.cio_id, NULL, s.{identifier(f"hash_{NAME}")}, s.rowid
-        FROM state.{self._lane.value}_properties AS s
-        SEMI JOIN ({_creatable(activation)}) AS p ON p.cio_id = s.cio_id"""
+        SELECT s.cio_id, NULL, s.{row_hash}, s."@place"
+        FROM {state} AS s
+        SEMI JOIN ({_creatable(activation, rows)}) AS p ON p.cio_id = s.cio_id"""
 
     def _desired(self, activation: Activation) -> str:
         """Return the SELECT of those who differ, with their values as HubSpot takes them."""
@@ -143,22 +146,23 @@ class PropertiesStep(AbsoluteStep):
         JOIN {DIFFERING} AS f ON f."@place" = s."@place"
         JOIN ({rows_of("identity.persons", DIFFERING)}) AS p ON p.cio_id = s.cio_id"""
 
-    def _bare_people(self, activation: Activation) -> str:
+    def _bare_people(self, activation: Activation, rows: Rows) -> str:
         """Return the SELECT of everybody who has a contact or may get one, in a lane that has lists only."""
         return f"""
         SELECT s.cio_id, l.record_id, l.stamped AS "@stamped", {_PERSON} AS "@keys", l.looked_up_email AS "@email"
-        FROM ({population(activation, self._lane)}) AS s
-        JOIN delivery.links AS l ON l.destination = {literal(NAME)} AND l.cio_id = s.cio_id
-        JOIN identity.persons AS p ON p.cio_id = s.cio_id
-        WHERE l.record_id IS NOT NULL OR s.cio_id IN ({_creatable(activation)})"""
+        FROM ({population(activation, self._lane, rows)}) AS s
+        JOIN {rows("delivery.links")} AS l ON l.destination = {literal(NAME)} AND l.cio_id = s.cio_id
+        JOIN {rows("identity.persons")} AS p ON p.cio_id = s.cio_id
+        WHERE l.record_id IS NOT NULL OR s.cio_id IN ({_creatable(activation, rows)})"""
 
 
-def _creatable(activation: Activation) -> str:
+def _creatable(activation: Activation, rows: Rows) -> str:
     """Return a SELECT of the ``cio_id`` of those who get a contact: looked up under their e-mail, and not found."""
     return f"""
-        SELECT q.cio_id FROM delivery.links AS k JOIN identity.persons AS q ON q.cio_id = k.cio_id
+        SELECT q.cio_id
+        FROM {rows("delivery.links")} AS k JOIN {rows("identity.persons")} AS q ON q.cio_id = k.cio_id
         WHERE k.destination = {literal(NAME)} AND k.record_id IS NULL AND q.deliverable
-          AND q.email = k.looked_up_email AND {_may_create(activation, "q.cio_id")}"""
+          AND q.email = k.looked_up_email AND {_may_create(activation, rows, "q.cio_id")}"""
 
 
 def _needs(activation: Activation, lane: Lane) -> tuple[str, ...]:
@@ -168,10 +172,10 @@ def _needs(activation: Activation, lane: Lane) -> tuple[str, ...]:
     return tuple(dict.fromkeys(needs))
 
 
-def _may_create(activation: Activation, cio_id: str) -> str:
+def _may_create(activation: Activation, rows: Rows, cio_id: str) -> str:
     wanted = settings_of(activation).create_people
     if wanted is CreatePeople.AUDIENCE_MEMBERS:
-        return f"{cio_id} IN ({members(activation)})"
+        return f"{cio_id} IN ({members(activation, rows)})"
     return "true" if wanted is CreatePeople.EVERYONE else "false"
 
 

@@ -15,7 +15,7 @@ from cio_activation.identity import ownership, phones
 from cio_activation.identity.persons import NEXT, PERSONS, TABLES, keyed_sql, persons_sql, quarantine_sql
 from cio_activation.identity.schemas import persons_schema
 from cio_activation.runtime import Runtime
-from cio_activation.warehouse import published, quarantine
+from cio_activation.warehouse import moved, published, quarantine
 from cio_activation.warehouse.sql import scalar
 from cio_activation.warehouse.store import PATIENCE_S, Connection
 from cio_activation.warehouse.validation import validate
@@ -83,6 +83,12 @@ def _everyone(con: Connection, activation: Activation, window: Window, run_id: s
     _refuse_breaches(con, window)
     looked_at, changed = _counts(con)
     conflicts = ownership.list_conflicts(con, window)
+    moved.note(
+        con,
+        PERSONS,
+        f"SELECT cio_id FROM {NEXT} WHERE _changed "
+        f"UNION ALL SELECT cio_id FROM {PERSONS} WHERE cio_id NOT IN (SELECT cio_id FROM {NEXT})",
+    )
     con.execute(f"ALTER TABLE {NEXT} DROP COLUMN _changed")
     con.execute(f"DROP TABLE {PERSONS}")
     con.execute(f"ALTER TABLE {NEXT} RENAME TO persons")
@@ -107,6 +113,7 @@ def _moved(con: Connection, activation: Activation, window: Window, run_id: str)
     con.execute(f"DELETE FROM {PERSONS} WHERE cio_id IN (SELECT cio_id FROM {_REBUILD})")
     con.execute(f"INSERT INTO {PERSONS} BY NAME SELECT * EXCLUDE (_changed) FROM {NEXT}")
     con.execute(f"DROP TABLE {NEXT}")
+    moved.note(con, PERSONS, f"SELECT cio_id FROM {_REBUILD}")
     return _result(con, window, run_id, looked_at, changed, conflicts)
 
 

@@ -23,7 +23,7 @@ from cio_activation.state.distribution import distribution
 from cio_activation.state.quarantine import LAYER, clear, refuse
 from cio_activation.state.schema import validate
 from cio_activation.state.sql import StateSql, hash_column
-from cio_activation.warehouse import published, quarantine
+from cio_activation.warehouse import moved, published, quarantine
 from cio_activation.warehouse.sql import identifier, scalar, timestamp
 from cio_activation.warehouse.store import PATIENCE_S, Connection
 
@@ -160,6 +160,7 @@ class _Derivation:
             f"DELETE FROM {self.table} WHERE cio_id IN (SELECT cio_id FROM staged UNION ALL SELECT cio_id FROM removed)"
         )
         self.con.execute(f"INSERT INTO {self.table} BY NAME SELECT * FROM staged")
+        moved.note(self.con, self.table, "SELECT cio_id FROM staged UNION ALL SELECT cio_id FROM removed")
         return changed
 
     def _rederive(self, *, rebuild: bool, full: bool) -> tuple[int | None, int]:
@@ -180,6 +181,7 @@ class _Derivation:
                 )
         self.con.execute(f"DROP TABLE IF EXISTS {self.table}")
         self.con.execute(f"ALTER TABLE {fresh} RENAME TO {identifier(self.table.split('.')[1])}")
+        moved.note(self.con, self.table, None)
         return missed, changed
 
     def _missed(self, fresh: str) -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from cio_activation.activation.windows import Window
+from cio_activation.warehouse import moved
 from cio_activation.warehouse.sql import scalar
 from cio_activation.warehouse.store import Connection
 
@@ -43,12 +45,26 @@ def is_newer(con: Connection, name: str, lane: str, than: str) -> bool:
     return mine is not None and mine > (other or 0)  # no turn: from before turns were counted
 
 
-def publish(con: Connection, name: str, window: Window, rows: int, run_id: str = "") -> None:
-    """Record that ``window`` is now its lane's newest published window of ``name``."""
-    turn = scalar(con, "SELECT coalesce(max(turn), 0) + 1 FROM meta.published")
+def moved_since(con: Connection, name: str, window: Window, basis: str, tables: Sequence[str]) -> str | None:
+    """Return a SELECT of whom a change of ``tables`` touched since ``window`` last published ``name``; None: anybody.
+
+    Anybody also if the clock moved (another window published last) or the definitions did (another ``basis``).
+    """
+    last = con.execute(
+        "SELECT turn FROM meta.published WHERE name = ? AND lane = ? AND window_end = ? AND basis = ?",
+        [name, window.lane.value, window.as_of, basis],
+    ).fetchall()
+    return moved.since(con, int(last[0][0]), tables) if last else None
+
+
+def publish(
+    con: Connection, name: str, window: Window, rows: int, run_id: str = "", *, basis: str | None = None
+) -> None:
+    """Record that ``window`` is now its lane's newest published window of ``name``, made on ``basis``."""
+    turn = moved.next_turn(con)
     con.execute("DELETE FROM meta.published WHERE name = ? AND lane = ?", [name, window.lane.value])
     con.execute(
-        "INSERT INTO meta.published (name, lane, window_key, window_end, run_id, rows, turn) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [name, window.lane.value, window.key, window.as_of, run_id, rows, turn],
+        "INSERT INTO meta.published (name, lane, window_key, window_end, run_id, rows, turn, basis) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [name, window.lane.value, window.key, window.as_of, run_id, rows, turn, basis],
     )

@@ -10,6 +10,7 @@ from typing import Any
 from cio_activation.activation.models import Audience, ExitReason, Lane
 from cio_activation.audience.members import AudienceResult, update
 from cio_activation.state.derive import derive
+from cio_activation_tests.byhand import noting
 from cio_activation_tests.state.world import World, activation, window
 
 NOW = datetime(2026, 11, 22, 5)
@@ -41,7 +42,7 @@ class Stage:
         self.world = self.world.using(activation(audiences=audiences))
 
     def segments(self, members: Iterable[str], segment: int = 12, lane: Lane = Lane.REALTIME) -> None:
-        with self.world.runtime.warehouse.write() as con:
+        with self.world.runtime.warehouse.write() as con, noting(con, "raw.memberships"):
             con.execute("DELETE FROM raw.memberships WHERE segment_id = ? AND lane = ?", [segment, lane.value])
             for member in members:
                 con.execute("INSERT INTO raw.memberships VALUES (?, ?, ?, ?, 'w')", [lane.value, segment, member, NOW])

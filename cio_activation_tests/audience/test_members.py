@@ -13,6 +13,7 @@ from cio_activation.audience.members import current_sql, update
 from cio_activation.errors import ConfigError
 from cio_activation.runtime import Runtime
 from cio_activation_tests.audience.stage import DAY, HOUR, NOW, Stage, audience
+from cio_activation_tests.byhand import noted
 from cio_activation_tests.state.world import window
 
 RICH, POOR = {"spent": 250.0}, {"spent": 5.0}
@@ -256,3 +257,26 @@ def test_only_the_named_audiences_are_updated(tmp_path: Path) -> None:
     assert stage.world.rows("SELECT audience FROM audience.memberships") == [("other",)]
     with pytest.raises(ConfigError, match="no realtime audience is named nobody; there are: vip, other"):
         update(runtime, window(NOW, Lane.REALTIME), ["nobody"])
+
+
+def test_who_enters_and_who_leaves_is_noted_for_the_plans(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, audience())
+
+    def moved() -> set[str | None]:
+        with stage.world.runtime.warehouse.write() as con:
+            return noted(con, "audience.memberships")
+
+    stage.at(NOW, {"a": RICH, "b": RICH, "c": RICH | {"spent": 1.0}}, ["a", "b", "c"])
+    assert moved() == {"a", "b"}
+    stage.at(NOW, members=["b", "c"])
+    assert moved() == {"a"}
+    stage.declare()
+    stage.at(NOW + HOUR)
+    assert moved() == {"b"}
+
+
+def test_a_changed_gate_is_applied_to_everybody_within_the_window(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, audience())
+    stage.at(NOW, {"a": RICH, "b": RICH | {"spent": 60.0}}, ["a", "b"])
+    stage.declare(audience(gate="spent >= 50"))
+    assert stage.at(NOW)["vip"].entered == 1

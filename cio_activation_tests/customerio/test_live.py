@@ -23,6 +23,7 @@ from cio_activation.delivery.journal import Journal
 from cio_activation.delivery.patience import Patience
 from cio_activation.lanes import LOOKS_TAG, Lanes
 from cio_activation_tests.builders import START, window
+from cio_activation_tests.byhand import noted
 from cio_activation_tests.customerio.conftest import FAST, Site
 from cio_activation_tests.customerio.landed import query
 from cio_activation_tests.customerio.receiving import encoded
@@ -268,3 +269,20 @@ def test_the_asset_says_by_the_runs_tag_what_it_took_and_keeps_long_sessions_wai
     assert json.loads(finished.tags[LOOKS_TAG]) == looks
     assert ages
     assert max(ages) < 0.8, "stamped while the call went on"
+
+
+def test_who_moved_is_noted_for_the_audiences(site: Site) -> None:
+    run, (a, b, c, *_) = site.runtime(rt=(11,)), people(site)
+
+    def moved(about: str) -> set[str | None]:
+        with run.warehouse.write() as con:
+            return noted(con, about)
+
+    site.pick(a, b)
+    pull_people(run, window(1), poll=FAST)
+    assert moved("raw.people_current") == {None}
+    pull_live(run, window(2, RT))
+    assert moved("raw.memberships") == {a, b}
+    site.drop(b)
+    pull_live(run, window(2, RT), also=[c])
+    assert moved("raw.people_current") == {b, c}

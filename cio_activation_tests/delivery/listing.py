@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ class ToyList(AbsoluteStep):
         return ("list:vip",)
 
     def plan(self, con: Connection, context: Context) -> str:
-        return links.membership_changes("toy", "vip")
+        return links.membership_changes("toy", "vip", partial(context.rows, con))
 
     def movements(self, con: Connection, context: Context, planned: str) -> str:
         return links.membership_movements("toy", "vip", planned)

@@ -131,7 +131,7 @@ def test_only_a_worker_that_reads_the_plan_alike_helps(tmp_path: Path, journal_u
         step=step.name,
         batch_size=step.batch_size,
         path=file,
-        activation=sharing.fingerprint(run.activation),
+        activation=run.activation.fingerprint(),
     )
     other = {"activation": "another", "batch_size": 99, "path": tmp_path / "absent"}
     sharing.open_plan(journal, replace(plan, **{differs: other[differs]}) if differs else plan)

@@ -30,8 +30,10 @@ from cio_activation.sandbox.request_log import Entry
 from cio_activation.sandbox.server import RunningSandbox, start
 from cio_activation.state.columns import PROPERTY_SQL
 from cio_activation_tests.builders import window
+from cio_activation_tests.byhand import noting
 
 LABEL = "RET - Zurückgewinnen/Winback - Call Today"
+_READ = ("identity.persons", "state.realtime_properties", "audience.memberships")
 WRITES = ("batch/update", "batch/upsert", "batch/create", "add-and-remove")
 
 
@@ -155,7 +157,7 @@ class World:
         }
 
     def sql(self, query: str) -> list[Any]:
-        with self.runtime.warehouse.write() as con:
+        with self.runtime.warehouse.write() as con, noting(con, *_READ):
             return con.execute(query).fetchall()
 
     def link(self, cio_id: str) -> tuple[Any, ...] | None:
@@ -213,7 +215,7 @@ class World:
         names = [c.strip().split(" ")[0].strip('"') for c in columns.split(",")]
         given = list(rows)
         arrow = pa.table({n: pa.array([r.get(n) for r in given]) for n in names})
-        with self.runtime.warehouse.write() as con:
+        with self.runtime.warehouse.write() as con, noting(con, *_READ):
             con.register("given", arrow)
             con.execute(f"CREATE OR REPLACE TABLE {name} ({columns})")
             con.execute(f"INSERT INTO {name} BY NAME SELECT * FROM given")

@@ -17,6 +17,7 @@ from cio_activation.errors import ContractError
 from cio_activation.identity.resolve import resolve
 from cio_activation.runtime import Runtime
 from cio_activation_tests.builders import runtime, window
+from cio_activation_tests.byhand import noted
 from cio_activation_tests.customerio.landed import landed, query, small_activation
 
 RT = Lane.REALTIME
@@ -225,3 +226,21 @@ def test_realtime_and_daily_come_to_the_same_table(
     step_by_step = query(run, CONTENT), query(run, CONFLICTS)
     resolve(run, window(2))
     assert (query(run, CONTENT), query(run, CONFLICTS)) == step_by_step
+
+
+def test_whose_row_changed_is_noted_for_the_plans(run: Runtime) -> None:
+    def moved() -> set[str | None]:
+        with run.warehouse.write() as con:
+            return noted(con, "identity.persons")
+
+    people = [{"cio_id": c, "id": c.upper(), "email": f"{c}@example.com"} for c in "abcdef"]
+    landed(run, window(), people)
+    resolve(run, window())
+    assert moved() == set("abcdef")
+    landed(run, window(2), [people[0], people[1] | {"email": "new@example.com"}, *people[2:5]])
+    resolve(run, window(2))
+    assert moved() == {"b", "f"}
+    # Who takes another's e-mail moves that person, too.
+    live(run, window(3, RT), [people[0] | {"email": "C@example.com"}])
+    resolve(run, window(3, RT))
+    assert moved() == {"a", "c"}

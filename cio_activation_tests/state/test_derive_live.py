@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from cio_activation.activation.models import Lane
 from cio_activation.state.derive import StateResult, derive
+from cio_activation_tests.byhand import noted
 from cio_activation_tests.state.populations import NOW, person, spans
 from cio_activation_tests.state.world import World, activation, default_properties, expecting, window
 
@@ -108,3 +109,20 @@ def test_a_changed_rule_is_applied_to_everybody_within_the_window(tmp_path: Path
     run(world)
     fewer = world.using(activation([p for p in LIVE if p.name == "tier"]))
     assert (run(fewer).rebuilt, set(fewer.state(RT))) == (True, {"a", "b"})
+
+
+def test_who_was_derived_is_noted_for_the_plans(tmp_path: Path) -> None:
+    world = World.create(tmp_path, activation(LIVE))
+
+    def moved() -> set[str | None]:
+        with world.runtime.warehouse.write() as con:
+            return noted(con, "state.realtime_properties")
+
+    world.people({f"p{i}": {"spent": float(i)} for i in range(20)})
+    run(world)
+    assert moved() == {None}, "a new table is everybody's"
+    world.fetched({"p1": {"spent": 500.0}}, gone=["p2"])
+    run(world)
+    assert moved() == {"p1", "p2"}
+    run(world)
+    assert moved() == set()

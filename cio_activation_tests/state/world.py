@@ -33,6 +33,7 @@ from cio_activation.state.columns import attribute_types
 from cio_activation.warehouse import published
 from cio_activation.warehouse.sql import identifier
 from cio_activation.warehouse.store import Connection, Warehouse, scratch
+from cio_activation_tests.byhand import noting
 
 ATTRIBUTES = {
     "last_order_at": AttributeType.TIMESTAMP,
@@ -173,7 +174,7 @@ class World:
     def people(self, rows: Mapping[str, Mapping[str, Any]] | Sequence[tuple[str | None, Mapping[str, Any]]]) -> None:
         """Publish a ``raw.people`` that holds exactly these people; nobody was fetched since."""
         pairs = list(rows.items()) if isinstance(rows, Mapping) else list(rows)
-        with self.runtime.warehouse.write() as con:
+        with self.runtime.warehouse.write() as con, noting(con, "raw.people_current"):
             _write_people(con, self.runtime.activation, pairs)
             con.execute("CREATE OR REPLACE TABLE raw.people_live AS FROM raw.people LIMIT 0")
             con.execute("CREATE OR REPLACE TABLE raw.people_gone (cio_id VARCHAR)")
@@ -187,7 +188,7 @@ class World:
 
     def fetched(self, rows: Mapping[str, Mapping[str, Any]], gone: Sequence[str] = ()) -> None:
         """Note what the real-time lane learned since: people as they are now, and who is no more."""
-        with self.runtime.warehouse.write() as con:
+        with self.runtime.warehouse.write() as con, noting(con, "raw.people_current"):
             _write_people(con, self.runtime.activation, list(rows.items()), "fetched")
             for table in ("raw.people_live", "raw.people_gone"):
                 con.execute(f"DELETE FROM {table} WHERE cio_id IN (SELECT unnest(?::VARCHAR[]))", [[*rows, *gone]])

@@ -1,0 +1,43 @@
+"""Tables that a test writes itself: like every writer it has to note whom it touched, and notes exactly these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cio_activation.warehouse import moved
+from cio_activation.warehouse.store import Connection
+
+
+@contextmanager
+def noting(con: Connection, *tables: str) -> Iterator[None]:
+    """Note, for each of ``tables``, who has other rows there after the block than before."""
+    for number, table in enumerate(tables):
+        con.execute(f"CREATE OR REPLACE TEMP TABLE before_{number} AS {_picture(con, table)}")
+    yield
+    for number, table in enumerate(tables):
+        con.execute(f"CREATE OR REPLACE TEMP TABLE after_{number} AS {_picture(con, table)}")
+        old, new = f"before_{number}", f"after_{number}"
+        moved.note(
+            con,
+            table,
+            f"""SELECT cio_id FROM ((FROM {old} EXCEPT ALL FROM {new}) UNION ALL (FROM {new} EXCEPT ALL FROM {old}))""",
+        )
+        con.execute(f"DROP TABLE {old}; DROP TABLE {new}")
+
+
+def _picture(con: Connection, table: str) -> str:
+    schema, _, name = table.partition(".")
+    found = con.execute(
+        "SELECT 1 FROM information_schema.tables WHERE table_schema = ? AND table_name = ?", [schema, name]
+    ).fetchall()
+    if not found:
+        return "SELECT NULL::VARCHAR AS cio_id, NULL::VARCHAR AS row LIMIT 0"
+    return f"SELECT cio_id, CAST(t AS VARCHAR) AS row FROM {table} AS t"
+
+
+def noted(con: Connection, about: str) -> set[str | None]:
+    """Return whom the notes about a table name (None stands for everybody), and forget all notes."""
+    found = {cio_id for (cio_id,) in con.execute("SELECT cio_id FROM meta.moved WHERE about = ?", [about]).fetchall()}
+    con.execute("DELETE FROM meta.moved")
+    return found
