@@ -35,9 +35,12 @@ _SWITCH = "mutation($s: SensorSelector!) { startSensor(sensorSelector: $s) { __t
 
 
 class Site:
-    """One installation under ``home``. Its environment is also put into this process's, for reading it directly."""
+    """One installation under ``home``. Its environment is also put into this process's, for reading it directly.
 
-    def __init__(self, home: Path, people: int, orders: Path | None = None) -> None:
+    ``apart``: Customer.io's stand-in is a process of its own, so that it is not slow because a CRM's is busy.
+    """
+
+    def __init__(self, home: Path, people: int, orders: Path | None = None, *, apart: bool = False) -> None:
         self.home = home
         self.processes: dict[str, subprocess.Popen[str]] = {}
         self._commands: dict[str, list[str]] = {}
@@ -48,7 +51,12 @@ class Site:
         with resources.as_file(packaged) as path:
             shutil.copyfile(path, home / "dagster" / "dagster.yaml")
         world = ["--orders", str(orders)] if orders else []
-        told = self._told("sandbox", ["sandbox", "--people", str(people), "--port", "0", "--json", *world])
+        command = ["sandbox", "--people", str(people), "--port", "0", "--json", *world]
+        told = self._told("sandbox", command)
+        if apart:
+            other = self._told("customerio", command)
+            told["urls"]["customerio"] = other["urls"]["customerio"]
+            told["environment"] |= {k: v for k, v in other["environment"].items() if k.startswith("CUSTOMERIO")}
         self.vendors: dict[str, str] = told["urls"]
         code, ui = free_port(), free_port()
         self.webserver = f"http://127.0.0.1:{ui}"
@@ -150,7 +158,7 @@ class Site:
 
     def stop(self) -> None:
         """End every process that was started here, Dagster's first."""
-        for name in ("daemon", "receiver", "webserver", "code", "sandbox"):
+        for name in ("daemon", "receiver", "webserver", "code", "sandbox", "customerio"):
             if process := self.processes.get(name):
                 process.terminate()
         for process in self.processes.values():
@@ -182,10 +190,10 @@ class Site:
 
 
 @contextmanager
-def site(home: Path, people: int, orders: Path | None = None) -> Iterator[Site]:
+def site(home: Path, people: int, orders: Path | None = None, *, apart: bool = False) -> Iterator[Site]:
     """Yield an installation whose stand-ins run; everything it started ends with the block."""
     before = dict(os.environ)
-    made = Site(home, people, orders)
+    made = Site(home, people, orders, apart=apart)
     try:
         yield made
     finally:
