@@ -260,7 +260,6 @@ def _land(
         refuse_bad_rows(con, runtime.activation, window, _STAGED)
         refuse_breaches(con, runtime.activation, window, _STAGED)
         rows, changed = _merge(con, fetched.gone, observed_at)
-        moved.note(con, CURRENT, "SELECT unnest(?::VARCHAR[]) AS cio_id", [asked])
         named = naming.settle(con, window, answers, observed_at)
         con.execute(
             f"DELETE FROM {segments.CHANGES} WHERE noted_at <= ? AND cio_id IN (SELECT unnest(?::VARCHAR[]))",
@@ -282,6 +281,8 @@ def _merge(con: Connection, gone: Sequence[str], observed_at: datetime) -> tuple
         f"DELETE FROM {_STAGED} WHERE cio_id IN (SELECT cio_id FROM {TABLE} WHERE observed_at > ?)", [observed_at]
     )
     rows, changed = con.execute(f"SELECT count(*), count(*) FILTER (_changed) FROM {_STAGED}").fetchall()[0]
+    differ = f"SELECT cio_id FROM {_STAGED} WHERE _changed UNION ALL SELECT unnest(?::VARCHAR[])"
+    moved.note(con, CURRENT, differ, [list(gone)])
     con.execute(f"DELETE FROM {LIVE} WHERE cio_id IN (SELECT cio_id FROM {_STAGED})")
     con.execute(f"INSERT INTO {LIVE} BY NAME SELECT * EXCLUDE (_bad, _row, _changed) FROM {_STAGED}")
     con.execute(f"DELETE FROM {GONE} WHERE cio_id IN (SELECT cio_id FROM {_STAGED})")

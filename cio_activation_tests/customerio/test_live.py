@@ -284,5 +284,8 @@ def test_who_moved_is_noted_for_the_audiences(site: Site) -> None:
     pull_live(run, window(2, RT))
     assert moved("raw.memberships") == {a, b}
     site.drop(b)
+    site.edit(action="set_attribute", cio_id=c, name="cart_value", value="778")
     pull_live(run, window(2, RT), also=[c])
-    assert moved("raw.people_current") == {b, c}
+    assert moved("raw.people_current") == {c}, "who was fetched and is as before moves nobody"
+    assert pull_live(run, window(2, RT), also=["nobody"]).gone == 1
+    assert moved("raw.people_current") == {"nobody"}
