@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import duckdb
+
 from cio_activation.delivery.run import StepReport
 from cio_activation.sandbox.request_log import Entry
 from cio_activation.sandbox.server import RunningSandbox
@@ -208,26 +210,26 @@ def quick() -> Iterator[Path]:
     """Make a hundred rows affordable, and yield a folder for homes; everything else is as in production.
 
     Shortens the pauses that no setting shortens (after a 429 that names no time, after a day that is used up), and
-    keeps each warehouse's file open, handing out connections to it: opening it anew some fifty times a row is half of
-    the time. The folder is in memory where there is such a thing: nothing here pulls the plug, so nothing needs to reach a disk.
+    keeps each warehouse's file attached, handing out connections to it: letting go of it some fifty times a row is a
+    third of the time. The folder is in memory where there is such a thing: nothing here pulls the plug, so nothing needs to reach a disk.
     """
     files: dict[Path, Connection] = {}
 
-    def connection(warehouse: Warehouse, *, read_only: bool) -> Connection:
+    @contextmanager
+    def session(warehouse: Warehouse, *, read_only: bool) -> Iterator[Connection]:
         if warehouse.path not in files:
-            files[warehouse.path] = opened(warehouse, read_only=False)
-        made = files[warehouse.path].cursor()
-        made.execute("SET TimeZone = 'UTC'")
-        return made
+            files[warehouse.path] = duckdb.connect(str(warehouse.path))
+        with files[warehouse.path].cursor() as con:
+            con.execute("SET TimeZone = 'UTC'")
+            yield con
 
-    opened = Warehouse._open
     memory = Path("/dev/shm")
     try:
         with (
             tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder,
             mock.patch("cio_activation.delivery.pacer.PAUSE_S", 0.02),
             mock.patch("cio_activation.delivery.budget.PROBE_S", 0.0),  # a new day comes at once
-            mock.patch.object(Warehouse, "_open", connection),
+            mock.patch.object(Warehouse, "_session", session),
         ):
             yield Path(folder)
     finally:
