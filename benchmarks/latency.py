@@ -1,7 +1,7 @@
 """``python -m benchmarks.latency [--people N] [--events N] [--way webhook|polling|both] [--with-daily]``: cart to CRM.
 
 Stand-ins, receiver and Dagster run as real processes, as ``demo --ui`` has them; only that Customer.io's stand-in has
-a process of its own, as vendors do not answer more slowly because another one is written to. After a warm-up (one daily run,
+a process of its own, as vendors do not answer more slowly because another one is written to. After a warm-up (a daily run,
 so that everybody is linked; without it they are new to the CRM) people enter the cart segment one after another at
 random moments. The first write of each cart is read from the HubSpot stand-in's own log; where the seconds went comes
 from Dagster's event log.
