@@ -61,8 +61,9 @@ _guard = Lock()
 @contextmanager
 def session(path: Path, config: Config, *, read_only: bool) -> Iterator[Connection]:
     """Yield a connection to the file at ``path``, made if it is not there; what is not committed is rolled back."""
-    instance = _instance_for(path, config)
-    con = instance.open(read_only=read_only)
+    with _guard:  # an instance that was just found must not be stopped as idle by another thread
+        instance = _instance_for(path, config)
+        con = instance.open(read_only=read_only)
     try:
         yield con
     except (duckdb.FatalException, duckdb.InternalException):
@@ -75,14 +76,13 @@ def session(path: Path, config: Config, *, read_only: bool) -> Iterator[Connecti
 def _instance_for(path: Path, config: Config) -> _Instance:
     """Return the process's DuckDB for ``path``; idle ones of other files, and a broken one, are stopped."""
     key = (str(path.absolute()), repr(sorted(config.items())))
-    with _guard:
-        found = _running.get(key)
-        if found is None or found.broken:
-            if found is not None:
-                _running.pop(key).stop()
-            _stop_idle()
-            found = _running[key] = _Instance(path, config)
-        return found
+    found = _running.get(key)
+    if found is None or found.broken:
+        if found is not None:
+            _running.pop(key).stop()
+        _stop_idle()
+        found = _running[key] = _Instance(path, config)
+    return found
 
 
 def _stop_idle() -> None:
