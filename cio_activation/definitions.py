@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
 
 import dagster as dg
 
@@ -54,4 +56,11 @@ def build_definitions(activation: Activation, destinations: Sequence[Destination
 @dg.definitions
 def defs() -> dg.Definitions:
     """Return the code location of the configured activation file."""
-    return build_definitions(load_activation(Settings().activation_file, DESTINATIONS))
+    path = Settings().activation_file
+    return _built(path, path.read_bytes() if path.is_file() else None)
+
+
+@lru_cache(maxsize=1)
+def _built(path: Path, written: bytes | None) -> dg.Definitions:  # noqa: ARG001 - other text, other definitions
+    """Build once for each text of the file: a forked run finds what the warm process has built from the same."""
+    return build_definitions(load_activation(path, DESTINATIONS))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import dagster as dg
 import pytest
 
 from cio_activation.activation.loader import load_activation
 from cio_activation.activation.settings import DEFAULT_ACTIVATION
-from cio_activation.definitions import build_definitions
+from cio_activation.definitions import build_definitions, defs
 from cio_activation.destinations import DESTINATIONS
+from cio_activation.errors import ConfigError
 from cio_activation.lanes import LANE_TAG
 
 
@@ -55,3 +58,23 @@ def test_each_asset_is_in_the_job_of_its_lane_and_in_no_other(definitions: dg.De
         if lane:
             assert name in selected[lane], name
             assert name not in selected["realtime" if lane == "daily" else "daily"], name
+
+
+def test_the_location_is_built_again_when_the_file_says_something_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A forked run uses what the warm process built, but only for the very same text."""
+    path = tmp_path / "activation.yaml"
+    path.write_text(DEFAULT_ACTIVATION.read_text())
+    monkeypatch.setenv("ACTIVATION_FILE", str(path))
+    first = defs()
+    assert defs() is first
+    path.write_text(DEFAULT_ACTIVATION.read_text().replace("cart_value_tier", "cart_size_tier"))
+    second = defs()
+    assert "cart_size_tier" in str(specs(second)["state/realtime_properties"].metadata)
+    assert "cart_size_tier" not in str(specs(first)["state/realtime_properties"].metadata)
+    path.unlink()
+    with pytest.raises(ConfigError, match=r"activation\.yaml"):
+        defs()
+    path.write_text(DEFAULT_ACTIVATION.read_text())
+    assert specs(defs()).keys() == specs(first).keys()
