@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from itertools import count
 from pathlib import Path
 from threading import Lock
 
@@ -54,8 +55,45 @@ class _Instance:
         self._con.close()
 
 
+class _Blank:
+    """One running DuckDB for databases in memory, each seen by nobody but who asked for it."""
+
+    def __init__(self) -> None:
+        self._con: Connection | None = None
+        self._lock, self._numbers, self._sessions = Lock(), count(), 0
+
+    @contextmanager
+    def session(self) -> Iterator[Connection]:
+        name = f"blank_{next(self._numbers)}"
+        with self._lock:
+            base = self._con = self._con or duckdb.connect(":memory:", config={"autoinstall_known_extensions": False})
+            base.execute(f"ATTACH ':memory:' AS {name}")
+            con = base.cursor()
+            self._sessions += 1
+        try:
+            con.execute(f"USE {name}")
+            con.execute("SET TimeZone = 'UTC'")
+            yield con
+        except (duckdb.FatalException, duckdb.InternalException):
+            self._con = None
+            raise
+        finally:
+            con.close()
+            with self._lock:
+                self._sessions -= 1
+                if self._con is base:
+                    base.execute(f"DETACH {name}")
+
+    def stop_idle(self) -> None:
+        with self._lock:
+            if self._con is not None and not self._sessions:
+                self._con.close()
+                self._con = None
+
+
 _running: dict[tuple[str, str], _Instance] = {}
 _guard = Lock()
+_blank = _Blank()
 
 
 @contextmanager
@@ -71,6 +109,11 @@ def session(path: Path, config: Config, *, read_only: bool) -> Iterator[Connecti
         raise
     finally:
         instance.close(con)
+
+
+def blank() -> AbstractContextManager[Connection]:
+    """Return a session with an empty database in memory, which ends with it."""
+    return _blank.session()
 
 
 def _instance_for(path: Path, config: Config) -> _Instance:
@@ -92,3 +135,4 @@ def _stop_idle() -> None:
 
 # The copy of a process has none of its threads: a DuckDB copied with it would wait for them for ever.
 os.register_at_fork(before=_stop_idle)
+os.register_at_fork(before=_blank.stop_idle)

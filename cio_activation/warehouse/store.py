@@ -25,7 +25,7 @@ from typing import IO
 import duckdb
 
 from cio_activation.errors import WarehouseBusy
-from cio_activation.warehouse.instance import Config, Connection, session
+from cio_activation.warehouse.instance import Config, Connection, blank, session
 
 __all__ = ["Connection", "SqlError", "Warehouse", "scratch"]
 
@@ -195,15 +195,9 @@ class Warehouse:
                 return
 
 
-@contextmanager
-def scratch() -> Iterator[Connection]:
-    """Yield an empty in-memory database: to check statements or read files without touching the warehouse."""
-    con = duckdb.connect(":memory:", config={"autoinstall_known_extensions": False})
-    try:
-        con.execute("SET TimeZone = 'UTC'")
-        yield con
-    finally:
-        con.close()
+def scratch() -> AbstractContextManager[Connection]:
+    """Return a session with an empty database: to check statements or read files without touching the warehouse."""
+    return blank()
 
 
 def _applied(con: Connection) -> set[str]:

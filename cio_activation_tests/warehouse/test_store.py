@@ -19,7 +19,7 @@ from cio_activation.activation.models import Lane
 from cio_activation.activation.settings import Settings
 from cio_activation.errors import WarehouseBusy
 from cio_activation.runtime import Runtime
-from cio_activation.warehouse.store import Warehouse
+from cio_activation.warehouse.store import Warehouse, scratch
 from cio_activation_tests import builders
 
 HOLD = """
@@ -309,3 +309,30 @@ def test_a_file_that_is_none_is_told_and_the_next_is_opened(store: Warehouse, tm
         with pytest.raises(duckdb.IOException, match=r"no\.duckdb"), bad.read():
             pass
     assert rows(store) == 0
+
+
+def test_an_empty_database_is_seen_by_nobody_else() -> None:
+    with scratch() as one, scratch() as other:
+        one.execute("CREATE TABLE t AS SELECT 1 AS n")
+        with pytest.raises(duckdb.CatalogException):
+            other.execute("SELECT * FROM t")
+        other.execute("CREATE TABLE t AS SELECT 2 AS n")
+        assert one.execute("SELECT n FROM t").fetchall() == [(1,)]
+    with scratch() as later, pytest.raises(duckdb.CatalogException):
+        later.execute("SELECT * FROM t")
+
+
+def test_an_empty_database_outlives_one_that_broke_and_the_copy_of_a_process() -> None:
+    with pytest.raises(duckdb.InternalException), scratch():
+        raise duckdb.InternalException("as after a failed assertion inside")
+    with scratch() as con:
+        assert con.execute("SELECT 1").fetchall() == [(1,)]
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            with scratch() as con:
+                code = 0 if con.execute("SELECT sum(range) FROM range(1000000)").fetchall() else 1
+        finally:
+            os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
