@@ -48,7 +48,11 @@ STALE_AT_ONCE = 20_000
 """More members than these are looked at again bit by bit, by the runs that come anyway."""
 STALE_BESIDE_NEWS = 200
 """Members that a run with news looks at again beside it, two calls: whoever waits, they are not forgotten."""
+BESIDE_NEWS_EVERY = timedelta(seconds=30)
+"""How often a run with news does so. Finding out who is due goes through everybody, and a cart waits meanwhile."""
 _STAGED = "raw.people_fetched"
+_LOOKED = "raw.members_looked"
+"""One row: when all members were last gone through for who is to be looked at again, and how many then were left."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class LivePull:
     waiting: int = 0
     """People who changed or are unknown, and names of moments, left for the next run."""
     stale: int = 0
-    """Members that are to be looked at again, and were not."""
+    """Members that are to be looked at again, and were not; beside news, as the last look at all of them had it."""
     members: int = 0
     entered: int = 0
     left: int = 0
@@ -175,28 +179,8 @@ def _due(runtime: Runtime, wish: _Wish, now: datetime) -> tuple[list[Identifiers
             "UNION ALL SELECT unnest(?::VARCHAR[]), NULL, CAST('infinity' AS TIMESTAMP)",
             [list(wish.also)],
         )
-        con.execute(
-            "CREATE OR REPLACE TEMP TABLE members AS "
-            f"SELECT DISTINCT cio_id FROM {segments.TABLE} WHERE lane = 'realtime'"
-        )
-        # Everybody's rows are gone through once: a workspace has many more people than its segments members.
-        con.execute(
-            "CREATE OR REPLACE TEMP TABLE known AS "
-            f"SELECT cio_id, external_id, observed_at FROM {CURRENT} "
-            "WHERE cio_id IN (SELECT cio_id FROM members UNION ALL SELECT cio_id FROM named)"
-        )
-        con.execute(
-            "CREATE OR REPLACE TEMP TABLE due AS "
-            "WITH wanted AS ("
-            "  SELECT cio_id, external_id, noted_at FROM named"
-            "  UNION ALL SELECT cio_id, NULL, NULL FROM members"
-            f"   WHERE cio_id NOT IN (SELECT cio_id FROM known) AND cio_id NOT IN (SELECT cio_id FROM {GONE})"
-            "  UNION ALL SELECT cio_id, NULL, NULL FROM known WHERE observed_at < ?"
-            ") SELECT w.cio_id, coalesce(max(w.external_id), max(k.external_id)) AS external_id, "
-            "max(w.noted_at) AS noted_at, max(k.observed_at) AS observed_at "
-            "FROM wanted AS w LEFT JOIN known AS k ON k.cio_id = w.cio_id GROUP BY w.cio_id",
-            [datetime(1, 1, 1) if wish.older_than is None else now - wish.older_than],
-        )
+        left = _still_stale(con, wish, now)
+        _find_due(con, wish, now, everybody=left is None)
         total, urgent = con.execute(
             "SELECT count(*), count(*) FILTER (noted_at IS NOT NULL OR observed_at IS NULL) FROM due"
         ).fetchall()[0]
@@ -205,8 +189,49 @@ def _due(runtime: Runtime, wish: _Wish, now: datetime) -> tuple[list[Identifiers
             "ORDER BY noted_at DESC NULLS LAST, observed_at NULLS FIRST, cio_id LIMIT ?",
             [min(wish.limit, urgent + STALE_BESIDE_NEWS) if urgent else wish.limit],
         ).fetchall()
+        if left is None:
+            con.execute(f"DELETE FROM {_LOOKED}")
+            con.execute(f"INSERT INTO {_LOOKED} VALUES (?, ?)", [now, total - max(urgent, len(rows))])
         asked = naming.questions(con, now)
-    return [Identifiers(str(c), e) for c, e in rows], int(total), int(urgent), asked
+    return [Identifiers(str(c), e) for c, e in rows], int(total) + (left or 0), int(urgent), asked
+
+
+def _still_stale(con: Connection, wish: _Wish, now: datetime) -> int | None:
+    """Return how many members the last look at all of them left for later, if this run need not look itself."""
+    con.execute(f"CREATE TABLE IF NOT EXISTS {_LOOKED} (looked_at TIMESTAMP, stale BIGINT)")
+    if wish.older_than is None or not scalar(con, "SELECT count(*) FROM named"):
+        return None
+    found = con.execute(
+        f"SELECT stale FROM {_LOOKED} WHERE looked_at > ? AND looked_at <= ?", [now - BESIDE_NEWS_EVERY, now]
+    ).fetchone()
+    return None if found is None else int(found[0])
+
+
+def _find_due(con: Connection, wish: _Wish, now: datetime, *, everybody: bool) -> None:
+    """Fill ``due``: of ``named``, and with ``everybody`` of the members who are unknown or to be looked at again."""
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE members AS "
+        f"SELECT DISTINCT cio_id FROM {segments.TABLE} WHERE lane = 'realtime' AND ?",
+        [everybody],
+    )
+    # Everybody's rows are gone through once: a workspace has many more people than its segments members.
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE known AS "
+        f"SELECT cio_id, external_id, observed_at FROM {CURRENT} "
+        "WHERE cio_id IN (SELECT cio_id FROM members UNION ALL SELECT cio_id FROM named)"
+    )
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE due AS "
+        "WITH wanted AS ("
+        "  SELECT cio_id, external_id, noted_at FROM named"
+        "  UNION ALL SELECT cio_id, NULL, NULL FROM members"
+        f"   WHERE cio_id NOT IN (SELECT cio_id FROM known) AND cio_id NOT IN (SELECT cio_id FROM {GONE})"
+        "  UNION ALL SELECT cio_id, NULL, NULL FROM known WHERE observed_at < ?"
+        ") SELECT w.cio_id, coalesce(max(w.external_id), max(k.external_id)) AS external_id, "
+        "max(w.noted_at) AS noted_at, max(k.observed_at) AS observed_at "
+        "FROM wanted AS w LEFT JOIN known AS k ON k.cio_id = w.cio_id GROUP BY w.cio_id",
+        [datetime(1, 1, 1) if wish.older_than is None else now - wish.older_than],
+    )
 
 
 async def _fetch(

@@ -41,6 +41,8 @@ class Reading:
     """Without a file: ``cio_id`` -> whether that person is in the segment now, of those who were asked for."""
     look: str = ""
     """What ``watching.look`` says of the segment when it is as it was here; empty if that is not known."""
+    explained: bool = True
+    """False: the count says that more happened than was found out."""
 
 
 def members_sql(file: KeptFile) -> str:
@@ -81,7 +83,7 @@ async def read_segments(
                 if explained or before.can_wait(segment.id, clock()):
                     inside = {cio_id: segment.id in there for cio_id, there in places.items()}
                     look = str(counted) if explained else ""  # the sensor is to find it changed
-                    return Reading(segment.id, segment.name, None, places=inside, look=look)
+                    return Reading(segment.id, segment.name, None, places=inside, look=look, explained=explained)
             return await _read(runtime, client, window, segment, clock)
 
     return list(await asyncio.gather(*(one(listed[number]) for number in wanted)))

@@ -18,6 +18,7 @@ from cio_activation.customerio.client import CustomerIO
 from cio_activation.customerio.files import KeptFile
 from cio_activation.customerio.members import Reading, members_sql, read_segments
 from cio_activation.customerio.people import utc_now
+from cio_activation.customerio.standing import UNEXPLAINED, UNEXPLAINED_DDL
 from cio_activation.errors import ContractError
 from cio_activation.runtime import Runtime
 from cio_activation.transport.http import Pacer
@@ -129,6 +130,8 @@ def publish(
     with runtime.warehouse.write(patience_s=PATIENCE_S) as con:
         quarantine.clear(con, LAYER, window)
         con.execute(CHANGES_DDL)
+        if window.lane is Lane.REALTIME:
+            _note_unexplained(con, readings, noted_at)
         pictures = tuple(_publish_one(con, runtime, window, reading, noted_at) for reading in readings)
         _drop_unused(con, window, [r.segment for r in readings], noted_at)
         rows = int(str(scalar(con, f"SELECT count(*) FROM {TABLE} WHERE lane = ?", [window.lane.value])))
@@ -144,6 +147,17 @@ def publish(
         counts,
         reused=reused,
         calls=calls,
+    )
+
+
+def _note_unexplained(con: Connection, readings: Sequence[Reading], noted_at: datetime) -> None:
+    con.execute(UNEXPLAINED_DDL)
+    open_ = [reading.segment for reading in readings if not reading.explained]
+    con.execute(f"DELETE FROM {UNEXPLAINED} WHERE NOT list_contains(?::BIGINT[], segment_id)", [open_])
+    con.execute(
+        f"INSERT INTO {UNEXPLAINED} SELECT s, ? FROM (SELECT unnest(?::BIGINT[]) AS s) "
+        f"WHERE s NOT IN (SELECT segment_id FROM {UNEXPLAINED})",
+        [noted_at, open_],
     )
 
 

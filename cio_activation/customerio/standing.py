@@ -2,9 +2,9 @@
 
 A segment of more than one page is read whole once a window. In between, its count is asked for, and which segments
 those few people are in whom a moment was about. Where the count is what the last picture and these people make
-together, that picture stands. Anything else is read, but not by every run with a moment: where a million carts grow old
-somebody leaves all the time. One who enters while another leaves shows in no count: they wait for the next whole
-reading, at the latest the next window's first.
+together, that picture stands. Anything else is read, but not by a run with moments as long as the count may yet be
+explained: who enters a segment now is in its count before their webhook is here. One who enters while another leaves
+shows in no count: they wait for the next whole reading, at the latest the next window's first.
 """
 
 from __future__ import annotations
@@ -23,7 +23,11 @@ LOOKED_UP = 10
 """People whose segments are asked for by name, one call each: a second of the vendor's rate. If there are more, the
 segments are read whole."""
 AGAIN_AFTER = timedelta(minutes=1)
-"""A run with moments leaves a big segment that was read so recently to the next run without; the sensor asks for it."""
+"""So long runs with moments leave a big segment whose count stays unexplained to the next run without; the sensor asks
+for it."""
+UNEXPLAINED = "raw.segments_unexplained"
+UNEXPLAINED_DDL = f"CREATE TABLE IF NOT EXISTS {UNEXPLAINED} (segment_id BIGINT, since TIMESTAMP)"
+"""Segments whose last count nothing explained, and since when that has been so at every look."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class Standing:
     """Segment -> members."""
     read_at: Mapping[int, datetime] = field(default_factory=dict)
     """Segment -> when it was read whole in this window; naive UTC."""
+    unexplained_since: Mapping[int, datetime] = field(default_factory=dict)
+    """Segment -> since when its count has not been what anything explains; naive UTC."""
     news: Sequence[str] = ()
     """``cio_id`` of whom moments were about that no run has worked off, at most one more than may be looked up."""
     inside: frozenset[tuple[int, str]] = frozenset()
@@ -45,7 +51,7 @@ class Standing:
 
     def can_wait(self, segment: int, now: datetime) -> bool:
         """Tell whether a segment whose count is another need not be read by this run, which has moments to carry."""
-        return bool(self.news) and timedelta() <= now - self.read_at[segment] < AGAIN_AFTER
+        return bool(self.news) and timedelta() <= now - self.unexplained_since.get(segment, now) < AGAIN_AFTER
 
     def expected(self, segment: int, places: Mapping[str, frozenset[int]]) -> int:
         """Return how many members the segment has if nobody moved but those in ``places`` (``cio_id`` -> segments)."""
@@ -69,7 +75,11 @@ def standing(con: Connection, window: Window, segments: Sequence[int], table: st
         [lane, list(news)],
     ).fetchall()
     read_at = {s: at for s in segments if (at := observed_at(con, window, segment_kind(s))) is not None}
-    return Standing({int(s): int(n) for s, n in counted}, read_at, news, frozenset((int(s), str(c)) for s, c in inside))
+    since: dict[int, datetime] = {}
+    if _there(con, UNEXPLAINED):
+        since = {int(s): at for s, at in con.execute(f"SELECT segment_id, since FROM {UNEXPLAINED}").fetchall()}
+    members = {int(s): int(n) for s, n in counted}
+    return Standing(members, read_at, since, news, frozenset((int(s), str(c)) for s, c in inside))
 
 
 def _there(con: Connection, table: str) -> bool:

@@ -148,8 +148,9 @@ def _gather(con: Connection, activation: Activation) -> None:
         f"CREATE OR REPLACE TEMP TABLE {_REBUILD} AS "
         f"SELECT cio_id FROM {_TOUCHED} UNION SELECT cio_id FROM {ownership.KEYED}"
     )
-    _keys(con, f"{before} UNION ALL SELECT email, folded_id FROM {ownership.KEYED}")
-    _sharers(con)
+    if scalar(con, f"SELECT (SELECT count(*) FROM {ownership.KEYED}) > (SELECT count(*) FROM identity_new)"):
+        _keys(con, f"{before} UNION ALL SELECT email, folded_id FROM {ownership.KEYED}")
+        _sharers(con)  # where nobody shares a key there are no other keys, and this would find the same
 
 
 def _sharers(con: Connection) -> None:

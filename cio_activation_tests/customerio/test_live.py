@@ -184,6 +184,34 @@ def test_beside_news_a_few_members_are_looked_at_again_and_all_of_them_when_ther
     assert (alone.rows, alone.stale, alone.goes_on) == (4, 0, False)
 
 
+def test_a_stream_of_news_looks_at_the_members_every_half_minute_only(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits is told of all the time, so that the lane goes on when the stream ends."""
+    monkeypatch.setattr(live, "STALE_BESIDE_NEWS", 2)
+    run, chosen = site.runtime(rt=(11,)), people(site)[:10]
+    start, hour = datetime(2026, 11, 2), timedelta(hours=1)
+    site.pick(*chosen[:6])
+    pull_live(run, window(1, RT), clock=lambda: start)
+
+    def with_news(number: int, seconds: int) -> tuple[int, int, bool]:
+        site.pick(chosen[6 + number])
+        at = start + timedelta(hours=2, seconds=seconds)
+        found = pull_live(run, window(1, RT), clock=lambda: at, older_than=hour)
+        assert (found.entered, found.waiting) == (1, 0)
+        return found.rows, found.stale, found.goes_on
+
+    assert with_news(0, 0) == (3, 4, True)
+    assert with_news(1, 10) == (1, 4, True)
+    assert with_news(2, 29) == (1, 4, True)
+    assert with_news(3, 31) == (3, 2, True)
+    at = start + timedelta(hours=2, seconds=32)
+    rest = pull_live(run, window(1, RT), clock=lambda: at, older_than=hour)
+    assert (rest.rows, rest.stale, rest.goes_on) == (2, 0, False)
+    observed = "SELECT min(observed_at) >= TIMESTAMP '2026-11-02 02:00:00' FROM raw.people_current JOIN "
+    assert query(run, observed + "raw.memberships USING (cio_id) WHERE lane = 'realtime'") == [(True,)]
+
+
 def test_named_people_and_stale_members_are_fetched_on_request(site: Site) -> None:
     run, (a, b, c, *_) = site.runtime(rt=(11,)), people(site)
     site.pick(a, b)

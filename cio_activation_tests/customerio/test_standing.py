@@ -33,7 +33,7 @@ class Town:
         self.site, self.run = site, site.runtime(rt=(11,))
         self.people = sorted(site.picture().identifiers)
         self.inside = self.people[: BIG + 3]
-        self.minute = 0
+        self.minute = 0.0
         self.at = utc_now() + timedelta(days=1)  # after the moments, which real time stamps
         self._inbox = Inbox(Journal(self.run.settings.journal))
         site.pick(*self.inside)
@@ -47,7 +47,7 @@ class Town:
              for p in people]
         )  # fmt: skip
 
-    def pull(self, minutes: int = 1, day: int = 2) -> LivePull:
+    def pull(self, minutes: float = 1, day: int = 2) -> LivePull:
         self.minute += minutes
         now = self.at + timedelta(minutes=self.minute)
         pull_moments(self.run, window(day, RT))
@@ -92,13 +92,31 @@ def test_whoever_did_something_and_stays_outside_moves_nobody(town: Town) -> Non
     assert town.members() == sorted(town.inside)
 
 
-def test_a_count_that_the_moments_do_not_explain_is_read_whole(town: Town) -> None:
-    told, silent = town.people[-1], town.people[-2]
+def test_a_count_that_stays_unexplained_is_read_whole_within_a_minute_of_moments(town: Town) -> None:
+    told, silent, *others = reversed(town.people)
     town.site.pick(told, silent)
     town.moment(told)
-    assert town.pull().entered == 2
+    assert town.pull().entered == 1
+    town.moment(others[0])
+    assert town.pull(minutes=0.9).entered == 0
+    assert MEMBERS not in town.site.calls()
+    town.moment(others[1])
+    assert town.pull(minutes=0.2).entered == 1
     assert town.site.calls()[MEMBERS] == 1
     assert town.members() == sorted([*town.inside, told, silent])
+
+
+def test_a_count_that_the_next_moments_explain_is_never_read(town: Town) -> None:
+    """Whoever enters while a run is at it is in the count, and their webhook comes with the next run."""
+    outsider, *people = reversed(town.people)
+    for new in people[:4]:
+        town.site.pick(new)
+        town.moment(outsider)
+        assert town.pull(minutes=0.4).entered == 0
+        town.moment(new)
+        assert town.pull(minutes=0.4).entered == 1
+    assert MEMBERS not in town.site.calls()
+    assert town.members() == sorted([*town.inside, *people[:4]])
 
 
 def test_a_run_with_a_moment_does_not_read_again_what_was_just_read_and_the_next_without_does(town: Town) -> None:
