@@ -13,9 +13,9 @@ from cio_activation.delivery.destination import Context, Step
 from cio_activation.delivery.journal import Journal
 from cio_activation.warehouse.store import Connection, Warehouse
 
-AT_ONCE = 40_000
-"""Attempts folded in one transaction: two seconds, which a cart may have to wait for."""
-PATIENCE_S = 20.0
+AT_ONCE = 10_000
+"""Attempts folded in one transaction: a second beside a million people, which a cart may have to wait for."""
+PATIENCE_S = 5.0
 """What each of them lets the real-time lane go first; more, and folds would fall behind a push of 1,500 a second."""
 COLUMNS = (
     "operation_id", "run_id", "plan_id", "destination", "step", "lane", "kind", "cio_id", "record_id", "target",
