@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from cio_activation.activation.models import (
     Activation,
     Attribute,
@@ -32,7 +34,7 @@ from cio_activation.runtime import Runtime
 from cio_activation.state.columns import attribute_types
 from cio_activation.warehouse import published
 from cio_activation.warehouse.sql import identifier
-from cio_activation.warehouse.store import Connection, Warehouse, scratch
+from cio_activation.warehouse.store import Connection, Warehouse
 from cio_activation_tests.byhand import noting
 
 ATTRIBUTES = {
@@ -135,8 +137,9 @@ class InMemory(Warehouse):
 
     def __init__(self) -> None:
         super().__init__(Path("nowhere") / "warehouse.duckdb")
-        self._open_for_ever = scratch()
-        self._con = self._open_for_ever.__enter__()
+        # A DuckDB of its own: what asks whether a table is there would find those of other worlds beside it.
+        self._con = duckdb.connect(":memory:")
+        self._con.execute("SET TimeZone = 'UTC'")
 
     @contextmanager
     def write(self, *, patience_s: float = 0.0) -> Iterator[Connection]:
