@@ -199,7 +199,7 @@ def _due(runtime: Runtime, wish: _Wish, now: datetime) -> tuple[list[Identifiers
 def _still_stale(con: Connection, wish: _Wish, now: datetime) -> int | None:
     """Return how many members the last look at all of them left for later, if this run need not look itself."""
     con.execute(f"CREATE TABLE IF NOT EXISTS {_LOOKED} (looked_at TIMESTAMP, stale BIGINT)")
-    if wish.older_than is None or not scalar(con, "SELECT count(*) FROM named"):
+    if wish.older_than is None or wish.older_than < BESIDE_NEWS_EVERY or not scalar(con, "SELECT count(*) FROM named"):
         return None
     found = con.execute(
         f"SELECT stale FROM {_LOOKED} WHERE looked_at > ? AND looked_at <= ?", [now - BESIDE_NEWS_EVERY, now]
