@@ -56,7 +56,10 @@ class _Instance:
 
 
 class _Blank:
-    """One running DuckDB for databases in memory, each seen by nobody but who asked for it."""
+    """One running DuckDB for databases in memory, each read and written by nobody but who asked for it.
+
+    The catalogue (``information_schema``, ``duckdb_tables()``) lists the tables of all of them.
+    """
 
     def __init__(self) -> None:
         self._con: Connection | None = None
