@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from cio_activation_tests.hubspot.world import World, person
+
+pytestmark = pytest.mark.slow
 
 Build = Callable[..., World]
 PEOPLE = 1_000

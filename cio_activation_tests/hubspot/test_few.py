@@ -186,6 +186,7 @@ events = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(history=events)
 def test_few_are_enough_whatever_happens(history: list[tuple[Any, ...]]) -> None:
