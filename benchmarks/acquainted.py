@@ -22,11 +22,13 @@ from cio_activation.activation.models import Lane
 from cio_activation.activation.settings import DEFAULT_ACTIVATION, Settings
 from cio_activation.audience.members import update
 from cio_activation.customerio.exports import Poll
-from cio_activation.customerio.pull import pull_live, pull_people, pull_segments
+from cio_activation.customerio.live import pull_live
+from cio_activation.customerio.people import pull_people
+from cio_activation.customerio.segments import pull_segments
 from cio_activation.delivery.run import run_schema, run_step
 from cio_activation.destinations import DESTINATIONS
 from cio_activation.identity.resolve import resolve
-from cio_activation.lanes import Lanes
+from cio_activation.lanes.partitions import Lanes
 from cio_activation.runtime import Runtime
 from cio_activation.state.derive import derive
 from cio_activation_tests.processes import Site

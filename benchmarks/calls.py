@@ -17,13 +17,13 @@ from cio_activation.activation.settings import Settings
 from cio_activation.audience.members import update
 from cio_activation.delivery.destination import Destination
 from cio_activation.delivery.run import run_schema, run_step
-from cio_activation.hubspot import DESTINATION as HUBSPOT
-from cio_activation.pipedrive import DESTINATION as PIPEDRIVE
+from cio_activation.destinations.hubspot import DESTINATION as HUBSPOT
+from cio_activation.destinations.pipedrive import DESTINATION as PIPEDRIVE
 from cio_activation.runtime import Runtime
-from cio_activation.sandbox import server
-from cio_activation.sandbox.core import Shared
-from cio_activation.sandbox.hubspot import HubSpot
-from cio_activation.sandbox.pipedrive import Pipedrive
+from cio_activation.sandbox.hubspot.app import HubSpot
+from cio_activation.sandbox.pipedrive.app import Pipedrive
+from cio_activation.sandbox.server.core import Shared
+from cio_activation.sandbox.server.running import start
 from cio_activation.state.derive import derive
 
 MOST = 5_000
@@ -69,7 +69,7 @@ def _destination(site: Site, destination: Destination, per: int, limits: tuple[f
         vendor = HubSpot(shared, seed, limited=False, property_lag_s=0.0)
     else:
         vendor = Pipedrive(shared, seed, limited=False)
-    running = server.start({destination.name: vendor}, shared)
+    running = start({destination.name: vendor}, shared)
     try:
         run = _pointed(run, destination.name, running.urls[destination.name])
         run_schema(run, destination)

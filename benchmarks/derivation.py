@@ -10,7 +10,7 @@ from benchmarks.homes import Site, digest, take
 from benchmarks.measure import Answer, Sample
 from cio_activation.activation.models import Lane
 from cio_activation.runtime import Runtime
-from cio_activation.state import fallback
+from cio_activation.state import median_gaps
 from cio_activation.state.derive import derive
 from cio_activation.state.sql import StateSql
 from cio_activation.warehouse.sql import identifier
@@ -31,7 +31,7 @@ def ours(site: Site, sample: Sample) -> None:
     run = take(site, "landed", "derive")
     statements = StateSql.of(run.activation, Lane.DAILY, _AS_OF)
     with sample.timed(), run.warehouse.write() as con:
-        fallback.refresh(con, statements)
+        median_gaps.refresh(con, statements)
         con.execute(f"CREATE OR REPLACE TABLE {statements.table()} AS {statements.select()}")
     sample.answer = _found(run, statements.table())
 

@@ -9,10 +9,10 @@ from benchmarks.homes import Site, count, digest, plan_properties, planned_peopl
 from benchmarks.measure import Answer, Sample
 from cio_activation.activation.models import Lane
 from cio_activation.delivery.fields import DIFFERING, changes, differing, shadow_name
-from cio_activation.hubspot.values import value_sql
+from cio_activation.destinations.hubspot.values import value_sql
 from cio_activation.runtime import Runtime
+from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import identifier
-from cio_activation.warehouse.store import Connection
 
 SHARES = (0, 1, 10, 100)
 _SHADOW = shadow_name("hubspot", "daily")

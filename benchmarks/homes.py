@@ -22,12 +22,12 @@ from cio_activation.customerio.people import PeoplePull, land
 from cio_activation.delivery.destination import Context, Step
 from cio_activation.delivery.plan import Plan, make_plan
 from cio_activation.destinations import DESTINATIONS
-from cio_activation.hubspot import DESTINATION as HUBSPOT
+from cio_activation.destinations.hubspot import DESTINATION as HUBSPOT
 from cio_activation.identity.resolve import resolve
 from cio_activation.runtime import Runtime
 from cio_activation.state.derive import derive
+from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal, scalar, timestamp
-from cio_activation.warehouse.store import Connection
 
 STAGES = ("empty", "landed", "delivered", "second")
 LISTED_EVERY = 997

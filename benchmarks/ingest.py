@@ -11,8 +11,8 @@ from benchmarks.homes import Site, activation, digest, land_day, take
 from benchmarks.measure import Answer, Sample
 from cio_activation.customerio.people_table import columns
 from cio_activation.runtime import Runtime
+from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import identifier, literal
-from cio_activation.warehouse.store import Connection
 
 _DATA = ", ".join(identifier(c.name) for c in columns(activation()))
 

@@ -27,8 +27,8 @@ import sqlalchemy as sa
 from benchmarks.measure import foreign_load
 from cio_activation.delivery import sharing
 from cio_activation.delivery.destination import End, Operation, Result
-from cio_activation.delivery.journal import Journal, Provenance
-from cio_activation.delivery.journal_schema import leases
+from cio_activation.journal.attempts import Journal, Provenance
+from cio_activation.journal.schema import leases
 from cio_activation_tests.postgres import NoPostgresError, postgres_server
 
 BATCH = 100

@@ -33,7 +33,7 @@ import httpx
 from benchmarks.acquainted import acquaint, activation
 from benchmarks.measure import foreign_load
 from cio_activation.activation.settings import Settings
-from cio_activation.warehouse.store import Warehouse
+from cio_activation.warehouse.sessions import Warehouse
 from cio_activation_tests.processes import Site, site
 
 CART = 120.0
@@ -114,7 +114,7 @@ def _arguments() -> argparse.Namespace:
 
 def _orders(folder: Path, people: int) -> Path:
     """Write an order history of ``people`` customers, two to four orders each."""
-    from cio_activation.warehouse.store import scratch
+    from cio_activation.warehouse.sessions import scratch
 
     path = folder / "orders.parquet"
     with scratch() as con:

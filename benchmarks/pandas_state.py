@@ -21,7 +21,7 @@ from cio_activation.activation.models import (
     Tiers,
     Value,
 )
-from cio_activation.state.fallback import SMALLEST_GROUP
+from cio_activation.state.median_gaps import SMALLEST_GROUP
 
 Frame = pd.DataFrame
 

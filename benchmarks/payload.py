@@ -14,7 +14,7 @@ from benchmarks.cases import Row, Stage
 from benchmarks.homes import Site, activation, properties_step
 from benchmarks.measure import Sample
 from cio_activation.delivery.plan import batches
-from cio_activation.hubspot import writes
+from cio_activation.destinations.hubspot import writes
 from cio_activation.transport.http import VendorClient
 
 

@@ -30,7 +30,7 @@ from urllib.parse import urlsplit
 from benchmarks.measure import foreign_load
 from cio_activation.cli.output import emitted
 from cio_activation.customerio.inbox import Inbox
-from cio_activation.delivery.journal import Journal
+from cio_activation.journal.attempts import Journal
 from cio_activation_tests.postgres import NoPostgresError, postgres_server
 
 KEY = "benchmark-signing-key"

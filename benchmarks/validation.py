@@ -8,9 +8,9 @@ from benchmarks.homes import Site, count, digest, take
 from benchmarks.measure import Sample
 from cio_activation.activation.models import Lane
 from cio_activation.runtime import Runtime
+from cio_activation.state.contract import Failure, duplicates_sql, frame_schema, screen_sql, validate
 from cio_activation.state.quarantine import refuse
-from cio_activation.state.schema import Failure, duplicates_sql, frame_schema, screen_sql, validate
-from cio_activation.warehouse.store import Connection
+from cio_activation.warehouse.sessions import Connection
 
 _TABLE = "state.daily_properties"
 _BREAKS = (

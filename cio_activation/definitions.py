@@ -21,7 +21,7 @@ from cio_activation.delivery import assets as delivery
 from cio_activation.delivery.destination import Destination
 from cio_activation.destinations import DESTINATIONS
 from cio_activation.identity import assets as identity
-from cio_activation.lanes import Lanes
+from cio_activation.lanes.partitions import Lanes
 from cio_activation.state import assets as state
 
 

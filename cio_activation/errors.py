@@ -3,18 +3,22 @@
     CioActivationError
     ├── ConfigError        activation file or settings are wrong; nothing was sent
     ├── ContractError      data breaks a schema, or a snapshot cannot be trusted; nothing was published
-    ├── WarehouseBusy      another process held the warehouse for longer than the bounded wait
-    ├── GuardTripped       a limit of the activation stopped a plan before anything was sent
+    ├── WarehouseBusy      another process held the warehouse for longer than the bounded wait; passes by itself
     └── VendorError        see ``transport/errors.py``
 
-Messages never contain a credential or an unmasked person; see :func:`mask`.
+Messages never contain a credential or a personal value.
 """
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class CioActivationError(Exception):
     """Base of everything this project raises on purpose."""
+
+    passes_by_itself: ClassVar[bool] = False
+    """Whether the same work may succeed a little later without anybody mending anything."""
 
 
 class ConfigError(CioActivationError):
@@ -35,18 +39,4 @@ class ContractError(CioActivationError):
 class WarehouseBusy(CioActivationError):
     """The warehouse stayed locked by another process for longer than the bounded wait."""
 
-
-class GuardTripped(CioActivationError):
-    """A guard stopped a plan before anything was sent."""
-
-
-def mask(value: str | None) -> str:
-    """Return a personal value fit for logs and errors: first character, length, and an e-mail's domain.
-
-    >>> mask("ada@example.com")
-    'a**@example.com'
-    """
-    if not value:
-        return "(none)"
-    local, at, domain = value.partition("@")
-    return f"{local[:1]}{'*' * max(len(local) - 1, 1)}{at}{domain}"
+    passes_by_itself = True

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.settings import Settings
-from cio_activation.warehouse.store import Warehouse
+from cio_activation.warehouse.sessions import Warehouse
 
 if TYPE_CHECKING:
     from pathlib import Path

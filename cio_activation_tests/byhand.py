@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cio_activation.warehouse import moved
-from cio_activation.warehouse.store import Connection
+from cio_activation.warehouse import change_log
+from cio_activation.warehouse.sessions import Connection
 
 
 @contextmanager
@@ -18,7 +18,7 @@ def noting(con: Connection, *tables: str) -> Iterator[None]:
     for number, table in enumerate(tables):
         con.execute(f"CREATE OR REPLACE TEMP TABLE after_{number} AS {_picture(con, table)}")
         old, new = f"before_{number}", f"after_{number}"
-        moved.note(
+        change_log.note(
             con,
             table,
             f"""SELECT cio_id FROM ((FROM {old} EXCEPT ALL FROM {new}) UNION ALL (FROM {new} EXCEPT ALL FROM {old}))""",

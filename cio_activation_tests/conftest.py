@@ -2,8 +2,8 @@ import os
 
 import pytest
 
-from cio_activation_tests.few import few_come_out_like_all
 from cio_activation_tests.postgres import journal_url, postgres
+from cio_activation_tests.scope_check import few_come_out_like_all
 
 __all__ = ["few_come_out_like_all", "journal_url", "postgres"]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cio_activation.activation.models import Activation, Lane, Property, PropertyType
-from cio_activation.hubspot.options import list_name
+from cio_activation.destinations.hubspot.config import list_name
 from cio_activation.runtime import Runtime
 
 KEY = "cio_id"

@@ -17,7 +17,9 @@ from cio_activation.activation.settings import Settings
 from cio_activation.activation.windows import Window
 from cio_activation.audience.members import update
 from cio_activation.customerio.exports import Poll
-from cio_activation.customerio.pull import pull_live, pull_people, pull_segments
+from cio_activation.customerio.live import pull_live
+from cio_activation.customerio.people import pull_people
+from cio_activation.customerio.segments import pull_segments
 from cio_activation.delivery.run import StepReport, run_schema, run_step
 from cio_activation.destinations import DESTINATIONS
 from cio_activation.identity.resolve import resolve

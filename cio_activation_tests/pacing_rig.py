@@ -22,18 +22,18 @@ import sqlalchemy as sa
 from cio_activation.activation.models import Activation, Guards, Lane, Limits, Property, PropertyType, Value, Workspace
 from cio_activation.activation.settings import Settings
 from cio_activation.delivery.destination import Destination
-from cio_activation.delivery.journal import Journal
-from cio_activation.delivery.journal_schema import days
 from cio_activation.delivery.run import run_schema, run_step
-from cio_activation.hubspot import DESTINATION as HUBSPOT
-from cio_activation.hubspot.options import HubSpotSettings
-from cio_activation.pipedrive import DESTINATION as PIPEDRIVE
-from cio_activation.pipedrive.options import PipedriveSettings
+from cio_activation.destinations.hubspot import DESTINATION as HUBSPOT
+from cio_activation.destinations.hubspot.config import HubSpotSettings
+from cio_activation.destinations.pipedrive import DESTINATION as PIPEDRIVE
+from cio_activation.destinations.pipedrive.config import PipedriveSettings
+from cio_activation.journal.attempts import Journal
+from cio_activation.journal.schema import days
 from cio_activation.runtime import Runtime
-from cio_activation.sandbox import server
-from cio_activation.sandbox.core import Shared
-from cio_activation.sandbox.hubspot import HubSpot
-from cio_activation.sandbox.pipedrive import Pipedrive
+from cio_activation.sandbox.hubspot.app import HubSpot
+from cio_activation.sandbox.pipedrive.app import Pipedrive
+from cio_activation.sandbox.server.core import Shared
+from cio_activation.sandbox.server.running import start
 from cio_activation_tests.builders import window
 
 DESTINATIONS: dict[str, Destination] = {"hubspot": HUBSPOT, "pipedrive": PIPEDRIVE}
@@ -101,7 +101,7 @@ def account(vendor: str, people: int) -> Iterator[tuple[Shared, HubSpot | Pipedr
     seed = [{"email": _email(n), "first_name": "A", "last_name": "B", "phone": None} for n in range(people)]
     made: HubSpot | Pipedrive
     made = HubSpot(shared, seed, property_lag_s=0.0) if vendor == "hubspot" else Pipedrive(shared, seed, plan="growth")
-    running = server.start({vendor: made}, shared)
+    running = start({vendor: made}, shared)
     try:
         yield shared, made, running.urls[vendor]
     finally:

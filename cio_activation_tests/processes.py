@@ -47,7 +47,7 @@ class Site:
         self._logs = home / "logs"
         (home / "dagster").mkdir(parents=True)
         self._logs.mkdir()
-        packaged = resources.files("cio_activation.automation").joinpath("dagster.yaml")
+        packaged = resources.files("cio_activation.dagster_runtime").joinpath("dagster.yaml")
         with resources.as_file(packaged) as path:
             shutil.copyfile(path, home / "dagster" / "dagster.yaml")
         world = ["--orders", str(orders)] if orders else []

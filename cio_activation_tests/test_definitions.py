@@ -12,7 +12,7 @@ from cio_activation.activation.settings import DEFAULT_ACTIVATION
 from cio_activation.definitions import build_definitions, defs
 from cio_activation.destinations import DESTINATIONS
 from cio_activation.errors import ConfigError
-from cio_activation.lanes import LANE_TAG
+from cio_activation.lanes.partitions import LANE_TAG
 
 
 @pytest.fixture(scope="module")

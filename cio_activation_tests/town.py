@@ -19,11 +19,11 @@ from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.windows import Window
 from cio_activation.cli.readback import READS
 from cio_activation.sandbox.build import build_sandbox
-from cio_activation.sandbox.orders import generate
-from cio_activation.sandbox.request_log import Entry
-from cio_activation.sandbox.server import RunningSandbox
-from cio_activation.sandbox.world import World
-from cio_activation.warehouse.store import Warehouse
+from cio_activation.sandbox.server.request_log import Entry
+from cio_activation.sandbox.server.running import RunningSandbox
+from cio_activation.sandbox.world.orders import generate
+from cio_activation.sandbox.world.world import World
+from cio_activation.warehouse.sessions import Warehouse
 from cio_activation_tests import expected, lanes
 from cio_activation_tests.lanes import LaneRun
 

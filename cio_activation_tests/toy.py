@@ -20,8 +20,8 @@ from cio_activation.activation.models import Activation, Lane
 from cio_activation.delivery import fields, links
 from cio_activation.delivery.destination import AbsoluteStep, Context, End, Operation, Result
 from cio_activation.transport.http import Pacer, VendorClient
+from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import identifier
-from cio_activation.warehouse.store import Connection
 
 
 class ToyOptions(BaseModel):

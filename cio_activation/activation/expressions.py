@@ -16,15 +16,7 @@ from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
 from sqlglot.tokenizer_core import Token, TokenType
 
-from cio_activation.activation.models import (
-    Activation,
-    AttributeType,
-    Audience,
-    Cases,
-    Flag,
-    Property,
-    PropertyType,
-)
+from cio_activation.activation.models import Activation, AttributeType, Audience, Cases, Flag, Property, PropertyType
 from cio_activation.activation.terms import Kind
 from cio_activation.errors import ConfigError
 

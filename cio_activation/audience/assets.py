@@ -7,7 +7,10 @@ import dagster as dg
 
 from cio_activation.activation.models import Activation, Audience, Lane
 from cio_activation.customerio.assets import segment_key
-from cio_activation.lanes import LANE_TAG, Lanes, across_lanes, failures, metadata_of, owners, runtime_of
+from cio_activation.lanes.failures import failures
+from cio_activation.lanes.metadata import metadata_of, owners
+from cio_activation.lanes.partitions import LANE_TAG, Lanes, across_lanes
+from cio_activation.lanes.runs import runtime_of
 
 
 def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefinition]:

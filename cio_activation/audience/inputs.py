@@ -10,8 +10,8 @@ from cio_activation.activation.models import Activation, Audience, ExitReason, L
 from cio_activation.activation.windows import Window
 from cio_activation.state.columns import attribute_types, property_types, source, table
 from cio_activation.state.rules import as_timestamp
+from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import identifier, literal, timestamp
-from cio_activation.warehouse.store import Connection
 
 BOUGHT_AT = identifier("purchase:at")
 """Column of the last purchase; no attribute can have its name."""

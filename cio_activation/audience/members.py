@@ -11,9 +11,9 @@ from cio_activation.audience.inputs import Inputs
 from cio_activation.audience.step import MEMBERSHIPS, apply, decide
 from cio_activation.errors import ConfigError
 from cio_activation.runtime import Runtime
-from cio_activation.warehouse import moved, published
+from cio_activation.warehouse import change_log, published
+from cio_activation.warehouse.sessions import PATIENCE_S, Connection
 from cio_activation.warehouse.sql import literal, timestamp
-from cio_activation.warehouse.store import PATIENCE_S, Connection
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def _behind_lane(con: Connection, window: Window) -> bool:
 def _close_removed(con: Connection, activation: Activation, window: Window) -> None:
     declared = f"({', '.join(map(literal, activation.audiences)) or 'NULL'})"
     removed = f"exited_at IS NULL AND coalesce(audience NOT IN {declared}, TRUE)"
-    moved.note(con, MEMBERSHIPS, f"SELECT cio_id FROM {MEMBERSHIPS} WHERE {removed}")
+    change_log.note(con, MEMBERSHIPS, f"SELECT cio_id FROM {MEMBERSHIPS} WHERE {removed}")
     con.execute(
         f"""UPDATE {MEMBERSHIPS}
         SET exited_at = {timestamp(window.as_of)}, exit_window = {literal(window.key)}, exit_reason = 'audience_removed'

@@ -12,9 +12,9 @@ from datetime import timedelta
 
 from cio_activation.activation.durations import format_duration
 from cio_activation.audience.inputs import BOUGHT_AT, Inputs
-from cio_activation.warehouse import moved
+from cio_activation.warehouse import change_log
+from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal, timestamp
-from cio_activation.warehouse.store import Connection
 
 MEMBERSHIPS = "audience.memberships"
 
@@ -51,7 +51,7 @@ def apply(con: Connection, inputs: Inputs) -> None:
         f"""INSERT INTO audience.eligibility (audience, cio_id, since, stage, bought_before)
         SELECT {name}, cio_id, since, stage, bought_before FROM decided WHERE stage IS NOT NULL"""
     )
-    moved.note(con, MEMBERSHIPS, "SELECT cio_id FROM decided WHERE enters OR exit_reason IS NOT NULL")
+    change_log.note(con, MEMBERSHIPS, "SELECT cio_id FROM decided WHERE enters OR exit_reason IS NOT NULL")
 
 
 def entry_reason(inputs: Inputs) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from cio_activation.activation.models import Lane
-from cio_activation.lanes import LANE_TAG, Lanes
+from cio_activation.lanes.partitions import LANE_TAG, Lanes
 
 
 def lane_job(lane: Lane, lanes: Lanes, assets: list[Any]) -> Any:

@@ -22,11 +22,12 @@ from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.settings import Settings
 from cio_activation.automation.trigger import NEWS_TAG
 from cio_activation.customerio.inbox import Inbox, News
-from cio_activation.customerio.watching import Look
-from cio_activation.delivery.journal import Journal
+from cio_activation.customerio.segment_probe import Look
 from cio_activation.delivery.run import pacer_for
 from cio_activation.errors import CioActivationError
-from cio_activation.lanes import LEFT_OVER_TAG, LOOKS_TAG, Lanes, runtime_of
+from cio_activation.journal.attempts import Journal
+from cio_activation.lanes.partitions import Lanes
+from cio_activation.lanes.runs import LEFT_OVER_TAG, LOOKS_TAG, runtime_of
 from cio_activation.runtime import Runtime
 
 TICK_SECONDS = 5
@@ -190,7 +191,7 @@ def inbox_news(settings: Settings) -> News:
 def look_at_segments(runtime: Runtime, segments: list[int], before: Mapping[str, Look], now: float) -> dict[str, Look]:
     """Return segment id -> what Customer.io has in it now; see :func:`watching.look`."""
     from cio_activation.customerio.client import CustomerIO
-    from cio_activation.customerio.watching import look
+    from cio_activation.customerio.segment_probe import look
 
     journal = Journal(runtime.settings.journal)
 

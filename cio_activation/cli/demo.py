@@ -86,7 +86,7 @@ class Demo:
         from cio_activation.cli.readback import read_back, write_calls
         from cio_activation.definitions import build_definitions
         from cio_activation.destinations import DESTINATIONS
-        from cio_activation.lanes import Lanes
+        from cio_activation.lanes.partitions import Lanes
         from cio_activation.outcome.summary import summarise
         from cio_activation.runtime import Runtime
 
@@ -155,7 +155,7 @@ class Demo:
         """Point this process (and those it starts) at the stand-ins and the demo's own home."""
         dagster_home = self._home / "dagster"
         dagster_home.mkdir(parents=True, exist_ok=True)
-        packaged = resources.files("cio_activation.automation").joinpath("dagster.yaml")
+        packaged = resources.files("cio_activation.dagster_runtime").joinpath("dagster.yaml")
         with resources.as_file(packaged) as path:
             shutil.copyfile(path, dagster_home / "dagster.yaml")
         os.environ.update(environment, ACTIVATION_HOME=str(self._home), DAGSTER_HOME=str(dagster_home))
@@ -177,8 +177,8 @@ def _keep_open(home: Path, ui_port: int, result: dict[str, Any], sandbox: Any) -
     import subprocess
     import sys
 
-    from cio_activation.automation.switches import switch_on
-    from cio_activation.cli.beside import receiver_beside
+    from cio_activation.automation.toggles import switch_on
+    from cio_activation.cli.receiver_process import receiver_beside
 
     switch_on()
     os.environ["DAGSTER_WEBSERVER_URL"] = f"http://127.0.0.1:{ui_port}"  # the receiver launches runs there

@@ -16,7 +16,7 @@ from cio_activation.activation.models import Lane
 from cio_activation.cli.output import Json, decided, emit, exit_codes, notes
 
 if TYPE_CHECKING:
-    from cio_activation.delivery.budget import Allowance
+    from cio_activation.journal.days import Allowance
 
 
 def plan(
@@ -57,7 +57,7 @@ def _shown(budget: dict[str, Any] | None) -> str:
 
 def _plans(lane: Lane | None, moment: datetime | None, people: bool) -> list[dict[str, Any]]:
     from cio_activation.destinations import DESTINATIONS
-    from cio_activation.lanes import Lanes
+    from cio_activation.lanes.partitions import Lanes
 
     runtime = decided()
     activation = runtime.activation
@@ -79,8 +79,8 @@ def _plans(lane: Lane | None, moment: datetime | None, people: bool) -> list[dic
 
 def _left(runtime: Any, destination: Any, window: Any, catalog: Any) -> Allowance | None:
     """Return what the lane may still use of the vendor's day, as the journal knows it; no vendor is asked."""
-    from cio_activation.delivery.journal import Journal
     from cio_activation.delivery.run import pacer_for
+    from cio_activation.journal.attempts import Journal
 
     journal = Journal(runtime.settings.journal)
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cio_activation.sandbox.server import RunningSandbox
+    from cio_activation.sandbox.server.running import RunningSandbox
 
 
 def start_sandbox(*, orders: Path | None, people: int | None, port: int = 0, **options: Any) -> RunningSandbox:
@@ -15,9 +15,9 @@ def start_sandbox(*, orders: Path | None, people: int | None, port: int = 0, **o
 
     ``people`` keeps only that many. ValueError or FileNotFoundError if the history cannot be read.
     """
-    from cio_activation.sandbox import orders as histories
     from cio_activation.sandbox.build import build_sandbox
-    from cio_activation.sandbox.world import World
+    from cio_activation.sandbox.world import orders as histories
+    from cio_activation.sandbox.world.world import World
 
     now = time.time()
     history = histories.load_parquet(orders, ends_at=now) if orders else histories.load_default(ends_at=now)

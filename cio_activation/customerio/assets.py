@@ -7,22 +7,15 @@ import dagster as dg
 
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.windows import Window
-from cio_activation.delivery.journal import Journal
-from cio_activation.delivery.patience import Patience
 from cio_activation.delivery.run import pacer_for
-from cio_activation.lanes import (
-    LANE_TAG,
-    Lanes,
-    failures,
-    is_awaited,
-    leave_over,
-    metadata_of,
-    note_looks,
-    owners,
-    runtime_of,
-)
+from cio_activation.journal.attempts import Journal
+from cio_activation.lanes.failures import failures
+from cio_activation.lanes.metadata import metadata_of, owners
+from cio_activation.lanes.partitions import LANE_TAG, Lanes
+from cio_activation.lanes.runs import is_awaited, leave_over, note_looks, runtime_of
 from cio_activation.runtime import Runtime
 from cio_activation.transport.http import Pacer
+from cio_activation.transport.time_slice import Patience
 
 
 class PullConfig(dg.Config):
@@ -65,7 +58,7 @@ def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefiniti
         **daily,
     )
     def people(context: dg.AssetExecutionContext, config: PullConfig) -> dg.MaterializeResult:
-        from cio_activation.customerio.pull import pull_people
+        from cio_activation.customerio.people import pull_people
 
         return _pull(
             activation,
@@ -84,7 +77,7 @@ def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefiniti
         **daily,
     )
     def segments(context: dg.AssetExecutionContext, config: PullConfig) -> dg.MaterializeResult:
-        from cio_activation.customerio.pull import pull_segments
+        from cio_activation.customerio.segments import pull_segments
 
         return _pull(
             activation,
@@ -102,7 +95,7 @@ def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefiniti
         **realtime,
     )
     def moments(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        from cio_activation.customerio.pull import pull_moments
+        from cio_activation.customerio.moments import pull_moments
 
         return _pull(activation, lanes, context, Lane.REALTIME, "moments", lambda r, w, _p, _run: pull_moments(r, w))
 
@@ -114,7 +107,7 @@ def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefiniti
         **realtime,
     )
     def segments_live(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        from cio_activation.customerio.pull import pull_live
+        from cio_activation.customerio.live import pull_live
 
         # A cart can grow while its owner stays in the segment, so members are looked at again once a window.
         stale = activation.workspace.realtime_window

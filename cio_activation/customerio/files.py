@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from cio_activation.activation.windows import Window
-from cio_activation.warehouse.store import Connection
+from cio_activation.warehouse.sessions import Connection
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from cio_activation.delivery.journal import Journal
-from cio_activation.delivery.journal_schema import inbox, versions
+from cio_activation.journal.attempts import Journal
+from cio_activation.journal.schema import inbox, versions
 
 DAY_S = 86_400.0
 REPLAY_WINDOW_S = 15 * DAY_S

@@ -9,6 +9,7 @@ from pathlib import Path
 from cio_activation.activation.models import Activation
 from cio_activation.activation.windows import Window
 from cio_activation.customerio.casting import SQL_TYPE
+from cio_activation.customerio.contract import people_schema
 from cio_activation.customerio.people_table import (
     REJECTS,
     bad_cells,
@@ -18,10 +19,9 @@ from cio_activation.customerio.people_table import (
     read_sql,
     table_ddl,
 )
-from cio_activation.customerio.schemas import people_schema
 from cio_activation.errors import ContractError
+from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import identifier, literal, scalar
-from cio_activation.warehouse.store import Connection
 from cio_activation.warehouse.validation import validate
 
 LAYER = "raw"

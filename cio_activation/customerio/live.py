@@ -17,7 +17,7 @@ from pathlib import Path
 
 from cio_activation.activation.models import Lane
 from cio_activation.activation.windows import Window
-from cio_activation.customerio import files, naming, segments
+from cio_activation.customerio import files, moment_people, segments
 from cio_activation.customerio.client import ATTRIBUTES_PER_CALL, CustomerIO, Fetched, Identifiers
 from cio_activation.customerio.files import KeptFile
 from cio_activation.customerio.landing import (
@@ -34,13 +34,13 @@ from cio_activation.customerio.landing import (
 from cio_activation.customerio.members import read_segments
 from cio_activation.customerio.people import utc_now
 from cio_activation.customerio.people_table import sources
-from cio_activation.customerio.standing import Standing, standing
-from cio_activation.delivery.patience import Patience
+from cio_activation.customerio.segment_shortcut import Standing, standing
 from cio_activation.runtime import Runtime
 from cio_activation.transport.http import Pacer
-from cio_activation.warehouse import moved, published
+from cio_activation.transport.time_slice import Patience
+from cio_activation.warehouse import change_log, published
+from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import scalar
-from cio_activation.warehouse.store import Connection
 
 PEOPLE_PER_RUN = 10_000
 """People fetched in one run at most: 100 calls, 10 seconds at Customer.io's rate. The rest wait for the next run."""
@@ -140,7 +140,7 @@ async def _pull(
         pulled = segments.publish(runtime, window, readings, clock(), run_id=run_id)
         observed_at = clock()
         people, total, urgent, questions = _due(runtime, wish, observed_at)
-        answers = await naming.ask(client, questions)
+        answers = await moment_people.ask(client, questions)
         known = {person.cio_id for person in people}
         found = [person for person in answers.found if person.cio_id not in known]
         people, total, urgent = [*found, *people], total + len(found), urgent + len(found)
@@ -166,7 +166,7 @@ async def _pull(
     )
 
 
-def _due(runtime: Runtime, wish: _Wish, now: datetime) -> tuple[list[Identifiers], int, int, naming.Questions]:
+def _due(runtime: Runtime, wish: _Wish, now: datetime) -> tuple[list[Identifiers], int, int, moment_people.Questions]:
     """Return whom to fetch now, how many there are in all and of the urgent first two kinds, and names to ask for.
 
     In order: who changed, the last one first; unknown members; members to look at again, the oldest picture first.
@@ -192,7 +192,7 @@ def _due(runtime: Runtime, wish: _Wish, now: datetime) -> tuple[list[Identifiers
         if left is None:
             con.execute(f"DELETE FROM {_LOOKED}")
             con.execute(f"INSERT INTO {_LOOKED} VALUES (?, ?)", [now, total - max(urgent, len(rows))])
-        asked = naming.questions(con, now)
+        asked = moment_people.questions(con, now)
     return [Identifiers(str(c), e) for c, e in rows], int(total) + (left or 0), int(urgent), asked
 
 
@@ -261,17 +261,17 @@ def _land(
     window: Window,
     people: Sequence[Identifiers],
     fetched: Fetched,
-    answers: naming.Answers,
+    answers: moment_people.Answers,
     observed_at: datetime,
     run_id: str,
-) -> tuple[int, int, dict[str, int], naming.Named]:
+) -> tuple[int, int, dict[str, int], moment_people.Named]:
     """Publish what was fetched into ``raw.people_live``, and name the moments that ``answers`` are about.
 
     Returns people landed, people changed, quarantine counts of people, and what naming came to.
     """
     if not people:
         with runtime.warehouse.write() as con:
-            return 0, 0, {}, naming.settle(con, window, answers, observed_at)
+            return 0, 0, {}, moment_people.settle(con, window, answers, observed_at)
     file = _write_file(runtime, window, fetched, observed_at)
     asked = [p.cio_id for p in people]
     with runtime.warehouse.write() as con:
@@ -285,7 +285,7 @@ def _land(
         refuse_bad_rows(con, runtime.activation, window, _STAGED)
         refuse_breaches(con, runtime.activation, window, _STAGED)
         rows, changed = _merge(con, fetched.gone, observed_at)
-        named = naming.settle(con, window, answers, observed_at)
+        named = moment_people.settle(con, window, answers, observed_at)
         con.execute(
             f"DELETE FROM {segments.CHANGES} WHERE noted_at <= ? AND cio_id IN (SELECT unnest(?::VARCHAR[]))",
             [observed_at, asked],
@@ -307,7 +307,7 @@ def _merge(con: Connection, gone: Sequence[str], observed_at: datetime) -> tuple
     )
     rows, changed = con.execute(f"SELECT count(*), count(*) FILTER (_changed) FROM {_STAGED}").fetchall()[0]
     differ = f"SELECT cio_id FROM {_STAGED} WHERE _changed UNION ALL SELECT unnest(?::VARCHAR[])"
-    moved.note(con, CURRENT, differ, [list(gone)])
+    change_log.note(con, CURRENT, differ, [list(gone)])
     con.execute(f"DELETE FROM {LIVE} WHERE cio_id IN (SELECT cio_id FROM {_STAGED})")
     con.execute(f"INSERT INTO {LIVE} BY NAME SELECT * EXCLUDE (_bad, _row, _changed) FROM {_STAGED}")
     con.execute(f"DELETE FROM {GONE} WHERE cio_id IN (SELECT cio_id FROM {_STAGED})")

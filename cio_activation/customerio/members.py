@@ -16,13 +16,13 @@ from cio_activation.activation.windows import Window
 from cio_activation.customerio import files
 from cio_activation.customerio.client import PAGE, CustomerIO, Segment
 from cio_activation.customerio.files import KeptFile
-from cio_activation.customerio.standing import Standing
-from cio_activation.customerio.watching import digest
+from cio_activation.customerio.segment_probe import digest
+from cio_activation.customerio.segment_shortcut import Standing
 from cio_activation.errors import ConfigError
 from cio_activation.runtime import Runtime
 from cio_activation.transport.errors import Rejected
+from cio_activation.warehouse.sessions import scratch
 from cio_activation.warehouse.sql import literal, scalar
-from cio_activation.warehouse.store import scratch
 
 FINISHED = "finished"
 COUNT_TOLERANCE = 0.01

@@ -17,14 +17,14 @@ from datetime import datetime
 
 from cio_activation.activation.models import Workspace
 from cio_activation.activation.windows import Window
-from cio_activation.customerio import moment_body, moments_kept, naming
+from cio_activation.customerio import moment_body, moment_people, moment_retention
 from cio_activation.customerio.inbox import REMEMBERED_S, Inbox, Waiting
-from cio_activation.customerio.naming import LAYER, TABLE, TELLS
+from cio_activation.customerio.moment_people import LAYER, TABLE, TELLS
 from cio_activation.customerio.people import utc_now
 from cio_activation.customerio.segments import CHANGES, CHANGES_DDL
-from cio_activation.delivery.journal import Journal
+from cio_activation.journal.attempts import Journal
 from cio_activation.runtime import Runtime
-from cio_activation.warehouse.store import Connection
+from cio_activation.warehouse.sessions import Connection
 
 EVENTS_PER_STEP = 10_000
 EVENTS_PER_RUN = 200_000
@@ -86,7 +86,7 @@ def latest_sql(as_of: str, workspace: Workspace) -> str:
     Ties go to the larger event id, so that every order of arrival gives the same rows. What is older than ``workspace``
     keeps is not seen, dropped already or not; a body that is, is NULL.
     """
-    rows, bodies = moments_kept.cuts_sql(as_of, workspace)
+    rows, bodies = moment_retention.cuts_sql(as_of, workspace)
     return (
         "SELECT cio_id, kind, occurred_at, event_id, source, "
         f"CASE WHEN occurred_at >= {bodies} THEN body END AS body, times FROM ("
@@ -103,16 +103,16 @@ def _tidied(runtime: Runtime, window: Window, inbox: Inbox, now: datetime) -> Mo
     news = inbox.news()
     workspace = runtime.activation.workspace
     with runtime.warehouse.read() as con:
-        unnamed = naming.unnamed(con)
-        old = moments_kept.any_old(con, workspace, window, news.oldest_at)
-    named, dropped = naming.Named(), 0
+        unnamed = moment_people.unnamed(con)
+        old = moment_retention.any_old(con, workspace, window, news.oldest_at)
+    named, dropped = moment_people.Named(), 0
     if unnamed or old:
         with runtime.warehouse.write() as con:
             if unnamed:
-                named = naming.name_known(con, runtime.activation, window, now)
-                unnamed = naming.unnamed(con)
+                named = moment_people.name_known(con, runtime.activation, window, now)
+                unnamed = moment_people.unnamed(con)
             if old:
-                dropped = moments_kept.drop_old(con, workspace, window, news.oldest_at)
+                dropped = moment_retention.drop_old(con, workspace, window, news.oldest_at)
     return MomentsPull(
         window.key,
         people=named.people,

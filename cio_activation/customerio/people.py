@@ -32,9 +32,9 @@ from cio_activation.customerio.landing import (
 from cio_activation.errors import ContractError
 from cio_activation.runtime import Runtime
 from cio_activation.transport.http import Pacer
-from cio_activation.warehouse import moved, published, quarantine
+from cio_activation.warehouse import change_log, published, quarantine
+from cio_activation.warehouse.sessions import PATIENCE_S, Connection
 from cio_activation.warehouse.sql import scalar
-from cio_activation.warehouse.store import PATIENCE_S, Connection
 
 NEXT = "raw.people_next"
 
@@ -126,7 +126,7 @@ def land(
             rows, changed, departed = _swap(con)
             outdate_live(con, file.observed_at)
             create_view(con, runtime.activation)
-            moved.note(con, CURRENT, None)
+            change_log.note(con, CURRENT, None)
             published.publish(con, TABLE, window, rows, run_id)
             counts = quarantine.counts(con, LAYER, window)
     except ContractError:

@@ -19,8 +19,8 @@ from cio_activation.customerio.inbox import Inbox
 from cio_activation.customerio.inbox_writer import InboxWriter
 from cio_activation.customerio.receiver import Receiver
 from cio_activation.customerio.webhook import Keys
-from cio_activation.delivery.journal import Journal
 from cio_activation.errors import CioActivationError, ConfigError
+from cio_activation.journal.attempts import Journal
 
 LOCK_WAIT_S = 1.0
 """A commit waits for another process's lock no longer than this; then its requests are answered 503."""

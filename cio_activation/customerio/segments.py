@@ -18,13 +18,13 @@ from cio_activation.customerio.client import CustomerIO
 from cio_activation.customerio.files import KeptFile
 from cio_activation.customerio.members import Reading, members_sql, read_segments
 from cio_activation.customerio.people import utc_now
-from cio_activation.customerio.standing import UNEXPLAINED, UNEXPLAINED_DDL
+from cio_activation.customerio.segment_shortcut import UNEXPLAINED, UNEXPLAINED_DDL
 from cio_activation.errors import ContractError
 from cio_activation.runtime import Runtime
 from cio_activation.transport.http import Pacer
-from cio_activation.warehouse import moved, published, quarantine
+from cio_activation.warehouse import change_log, published, quarantine
+from cio_activation.warehouse.sessions import PATIENCE_S, Connection
 from cio_activation.warehouse.sql import scalar
-from cio_activation.warehouse.store import PATIENCE_S, Connection
 
 TABLE = "raw.memberships"
 CHANGES = "raw.membership_changes"
@@ -185,7 +185,7 @@ def _publish_one(
         con.execute(
             f"INSERT INTO {CHANGES} SELECT ?, cio_id, external_id, change, ? FROM difference", [segment, noted_at]
         )
-        moved.note(con, TABLE, "SELECT cio_id FROM difference")
+        change_log.note(con, TABLE, "SELECT cio_id FROM difference")
     found = dict(con.execute("SELECT change, count(*) FROM difference GROUP BY change").fetchall())
     return SegmentPicture(
         segment, reading.name, _members(con, lane, segment), int(found.get("entered", 0)), int(found.get("left", 0))
@@ -233,7 +233,7 @@ def _drop_unused(con: Connection, window: Window, used: Sequence[int], noted_at:
             f"INSERT INTO {CHANGES} SELECT segment_id, cio_id, NULL, 'left', ? FROM {TABLE} WHERE {unused}",
             [noted_at, window.lane.value, list(used)],
         )
-        moved.note(con, TABLE, f"SELECT cio_id FROM {TABLE} WHERE {unused}", [window.lane.value, list(used)])
+        change_log.note(con, TABLE, f"SELECT cio_id FROM {TABLE} WHERE {unused}", [window.lane.value, list(used)])
     con.execute(f"DELETE FROM {TABLE} WHERE {unused}", [window.lane.value, list(used)])
 
 

@@ -9,22 +9,13 @@ import dagster as dg
 
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.delivery.destination import Destination, Step
-from cio_activation.delivery.patience import MOST_S, Patience
 from cio_activation.delivery.run import StepReport, run_schema, run_step
-from cio_activation.lanes import (
-    LANE_TAG,
-    Lanes,
-    across_lanes,
-    counted,
-    failures,
-    is_awaited,
-    lane_of,
-    leave_over,
-    owners,
-    runtime_of,
-    table,
-)
-from cio_activation.warehouse.store import Connection
+from cio_activation.lanes.failures import failures
+from cio_activation.lanes.metadata import counted, owners, table
+from cio_activation.lanes.partitions import LANE_TAG, Lanes, across_lanes
+from cio_activation.lanes.runs import is_awaited, lane_of, leave_over, runtime_of
+from cio_activation.transport.time_slice import MOST_S, Patience
+from cio_activation.warehouse.sessions import Connection
 
 T = TypeVar("T")
 SCHEMA_IS_YOUNG = timedelta(hours=1)

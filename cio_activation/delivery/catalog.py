@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cio_activation.runtime import Runtime
-from cio_activation.warehouse.store import Connection, Warehouse
+from cio_activation.warehouse.sessions import Connection, Warehouse
 
 
 def load(warehouse: Warehouse, destination: str) -> Mapping[str, Any]:

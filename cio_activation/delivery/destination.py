@@ -21,8 +21,8 @@ from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.settings import Settings
 from cio_activation.activation.windows import Window
 from cio_activation.transport.http import Pacer, VendorClient
+from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import identifier
-from cio_activation.warehouse.store import Connection
 
 EXIT = 1000
 """From this priority on an operation takes something back: it leaves an audience, clears fields. These go first."""

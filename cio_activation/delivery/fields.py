@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from cio_activation.delivery import ownership
 from cio_activation.delivery.destination import EXIT
+from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import identifier, literal
-from cio_activation.warehouse.store import Connection
 
 UNKNOWN = "chr(1)"
 """SQL for what a shadow holds where nothing is known of the destination: differs from every value, NULL too."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from cio_activation.delivery import doubt, looking, ownership, rejected
+from cio_activation.delivery import in_doubt, ownership, rejected, scope
 from cio_activation.delivery.destination import Context, Step
-from cio_activation.delivery.journal import Journal
-from cio_activation.warehouse.store import Connection, Warehouse
+from cio_activation.journal.attempts import Journal
+from cio_activation.warehouse.sessions import Connection, Warehouse
 
 AT_ONCE = 10_000
 """Attempts folded in one transaction: a second beside a million people, which a cart may have to wait for."""
@@ -32,12 +32,12 @@ def fold(warehouse: Warehouse, journal: Journal, step: Step, destination: str, c
         with warehouse.write(patience_s=PATIENCE_S) as con:
             _load(con, rows, destination, step.name)
             step.fold(con, context, "finished")
-            doubt.note(con, destination, step.lane, "finished")
+            in_doubt.note(con, destination, step.lane, "finished")
             ownership.fold_conflicts(con, destination, step.name, "finished")
             _append_to_ledger(con)  # after the step, which may correct an end by what the warehouse knows
             _settle_plans(con)
             rejected.queue(con, destination, step.name, context, "finished")
-            looking.note(con, destination, "finished")
+            scope.note(con, destination, "finished")
             con.execute("DROP TABLE finished")
         journal.prune([row["id"] for row in rows])
         moved += len(rows)

@@ -16,8 +16,8 @@ from typing import Any
 
 from cio_activation.activation.models import Guards
 from cio_activation.delivery.destination import Context, Step
+from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal, timestamp
-from cio_activation.warehouse.store import Connection
 
 FILLING = timedelta(days=1)
 """How long after its first people an audience may grow by any share: records are made and people fetched in pieces."""

@@ -12,8 +12,8 @@ from cio_activation.activation.windows import Window
 from cio_activation.delivery import plan as planning
 from cio_activation.delivery import sharing
 from cio_activation.delivery.destination import Context, Destination, Step
-from cio_activation.delivery.journal import Journal, Lease, Provenance, owner_name
 from cio_activation.delivery.send import Sender, Tally
+from cio_activation.journal.attempts import Journal, Lease, Provenance, owner_name
 from cio_activation.runtime import Runtime
 from cio_activation.transport.http import Pacer
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cio_activation.delivery.destination import EXIT, Rows
+from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal
-from cio_activation.warehouse.store import Connection
 
 
 def fold_links(con: Connection, destination: str, finished: str) -> None:

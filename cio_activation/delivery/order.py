@@ -14,10 +14,10 @@ from math import isinf
 from cio_activation.activation.expressions import vocabulary
 from cio_activation.activation.models import DestinationLimits, Lane
 from cio_activation.activation.ordering import Rank, read_order
-from cio_activation.delivery.budget import Allowance
 from cio_activation.delivery.destination import EXIT, Context, Step
+from cio_activation.journal.days import Allowance
+from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import identifier, literal, scalar, timestamp
-from cio_activation.warehouse.store import Connection
 
 HELD_FOR = "held_for"
 """Column of a plan's file: why the operation is not sent by this plan; NULL if it is."""

@@ -15,8 +15,8 @@ from typing import Any
 
 from cio_activation.delivery.destination import End, Operation, Result
 from cio_activation.errors import ContractError
+from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal
-from cio_activation.warehouse.store import Connection
 
 CONFLICTS = "conflicts"
 """Key of ``Result.observed``: logical names that were not written -> what the record holds in them."""

@@ -15,13 +15,13 @@ from typing import Any
 import orjson
 
 from cio_activation.activation.windows import Window
-from cio_activation.delivery import guards, order, payload, rejected, release
-from cio_activation.delivery.budget import Allowance
+from cio_activation.delivery import contract, guards, order, rejected, release
 from cio_activation.delivery.destination import Context, Operation, Step
 from cio_activation.delivery.guards import Verdict
 from cio_activation.errors import ContractError
+from cio_activation.journal.days import Allowance
+from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import identifier, literal, scalar
-from cio_activation.warehouse.store import Connection
 
 COLUMNS = (
     "kind",  # 'update', 'stamp', 'create', 'clear', 'add', 'remove', 'link'
@@ -100,7 +100,7 @@ def make_plan(
     due = int(str(scalar(con, "SELECT count(*) FROM planned")))
     wanted = int(str(scalar(con, "SELECT count(*) FROM wanted")))
     if due:
-        payload.screen(con, "planned", context.activation, window, f"{destination}/{step.name}")
+        contract.screen(con, "planned", context.activation, window, f"{destination}/{step.name}")
     kinds = con.execute("SELECT kind, count(*) FROM planned GROUP BY kind ORDER BY kind").fetchall()
     total = sum(count for _, count in kinds)
     order.forget_unwanted(con, destination, step.name, "wanted")

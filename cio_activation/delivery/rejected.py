@@ -14,8 +14,8 @@ from datetime import datetime
 from typing import Any
 
 from cio_activation.delivery.destination import Context
+from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal, timestamp
-from cio_activation.warehouse.store import Connection
 
 MAX_ATTEMPTS = 5
 """Tries of a refused operation before it is parked (next_try_at NULL)."""

@@ -17,8 +17,8 @@ from cio_activation.delivery.destination import Context
 from cio_activation.delivery.guards import Accepted
 from cio_activation.errors import ConfigError
 from cio_activation.runtime import Runtime
+from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal, scalar
-from cio_activation.warehouse.store import Connection
 
 if TYPE_CHECKING:
     from cio_activation.delivery.plan import Plan

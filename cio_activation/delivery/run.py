@@ -14,23 +14,23 @@ from typing import Any
 
 from cio_activation.activation.models import Lane
 from cio_activation.activation.windows import Window
-from cio_activation.delivery import catalog, looking, order, release, sharing
+from cio_activation.delivery import catalog, order, release, scope, sharing
 from cio_activation.delivery import fold as folding
 from cio_activation.delivery import plan as planning
-from cio_activation.delivery.budget import Allowance, meters
 from cio_activation.delivery.destination import Context, Destination, Step
 from cio_activation.delivery.guards import Verdict
 from cio_activation.delivery.helping import Helper
-from cio_activation.delivery.journal import Attempt, Journal, Lease, Provenance
-from cio_activation.delivery.pacer import SharedPacer
-from cio_activation.delivery.patience import Patience
 from cio_activation.delivery.send import Sender, Tally
 from cio_activation.errors import CioActivationError
+from cio_activation.journal.attempts import Attempt, Journal, Lease, Provenance
+from cio_activation.journal.days import Allowance, meters
+from cio_activation.journal.rates import SharedPacer
 from cio_activation.runtime import Runtime
 from cio_activation.transport.errors import BudgetSpent
 from cio_activation.transport.http import VendorClient
+from cio_activation.transport.time_slice import Patience
+from cio_activation.warehouse.sessions import PATIENCE_S, Connection, Warehouse
 from cio_activation.warehouse.sql import literal, timestamp
-from cio_activation.warehouse.store import PATIENCE_S, Connection, Warehouse
 
 CUSTOMERIO_LIMITS = {"default": (10.0, 1.0)}
 """App API: 10 requests a second (Customer.io's API overview)."""
@@ -240,9 +240,9 @@ def _plan(
         _close_abandoned(con, destination, step)
         if found:
             step.absorb(con, context, found)
-        context = looking.narrowed(con, step, destination.name, context, window)
+        context = scope.narrowed(con, step, destination.name, context, window)
         plan = planning.make_plan(con, step, destination.name, context, window, plan_id, path, allowance)
-        looking.looked(con, step, destination.name, context, window, plan_id)
+        scope.looked(con, step, destination.name, context, window, plan_id)
         held = plan.operations if plan.held_because else 0
         status = "held" if held else "sending" if plan.operations else "done"
         con.execute(

@@ -15,13 +15,13 @@ from functools import partial
 from typing import TypeVar
 
 from cio_activation.delivery import sharing
-from cio_activation.delivery.budget import ordinary
 from cio_activation.delivery.destination import EXIT, Context, End, Operation, Result, Step
-from cio_activation.delivery.journal import Journal, Lease, Provenance
-from cio_activation.delivery.patience import GAVE_WAY, Patience
+from cio_activation.journal.attempts import Journal, Lease, Provenance
+from cio_activation.journal.days import ordinary
 from cio_activation.transport.errors import BudgetSpent, OutcomeUnknown, Rejected, Retryable, Stop, VendorError
 from cio_activation.transport.http import VendorClient
 from cio_activation.transport.retry import asks_too_long
+from cio_activation.transport.time_slice import GAVE_WAY, Patience
 
 BATCH_REFUSALS = (400, 409, 413, 422)
 """Statuses that may be the fault of one record of a batch."""

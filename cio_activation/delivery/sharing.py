@@ -22,10 +22,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from cio_activation.delivery.destination import Context, Operation
-from cio_activation.delivery.journal import Journal, Provenance
-from cio_activation.delivery.journal_schema import batches, helpers, leases, plans
-from cio_activation.delivery.lease import is_held
 from cio_activation.errors import CioActivationError
+from cio_activation.journal.attempts import Journal, Provenance
+from cio_activation.journal.leases import is_held
+from cio_activation.journal.schema import batches, helpers, leases, plans
 
 
 class PlanClosed(CioActivationError):

@@ -6,7 +6,10 @@ from typing import Any
 import dagster as dg
 
 from cio_activation.activation.models import Activation, Lane
-from cio_activation.lanes import LANE_TAG, Lanes, columns, failures, metadata_of, owners, runtime_of
+from cio_activation.lanes.failures import failures
+from cio_activation.lanes.metadata import columns, metadata_of, owners
+from cio_activation.lanes.partitions import LANE_TAG, Lanes
+from cio_activation.lanes.runs import runtime_of
 
 _PERSONS = columns(
     [

@@ -7,8 +7,8 @@ declares it as a timestamp), then the smallest ``cio_id``. The same people give 
 from __future__ import annotations
 
 from cio_activation.activation.windows import Window
+from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal
-from cio_activation.warehouse.store import Connection
 
 LOSERS = "identity_losers"
 KEYED = "identity_keyed"

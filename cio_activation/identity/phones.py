@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cio_activation.identity.normalize import is_e164, trimmed
+from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal
-from cio_activation.warehouse.store import Connection
 
 MAP = "identity.phone_map"
 

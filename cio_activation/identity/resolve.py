@@ -12,12 +12,12 @@ from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.windows import Window
 from cio_activation.errors import ContractError
 from cio_activation.identity import ownership, phones
+from cio_activation.identity.contract import persons_schema
 from cio_activation.identity.persons import NEXT, PERSONS, TABLES, keyed_sql, persons_sql, quarantine_sql
-from cio_activation.identity.schemas import persons_schema
 from cio_activation.runtime import Runtime
-from cio_activation.warehouse import moved, published, quarantine
+from cio_activation.warehouse import change_log, published, quarantine
+from cio_activation.warehouse.sessions import PATIENCE_S, Connection
 from cio_activation.warehouse.sql import scalar
-from cio_activation.warehouse.store import PATIENCE_S, Connection
 from cio_activation.warehouse.validation import validate
 
 LAYER = "identity"
@@ -83,7 +83,7 @@ def _everyone(con: Connection, activation: Activation, window: Window, run_id: s
     _refuse_breaches(con, window)
     looked_at, changed = _counts(con)
     conflicts = ownership.list_conflicts(con, window)
-    moved.note(
+    change_log.note(
         con,
         PERSONS,
         f"SELECT cio_id FROM {NEXT} WHERE _changed "
@@ -113,7 +113,7 @@ def _moved(con: Connection, activation: Activation, window: Window, run_id: str)
     con.execute(f"DELETE FROM {PERSONS} WHERE cio_id IN (SELECT cio_id FROM {_REBUILD})")
     con.execute(f"INSERT INTO {PERSONS} BY NAME SELECT * EXCLUDE (_changed) FROM {NEXT}")
     con.execute(f"DROP TABLE {NEXT}")
-    moved.note(con, PERSONS, f"SELECT cio_id FROM {_REBUILD}")
+    change_log.note(con, PERSONS, f"SELECT cio_id FROM {_REBUILD}")
     return _result(con, window, run_id, looked_at, changed, conflicts)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from cio_activation.sandbox.core import Shared, Vendor
-from cio_activation.sandbox.customerio_app import CustomerIO
-from cio_activation.sandbox.people import CRM_SHARE
-from cio_activation.sandbox.server import ORDER, RunningSandbox, start
-from cio_activation.sandbox.world import World
+from cio_activation.sandbox.customerio.app import CustomerIO
+from cio_activation.sandbox.server.core import Shared, Vendor
+from cio_activation.sandbox.server.running import ORDER, RunningSandbox, start
+from cio_activation.sandbox.world.people import CRM_SHARE
+from cio_activation.sandbox.world.world import World
 
 PIPEDRIVE_SHARE = 0.1
 """Sales teams keep fewer people than marketing does."""
@@ -43,11 +43,11 @@ def build_sandbox(
     if "customerio" in vendors:
         built["customerio"] = CustomerIO(shared, world, **{"export_seconds": export_seconds, **(customerio or {})})
     if "hubspot" in vendors:
-        from cio_activation.sandbox.hubspot import HubSpot
+        from cio_activation.sandbox.hubspot.app import HubSpot
 
         built["hubspot"] = HubSpot(shared, world.crm_seed(crm_share), **(hubspot or {}))
     if "pipedrive" in vendors:
-        from cio_activation.sandbox.pipedrive import Pipedrive
+        from cio_activation.sandbox.pipedrive.app import Pipedrive
 
         built["pipedrive"] = Pipedrive(shared, world.crm_seed(pipedrive_share), **(pipedrive or {}))
     return start(built, shared, port=port, host=host)

@@ -3,7 +3,10 @@
 import dagster as dg
 
 from cio_activation.activation.models import Activation, Lane
-from cio_activation.lanes import LANE_TAG, Lanes, bars, columns, failures, metadata_of, owners, runtime_of
+from cio_activation.lanes.failures import failures
+from cio_activation.lanes.metadata import bars, columns, metadata_of, owners
+from cio_activation.lanes.partitions import LANE_TAG, Lanes
+from cio_activation.lanes.runs import runtime_of
 
 FULL_CHECK_DAY = 6
 """Sunday (UTC): the daily window of this weekday derives everybody again, as a check of the incremental way."""

@@ -17,15 +17,15 @@ from cio_activation.activation.models import ExpectNext, Lane
 from cio_activation.activation.windows import Window
 from cio_activation.errors import ContractError
 from cio_activation.runtime import Runtime
-from cio_activation.state import fallback, superseded
+from cio_activation.state import backfill, median_gaps
 from cio_activation.state.columns import GONE, LIVE, SNAPSHOT
+from cio_activation.state.contract import validate
 from cio_activation.state.distribution import distribution
 from cio_activation.state.quarantine import LAYER, clear, refuse
-from cio_activation.state.schema import validate
 from cio_activation.state.sql import StateSql, hash_column
-from cio_activation.warehouse import moved, published, quarantine
+from cio_activation.warehouse import change_log, published, quarantine
+from cio_activation.warehouse.sessions import PATIENCE_S, Connection
 from cio_activation.warehouse.sql import identifier, scalar, timestamp
-from cio_activation.warehouse.store import PATIENCE_S, Connection
 
 __all__ = ["StateResult", "derive", "distribution"]
 
@@ -67,7 +67,7 @@ def derive(runtime: Runtime, window: Window, *, full: bool = False, run_id: str 
     statements = StateSql.of(runtime.activation, window.lane, window.as_of)
     with runtime.warehouse.write(patience_s=PATIENCE_S) as con:
         if published.superseded(con, statements.table(), window):
-            rows = superseded.recompute(con, runtime, window)
+            rows = backfill.recompute(con, runtime, window)
             return StateResult(window.key, rows=rows, superseded=True)
         _require(con, statements.people)
         return _Derivation(con, runtime, window, statements).run(full=full, run_id=run_id)
@@ -86,7 +86,7 @@ class _Derivation:
 
     def run(self, *, full: bool, run_id: str) -> StateResult:
         """Derive, validate and publish; see :func:`derive`."""
-        fallback.refresh(self.con, self.sql)
+        median_gaps.refresh(self.con, self.sql)
         version = self.sql.version(self.con)
         rebuild = not self._has_table() or self._stored_version() != version
         few = not (rebuild or full) and self._only_live_moved()
@@ -160,7 +160,7 @@ class _Derivation:
             f"DELETE FROM {self.table} WHERE cio_id IN (SELECT cio_id FROM staged UNION ALL SELECT cio_id FROM removed)"
         )
         self.con.execute(f"INSERT INTO {self.table} BY NAME SELECT * FROM staged")
-        moved.note(self.con, self.table, "SELECT cio_id FROM staged UNION ALL SELECT cio_id FROM removed")
+        change_log.note(self.con, self.table, "SELECT cio_id FROM staged UNION ALL SELECT cio_id FROM removed")
         return changed
 
     def _rederive(self, *, rebuild: bool, full: bool) -> tuple[int | None, int]:
@@ -181,7 +181,7 @@ class _Derivation:
                 )
         self.con.execute(f"DROP TABLE IF EXISTS {self.table}")
         self.con.execute(f"ALTER TABLE {fresh} RENAME TO {identifier(self.table.split('.')[1])}")
-        moved.note(self.con, self.table, None)
+        change_log.note(self.con, self.table, None)
         return missed, changed
 
     def _missed(self, fresh: str) -> int:

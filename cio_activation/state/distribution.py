@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from cio_activation.activation.models import Activation, Lane, PropertyType
 from cio_activation.state.columns import table
+from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import identifier
-from cio_activation.warehouse.store import Connection
 
 MOST_VALUES = 20
 MISSING, OTHER = "(no value)", "(other values)"

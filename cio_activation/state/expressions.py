@@ -9,8 +9,8 @@ from cio_activation.activation.expressions import Expression, gate_expression, r
 from cio_activation.activation.models import Activation, Audience
 from cio_activation.errors import ConfigError
 from cio_activation.state.columns import attribute_types, gate_lanes, property_types
+from cio_activation.warehouse.sessions import Connection, SqlError, scratch
 from cio_activation.warehouse.sql import identifier
-from cio_activation.warehouse.store import Connection, SqlError, scratch
 
 
 def check_expressions(activation: Activation) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cio_activation.activation.windows import Window
-from cio_activation.state.schema import Failure, duplicates_sql
-from cio_activation.warehouse.store import Connection
+from cio_activation.state.contract import Failure, duplicates_sql
+from cio_activation.warehouse.sessions import Connection
 
 LAYER = "state"
 

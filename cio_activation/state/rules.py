@@ -25,7 +25,7 @@ from cio_activation.activation.models import (
     Value,
 )
 from cio_activation.state.columns import PROPERTY_SQL
-from cio_activation.state.zone import local_time
+from cio_activation.state.timezone_sql import local_time
 from cio_activation.warehouse.sql import identifier, literal, timestamp
 
 LONGEST_GAP_DAYS = 36_500

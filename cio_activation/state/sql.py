@@ -16,8 +16,8 @@ from datetime import datetime
 from cio_activation.activation.models import Activation, ExpectNext, Lane, Property
 from cio_activation.state.columns import PROPERTY_SQL, source, table
 from cio_activation.state.rules import derive_property, gap_column, own_gap
+from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import identifier, literal, scalar, timestamp
-from cio_activation.warehouse.store import Connection
 
 _LAYOUT = 1
 """Raised when the generator itself changes what the same definitions give."""

@@ -44,6 +44,8 @@ class VendorError(CioActivationError):
 class Retryable(VendorError):
     """The request was surely not applied; the same request may be sent again."""
 
+    passes_by_itself = True
+
 
 class RateLimited(Retryable):
     """A 429."""
@@ -51,6 +53,8 @@ class RateLimited(Retryable):
 
 class OutcomeUnknown(VendorError):
     """The request went out and no trustworthy answer came back: it may or may not have been applied."""
+
+    passes_by_itself = True
 
 
 class Rejected(VendorError):

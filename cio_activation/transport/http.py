@@ -19,14 +19,7 @@ from typing import Any, Protocol, Self
 import httpx
 import orjson
 
-from cio_activation.transport.errors import (
-    OutcomeUnknown,
-    RateLimited,
-    Rejected,
-    Retryable,
-    Stop,
-    VendorError,
-)
+from cio_activation.transport.errors import OutcomeUnknown, RateLimited, Rejected, Retryable, Stop, VendorError
 from cio_activation.transport.policy import Meaning, policy_for
 from cio_activation.transport.retry import retry_after, retrying
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from cio_activation.activation.windows import Window
-from cio_activation.warehouse import moved
+from cio_activation.warehouse import change_log
+from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import scalar
-from cio_activation.warehouse.store import Connection
 
 
 def newest(con: Connection, name: str, lane: str | None = None) -> datetime | None:
@@ -54,14 +54,14 @@ def moved_since(con: Connection, name: str, window: Window, basis: str, tables: 
         "SELECT turn FROM meta.published WHERE name = ? AND lane = ? AND window_end = ? AND basis = ?",
         [name, window.lane.value, window.as_of, basis],
     ).fetchall()
-    return moved.since(con, int(last[0][0]), tables) if last else None
+    return change_log.since(con, int(last[0][0]), tables) if last else None
 
 
 def publish(
     con: Connection, name: str, window: Window, rows: int, run_id: str = "", *, basis: str | None = None
 ) -> None:
     """Record that ``window`` is now its lane's newest published window of ``name``, made on ``basis``."""
-    turn = moved.next_turn(con)
+    turn = change_log.next_turn(con)
     con.execute("DELETE FROM meta.published WHERE name = ? AND lane = ?", [name, window.lane.value])
     con.execute(
         "INSERT INTO meta.published (name, lane, window_key, window_end, run_id, rows, turn, basis) "

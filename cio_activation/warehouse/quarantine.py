@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cio_activation.activation.windows import Window
-from cio_activation.warehouse.store import Connection
+from cio_activation.warehouse.sessions import Connection
 
 
 def clear(con: Connection, layer: str, window: Window) -> None:

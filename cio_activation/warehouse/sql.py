@@ -7,7 +7,7 @@ from datetime import datetime
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from cio_activation.warehouse.store import Connection
+from cio_activation.warehouse.sessions import Connection
 
 if TYPE_CHECKING:
     import pandas as pd

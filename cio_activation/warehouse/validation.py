@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import frames
-from cio_activation.warehouse.store import Connection
 
 if TYPE_CHECKING:
     import pandera.pandas as pa

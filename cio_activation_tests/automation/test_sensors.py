@@ -17,11 +17,12 @@ from cio_activation.automation import sensors
 from cio_activation.automation.sensors import AGAIN_SECONDS, Seen, realtime_sensor, reason
 from cio_activation.automation.trigger import NEWS_TAG
 from cio_activation.customerio.inbox import Event, Inbox, News, Source
-from cio_activation.customerio.watching import Look
-from cio_activation.delivery.journal import Journal
+from cio_activation.customerio.segment_probe import Look
 from cio_activation.destinations import DESTINATIONS
 from cio_activation.errors import CioActivationError
-from cio_activation.lanes import LEFT_OVER_TAG, LOOKS_TAG, Lanes
+from cio_activation.journal.attempts import Journal
+from cio_activation.lanes.partitions import Lanes
+from cio_activation.lanes.runs import LEFT_OVER_TAG, LOOKS_TAG
 
 
 @dg.op

@@ -18,9 +18,9 @@ from cio_activation.activation.models import Lane
 from cio_activation.activation.settings import DEFAULT_ACTIVATION
 from cio_activation.automation.trigger import LANDING_S, NEWS_TAG, Refusal, Trigger
 from cio_activation.customerio.inbox import Event, Inbox, Source
-from cio_activation.delivery.journal import Journal
 from cio_activation.destinations import DESTINATIONS
-from cio_activation.lanes import Lanes
+from cio_activation.journal.attempts import Journal
+from cio_activation.lanes.partitions import Lanes
 from cio_activation.transport.http import VendorClient
 
 LANES = Lanes.of(load_activation(DEFAULT_ACTIVATION, DESTINATIONS))

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from cio_activation.activation.settings import DEFAULT_ACTIVATION
 from cio_activation.cli.main import app
 from cio_activation.sandbox.build import build_sandbox
-from cio_activation.sandbox.server import RunningSandbox
-from cio_activation_tests.sandbox.customerio_rig import small_world
+from cio_activation.sandbox.server.running import RunningSandbox
+from cio_activation_tests.sandbox.customerio.customerio_rig import small_world
 
 
 @pytest.fixture(scope="module")

@@ -21,9 +21,9 @@ from cio_activation.activation.models import Lane
 from cio_activation.cli.readback import READS
 from cio_activation.delivery import fold as folding
 from cio_activation.delivery import run as running
-from cio_activation.delivery.journal import Journal
+from cio_activation.journal.attempts import Journal
 from cio_activation.transport.http import VendorClient
-from cio_activation.warehouse.store import Connection, Warehouse
+from cio_activation.warehouse.sessions import Connection, Warehouse
 from cio_activation_tests import lanes
 
 CRASH_AT, CRASH_TRACE = "CRASH_AT", "CRASH_TRACE"

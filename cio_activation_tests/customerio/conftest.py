@@ -12,11 +12,11 @@ from cio_activation.activation.models import Activation, Attribute, AttributeTyp
 from cio_activation.customerio.exports import Poll
 from cio_activation.runtime import Runtime
 from cio_activation.sandbox.build import build_sandbox
-from cio_activation.sandbox.customerio_app import CustomerIO as StandIn
-from cio_activation.sandbox.orders import generate
-from cio_activation.sandbox.picture import Picture
-from cio_activation.sandbox.server import RunningSandbox
-from cio_activation.sandbox.world import World
+from cio_activation.sandbox.customerio.app import CustomerIO as StandIn
+from cio_activation.sandbox.server.running import RunningSandbox
+from cio_activation.sandbox.world.orders import generate
+from cio_activation.sandbox.world.snapshot import Picture
+from cio_activation.sandbox.world.world import World
 from cio_activation_tests.builders import START, runtime
 from cio_activation_tests.customerio.landed import audience
 

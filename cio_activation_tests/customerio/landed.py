@@ -8,15 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cio_activation.activation.models import (
-    Activation,
-    Attribute,
-    AttributeType,
-    Audience,
-    Lane,
-    Profile,
-    Workspace,
-)
+from cio_activation.activation.models import Activation, Attribute, AttributeType, Audience, Lane, Profile, Workspace
 from cio_activation.activation.windows import Window
 from cio_activation.customerio import files
 from cio_activation.customerio.files import KeptFile

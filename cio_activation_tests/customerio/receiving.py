@@ -27,8 +27,8 @@ from cio_activation.customerio.inbox import Event, Inbox
 from cio_activation.customerio.inbox_writer import InboxWriter
 from cio_activation.customerio.receiver import Receiver
 from cio_activation.customerio.webhook import Keys
-from cio_activation.delivery.journal import Journal
-from cio_activation.delivery.journal_schema import inbox as table
+from cio_activation.journal.attempts import Journal
+from cio_activation.journal.schema import inbox as table
 
 KEY, PREVIOUS, TOKEN = "sesame", "old-sesame", "open-journey"
 LIMIT = 4_096

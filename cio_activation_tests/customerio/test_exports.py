@@ -9,7 +9,8 @@ import pytest
 
 from cio_activation.customerio import exports
 from cio_activation.customerio.client import CustomerIO
-from cio_activation.customerio.pull import Poll, pull_people
+from cio_activation.customerio.exports import Poll
+from cio_activation.customerio.people import pull_people
 from cio_activation.errors import ContractError
 from cio_activation.transport.errors import Stop
 from cio_activation_tests.builders import window

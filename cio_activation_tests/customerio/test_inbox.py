@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cio_activation.customerio.inbox import DAY_S, REMEMBERED_S, REPLAY_WINDOW_S, SKEW_S, Event, Inbox, Source
-from cio_activation.delivery.journal import Journal
-from cio_activation.delivery.journal_schema import inbox as table
+from cio_activation.journal.attempts import Journal
+from cio_activation.journal.schema import inbox as table
 from cio_activation_tests.postgres import PostgresServer
 
 

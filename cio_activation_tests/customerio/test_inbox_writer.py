@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from cio_activation.customerio import inbox_writer
 from cio_activation.customerio.inbox import Event, Inbox, Source
 from cio_activation.customerio.inbox_writer import InboxWriter, NotStored
-from cio_activation.delivery.journal import Journal
+from cio_activation.journal.attempts import Journal
 
 
 def event(number: int) -> Event:

@@ -18,10 +18,13 @@ from cio_activation.customerio import live
 from cio_activation.customerio.assets import build_assets
 from cio_activation.customerio.client import CustomerIO, Fetched, Identifiers
 from cio_activation.customerio.inbox import Event, Inbox, Source
-from cio_activation.customerio.pull import pull_live, pull_moments, pull_people
-from cio_activation.delivery.journal import Journal
-from cio_activation.delivery.patience import Patience
-from cio_activation.lanes import LOOKS_TAG, Lanes
+from cio_activation.customerio.live import pull_live
+from cio_activation.customerio.moments import pull_moments
+from cio_activation.customerio.people import pull_people
+from cio_activation.journal.attempts import Journal
+from cio_activation.lanes.partitions import Lanes
+from cio_activation.lanes.runs import LOOKS_TAG
+from cio_activation.transport.time_slice import Patience
 from cio_activation_tests.builders import START, window
 from cio_activation_tests.byhand import noted
 from cio_activation_tests.customerio.conftest import FAST, Site
@@ -274,7 +277,7 @@ def test_the_asset_says_by_the_runs_tag_what_it_took_and_keeps_long_sessions_wai
 ) -> None:
     for name, value in {**site.sandbox.environment(), "ACTIVATION_HOME": str(site.home)}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("cio_activation.warehouse.store.QUIET_S", 0.2)
+    monkeypatch.setattr("cio_activation.warehouse.sessions.QUIET_S", 0.2)
     run = site.runtime(rt=(11,))
     site.pick(*people(site)[:3])
     activation, stamp = run.activation, Path(f"{run.warehouse.path}.urgent")

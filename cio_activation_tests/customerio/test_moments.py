@@ -18,7 +18,7 @@ from cio_activation.customerio import moments
 from cio_activation.customerio.inbox import Event, Inbox, Source
 from cio_activation.customerio.moments import land_moments, latest_sql
 from cio_activation.customerio.webhook import Seal, event_of
-from cio_activation.delivery.journal import Journal
+from cio_activation.journal.attempts import Journal
 from cio_activation.runtime import Runtime
 from cio_activation.warehouse.sql import timestamp
 from cio_activation_tests.builders import START, activation, runtime, window

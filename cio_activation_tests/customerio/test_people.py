@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from cio_activation.activation.models import AttributeType
-from cio_activation.customerio.people import land
-from cio_activation.customerio.pull import pull_people
+from cio_activation.customerio.people import land, pull_people
 from cio_activation.errors import ContractError
 from cio_activation.runtime import Runtime
 from cio_activation_tests.builders import runtime, window

@@ -19,7 +19,7 @@ import pytest
 import sqlalchemy as sa
 
 from cio_activation.customerio.inbox import Inbox
-from cio_activation.delivery.journal import Journal
+from cio_activation.journal.attempts import Journal
 from cio_activation_tests.customerio.receiving import KEY, Process, clicked, encoded, signed
 
 pytestmark = pytest.mark.slow

@@ -10,8 +10,8 @@ import pytest
 
 from cio_activation.customerio.inbox import Source
 from cio_activation.customerio.webhook import Keys
-from cio_activation.sandbox.core import Clock
-from cio_activation.sandbox.customerio_webhooks import Webhooks, wait_until_quiet
+from cio_activation.sandbox.customerio.webhooks import Webhooks, wait_until_quiet
+from cio_activation.sandbox.server.core import Clock
 from cio_activation_tests.customerio.receiving import Rig, receiving
 
 WHO = {"id": "42", "email": "test@example.com", "cio_id": "d9c106000001"}

@@ -6,7 +6,7 @@ import pytest
 
 from cio_activation.activation.models import Lane
 from cio_activation.customerio.client import CustomerIO
-from cio_activation.customerio.pull import pull_segments
+from cio_activation.customerio.segments import pull_segments
 from cio_activation.errors import ConfigError, ContractError
 from cio_activation_tests.builders import window
 from cio_activation_tests.customerio.conftest import Site

@@ -15,8 +15,8 @@ from cio_activation.delivery.ownership import examine
 from cio_activation.delivery.run import StepReport, run_step
 from cio_activation.runtime import Runtime
 from cio_activation.transport.http import VendorClient
+from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import identifier
-from cio_activation.warehouse.store import Connection
 from cio_activation_tests import builders
 from cio_activation_tests.toy import ToyDestination, ToyFields, ToyOptions
 

@@ -13,7 +13,7 @@ from cio_activation.delivery.destination import AbsoluteStep, Context, End, Oper
 from cio_activation.delivery.run import StepReport, run_schema, run_step
 from cio_activation.runtime import Runtime
 from cio_activation.transport.http import VendorClient
-from cio_activation.warehouse.store import Connection
+from cio_activation.warehouse.sessions import Connection
 from cio_activation_tests import builders
 from cio_activation_tests.toy import ToyDestination, ToyOptions
 

@@ -11,8 +11,8 @@ import pytest
 from cio_activation.activation.models import Activation
 from cio_activation.delivery.assets import build_assets
 from cio_activation.delivery.destination import Context
-from cio_activation.lanes import LANE_TAG, Lanes
-from cio_activation.warehouse.store import Connection
+from cio_activation.lanes.partitions import LANE_TAG, Lanes
+from cio_activation.warehouse.sessions import Connection
 from cio_activation_tests import builders
 from cio_activation_tests.delivery.listing import ListBench, ToyList
 from cio_activation_tests.toy import ToyDestination

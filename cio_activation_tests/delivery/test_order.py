@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cio_activation.activation.models import DestinationLimits, Lane
-from cio_activation.delivery.budget import Allowance
 from cio_activation.delivery.destination import EXIT, Context
 from cio_activation.delivery.order import BUDGET, HELD_FOR, arrange, forget_unwanted, leave_over
+from cio_activation.journal.days import Allowance
 from cio_activation_tests import builders
 
 RANKED = builders.activation(

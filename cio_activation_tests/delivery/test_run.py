@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from cio_activation.activation.models import Lane
-from cio_activation.delivery.journal import Journal, Provenance
 from cio_activation.delivery.plan import operations
 from cio_activation.delivery.run import StepReport, run_step
+from cio_activation.journal.attempts import Journal, Provenance
 from cio_activation.runtime import Runtime
 from cio_activation_tests import builders
 from cio_activation_tests.toy import ToyDestination, ToyOptions

@@ -21,8 +21,8 @@ import pytest
 import sqlalchemy as sa
 
 from cio_activation.activation.models import Lane
-from cio_activation.delivery.journal import Journal
-from cio_activation.delivery.journal_schema import batches, helpers, leases, plans
+from cio_activation.journal.attempts import Journal
+from cio_activation.journal.schema import batches, helpers, leases, plans
 from cio_activation_tests import builders
 from cio_activation_tests.delivery import workers
 

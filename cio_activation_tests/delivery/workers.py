@@ -29,8 +29,8 @@ from cio_activation.delivery.links import fold_links
 from cio_activation.delivery.run import run_step
 from cio_activation.runtime import Runtime
 from cio_activation.transport.http import Pacer, VendorClient
+from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal
-from cio_activation.warehouse.store import Connection
 from cio_activation_tests import builders
 from cio_activation_tests.toy import ToyOptions
 

@@ -18,8 +18,8 @@ import httpx
 import pytest
 
 from cio_activation.sandbox.build import build_sandbox
-from cio_activation.sandbox.server import RunningSandbox
-from cio_activation_tests.sandbox.customerio_rig import small_world
+from cio_activation.sandbox.server.running import RunningSandbox
+from cio_activation_tests.sandbox.customerio.customerio_rig import small_world
 from cio_activation_tests.toy import ToyDestination
 
 pytestmark = pytest.mark.slow

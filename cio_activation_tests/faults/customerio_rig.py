@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from cio_activation.activation.models import Lane
-from cio_activation.customerio.live import LivePull
-from cio_activation.customerio.pull import Poll, pull_live, pull_people, pull_segments
-from cio_activation.customerio.segments import SegmentsPull
+from cio_activation.customerio.exports import Poll
+from cio_activation.customerio.live import LivePull, pull_live
+from cio_activation.customerio.people import pull_people
+from cio_activation.customerio.segments import SegmentsPull, pull_segments
 from cio_activation.errors import CioActivationError
 from cio_activation.runtime import Runtime
 from cio_activation.sandbox.build import build_sandbox
-from cio_activation.sandbox.orders import generate
-from cio_activation.sandbox.request_log import Entry
-from cio_activation.sandbox.world import World
+from cio_activation.sandbox.server.request_log import Entry
+from cio_activation.sandbox.world.orders import generate
+from cio_activation.sandbox.world.world import World
 from cio_activation.transport.errors import Stop
 from cio_activation_tests.builders import START, window
 from cio_activation_tests.customerio.conftest import Site

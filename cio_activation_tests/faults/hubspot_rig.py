@@ -11,15 +11,15 @@ from typing import Any
 from cio_activation.activation.models import Lane, PropertyType
 from cio_activation.activation.settings import Settings
 from cio_activation.delivery.run import run_schema, run_step
-from cio_activation.hubspot import DESTINATION
-from cio_activation.hubspot.options import HubSpotAudience, list_name
+from cio_activation.destinations.hubspot import DESTINATION
+from cio_activation.destinations.hubspot.config import HubSpotAudience, list_name
 from cio_activation.runtime import Runtime
-from cio_activation.sandbox.request_log import Entry
+from cio_activation.sandbox.server.request_log import Entry
 from cio_activation.transport.errors import Stop, VendorError
 from cio_activation_tests.builders import window
+from cio_activation_tests.destinations.hubspot import world as worlds
 from cio_activation_tests.faults.cases import Case
 from cio_activation_tests.faults.world import BACKOFF_S, Counts, Rig
-from cio_activation_tests.hubspot import world as worlds
 
 LABELS = ("0-30", "31-90", "91+")
 STAYING = 6

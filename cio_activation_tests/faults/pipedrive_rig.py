@@ -10,17 +10,17 @@ from typing import Any
 from cio_activation.activation.models import Lane
 from cio_activation.activation.settings import Settings
 from cio_activation.delivery.run import run_schema, run_step
-from cio_activation.pipedrive import DESTINATION
+from cio_activation.destinations.pipedrive import DESTINATION
 from cio_activation.runtime import Runtime
-from cio_activation.sandbox import server
-from cio_activation.sandbox.core import Shared
-from cio_activation.sandbox.pipedrive import Pipedrive
-from cio_activation.sandbox.request_log import Entry
+from cio_activation.sandbox.pipedrive.app import Pipedrive
+from cio_activation.sandbox.server.core import Shared
+from cio_activation.sandbox.server.request_log import Entry
+from cio_activation.sandbox.server.running import start
 from cio_activation.transport.errors import Stop, VendorError
 from cio_activation_tests import builders
+from cio_activation_tests.destinations.pipedrive import bench as benches
 from cio_activation_tests.faults.cases import Case
 from cio_activation_tests.faults.world import BACKOFF_S, Counts, Rig
-from cio_activation_tests.pipedrive import bench as benches
 
 STAYING = 6
 FIELDS = ("bucket", "lapsed", "category", "ordered_on", "spent")
@@ -35,7 +35,7 @@ class PipedriveRig(Rig):
         shared = Shared()
         seed = [{"email": f"person{n}@example.com", "first_name": "By", "last_name": "Hand"} for n in (1, 3, 5)]
         self.account = Pipedrive(shared, seed, limited=False, plan="ultimate")
-        self.running = server.start({"pipedrive": self.account}, shared)
+        self.running = start({"pipedrive": self.account}, shared)
         self.running.urls |= {"customerio": "", "hubspot": ""}
         self._audiences = {"vip": benches.audience("vip")}
         self._names = FIELDS[:4]

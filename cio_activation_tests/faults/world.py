@@ -14,9 +14,9 @@ from unittest import mock
 import duckdb
 
 from cio_activation.delivery.run import StepReport
-from cio_activation.sandbox.request_log import Entry
-from cio_activation.sandbox.server import RunningSandbox
-from cio_activation.warehouse.store import Connection, Warehouse
+from cio_activation.sandbox.server.request_log import Entry
+from cio_activation.sandbox.server.running import RunningSandbox
+from cio_activation.warehouse.sessions import Connection, Warehouse
 from cio_activation_tests.faults.cases import Case, Ending
 
 BACKOFF_S = 0.01
@@ -227,8 +227,8 @@ def quick() -> Iterator[Path]:
     try:
         with (
             tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder,
-            mock.patch("cio_activation.delivery.pacer.PAUSE_S", 0.02),
-            mock.patch("cio_activation.delivery.budget.PROBE_S", 0.0),  # a new day comes at once
+            mock.patch("cio_activation.journal.rates.PAUSE_S", 0.02),
+            mock.patch("cio_activation.journal.days.PROBE_S", 0.0),  # a new day comes at once
             mock.patch.object(Warehouse, "_session", session),
         ):
             yield Path(folder)

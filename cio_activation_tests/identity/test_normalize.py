@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from cio_activation.identity.normalize import email, is_e164, trimmed
 from cio_activation.identity.phones import parse
+from cio_activation.warehouse.sessions import Connection, Warehouse
 from cio_activation.warehouse.sql import scalar
-from cio_activation.warehouse.store import Connection, Warehouse
 
 GOOD = {
     "ada@example.com": "ada@example.com",

@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from cio_activation.activation.models import Lane
-from cio_activation.delivery.budget import EXIT_SHARE
 from cio_activation.delivery.destination import EXIT
-from cio_activation.delivery.journal import Journal
 from cio_activation.delivery.order import BUDGET
-from cio_activation_tests.pipedrive.bench import Bench, Make, make, model
+from cio_activation.journal.attempts import Journal
+from cio_activation.journal.days import EXIT_SHARE
+from cio_activation_tests.destinations.pipedrive.bench import Bench, Make, make, model
 
 __all__ = ["make"]
 

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from cio_activation.delivery.journal import Journal
-from cio_activation.delivery.pacer import AHEAD_S, SharedPacer
-from cio_activation.sandbox import server
-from cio_activation.sandbox.core import Shared
-from cio_activation.sandbox.hubspot import HubSpot
+from cio_activation.journal.attempts import Journal
+from cio_activation.journal.rates import AHEAD_S, SharedPacer
+from cio_activation.sandbox.hubspot.app import HubSpot
+from cio_activation.sandbox.server.core import Shared
+from cio_activation.sandbox.server.running import start
 from cio_activation.transport.http import VendorClient
 from cio_activation_tests.pacing_rig import LIMITS, measure
 
@@ -81,7 +81,7 @@ async def _grab(url: str, limit: tuple[float, float], lane: str) -> list[tuple[f
 def test_a_429_pauses_every_process_and_lane(tmp_path: Path) -> None:
     """Two pacers over one journal file, as two processes have them; one of them is refused."""
     shared = Shared()
-    running = server.start({"hubspot": HubSpot(shared, [])}, shared)
+    running = start({"hubspot": HubSpot(shared, [])}, shared)
     journals = [Journal(f"sqlite:///{tmp_path / 'journal.sqlite'}") for _ in range(2)]
     limits = {"hubspot": {"default": (150.0, 10.0)}}
     headers = {"authorization": "Bearer sandbox-hubspot-token"}

@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 
 from cio_activation.activation.models import Lane
-from cio_activation.delivery.journal import Journal
-from cio_activation.delivery.journal_schema import attempts
+from cio_activation.journal.attempts import Journal
+from cio_activation.journal.schema import attempts
 from cio_activation_tests.histories import FAULTS, RUNS, WAITS, Event, histories, play
 from cio_activation_tests.invariants.conftest import MakeTown
 from cio_activation_tests.town import Town

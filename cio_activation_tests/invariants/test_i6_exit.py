@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cio_activation.activation.models import Lane
-from cio_activation.hubspot.options import list_name
+from cio_activation.destinations.hubspot.config import list_name
 from cio_activation_tests.invariants.conftest import MakeTown
 from cio_activation_tests.town import Town
 

@@ -20,7 +20,7 @@ from cio_activation.delivery.destination import Context
 from cio_activation.delivery.plan import make_plan
 from cio_activation.destinations import DESTINATIONS
 from cio_activation.runtime import Runtime
-from cio_activation.warehouse import store
+from cio_activation.warehouse import sessions
 from cio_activation_tests import lanes
 from cio_activation_tests.histories import WAITS, Event, histories, play
 from cio_activation_tests.invariants.conftest import MakeTown
@@ -56,7 +56,7 @@ def plan_files(runtime: Runtime, lane: Lane, window: Window, folder: Path) -> di
 @contextmanager
 def threads(count: int) -> Iterator[None]:
     """Let DuckDB work with ``count`` threads: another order of rows wherever none is asked for."""
-    with mock.patch.dict(store._CONFIG, {"threads": count}):
+    with mock.patch.dict(sessions._CONFIG, {"threads": count}):
         yield
 
 
@@ -112,6 +112,6 @@ def decided_daily(runtime: Runtime) -> list[list[Any]]:
 def test_the_number_of_threads_is_taken(tmp_path: Path) -> None:
     """The first test would prove less if the setting were not taken."""
     with threads(3):
-        warehouse = store.Warehouse(tmp_path / "w.duckdb")
+        warehouse = sessions.Warehouse(tmp_path / "w.duckdb")
         with warehouse.write() as con:
             assert con.execute("SELECT current_setting('threads')").fetchall() == [(3,)]

@@ -11,8 +11,8 @@ import pytest
 
 from cio_activation.activation.models import Lane, PropertyType, Tiers, Value
 from cio_activation.errors import ContractError
+from cio_activation.state import contract
 from cio_activation.state import derive as module
-from cio_activation.state import schema
 from cio_activation.state.derive import derive, distribution
 from cio_activation_tests.state.world import World, activation, default_properties, expecting, prop, window
 
@@ -167,8 +167,8 @@ def test_pandera_and_the_sql_screen_find_the_same_rows(tmp_path: Path) -> None:
                 1e15 AS points, repeat('y', 65536) AS last_category;
             INSERT INTO rows BY NAME SELECT NULL AS cio_id, TRUE AS at_risk"""
         )
-        found = {(f.cio_id, f.column, f.reason) for f in schema.validate(con, act, Lane.DAILY, "rows")}
-        screened = con.execute(schema.screen_sql(act, Lane.DAILY, "rows")).fetchall()
+        found = {(f.cio_id, f.column, f.reason) for f in contract.validate(con, act, Lane.DAILY, "rows")}
+        screened = con.execute(contract.screen_sql(act, Lane.DAILY, "rows")).fetchall()
     assert found == set(screened)
     assert len(screened) == len(found) == 8
     assert {name for cio_id, name, _ in found if cio_id == "bad"} == {
@@ -186,7 +186,7 @@ def test_too_many_bad_rows_publish_nothing(tmp_path: Path) -> None:
     world.people({"a": {"score": 1.0}})
     derive(world.runtime, window(NOW))
     world.people({f"p{i}": {"score": float("inf")} for i in range(3)})
-    with patch.object(schema, "_MOST_FAILURES", 2), pytest.raises(ContractError, match="nothing was published"):
+    with patch.object(contract, "_MOST_FAILURES", 2), pytest.raises(ContractError, match="nothing was published"):
         derive(world.runtime, window(NOW + DAY))
     assert set(world.state()) == {"a"}
     assert world.rows("SELECT window_end FROM meta.published WHERE name LIKE 'state.%'") == [(NOW,)]

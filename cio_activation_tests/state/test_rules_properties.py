@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cio_activation.activation.models import Lane
-from cio_activation.state import fallback
+from cio_activation.state import median_gaps
 from cio_activation.state.sql import StateSql
-from cio_activation.warehouse.store import Connection, scratch
+from cio_activation.warehouse.sessions import Connection, scratch
 from cio_activation_tests.state import reference
 from cio_activation_tests.state.populations import NOW, people, spans
 from cio_activation_tests.state.world import _write_people, activation
@@ -31,7 +31,7 @@ def con() -> Iterator[Connection]:
 def derived(con: Connection, population: dict[str, dict[str, Any]], as_of: datetime) -> dict[str, dict[str, Any]]:
     _write_people(con, ACTIVATION, list(population.items()))
     statements = StateSql.of(ACTIVATION, Lane.DAILY, as_of)
-    fallback.refresh(con, statements)
+    median_gaps.refresh(con, statements)
     result = con.execute(statements.select())
     names = [d[0] for d in result.description]
     assert names == list(statements.columns())

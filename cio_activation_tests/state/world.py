@@ -33,8 +33,8 @@ from cio_activation.activation.windows import Window
 from cio_activation.runtime import Runtime
 from cio_activation.state.columns import attribute_types
 from cio_activation.warehouse import published
+from cio_activation.warehouse.sessions import Connection, Warehouse
 from cio_activation.warehouse.sql import identifier
-from cio_activation.warehouse.store import Connection, Warehouse
 from cio_activation_tests.byhand import noting
 
 ATTRIBUTES = {

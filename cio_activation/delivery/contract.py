@@ -1,0 +1,101 @@
+"""The contract of the payload layer, in Pandera: what may leave for a vendor.
+
+The last look before sending: every planned operation names its person and its record, and every value of a declared
+property is one the activation allows. What breaks it goes to quarantine and is not sent.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cio_activation.activation.models import Activation, Property, PropertyType
+from cio_activation.activation.windows import Window
+from cio_activation.warehouse.sessions import Connection
+from cio_activation.warehouse.sql import identifier, literal
+from cio_activation.warehouse.validation import Verdict, validate
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pandera.pandas as pa
+
+LAYER = "payload"
+WITHOUT_RECORD = ("create", "link")
+"""Kinds of operations whose record is not known yet."""
+_EMAIL = r"^[^@\s]+@[^@\s]+\.[^@\s]+$"
+
+
+def screen(con: Connection, planned: str, activation: Activation, window: Window, origin: str) -> int:
+    """Move the operations of ``planned`` that break the contract to quarantine; return how many.
+
+    ``origin`` is ``destination/step``; a re-run of the same window replaces its own rows.
+    """
+    con.execute(
+        "DELETE FROM quarantine.rows WHERE layer = ? AND lane = ? AND window_key = ? AND detail = ?",
+        [LAYER, window.lane.value, window.key, origin],
+    )
+    checked = [p for p in activation.properties.values() if _allowed(p) is not None]
+    values = "".join(
+        f", json_extract_string(payload, {literal(f'$.{p.name}')}) AS {identifier(f'value of {p.name}')}"
+        for p in checked
+    )
+    query = f"""SELECT operation_id, kind, cio_id, record_id,
+        CASE WHEN kind = 'create' THEN json_extract_string(keys, '$.email') END AS email{values} FROM {planned}"""
+    verdict = validate(con, query, payload_schema(checked), key="operation_id")
+    if not verdict.breaches:
+        return 0
+    _keep(con, verdict)
+    con.execute(
+        f"""INSERT INTO quarantine.rows
+        SELECT {literal(LAYER)}, {literal(window.lane.value)}, {literal(window.key)}, p.cio_id, b."column", b.reason,
+               {literal(origin)}, to_json({{kind: p.kind, record_id: p.record_id, payload: p.payload}})
+        FROM breaches AS b JOIN {planned} AS p USING (operation_id)"""
+    )
+    con.execute(f"DELETE FROM {planned} WHERE operation_id IN (SELECT operation_id FROM breaches)")
+    (count,) = con.execute("SELECT count(DISTINCT operation_id) FROM breaches").fetchall()[0]
+    con.execute("DROP TABLE breaches")
+    return int(count)
+
+
+def _keep(con: Connection, verdict: Verdict) -> None:
+    import pyarrow
+
+    found = pyarrow.table(
+        {
+            "operation_id": [b.key for b in verdict.breaches],
+            "column": [b.column for b in verdict.breaches],
+            "reason": [b.check for b in verdict.breaches],
+        },
+        schema=pyarrow.schema([(n, pyarrow.string()) for n in ("operation_id", "column", "reason")]),
+    )
+    con.register("found_breaches", found)
+    con.execute("CREATE OR REPLACE TEMP TABLE breaches AS FROM found_breaches")
+    con.unregister("found_breaches")
+
+
+def payload_schema(properties: list[Property]) -> pa.DataFrameSchema:
+    """Return the schema of one chunk of a plan, with a column ``value of <property>`` for each of ``properties``."""
+    import pandera.pandas as pa
+
+    def names_its_record(frame: pd.DataFrame) -> pd.Series[bool]:
+        verdict: pd.Series[bool] = frame["record_id"].notna() | frame["kind"].isin(WITHOUT_RECORD)
+        return verdict
+
+    columns: dict[str, Any] = {
+        "operation_id": pa.Column(str, pa.Check.str_matches(r"^[0-9a-f]{32}$", error="no operation id")),
+        "kind": pa.Column(str, nullable=False),
+        "cio_id": pa.Column(str, pa.Check.str_matches(r"^\S+$", error="no person"), nullable=False),
+        "email": pa.Column(str, pa.Check.str_matches(_EMAIL, error="not an e-mail"), nullable=True),
+    }
+    for prop in properties:
+        check = pa.Check.isin(_allowed(prop) or (), error=f"not a value of {prop.name}")
+        columns[f"value of {prop.name}"] = pa.Column(str, check, nullable=True)
+    return pa.DataFrameSchema(
+        columns, checks=pa.Check(names_its_record, error="no record"), strict=False, name="payload"
+    )
+
+
+def _allowed(prop: Property) -> tuple[str, ...] | None:
+    """Return the closed set of values of a property, as text; None if it has none."""
+    if prop.type is PropertyType.ENUM:
+        return prop.labels
+    return ("true", "false") if prop.type is PropertyType.FLAG else None

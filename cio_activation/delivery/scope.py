@@ -1,0 +1,104 @@
+"""For whom a step has to plan: everybody, or those only who can need something since its plan before.
+
+A plan compares what is wanted with what the destination acknowledged, person by person. If the step's last plan was
+carried out, only those can come out different whom a change touched since (``warehouse.moved``), and those whose
+operations are not settled: left over, refused, or in quarantine. The real-time lane plans every few seconds, mostly
+for one cart, so its steps look at these. Everybody is looked at again once a day, and whenever it is not certain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from cio_activation.activation.models import Lane
+from cio_activation.activation.windows import Window
+from cio_activation.delivery import contract, rejected
+from cio_activation.delivery.destination import Context, Step
+from cio_activation.warehouse import change_log
+from cio_activation.warehouse.sessions import Connection
+from cio_activation.warehouse.sql import literal, timestamp
+
+EVERYBODY_AFTER = timedelta(days=1)
+"""As-of time after which everybody is looked at, whatever is known to have moved."""
+_AMONG = "planned_among"
+_READS = ("identity.persons", "state.realtime_properties", "audience.memberships")
+
+
+def narrowed(con: Connection, step: Step, destination: str, context: Context, window: Window) -> Context:
+    """Return ``context`` with whom the step has to plan for, if that is not everybody."""
+    if not step.narrows or window.lane is not Lane.REALTIME:
+        return context
+    last = _last(con, step, destination)
+    if last is None or last["status"] != "done" or last["basis"] != _basis(context):
+        return context
+    if last["everybody_at"] <= window.as_of - EVERYBODY_AFTER:
+        return context
+    people = change_log.since(con, last["turn"], (*_READS, _about(destination)))
+    if people is None:
+        return context
+    mine = f"destination = {literal(destination)} AND step = {literal(step.name)}"
+    con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE {_AMONG} AS
+        {people}
+        UNION SELECT cio_id FROM delivery.held WHERE {mine}
+        UNION SELECT cio_id FROM delivery.rejected WHERE {mine}
+        UNION SELECT cio_id FROM quarantine.rows
+            WHERE layer = {literal(contract.LAYER)} AND lane = {literal(window.lane.value)}
+              AND window_key = {literal(last["window_key"])} AND detail = {literal(f"{destination}/{step.name}")}"""
+    )
+    return replace(context, among=_AMONG)
+
+
+def looked(con: Connection, step: Step, destination: str, context: Context, window: Window, plan_id: str) -> None:
+    """Remember that the plan made just now has seen everything up to here; call in its transaction."""
+    if not step.narrows or window.lane is not Lane.REALTIME:
+        return
+    mine = f"destination = {literal(destination)} AND step = {literal(step.name)}"
+    before = f"(SELECT max(everybody_at) FROM delivery.looked WHERE {mine})"
+    con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE looked_now AS
+        SELECT ? AS destination, ? AS step, CAST(? AS BIGINT) AS turn, ? AS basis, ? AS plan_id, ? AS window_key,
+               {timestamp(window.as_of) if context.among is None else before} AS everybody_at""",
+        [destination, step.name, change_log.next_turn(con), _basis(context), plan_id, window.key],
+    )
+    con.execute(f"DELETE FROM delivery.looked WHERE {mine}")
+    con.execute("INSERT INTO delivery.looked BY NAME FROM looked_now")
+    con.execute("DROP TABLE looked_now")
+
+
+def note(con: Connection, destination: str, finished: str) -> None:
+    """Note whom the fold of ``finished`` touched; call in its transaction.
+
+    Not whom a daily step only wrote to the record that was known already: of that the real-time lane reads nothing,
+    and a daily push does it for everybody.
+    """
+    change_log.note(
+        con,
+        _about(destination),
+        f"""SELECT cio_id FROM {finished} WHERE NOT coalesce(
+            lane = {literal(Lane.DAILY.value)} AND "end" = 'delivered' AND kind IN ('update', 'add', 'remove')
+            AND coalesce(result_record_id, record_id) = record_id
+            AND NOT coalesce(json_exists(observed, '$.gone'), false), false)""",
+    )
+
+
+def _last(con: Connection, step: Step, destination: str) -> dict[str, Any] | None:
+    """Return the step's last look, with what became of its plan; None if there was none."""
+    names = ("turn", "basis", "window_key", "everybody_at", "status")
+    rows = con.execute(
+        """SELECT l.turn, l.basis, l.window_key, l.everybody_at, p.status
+        FROM delivery.looked AS l LEFT JOIN delivery.plans AS p ON p.plan_id = l.plan_id
+        WHERE l.destination = ? AND l.step = ?""",
+        [destination, step.name],
+    ).fetchall()
+    return dict(zip(names, rows[0], strict=True)) if rows else None
+
+
+def _basis(context: Context) -> str:
+    return f"{context.activation.fingerprint()} {rejected.catalog_hash(context.catalog)}"
+
+
+def _about(destination: str) -> str:
+    return f"delivery.{destination}"

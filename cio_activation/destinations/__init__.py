@@ -1,0 +1,12 @@
+"""The destinations this installation knows. A third one is a package of its own and one line here."""
+
+from __future__ import annotations
+
+from cio_activation.delivery.destination import Destination
+from cio_activation.destinations.hubspot import DESTINATION as HUBSPOT
+from cio_activation.destinations.pipedrive import DESTINATION as PIPEDRIVE
+
+DESTINATIONS: tuple[Destination, ...] = (
+    HUBSPOT,
+    PIPEDRIVE,
+)

@@ -1,0 +1,244 @@
+"""HubSpot's endpoints that are used, one function each; everything vendor-specific about paths and bodies.
+
+Facts: HubSpot's dated API (contacts, properties, lists, limits, owners, account info), as collected in the
+project's fact sheet. Batches take at most 100 inputs. Results come back in another order and with e-mails in
+lower case, so nothing is ever matched by position here or by a caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from cio_activation.destinations.hubspot.errors import missing_ids
+from cio_activation.transport.errors import OutcomeUnknown, Rejected
+from cio_activation.transport.http import Response, VendorClient
+
+VERSION = "2026-09"
+"""The dated version every path carries; supported for 18 months."""
+KEY = "cio_id"
+"""Our unique contact property."""
+MAX_BATCH = 100
+CONCURRENCY = 16
+"""Calls on their way at once. The pacer keeps the rate: this only has to be enough for answers that take a second."""
+CONTACT_TYPE = "0-1"
+MANUAL = "MANUAL"
+
+_CONTACTS = f"/crm/objects/{VERSION}/contacts"
+_PROPERTIES = f"/crm/properties/{VERSION}/contacts"
+_LISTS = f"/crm/lists/{VERSION}"
+_MEMBER_IDS = frozenset({"recordsIdsAdded", "recordIdsAdded", "recordIdsRemoved", "recordIdsMissing"})
+"""What a membership reply may hold; the first is HubSpot's own spelling (fact sheet, section 7)."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class BatchReply:
+    """The answer to a batch: rows that went well, entries that did not."""
+
+    status: int
+    results: tuple[Row, ...]
+    errors: tuple[Row, ...]
+    request_id: str | None
+
+    @property
+    def missing(self) -> frozenset[str]:
+        """Ids the reply names as not found, in lower case."""
+        return missing_ids(self.errors)
+
+    @property
+    def silent(self) -> bool:
+        """A success that mentions nobody: not to be believed."""
+        return not self.results and not self.errors
+
+
+@dataclass(frozen=True)
+class MembersReply:
+    """The answer to a list change. Members that were there already are not in ``added``: that is normal."""
+
+    status: int
+    missing: frozenset[str]
+    """Record ids HubSpot does not know (any more)."""
+    request_id: str | None
+    silent: bool = False
+    """The answer has none of its lists of ids: all may have been there already, or nothing was done."""
+
+
+async def read_contacts(
+    client: VendorClient, ids: Sequence[str], properties: Sequence[str], *, by: str | None = None
+) -> BatchReply:
+    """Read up to 100 contacts by record id, or by the unique property ``by`` (``email`` or ``cio_id``)."""
+    body: Row = {"properties": list(properties), "inputs": [{"id": i} for i in ids]}
+    if by is not None:
+        body["idProperty"] = by
+    return await _batch(client, "read", f"contacts.batch_read.{by or 'id'}", body)
+
+
+async def update_contacts(client: VendorClient, inputs: Sequence[Row]) -> BatchReply:
+    """Write properties by record id; each input: ``id``, ``properties``, ``objectWriteTraceId``."""
+    return await _batch(client, "update", "contacts.batch_update", {"inputs": list(inputs)})
+
+
+async def upsert_contacts(client: VendorClient, inputs: Sequence[Row]) -> BatchReply:
+    """Create or update by ``cio_id``; each input: ``id``, ``properties``, ``objectWriteTraceId``."""
+    keyed = [{"idProperty": KEY, **one} for one in inputs]
+    return await _batch(client, "upsert", "contacts.batch_upsert", {"inputs": keyed})
+
+
+async def _batch(client: VendorClient, verb: str, operation: str, body: Row) -> BatchReply:
+    # Repeatable: reads, writes by record id, and upserts by our unique key all give the same end when sent twice.
+    answer = await client.request("POST", f"{_CONTACTS}/batch/{verb}", operation=operation, json=body, repeatable=True)
+    found = _object(client, operation, answer)
+    return BatchReply(answer.status, _rows(found, "results"), _rows(found, "errors"), answer.request_id)
+
+
+async def contacts_page(client: VendorClient) -> None:
+    """Read one contact: tells whether the credential may read contacts."""
+    await client.request("GET", _CONTACTS, operation="contacts.page", params={"limit": 1})
+
+
+async def properties(client: VendorClient) -> dict[str, Row]:
+    """Return all active contact properties by name (one unpaged call)."""
+    answer = await client.request("GET", _PROPERTIES, operation="properties.list")
+    return {str(p["name"]): p for p in _rows(_object(client, "properties.list", answer), "results")}
+
+
+async def property_groups(client: VendorClient) -> frozenset[str]:
+    """Return the names of the contact property groups."""
+    answer = await client.request("GET", f"{_PROPERTIES}/groups", operation="properties.groups")
+    return frozenset(str(g["name"]) for g in _rows(_object(client, "properties.groups", answer), "results"))
+
+
+async def create_group(client: VendorClient, name: str, label: str) -> None:
+    """Create a property group; one that exists by now is fine."""
+    body = {"name": name, "label": label, "displayOrder": -1}
+    try:
+        await client.request("POST", f"{_PROPERTIES}/groups", operation="properties.create_group", json=body)
+    except Rejected as error:
+        if error.status != 409:
+            raise
+
+
+async def create_properties(client: VendorClient, definitions: Sequence[Row]) -> BatchReply:
+    """Create up to 100 properties. A name that lies in the archive comes back as it was."""
+    operation = "properties.batch_create"
+    answer = await client.request(
+        "POST", f"{_PROPERTIES}/batch/create", operation=operation, json={"inputs": list(definitions)}
+    )
+    found = _object(client, operation, answer)
+    return BatchReply(answer.status, _rows(found, "results"), _rows(found, "errors"), answer.request_id)
+
+
+async def replace_options(client: VendorClient, name: str, options: Sequence[Row]) -> None:
+    """Make ``options`` the property's whole list of options: those left out vanish."""
+    await client.request(
+        "PATCH", f"{_PROPERTIES}/{quote(name, safe='')}", operation="properties.update",
+        json={"options": list(options)}, repeatable=True,
+    )  # fmt: skip
+
+
+async def custom_property_limits(client: VendorClient) -> Row:
+    """Return how many custom properties exist and how many may (``byObjectType``, ``overallLimit``)."""
+    path = f"/crm/limits/{VERSION}/custom-properties"
+    return _object(client, "limits.properties", await client.request("GET", path, operation="limits.properties"))
+
+
+async def list_by_name(client: VendorClient, name: str) -> Row | None:
+    """Return the contact list called ``name`` (any case); None if there is none. Deleted lists do not show."""
+    path = f"{_LISTS}/object-type-id/{CONTACT_TYPE}/name/{quote(name, safe='')}"
+    try:
+        answer = await client.request("GET", path, operation="lists.by_name")
+    except Rejected as error:
+        if error.status == 404:  # any other refusal must not look like "not there"
+            return None
+        raise
+    found = _object(client, "lists.by_name", answer).get("list")
+    return found if isinstance(found, dict) and not found.get("deletedAt") else None
+
+
+async def create_list(client: VendorClient, name: str, folder_id: str) -> Row:
+    """Create a MANUAL contact list in a folder."""
+    body = {"name": name, "objectTypeId": CONTACT_TYPE, "processingType": MANUAL, "listFolderId": int(folder_id)}
+    answer = await client.request("POST", _LISTS, operation="lists.create", json=body)
+    return _inner(client, "lists.create", answer, "list")
+
+
+async def root_folder(client: VendorClient) -> Row:
+    """Return the tree of list folders, from the root (id 0); children are in ``childNodes``."""
+    answer = await client.request("GET", f"{_LISTS}/folders", operation="lists.folders", params={"folderId": "0"})
+    return _inner(client, "lists.folders", answer, "folder")
+
+
+async def create_folder(client: VendorClient, name: str) -> Row:
+    """Create a folder for lists below the root."""
+    body = {"name": name, "parentFolderId": "0"}
+    answer = await client.request("POST", f"{_LISTS}/folders", operation="lists.create_folder", json=body)
+    return _inner(client, "lists.create_folder", answer, "folder")
+
+
+async def change_members(client: VendorClient, list_id: str, add: Sequence[str], remove: Sequence[str]) -> MembersReply:
+    """Add and remove members of a MANUAL list by record id. Repeating it changes nothing more."""
+    operation = "lists.add_and_remove"
+    answer = await client.request(
+        "PUT", f"{_LISTS}/{quote(list_id, safe='')}/memberships/add-and-remove", operation=operation,
+        json={"recordIdsToAdd": list(add), "recordIdsToRemove": list(remove)}, repeatable=True,
+    )  # fmt: skip
+    found = _object(client, operation, answer)
+    missing = found.get("recordIdsMissing") or []  # empty lists may be left out of the answer
+    return MembersReply(
+        answer.status, frozenset(str(i) for i in missing), answer.request_id, silent=not _MEMBER_IDS & found.keys()
+    )
+
+
+async def lists_of(client: VendorClient, record_ids: Sequence[str]) -> tuple[dict[str, frozenset[str]], frozenset[str]]:
+    """Return the ids of the lists each contact is on, and the record ids HubSpot does not know."""
+    operation, path = "lists.of_records", f"{_LISTS}/records/memberships/batch/read"
+    held: dict[str, frozenset[str]] = {}
+    missing: frozenset[str] = frozenset()
+    for start in range(0, len(record_ids), MAX_BATCH):
+        inputs = [{"objectTypeId": CONTACT_TYPE, "recordId": i} for i in record_ids[start : start + MAX_BATCH]]
+        answer = await client.request("POST", path, operation=operation, json={"inputs": inputs}, repeatable=True)
+        found = _object(client, operation, answer)
+        missing |= missing_ids(_rows(found, "errors"))
+        for row in _rows(found, "results"):
+            held[str(row.get("recordId"))] = frozenset(str(m["listId"]) for m in _rows(row, "recordListMemberships"))
+    return held, missing
+
+
+async def account(client: VendorClient) -> Row:
+    """Return the account's details: portal id, type, time zone."""
+    path = f"/account-info/{VERSION}/details"
+    return _object(client, "account.details", await client.request("GET", path, operation="account.details"))
+
+
+async def owners_page(client: VendorClient) -> None:
+    """Read one owner: tells whether the credential may read owners."""
+    await client.request("GET", f"/crm/owners/{VERSION}", operation="owners.page", params={"limit": 1})
+
+
+def _object(client: VendorClient, operation: str, answer: Response) -> Row:
+    body = answer.json()
+    if isinstance(body, dict):
+        return body
+    raise OutcomeUnknown(
+        "the answer has no JSON object in it", vendor=client.vendor, operation=operation,
+        status=answer.status, request_id=answer.request_id,
+    )  # fmt: skip
+
+
+def _inner(client: VendorClient, operation: str, answer: Response, name: str) -> Row:
+    found = _object(client, operation, answer).get(name)
+    if isinstance(found, dict):
+        return found
+    raise OutcomeUnknown(
+        f"the answer has no {name} in it", vendor=client.vendor, operation=operation,
+        status=answer.status, request_id=answer.request_id,
+    )  # fmt: skip
+
+
+def _rows(body: Mapping[str, Any], name: str) -> tuple[Row, ...]:
+    found = body.get(name)
+    return tuple(r for r in found if isinstance(r, dict)) if isinstance(found, list) else ()

@@ -1,0 +1,90 @@
+"""The check of HubSpot: credential, scopes, property and list drift, room for properties. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from cio_activation.delivery.destination import Context
+from cio_activation.destinations.hubspot import api, property_definitions
+from cio_activation.destinations.hubspot.config import list_name, listed_audiences
+from cio_activation.destinations.hubspot.schema import list_problems, property_problems
+from cio_activation.errors import ConfigError
+from cio_activation.transport.errors import Stop, VendorError
+from cio_activation.transport.http import VendorClient
+
+T = TypeVar("T")
+
+
+async def check(client: VendorClient, context: Context) -> list[str]:
+    """Return one sentence per problem, each with its mend; an empty list means that a run can work."""
+    problems: list[str] = []
+    if await _try(api.account(client), "", problems) is None:
+        return problems
+    await _try(api.contacts_page(client), "crm.objects.contacts.read and crm.objects.contacts.write", problems)
+    await _try(api.owners_page(client), "crm.objects.owners.read", problems)
+    await _check_properties(client, context, problems)
+    await _check_lists(client, context, problems)
+    return problems
+
+
+async def _check_properties(client: VendorClient, context: Context, problems: list[str]) -> None:
+    try:
+        wanted = property_definitions.delivered(context.activation)
+    except ConfigError as error:
+        problems.extend(error.problems)
+        return
+    scopes = "crm.schemas.contacts.read and crm.schemas.contacts.write"
+    present = await _try(api.properties(client), scopes, problems)
+    if present is None:
+        return
+    problems.extend(property_problems(wanted, present))
+    missing = len({*wanted, api.KEY} - present.keys())
+    limits = await _try(api.custom_property_limits(client), "crm.objects.contacts.read", problems)
+    if limits is not None and missing:
+        problems.extend(_room(limits, missing))
+
+
+async def _check_lists(client: VendorClient, context: Context, problems: list[str]) -> None:
+    found: dict[str, api.Row | None] = {}
+    for audience in listed_audiences(context.activation):
+        before = len(problems)
+        found[audience.name] = await _try(
+            api.list_by_name(client, list_name(audience)), "crm.lists.read and crm.lists.write", problems
+        )
+        if len(problems) > before:
+            return
+    problems.extend(list_problems(context, found))
+
+
+async def _try(call: Awaitable[T], scopes: str, problems: list[str]) -> T | None:
+    """Return what ``call`` gives; a refusal becomes a problem that names the scopes to grant."""
+    try:
+        return await call
+    except Stop as error:
+        if error.status == 403 and scopes:
+            problems.append(f"{error}; grant the HubSpot credential the scopes {scopes}")
+        else:
+            problems.append(f"{error}; set HUBSPOT_ACCESS_TOKEN to a service key or private app token that is active")
+    except VendorError as error:
+        problems.append(f"{error}; see whether HUBSPOT_URL is right and HubSpot is up, then check again")
+    return None
+
+
+def _room(limits: api.Row, missing: int) -> list[str]:
+    """Return whether ``missing`` more contact properties fit the account's limits."""
+    contacts = [
+        row
+        for row in limits.get("byObjectType") or []
+        if isinstance(row, dict) and row.get("objectTypeId", api.CONTACT_TYPE) == api.CONTACT_TYPE
+    ]
+    problems = []
+    for row, where in [*((r, "contacts") for r in contacts[:1]), (limits, "all objects")]:
+        limit = row.get("limit", row.get("overallLimit"))
+        usage = row.get("usage", row.get("overallUsage"))
+        if isinstance(limit, int) and isinstance(usage, int) and usage + missing > limit:
+            problems.append(
+                f"HubSpot allows {limit:,} custom properties for {where} and has {usage:,}; {missing} more are needed: "
+                "archive some in HubSpot, or deliver fewer properties"
+            )
+    return problems

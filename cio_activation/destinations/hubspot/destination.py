@@ -1,0 +1,80 @@
+"""HubSpot as a destination: its options, its steps, its client, its limits, its check."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from pydantic import BaseModel
+
+from cio_activation.activation.models import Activation, Lane
+from cio_activation.activation.settings import Settings
+from cio_activation.delivery.destination import Context, Step
+from cio_activation.destinations.hubspot import api, checks, quota, schema
+from cio_activation.destinations.hubspot.config import HubSpotAudience, HubSpotSettings, listed_audiences, settings_of
+from cio_activation.destinations.hubspot.contact_links import LinksStep
+from cio_activation.destinations.hubspot.errors import daily_limit_reached
+from cio_activation.destinations.hubspot.lists import MembersStep
+from cio_activation.destinations.hubspot.people import NAME, lane_is_delivered
+from cio_activation.destinations.hubspot.properties import PropertiesStep
+from cio_activation.journal.days import Meter
+from cio_activation.transport.http import Pacer, VendorClient
+
+SEARCH_PER_SECOND = 5.0
+"""Search has a window of its own, shared by all apps of an account."""
+
+
+class HubSpot:
+    """Contacts, their properties and static lists, over the dated API."""
+
+    name = NAME
+    settings_model: type[BaseModel] = HubSpotSettings
+    audience_model: type[BaseModel] = HubSpotAudience
+
+    def steps(self, activation: Activation) -> Sequence[Step]:
+        """Return, for each lane that delivers anything here: links, properties, then its lists."""
+        steps: list[Step] = []
+        for lane in Lane:
+            if lane_is_delivered(activation, lane):
+                steps += [LinksStep(activation, lane), PropertiesStep(activation, lane)]
+                steps += [MembersStep(audience) for audience in listed_audiences(activation, lane)]
+        return steps
+
+    def connect(self, settings: Settings, pacer: Pacer) -> AbstractAsyncContextManager[VendorClient]:
+        """Return a client with the service key (or private app token) of the settings."""
+        token = settings.secret("hubspot_access_token")
+        return VendorClient(
+            NAME,
+            settings.hubspot_url,
+            {"authorization": f"Bearer {token}"},
+            pacer=pacer,
+            spent=daily_limit_reached,
+            daily_cost=lambda _operation: 1.0,
+            max_connections=api.CONCURRENCY,
+            timeout_s=settings.vendor_timeout_s,
+            backoff_s=settings.vendor_backoff_s,
+        )
+
+    def limits(self, activation: Activation) -> Mapping[str, tuple[float, float]]:
+        """Return our share of the ten-second window and of search's own."""
+        options = settings_of(activation)
+        return {
+            "default": (options.requests_per_10s * options.rate_share, 10.0),
+            "search": (SEARCH_PER_SECOND * options.rate_share, 1.0),
+        }
+
+    def meter(self, activation: Activation, catalog: Mapping[str, Any]) -> Meter:
+        """Return how the account's daily limit is counted."""
+        return quota.meter(activation, catalog)
+
+    async def ensure_schema(self, client: VendorClient, context: Context) -> Mapping[str, Any]:
+        """Create or extend property group, properties, options and lists; return the catalog."""
+        return await schema.ensure_schema(client, context)
+
+    async def check(self, client: VendorClient, context: Context) -> list[str]:
+        """Return what is wrong with credential, scopes, properties, lists and limits; changes nothing."""
+        return await checks.check(client, context)
+
+
+DESTINATION = HubSpot()

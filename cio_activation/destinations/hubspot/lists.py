@@ -1,0 +1,123 @@
+"""The step ``list/<audience>``: members of one MANUAL list, by record id, entries and exits in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+from cio_activation.activation.models import Audience, Lane
+from cio_activation.delivery.destination import AbsoluteStep, Context, End, Operation, Result
+from cio_activation.delivery.links import fold_members, membership_changes, membership_movements
+from cio_activation.destinations.hubspot import api
+from cio_activation.destinations.hubspot.people import GONE, NAME, forget_gone
+from cio_activation.transport.errors import Rejected
+from cio_activation.transport.http import VendorClient
+from cio_activation.warehouse.sessions import Connection
+from cio_activation.warehouse.sql import literal
+
+BATCH = 1_000
+"""Ids in one call. HubSpot documents no maximum; should it refuse this many, the refused batch is halved."""
+
+
+class MembersStep(AbsoluteStep):
+    """Keeps one audience's list equal to its members who have a contact."""
+
+    narrows = True
+
+    def __init__(self, audience: Audience) -> None:
+        self.audience = audience.name
+        self.name = f"list/{audience.name}"
+        self.lane: Lane | None = audience.lane
+        self.description = f"Members of HubSpot's list for '{audience.label}'."
+        self.after: tuple[str, ...] = (f"properties_{audience.lane.value}",)
+        self.needs: tuple[str, ...] = (f"audience/{audience.name}",)
+        self.batch_size = BATCH
+        self.concurrency = 4
+
+    def plan(self, con: Connection, context: Context) -> str | None:
+        """Compare the members with those HubSpot acknowledged for the list as it is now."""
+        list_id = context.catalog.get(f"list:{self.audience}")
+        if list_id is not None:
+            self._notice_new_list(con, str(list_id))
+        return membership_changes(NAME, self.audience, partial(context.rows, con))
+
+    def objects(self, context: Context) -> tuple[str, ...]:  # noqa: ARG002
+        """Need the list."""
+        return (f"list:{self.audience}",)
+
+    def movements(self, con: Connection, context: Context, planned: str) -> str | None:  # noqa: ARG002
+        """Count who enters and who leaves the list."""
+        return membership_movements(NAME, self.audience, planned)
+
+    async def send(self, client: VendorClient, context: Context, batch: Sequence[Operation]) -> list[Result]:
+        """Add and remove in one call; who is in (or out) already is as good as added (or removed)."""
+        list_id = context.catalog.get(f"list:{self.audience}")
+        if list_id is None:
+            return _later(batch, "the list is not made yet: run the schema step")
+        add = [str(o.record_id) for o in batch if o.kind == "add"]
+        # A record both leaves and enters when its contact went over to another profile: it stays.
+        remove = [str(o.record_id) for o in batch if o.kind == "remove" and o.record_id not in set(add)]
+        try:
+            reply = await api.change_members(client, str(list_id), add, remove)
+        except Rejected as error:
+            if error.status != 404:
+                raise
+            return _later(batch, "the list is gone: the schema step makes it again", error)
+        if not reply.silent:
+            return [_result(o, reply) for o in batch]
+        # Nobody is named. If all were there already that is right; a success that did nothing looks the same.
+        held, missing = await api.lists_of(client, list(dict.fromkeys([*add, *remove])))
+        reply = replace(reply, missing=missing)
+        there = {record_id for record_id, lists in held.items() if str(list_id) in lists}
+        done = [o for o in batch if str(o.record_id) in missing or _as_wanted(o, held, there, set(add))]
+        return [_result(o, reply) for o in done]  # the others become unknown
+
+    def fold(self, con: Connection, context: Context, finished: str) -> None:  # noqa: ARG002
+        """Note acknowledged members; forget links to records that are gone."""
+        fold_members(con, NAME, finished)
+        forget_gone(con, finished)
+
+    def _notice_new_list(self, con: Connection, list_id: str) -> None:
+        """Forget what was acknowledged for another list: a recreated list, or a new version's, starts empty."""
+        con.execute("CREATE TABLE IF NOT EXISTS delivery.hubspot_lists (audience VARCHAR, list_id VARCHAR)")
+        known = con.execute("SELECT list_id FROM delivery.hubspot_lists WHERE audience = ?", [self.audience]).fetchall()
+        if known == [(list_id,)]:
+            return
+        if known:
+            con.execute(
+                f"DELETE FROM delivery.members WHERE destination = {literal(NAME)} AND audience = ?", [self.audience]
+            )
+            con.execute(f"DELETE FROM delivery.rejected WHERE destination = {literal(NAME)} AND step = ?", [self.name])
+        con.execute("DELETE FROM delivery.hubspot_lists WHERE audience = ?", [self.audience])
+        con.execute("INSERT INTO delivery.hubspot_lists VALUES (?, ?)", [self.audience, list_id])
+
+
+def _as_wanted(operation: Operation, held: Mapping[str, object], there: set[str], add: set[str]) -> bool:
+    """Return whether a contact that was found is on the list, or not on it, as the batch wanted."""
+    record_id = str(operation.record_id)
+    return record_id in held and (record_id in there) is (record_id in add)
+
+
+def _result(operation: Operation, reply: api.MembersReply) -> Result:
+    missing = str(operation.record_id) in reply.missing
+    if missing and operation.kind == "add":
+        return Result(
+            operation.operation_id, End.REJECTED, GONE, status=reply.status, request_id=reply.request_id,
+            frees=f"person:{operation.cio_id}",
+        )  # fmt: skip
+    # A record that is gone is on no list: a removal has what it wants.
+    return Result(
+        operation.operation_id, End.DELIVERED, status=reply.status, request_id=reply.request_id,
+        observed={"gone": "true"} if missing else {},
+    )  # fmt: skip
+
+
+def _later(batch: Sequence[Operation], reason: str, error: Rejected | None = None) -> list[Result]:
+    return [
+        Result(
+            o.operation_id, End.RETRY, reason,
+            status=error.status if error else None, request_id=error.request_id if error else None,
+        )
+        for o in batch
+    ]  # fmt: skip

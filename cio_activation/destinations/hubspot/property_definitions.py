@@ -1,0 +1,118 @@
+"""The contact properties an activation asks for, as HubSpot defines properties, and how one there may differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cio_activation.activation.models import Activation, Property, PropertyType
+from cio_activation.destinations.hubspot.api import KEY
+from cio_activation.errors import ConfigError
+
+GROUP = "customerio"
+GROUP_LABEL = "Customer.io"
+
+KINDS: Mapping[PropertyType, tuple[str, str]] = {
+    PropertyType.ENUM: ("enumeration", "select"),
+    PropertyType.FLAG: ("bool", "booleancheckbox"),
+    PropertyType.TEXT: ("string", "text"),
+    PropertyType.DATE: ("date", "date"),
+    PropertyType.NUMBER: ("number", "number"),
+}
+"""Our type -> HubSpot's type and field type."""
+
+Row = dict[str, Any]
+
+
+def delivered(activation: Activation) -> dict[str, Property]:
+    """Return HubSpot name -> property for everything delivered to HubSpot, both lanes, in file order."""
+    prefix = activation.workspace.prefix
+    found = {f"{prefix}{p.name}": p for p in activation.properties.values() if "hubspot" in p.deliver}
+    if KEY in found:
+        raise ConfigError(
+            f"properties.{found[KEY].name}: HubSpot already calls our key {KEY}; give the property another name"
+        )
+    return found
+
+
+def key_definition() -> Row:
+    """Return the definition of our unique key. ``hasUniqueValue`` cannot be set later."""
+    return {
+        "name": KEY, "label": "Customer.io id", "groupName": GROUP, "type": "string", "fieldType": "text",
+        "hasUniqueValue": True, "formField": False,
+        "description": "Key of this contact's Customer.io profile. Written by cio_activation; do not edit.",
+    }  # fmt: skip
+
+
+def definition(name: str, prop: Property) -> Row:
+    """Return the definition HubSpot is given for one property."""
+    kind, field_type = KINDS[prop.type]
+    made: Row = {
+        "name": name, "label": prop.label, "groupName": GROUP, "type": kind, "fieldType": field_type,
+        "description": prop.description, "formField": False,
+    }  # fmt: skip
+    options = wanted_options(prop)
+    return made | ({"options": options} if options else {})
+
+
+def wanted_options(prop: Property) -> list[Row]:
+    """Return the options an enumeration needs, in order; a bool needs exactly true and false."""
+    if prop.type is PropertyType.FLAG:
+        return [_option("true", "Yes", 0), _option("false", "No", 1)]
+    return [_option(value, value, i) for i, value in enumerate(_labels(prop))]
+
+
+def merged_options(present: Sequence[Mapping[str, Any]], prop: Property) -> list[Row] | None:
+    """Return all options to write so that every wanted one is there; None if nothing is missing.
+
+    HubSpot replaces the whole list, so those that are there are written back as they are, also others' own.
+    """
+    if prop.type is not PropertyType.ENUM:
+        return None
+    known = {str(o.get("value")) for o in present}
+    missing = [value for value in _labels(prop) if value not in known]
+    if not missing:
+        return None
+    kept = [
+        _option(str(o.get("value")), str(o.get("label")), int(o.get("displayOrder", i)))
+        | {"hidden": bool(o.get("hidden", False))}
+        | ({"description": o["description"]} if o.get("description") else {})
+        for i, o in enumerate(present)
+    ]
+    start = max((o["displayOrder"] for o in kept), default=-1) + 1
+    return kept + [_option(value, value, start + i) for i, value in enumerate(missing)]
+
+
+def drift(name: str, prop: Property, found: Mapping[str, Any]) -> str | None:
+    """Return why the property of this name in HubSpot cannot take our values, with the mend; None if it can."""
+    kind, _ = KINDS[prop.type]
+    if found.get("type") != kind:
+        return (
+            f"HubSpot's contact property {name} has the type {found.get('type')}, the activation needs {kind}; "
+            f"archive it in HubSpot, or rename properties.{prop.name}"
+        )
+    modification = found.get("modificationMetadata")
+    if found.get("calculated") or (isinstance(modification, Mapping) and modification.get("readOnlyValue")):
+        return (
+            f"HubSpot's contact property {name} is calculated or read-only; "
+            f"archive it in HubSpot, or rename properties.{prop.name}"
+        )
+    return None
+
+
+def key_drift(found: Mapping[str, Any]) -> str | None:
+    """Return why the property named like our key cannot be our key, with the mend; None if it can."""
+    if found.get("type") == "string" and found.get("hasUniqueValue"):
+        return None
+    return (
+        f"HubSpot's contact property {KEY} is no text property with unique values, and cannot become one; "
+        "archive it in HubSpot and delete it for good, then run again: it is made anew"
+    )
+
+
+def _labels(prop: Property) -> tuple[str, ...]:
+    return tuple(label.strip() for label in prop.labels)
+
+
+def _option(value: str, label: str, order: int) -> Row:
+    return {"value": value, "label": label, "displayOrder": order, "hidden": False}

@@ -1,0 +1,171 @@
+"""Brings HubSpot's property group, properties, options and lists up to the activation. A second call writes nothing.
+
+Reads: groups, properties, one look-up per list, folders only when a list has to be made. Nothing grows with people.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from cio_activation.activation.models import Audience, Property
+from cio_activation.delivery.destination import Context
+from cio_activation.destinations.hubspot import api, property_definitions
+from cio_activation.destinations.hubspot.config import list_name, listed_audiences, settings_of
+from cio_activation.destinations.hubspot.errors import reason
+from cio_activation.destinations.hubspot.quota import TIME_ZONE
+from cio_activation.errors import ConfigError
+from cio_activation.transport.errors import Rejected
+from cio_activation.transport.http import VendorClient
+
+_TAKEN = "PROPERTY_WITH_NAME_EXISTS"
+
+
+async def ensure_schema(client: VendorClient, context: Context) -> Mapping[str, Any]:
+    """Create or extend what the activation needs; return the catalog.
+
+    Catalog: ``field:<property>`` -> HubSpot's name, ``options:<property>`` -> its values where they are a closed set,
+    ``list:<audience>`` -> list id, and the account's time zone, in which its day turns. Raises ConfigError, before
+    anything is written, if something of the same name cannot take our values.
+    """
+    wanted = property_definitions.delivered(context.activation)
+    present = await api.properties(client)
+    lists = {a.name: await api.list_by_name(client, list_name(a)) for a in listed_audiences(context.activation)}
+    problems = property_problems(wanted, present) + list_problems(context, lists)
+    if problems:
+        raise ConfigError(*problems)
+    await _ensure_properties(client, wanted, present)
+    zone = (await api.account(client)).get("timeZone")
+    return _entries(wanted) | await _ensure_lists(client, context, lists) | ({TIME_ZONE: str(zone)} if zone else {})
+
+
+def _entries(wanted: Mapping[str, Property]) -> dict[str, Any]:
+    entries: dict[str, Any] = {}
+    for name, prop in wanted.items():
+        entries[f"field:{prop.name}"] = name
+        if options := property_definitions.wanted_options(prop):
+            entries[f"options:{prop.name}"] = [o["value"] for o in options]
+    return entries
+
+
+def property_problems(wanted: Mapping[str, Property], present: Mapping[str, api.Row]) -> list[str]:
+    """Return what keeps the wanted properties from being used, each with its mend."""
+    problems = [
+        property_definitions.drift(name, prop, present[name]) for name, prop in wanted.items() if name in present
+    ]
+    if api.KEY in present:
+        problems.append(property_definitions.key_drift(present[api.KEY]))
+    return [p for p in problems if p]
+
+
+def list_problems(context: Context, lists: Mapping[str, api.Row | None]) -> list[str]:
+    """Return the lists that exist under our name and cannot be written, each with its mend."""
+    return [
+        f"HubSpot's list {list_name(context.activation.audiences[name])!r} has the type {found.get('processingType')}; "
+        f"members can only be written to MANUAL lists: rename it in HubSpot, or change audiences.{name}.label"
+        for name, found in lists.items()
+        if found is not None and found.get("processingType") != api.MANUAL
+    ]
+
+
+async def _ensure_properties(
+    client: VendorClient, wanted: Mapping[str, Property], present: Mapping[str, api.Row]
+) -> None:
+    missing = [] if api.KEY in present else [property_definitions.key_definition()]
+    missing += [property_definitions.definition(name, prop) for name, prop in wanted.items() if name not in present]
+    if missing:
+        if property_definitions.GROUP not in await api.property_groups(client):
+            await api.create_group(client, property_definitions.GROUP, property_definitions.GROUP_LABEL)
+        present = {**present, **await _create(client, missing)}
+        # What came back from the archive has the type and options it had then.
+        problems = property_problems(wanted, present)
+        if problems:
+            raise ConfigError(*problems)
+    for name, prop in wanted.items():
+        options = property_definitions.merged_options((present.get(name) or {}).get("options") or (), prop)
+        if options is not None and name in present:
+            await api.replace_options(client, name, options)
+
+
+async def _create(client: VendorClient, missing: list[api.Row]) -> dict[str, api.Row]:
+    """Create properties; return them as HubSpot now has them. Names another process made meanwhile are read."""
+    made: dict[str, api.Row] = {}
+    refused: list[str] = []
+    taken = False
+    for start in range(0, len(missing), api.MAX_BATCH):
+        batch = missing[start : start + api.MAX_BATCH]
+        try:
+            reply = await api.create_properties(client, batch)
+        except Rejected as error:
+            if error.status != 409:
+                raise
+            taken = True
+            continue
+        made |= {str(p["name"]): p for p in reply.results}
+        for entry in reply.errors:
+            text = reason(entry)
+            taken = taken or _TAKEN in text or text.startswith("409")
+            if not (_TAKEN in text or text.startswith("409")):
+                refused.append(f"HubSpot refused to make a contact property: {text}; see cio-activation check")
+    if refused:
+        raise ConfigError(*refused)
+    names = {str(d["name"]) for d in missing}
+    if taken:
+        made |= await _read_made(client, names - made.keys())
+    if lacking := sorted(names - made.keys()):
+        raise ConfigError(
+            f"HubSpot was asked to make the contact property {', '.join(lacking)} and does not show it; "
+            "run the schema step again"
+        )
+    return made
+
+
+async def _read_made(client: VendorClient, names: set[str]) -> dict[str, api.Row]:
+    """Read properties that somebody made a moment ago; new ones show with a delay of up to 0.7 s (seen)."""
+    found: dict[str, api.Row] = {}
+    for wait in (0.0, 0.5, 1.0, 2.0):
+        await asyncio.sleep(wait)
+        found = {name: p for name, p in (await api.properties(client)).items() if name in names}
+        if len(found) == len(names):
+            break
+    return found
+
+
+async def _ensure_lists(client: VendorClient, context: Context, lists: Mapping[str, api.Row | None]) -> dict[str, str]:
+    catalog: dict[str, str] = {}
+    folder: str | None = None
+    for name, found in lists.items():
+        if found is None:
+            folder = folder or await _folder(client, settings_of(context.activation).list_folder)
+            found = await _create_list(client, context.activation.audiences[name], folder)
+        catalog[f"list:{name}"] = str(found["listId"])
+    return catalog
+
+
+async def _create_list(client: VendorClient, audience: Audience, folder: str) -> api.Row:
+    name = list_name(audience)
+    try:
+        return await api.create_list(client, name, folder)
+    except Rejected as error:
+        if error.status not in (400, 409):
+            raise
+        # Another process may have made it between our look and our call.
+        found = await api.list_by_name(client, name)
+        if found is not None and found.get("processingType") == api.MANUAL:
+            return found
+        raise ConfigError(
+            f"HubSpot refused to make the list {name!r} ({reason(error.body or {})}); if a deleted list still holds "
+            f"the name, restore it in HubSpot, or raise audiences.{audience.name}.version"
+        ) from error
+
+
+async def _folder(client: VendorClient, name: str) -> str:
+    """Return the id of the folder for lists, looking through the whole tree; make it below the root if needed."""
+    pending = [await api.root_folder(client)]
+    while pending:
+        folder = pending.pop()
+        if str(folder.get("name", "")).casefold() == name.casefold():
+            return str(folder["id"])
+        pending += [child for child in folder.get("childNodes") or () if isinstance(child, dict)]
+    return str((await api.create_folder(client, name))["id"])

@@ -1,0 +1,186 @@
+"""Who is who: links people to Pipedrive persons inside the warehouse, without one vendor call.
+
+Our external id on a person is certain; an e-mail is a match only for the profile that owns it. A Pipedrive person
+belongs to one of our people at most. If several persons share an e-mail, the oldest (smallest id) is taken and the
+case is reported.
+"""
+
+from __future__ import annotations
+
+from cio_activation.activation.models import Lane
+from cio_activation.delivery.destination import Context
+from cio_activation.delivery.fields import ensure_shadow
+from cio_activation.destinations.pipedrive.config import NAME
+from cio_activation.destinations.pipedrive.mirror import WarehouseStep, ensure_tables, mirror_name
+from cio_activation.warehouse.sessions import Connection
+from cio_activation.warehouse.sql import literal, timestamp
+
+AMBIGUOUS = "several Pipedrive persons share this e-mail"
+EMAIL_TAKEN = "email_taken"
+"""``matched_by`` of a person whose e-mail is on a Pipedrive person of somebody else: never created a second time."""
+
+
+def links_name(lane: Lane) -> str:
+    """Return the links step's name in ``lane``."""
+    return f"person_links_{lane}"
+
+
+def shadows(con: Connection, context: Context) -> list[str]:
+    """Return the names of both lanes' shadows, created if needed."""
+    return [
+        ensure_shadow(con, NAME, lane, [p.name for p in context.activation.lane_properties(lane, NAME)])
+        for lane in Lane
+    ]
+
+
+class LinksStep(WarehouseStep):
+    """``person_links_<lane>``: SQL only; every deliverable person is looked for in the mirror."""
+
+    needs: tuple[str, ...] = ("identity/persons",)
+
+    def __init__(self, lane: Lane) -> None:
+        self.lane: Lane | None = lane
+        self.name = links_name(lane)
+        self.after: tuple[str, ...] = (mirror_name(lane),)
+        self.description = "Matches people with the mirrored Pipedrive persons: by our id, then by an e-mail they own."
+
+    def plan(self, con: Connection, context: Context) -> str | None:
+        """Bring the links up to date and plan nothing: no vendor takes part in matching."""
+        assert context.window is not None
+        ensure_tables(con)
+        as_of = timestamp(context.window.as_of)
+        tables = shadows(con, context)
+        _release_deleted(con, tables, as_of)
+        _find(con, by_email="email" in context.activation.match.keys)
+        _take_over(con, tables)
+        _store(con, as_of)
+        _report_ambiguous(con, context)
+        con.execute("DROP TABLE pd_found; DROP TABLE pd_by_email; DROP TABLE pd_free; DROP TABLE pd_open")
+        return None
+
+
+def release(con: Connection, tables: list[str], lost: str) -> None:
+    """Forget the links of ``lost`` (cio_id, record_id, lost_at): link and shadows go, the record is remembered."""
+    con.execute(f"INSERT INTO delivery.pipedrive_released SELECT cio_id, record_id, lost_at FROM {lost}")
+    con.execute(
+        f"""DELETE FROM delivery.links WHERE destination = {literal(NAME)}
+        AND (cio_id, record_id) IN (SELECT (cio_id, record_id) FROM {lost})"""
+    )
+    for table in tables:
+        con.execute(f"DELETE FROM {table} WHERE (cio_id, record_id) IN (SELECT (cio_id, record_id) FROM {lost})")
+
+
+def _release_deleted(con: Connection, tables: list[str], as_of: str) -> None:
+    con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE pd_lost AS
+        SELECT l.cio_id, l.record_id, {as_of} AS lost_at
+        FROM delivery.links AS l JOIN delivery.pipedrive_persons AS m ON m.person_id = l.record_id
+        WHERE l.destination = {literal(NAME)} AND m.is_deleted"""
+    )
+    release(con, tables, "pd_lost")
+    con.execute("DROP TABLE pd_lost")
+
+
+def _find(con: Connection, *, by_email: bool) -> None:
+    """Fill ``pd_found``: one row per person without a record who was found, or could be created.
+
+    A record linked to a profile that is no longer in Customer.io (merged there, deleted) may be taken over.
+    """
+    con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE pd_open AS
+        SELECT p.cio_id, p.email, p.deliverable, p.deliverable AND p.email_owner AND {by_email} AS by_email
+        FROM identity.persons AS p
+        ANTI JOIN (SELECT cio_id FROM delivery.links WHERE destination = {literal(NAME)} AND record_id IS NOT NULL) AS l
+        ON l.cio_id = p.cio_id"""
+    )
+    con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE pd_free AS
+        SELECT m.person_id, m.external_id, m.emails,
+               m.external_id IS NOT NULL AND m.external_id IN (SELECT cio_id FROM identity.persons) AS owned
+        FROM delivery.pipedrive_persons AS m
+        ANTI JOIN (
+            SELECT l.record_id FROM delivery.links AS l SEMI JOIN identity.persons AS p ON p.cio_id = l.cio_id
+            WHERE l.destination = {literal(NAME)} AND l.record_id IS NOT NULL
+        ) AS taken ON taken.record_id = m.person_id
+        WHERE NOT m.is_deleted"""
+    )
+    con.execute(
+        """CREATE OR REPLACE TEMP TABLE pd_by_email AS
+        SELECT o.cio_id, f.person_id
+        FROM pd_open AS o
+        JOIN (SELECT person_id, unnest(from_json(emails, '["VARCHAR"]')) AS email FROM pd_free WHERE NOT owned) AS f
+        ON f.email = o.email
+        WHERE o.by_email AND o.cio_id NOT IN (SELECT external_id FROM pd_free WHERE external_id IS NOT NULL)
+        GROUP BY ALL"""
+    )
+    con.execute(
+        """CREATE OR REPLACE TEMP TABLE pd_found AS
+        WITH chosen AS (
+            SELECT o.cio_id, arg_min(f.person_id, TRY_CAST(f.person_id AS BIGINT)) AS record_id, true AS stamped,
+                   'external_id' AS matched_by
+            FROM pd_open AS o JOIN pd_free AS f ON f.external_id = o.cio_id GROUP BY o.cio_id
+            UNION ALL
+            SELECT cio_id, arg_min(person_id, TRY_CAST(person_id AS BIGINT)), false, 'email'
+            FROM (SELECT person_id, min(cio_id) AS cio_id FROM pd_by_email GROUP BY person_id) GROUP BY cio_id
+        )
+        SELECT o.cio_id, c.record_id, coalesce(c.stamped, false) AS stamped, o.email AS looked_up_email,
+               CASE WHEN c.record_id IS NOT NULL THEN c.matched_by
+                    WHEN o.email IN (SELECT unnest(from_json(emails, '["VARCHAR"]')) FROM delivery.pipedrive_persons
+                                     WHERE NOT is_deleted) THEN 'email_taken' END AS matched_by
+        FROM pd_open AS o LEFT JOIN chosen AS c ON c.cio_id = o.cio_id
+        WHERE o.deliverable OR c.record_id IS NOT NULL"""
+    )
+
+
+def _take_over(con: Connection, tables: list[str]) -> None:
+    """Hand what we wrote on a record of a vanished profile to the profile that now owns it."""
+    con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE pd_heirs AS
+        SELECT l.cio_id AS old_id, f.cio_id AS new_id, f.record_id
+        FROM pd_found AS f JOIN delivery.links AS l
+        ON l.destination = {literal(NAME)} AND l.record_id = f.record_id AND l.cio_id <> f.cio_id"""
+    )
+    for table in tables:
+        con.execute(
+            f"""UPDATE {table} AS s SET cio_id = h.new_id, whole_hash = NULL
+            FROM pd_heirs AS h WHERE s.cio_id = h.old_id AND s.record_id = h.record_id"""
+        )
+    con.execute(
+        f"""DELETE FROM delivery.links WHERE destination = {literal(NAME)}
+        AND (cio_id, record_id) IN (SELECT (old_id, record_id) FROM pd_heirs)"""
+    )
+    con.execute("DROP TABLE pd_heirs")
+
+
+def _store(con: Connection, as_of: str) -> None:
+    """Write only the links that changed; people found nowhere keep one row with no record."""
+    same = """l.cio_id = f.cio_id AND f.record_id IS NULL AND l.matched_by IS NOT DISTINCT FROM f.matched_by
+        AND l.looked_up_email IS NOT DISTINCT FROM f.looked_up_email"""
+    con.execute(
+        f"""DELETE FROM delivery.links AS l WHERE l.destination = {literal(NAME)} AND l.record_id IS NULL
+        AND NOT EXISTS (SELECT 1 FROM pd_found AS f WHERE {same})"""
+    )
+    con.execute(
+        f"""INSERT INTO delivery.links BY NAME
+        SELECT {literal(NAME)} AS destination, f.cio_id, f.record_id, f.stamped, f.matched_by, f.looked_up_email,
+               {as_of} AS linked_at
+        FROM pd_found AS f
+        ANTI JOIN (SELECT cio_id FROM delivery.links WHERE destination = {literal(NAME)}) AS l ON l.cio_id = f.cio_id"""
+    )
+
+
+def _report_ambiguous(con: Connection, context: Context) -> None:
+    window = context.window
+    assert window is not None
+    where = [str(window.lane), window.key, AMBIGUOUS]
+    con.execute(
+        "DELETE FROM quarantine.rows WHERE layer = 'payload' AND lane = ? AND window_key = ? AND reason = ?", where
+    )
+    con.execute(
+        """INSERT INTO quarantine.rows BY NAME
+        SELECT 'payload' AS layer, ? AS lane, ? AS window_key, cio_id, 'email' AS "column", ? AS reason,
+               'the smallest id is used; merge the others in Pipedrive' AS detail,
+               CAST(to_json({persons: list(person_id ORDER BY TRY_CAST(person_id AS BIGINT))}) AS VARCHAR) AS row
+        FROM pd_by_email GROUP BY cio_id HAVING count(*) > 1""",
+        where,
+    )

@@ -1,0 +1,104 @@
+"""Turns a plan's logical values into what Pipedrive takes, and its answers into what the mirror keeps.
+
+v2 takes option ids only, numbers as numbers, dates as ``YYYY-MM-DD``, and ``null`` to clear; ``[]`` for a set is
+refused (the vendor's migration guide and OpenAPI).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from cio_activation.activation.models import Activation, PropertyType
+from cio_activation.delivery.destination import Operation
+from cio_activation.destinations.pipedrive.config import NAME
+from cio_activation.destinations.pipedrive.schema import AUDIENCES, ID
+
+
+class NotInCatalog(Exception):
+    """A value has no field or option in Pipedrive; ``str()`` names it without a personal value."""
+
+
+def custom_fields(payload: Mapping[str, Any], activation: Activation, catalog: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``custom_fields`` of a write: field code -> value. Raises NotInCatalog."""
+    fields: dict[str, Any] = {}
+    for name, value in payload.items():
+        code = catalog.get(f"field:{name}")
+        if code is None:
+            raise NotInCatalog(f"there is no Pipedrive field for {name}; run the schema step")
+        fields[code] = None if value is None else _value(name, str(value), activation, catalog)
+    return fields
+
+
+def _value(name: str, text: str, activation: Activation, catalog: Mapping[str, Any]) -> Any:
+    if name == ID:
+        return text
+    if name == AUDIENCES:
+        return orjson.loads(text)["set"] or None
+    kind = activation.properties[name].type
+    if kind in (PropertyType.ENUM, PropertyType.FLAG):
+        option = catalog.get(f"option:{name}:{text}")
+        if option is None:
+            raise NotInCatalog(f"{name} has no option for a value that is none of its labels; run the schema step")
+        return option
+    return float(text) if kind is PropertyType.NUMBER else text
+
+
+def new_person(operation: Operation, activation: Activation, catalog: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body that creates a person: name, e-mail, phone, our fields. Visibility and owner are the vendor's."""
+    keys = operation.keys
+    body: dict[str, Any] = {
+        "name": keys.get("name") or operation.cio_id,
+        "custom_fields": custom_fields(operation.payload, activation, catalog),
+    }
+    if email := keys.get("email"):
+        body["emails"] = [{"value": email, "primary": True, "label": "work"}]
+    if phone := keys.get("phone"):
+        body["phones"] = [{"value": phone, "primary": True, "label": "work"}]
+    return body
+
+
+def held(person: Mapping[str, Any], activation: Activation, catalog: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the mirror keeps of a person as the vendor showed it, besides name and e-mails.
+
+    ``fields`` holds the logical values of the properties that stay as a human changed them; an empty text is none.
+    """
+    values = person.get("custom_fields") or {}
+    kept = {n: str(catalog.get(f"field:{n}")) for n in activation.kept_properties(NAME)}
+    return {
+        "external_id": values.get(catalog[f"field:{ID}"]) or None,
+        "audiences": [int(i) for i in values.get(catalog.get(f"field:{AUDIENCES}")) or ()],
+        "update_time": person.get("update_time") or person.get("add_time"),
+        "fields": {n: _logical(n, values[code], activation, catalog) for n, code in kept.items() if code in values},
+    }
+
+
+def _logical(name: str, value: Any, activation: Activation, catalog: Mapping[str, Any]) -> str:
+    """Return a value of a field as the shadow would hold it; the way back of ``_value``."""
+    if value is None:
+        return ""
+    kind = activation.properties[name].type
+    if kind in (PropertyType.ENUM, PropertyType.FLAG):
+        start = f"option:{name}:"
+        labels = (key[len(start) :] for key, option in catalog.items() if key.startswith(start) and option == value)
+        return next(labels, f"option {value}")  # one of a colleague's own
+    return repr(float(value)) if kind is PropertyType.NUMBER else str(value)
+
+
+def mirror_row(person: Mapping[str, Any], activation: Activation, catalog: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one line of a mirror file."""
+    return {
+        "person_id": str(person["id"]),
+        "name": person.get("name"),
+        "emails": [str(e["value"]) for e in person.get("emails") or () if e.get("value")],
+        "is_deleted": bool(person.get("is_deleted")),
+        **held(person, activation, catalog),
+    }
+
+
+def named_fields(error: Any, catalog: Mapping[str, Any]) -> list[str]:
+    """Return logical names of the fields an error body speaks of; never the vendor's text, it may quote values."""
+    text = orjson.dumps(error).decode() if isinstance(error, dict) else ""
+    return sorted(key[6:] for key, code in catalog.items() if key.startswith("field:") and str(code) in text)

@@ -1,5 +1,0 @@
-"""HubSpot: contacts linked by e-mail and keyed by ``cio_id``, their properties, and static lists."""
-
-from cio_activation.hubspot.destination import DESTINATION
-
-__all__ = ["DESTINATION"]

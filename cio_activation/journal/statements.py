@@ -1,0 +1,137 @@
+"""Statements of the journal over a whole batch: its rows travel as one JSON parameter, and are one statement.
+
+A statement a row costs PostgreSQL a plan a row, and SQLAlchemy's handling of parameters more than either database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from cio_activation.delivery.destination import End, Operation, Result
+from cio_activation.journal.schema import attempts, claims
+
+SENDING = "sending"
+_OF_OPERATION = ("operation_id", "kind", "cio_id", "record_id", "target", "payload", "keys", "row_hash")
+_OF_RUN = ("run_id", "plan_id", "destination", "step", "lane", "window_key", "window_end", "worker", "end", "intent_at")
+_NAMED = sa.bindparam("named", expanding=True, type_=sa.String)
+"""The batch's operations once more, as a list: joined with a relation of unknown size, either database may choose to
+read a whole table (measured: 100 times slower)."""
+_OF_RESULT = ("end", "reason", "request_id", "observed", "result_record_id")
+
+
+def insert_attempts(con: sa.Connection, batch: Sequence[Operation], common: Mapping[str, Any]) -> None:
+    """Insert the intents of ``batch``; ``common`` is what they share (``_OF_RUN`` without ``end``)."""
+    rows = [
+        {
+            "operation_id": o.operation_id,
+            "kind": o.kind,
+            "cio_id": o.cio_id,
+            "record_id": o.record_id,
+            "target": o.target,
+            "payload": _json(dict(o.payload)),
+            "keys": _json(dict(o.keys)),
+            "row_hash": None if o.row_hash is None else str(o.row_hash),
+        }
+        for o in batch
+    ]
+    con.execute(_inserting(con.dialect.name), {"rows": _json(rows), "end": SENDING, **common})
+
+
+def insert_claims(con: sa.Connection, operations: Mapping[str, str], destination: str) -> set[str]:
+    """Claim entries (entry -> operation id) nobody has; return those that were got."""
+    # In one order everywhere: two processes that insert the same keys crosswise would wait for each other.
+    rows = [{"entry": entry, "operation_id": operations[entry]} for entry in sorted(operations)]
+    given = {"rows": _json(rows), "destination": destination}
+    return set(con.execute(_claiming(con.dialect.name), given).scalars())
+
+
+def record_ends(con: sa.Connection, results: Sequence[Result], plan_id: str, now: float) -> None:
+    """Write how open attempts of the plan ended, and which records claimed creations made."""
+    rows = [
+        {
+            "operation_id": r.operation_id,
+            "end": str(r.end),
+            "reason": _storable(r.reason),
+            "status": r.status,
+            "request_id": _storable(r.request_id),
+            "observed": _json(dict(r.observed)) if r.observed else None,
+            "result_record_id": r.record_id,
+        }
+        for r in results
+    ]
+    named = [r.operation_id for r in results]
+    con.execute(_ending(con.dialect.name), {"rows": _json(rows), "named": named, "of_plan": plan_id, "now": now})
+    made = {r.operation_id: r.record_id for r in results if r.end is End.DELIVERED and r.record_id}
+    if made:
+        con.execute(_making(con.dialect.name), {"made": _json(made), "named": list(made)})
+
+
+@cache
+def _inserting(dialect: str) -> sa.Insert:
+    rows = _listed(dialect, _OF_OPERATION)
+    constants = [sa.bindparam(name, type_=attempts.c[name].type) for name in _OF_RUN]
+    return sa.insert(attempts).from_select([*_OF_OPERATION, *_OF_RUN], sa.select(*rows.c, *constants))
+
+
+@cache
+def _claiming(dialect: str) -> sa.Insert:
+    rows = _listed(dialect, ("entry", "operation_id"))
+    # SQLite reads ON after a FROM as a join's, unless a WHERE stands between.
+    wanted = sa.select(sa.bindparam("destination", type_=sa.String), *rows.c).where(rows.c.entry.is_not(None))
+    insert = sqlite.insert(claims) if dialect == "sqlite" else postgresql.insert(claims)
+    names = ["destination", "entry", "operation_id"]
+    return insert.from_select(names, wanted).on_conflict_do_nothing().returning(claims.c.entry)
+
+
+@cache
+def _ending(dialect: str) -> sa.Update:
+    rows = _listed(dialect, ("operation_id", *_OF_RESULT), numbers=("status",))
+    return (
+        sa.update(attempts)
+        .where(
+            attempts.c.operation_id == rows.c.operation_id,
+            attempts.c.operation_id.in_(_NAMED),
+            attempts.c.plan_id == sa.bindparam("of_plan", type_=sa.String),
+            # As this it is tested on the few rows found; as ``"end" IN`` it would be looked up for the whole table.
+            sa.or_(attempts.c.ended_at.is_(None), attempts.c.end == str(End.UNKNOWN)),
+        )
+        .values({name: rows.c[name] for name in (*_OF_RESULT, "status")} | {"ended_at": sa.bindparam("now")})
+    )
+
+
+@cache
+def _making(dialect: str) -> sa.Update:
+    made = sa.bindparam("made", type_=sa.Text)
+    if dialect == "sqlite":
+        record: sa.ColumnElement[str] = sa.func.json_extract(made, sa.literal('$."') + claims.c.operation_id + '"')
+    else:
+        record = sa.cast(made, postgresql.JSONB)[claims.c.operation_id].astext
+    # Without the destination, which an operation's id implies: it would draw the planner to all claims of one.
+    return sa.update(claims).where(claims.c.operation_id.in_(_NAMED)).values(record_id=record)
+
+
+def _listed(dialect: str, texts: Sequence[str], numbers: Sequence[str] = ()) -> sa.FromClause:
+    """Return the JSON array of objects in the parameter ``rows`` as a relation with these columns."""
+    given = sa.bindparam("rows", type_=sa.Text)
+    if dialect == "sqlite":
+        each = sa.func.json_each(given).table_valued("value")
+        fields = [sa.func.json_extract(each.c.value, f"$.{name}").label(name) for name in (*texts, *numbers)]
+        return sa.select(*fields).subquery("listed")
+    columns = [sa.column(name, sa.Text) for name in texts] + [sa.column(name, sa.Integer) for name in numbers]
+    parsed = sa.func.json_to_recordset(sa.cast(given, postgresql.JSON))
+    return parsed.table_valued(*columns, name="listed").render_derived(name="listed", with_types=True)
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _storable(text: str | None) -> str | None:
+    """Return a vendor's words as both databases take them: without NUL, without halves of characters."""
+    return None if text is None else text.replace("\0", "").encode("utf-8", "replace").decode()

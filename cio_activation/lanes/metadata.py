@@ -1,0 +1,65 @@
+"""What assets show in the UI: tables, plots, counts, owners. Counts and names, never people."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+_BAR = 24
+
+
+def bars(counts: Mapping[str, Mapping[str, int]]) -> dg.MarkdownMetadataValue:
+    """Return distributions as a small text plot: one block per property, one bar per value. Counts only."""
+    lines: list[str] = []
+    for name, values in counts.items():
+        most = max(values.values(), default=0) or 1
+        lines.append(name)
+        width = max((len(v) for v in values), default=0)
+        lines += [
+            f"  {value.ljust(width)} {'█' * max(round(_BAR * count / most), 1 if count else 0):<{_BAR}} {count:>9,}"
+            for value, count in values.items()
+        ]
+        lines.append("")
+    return dg.MetadataValue.md("```\n" + "\n".join(lines) + "\n```")
+
+
+def columns(rows: Sequence[tuple[str, str, str]]) -> dg.TableSchema:
+    """Return a table schema from (name, type, description) rows."""
+    return dg.TableSchema(columns=[dg.TableColumn(n, t, description=d) for n, t, d in rows])
+
+
+def table(names: Sequence[str], rows: Sequence[Sequence[str | int]]) -> dg.TableMetadataValue:
+    """Return rows as a table in the UI; numbers stay numbers."""
+    records = [dg.TableRecord(dict(zip(names, row, strict=True))) for row in rows]
+    kinds = ["int" if rows and isinstance(value, int) else "string" for value in (rows[0] if rows else names)]
+    listed = [dg.TableColumn(name, kind) for name, kind in zip(names, kinds, strict=True)]
+    return dg.MetadataValue.table(records, dg.TableSchema(columns=listed))
+
+
+def counted(**values: Any) -> dict[str, Any]:
+    """Return metadata without the empty entries; numbers stay numbers, so that the UI plots them."""
+    return {k: v for k, v in values.items() if v not in (None, {}, [], "")}
+
+
+def metadata_of(result: Any) -> dict[str, Any]:
+    """Return a use case's result (a dataclass of counts) as metadata: numbers plot, mappings become JSON."""
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(result):
+        value = getattr(result, field.name)
+        if isinstance(value, Mapping):
+            value = dg.MetadataValue.json(dict(value)) if value else None
+        elif isinstance(value, (list, tuple, set, frozenset)):
+            value = dg.MetadataValue.json([str(v) for v in value]) if value else None
+        elif not isinstance(value, (bool, int, float, str, type(None))):
+            value = str(value)
+        values[field.name] = value
+    return counted(**values)
+
+
+def owners(*names: str) -> list[str]:
+    """Return owners in the form Dagster takes: e-mail addresses and ``team:name``."""
+    return sorted({n if "@" in n else f"team:{re.sub(r'[^a-zA-Z0-9_]', '_', n.removeprefix('team:'))}" for n in names})

@@ -1,0 +1,1 @@
+"""The stand-in for Customer.io: App API, exports, Track API, outgoing webhooks."""

@@ -1,0 +1,180 @@
+"""What can be done by hand in the Customer.io stand-in (``POST /_sandbox/edit`` with ``vendor: customerio``).
+
+``{"action": ..., ...}`` where a person is named by ``cio_id``:
+
+- ``place_order`` value, category; ``fill_cart`` value, stage; ``clear_cart``; ``click`` kind (email, winback, wismo);
+- ``add_person`` id, email; ``delete_person``; ``set_attribute`` name, value (null removes it);
+- ``add_to_segment``, ``remove_from_segment`` segment (a manual one);
+- ``set_segment_state`` segment, state, progress (per cent of the members that show until ``finished``);
+- ``freeze`` at (default now), ``thaw``: the workspace stands still although the clock goes on;
+- ``fail_exports`` times; ``export_seconds`` seconds; ``quota`` left (false: 429 without Retry-After);
+- ``connect_webhook`` source (reporting, journey), url, key; ``disconnect_webhooks``; ``webhook_faults`` duplicates,
+  disorder (shares), resign; ``journey_webhook`` body (an object, or text as it is).
+
+With a webhook connected, ``click`` sends a reporting event (``machine``: true for a bot's), and ``place_order``,
+``fill_cart`` and ``clear_cart`` run a journey whose webhook action has ``event``, ``identifiers``, ``timestamp`` and
+the action's values as its body.
+
+Actions happen at the workspace's present moment, or at ``at`` (seconds since the epoch) if given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from cio_activation.sandbox.customerio.webhooks import SIGNING_KEY
+
+if TYPE_CHECKING:
+    from cio_activation.sandbox.customerio.app import CustomerIO
+
+Change = dict[str, Any]
+
+STATES = ("events", "build", "events_queued", "build_queued", "finished")
+
+
+def apply_edit(cio: CustomerIO, change: Change) -> dict[str, Any]:
+    """Apply one action. Raises ValueError for an unknown one, KeyError for an unknown person or missing field."""
+    action = change.get("action")
+    if action not in _ACTIONS:
+        raise ValueError(f"action must be one of {', '.join(_ACTIONS)}")
+    moment = float(change.get("at", cio.workspace.moment()))
+    return {"at": int(moment), **(_ACTIONS[action](cio, change, moment) or {})}
+
+
+def _place_order(cio: CustomerIO, change: Change, moment: float) -> None:
+    cio.world.place_order(change["cio_id"], moment, float(change["value"]), change.get("category"))
+    _journey(cio, change, moment, "order_placed", value=float(change["value"]), category=change.get("category"))
+
+
+def _fill_cart(cio: CustomerIO, change: Change, moment: float) -> None:
+    stage = change.get("stage", "cart")
+    cio.world.fill_cart(change["cio_id"], moment, float(change["value"]), stage)
+    _journey(cio, change, moment, "cart_updated", value=float(change["value"]), stage=stage)
+
+
+def _clear_cart(cio: CustomerIO, change: Change, moment: float) -> None:
+    cio.world.clear_cart(change["cio_id"], moment)
+    _journey(cio, change, moment, "cart_cleared")
+
+
+def _click(cio: CustomerIO, change: Change, moment: float) -> None:
+    kind = change.get("kind", "email")
+    cio.world.click(change["cio_id"], moment, kind)
+    if cio.webhooks.connected:
+        who = _identifiers(cio, change["cio_id"], moment)
+        more = {"machine": True} if change.get("machine") else {}
+        href = f"https://shop.example.com/{kind}"
+        cio.webhooks.report(
+            "email",
+            "clicked",
+            who,
+            moment,
+            href=href,
+            link_id=1,
+            recipient=who["email"],
+            subject=f"About {kind}",
+            **more,
+        )
+
+
+def _identifiers(cio: CustomerIO, cio_id: str, moment: float) -> Change:
+    _, external_id, email = cio.world.at(moment).among([cio_id])[cio_id]
+    return {"id": external_id, "email": email, "cio_id": cio_id}
+
+
+def _journey(cio: CustomerIO, change: Change, moment: float, event: str, **values: Any) -> None:
+    if cio.webhooks.connected:
+        who = _identifiers(cio, change["cio_id"], moment)
+        cio.webhooks.act({"event": event, "identifiers": who, "timestamp": int(moment), **values})
+
+
+def _add_person(cio: CustomerIO, change: Change, moment: float) -> dict[str, Any]:
+    added = cio.world.add_person(moment, external_id=change.get("id"), email=change.get("email"))
+    return {"cio_id": added}
+
+
+def _delete_person(cio: CustomerIO, change: Change, _moment: float) -> None:
+    cio.world.delete_person(change["cio_id"])
+
+
+def _set_attribute(cio: CustomerIO, change: Change, _moment: float) -> None:
+    value = change.get("value")
+    cio.world.set_attribute(change["cio_id"], change["name"], None if value is None else str(value))
+
+
+def _add_to_segment(cio: CustomerIO, change: Change, _moment: float) -> None:
+    cio.world.pick(int(change["segment"]), change["cio_id"])
+
+
+def _remove_from_segment(cio: CustomerIO, change: Change, _moment: float) -> None:
+    cio.world.pick(int(change["segment"]), change["cio_id"], member=False)
+
+
+def _set_segment_state(cio: CustomerIO, change: Change, _moment: float) -> None:
+    state = change["state"]
+    if state not in STATES:
+        raise ValueError(f"state must be one of {', '.join(STATES)}")
+    segment = cio.world.segments[int(change["segment"])]
+    segment.state = state
+    segment.progress = None if state == "finished" else int(change.get("progress", 50))
+
+
+def _freeze(cio: CustomerIO, _change: Change, moment: float) -> None:
+    cio.workspace.frozen_at = moment
+
+
+def _thaw(cio: CustomerIO, _change: Change, _moment: float) -> None:
+    cio.workspace.frozen_at = None
+
+
+def _fail_exports(cio: CustomerIO, change: Change, _moment: float) -> None:
+    cio.exports.failing = int(change.get("times", 1))
+
+
+def _export_seconds(cio: CustomerIO, change: Change, _moment: float) -> None:
+    cio.exports.seconds = float(change["seconds"])
+
+
+def _quota(cio: CustomerIO, change: Change, _moment: float) -> None:
+    cio.quota_left = bool(change["left"])
+
+
+def _connect_webhook(cio: CustomerIO, change: Change, _moment: float) -> None:
+    cio.webhooks.connect(change["source"], change["url"], change.get("key", SIGNING_KEY))
+
+
+def _disconnect_webhooks(cio: CustomerIO, _change: Change, _moment: float) -> None:
+    cio.webhooks.disconnect()
+
+
+def _webhook_faults(cio: CustomerIO, change: Change, _moment: float) -> None:
+    names = ("duplicates", "disorder", "resign")
+    cio.webhooks.misbehave(**{name: change[name] for name in names if name in change})
+
+
+def _journey_webhook(cio: CustomerIO, change: Change, _moment: float) -> dict[str, Any]:
+    return {"idempotency_key": cio.webhooks.act(change["body"])}
+
+
+_ACTIONS: dict[str, Callable[[CustomerIO, Change, float], dict[str, Any] | None]] = {
+    "place_order": _place_order,
+    "fill_cart": _fill_cart,
+    "clear_cart": _clear_cart,
+    "click": _click,
+    "add_person": _add_person,
+    "delete_person": _delete_person,
+    "set_attribute": _set_attribute,
+    "add_to_segment": _add_to_segment,
+    "remove_from_segment": _remove_from_segment,
+    "set_segment_state": _set_segment_state,
+    "freeze": _freeze,
+    "thaw": _thaw,
+    "fail_exports": _fail_exports,
+    "export_seconds": _export_seconds,
+    "quota": _quota,
+    "connect_webhook": _connect_webhook,
+    "disconnect_webhooks": _disconnect_webhooks,
+    "webhook_faults": _webhook_faults,
+    "journey_webhook": _journey_webhook,
+}

@@ -1,0 +1,49 @@
+"""What all parts of the Customer.io stand-in look at: the world at the workspace's present moment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from cio_activation.sandbox.customerio.answers import Refusal
+from cio_activation.sandbox.customerio.filters import BadFilter, compile_filter
+from cio_activation.sandbox.world.condition import Condition
+from cio_activation.sandbox.world.segments import Segment
+from cio_activation.sandbox.world.snapshot import Picture
+from cio_activation.sandbox.world.world import World
+
+
+class Workspace:
+    """A world and the moment it is seen at: the vendors' time, unless frozen by hand."""
+
+    def __init__(self, world: World, now: Callable[[], float]) -> None:
+        self.world = world
+        self.now = now
+        self.frozen_at: float | None = None
+
+    def moment(self) -> float:
+        """Return the moment the workspace shows, seconds since the epoch."""
+        return self.now() if self.frozen_at is None else self.frozen_at
+
+    async def picture(self) -> Picture:
+        """Return everyone at the present moment, without blocking the other vendors."""
+        return await asyncio.to_thread(self.world.at, self.moment())
+
+    def visible(self, segment: Segment, picture: Picture) -> Condition:
+        """Return the condition of being a member the API shows: while a segment is being built, only a part is."""
+        member = picture.member(segment.id)
+        if segment.state == "finished":
+            return member
+        return picture.member(segment.id, picture.how_many(member) * (segment.progress or 0) // 100)
+
+    def filter(self, given: Any, picture: Picture, path: str) -> Condition:
+        """Return the condition a filter stands for; refuses one outside the language."""
+
+        def members(segment: int) -> Condition:
+            return self.visible(self.world.segments[segment], picture)
+
+        try:
+            return compile_filter(given, members, path)
+        except BadFilter as error:
+            raise Refusal(400, str(error)) from error

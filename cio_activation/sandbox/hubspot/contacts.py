@@ -1,0 +1,192 @@
+"""HubSpot's endpoints for single records (contacts and tasks), contact merge and permanent delete, owners, account."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from starlette.responses import Response
+
+from cio_activation.sandbox.hubspot.batch import checked_properties, with_history
+from cio_activation.sandbox.hubspot.errors import invalid_input, missing_fields, no_content, not_found, reply, stamp
+from cio_activation.sandbox.hubspot.portal import Call, Portal, RouteRow
+from cio_activation.sandbox.hubspot.records import Claims, Record, Records
+from cio_activation.sandbox.hubspot.tasks import Links, prepare_task
+from cio_activation.sandbox.hubspot.values import as_text
+
+PAGE_MAX = 100
+
+
+class ObjectDesk:
+    """Serves ``/crm/objects/{version}/{type}`` for one record at a time and for pages of records."""
+
+    def __init__(self, portal: Portal, links: Links) -> None:
+        self._portal, self._links = portal, links
+
+    def routes(self) -> list[RouteRow]:
+        """Return the routes below ``/crm/objects/{version}``."""
+        return [
+            ("POST", "/{type}/merge", self._merge),
+            ("POST", "/{type}/gdpr-delete", self._erase),
+            ("GET", "/{type}", self._list),
+            ("POST", "/{type}", self._create),
+            ("GET", "/{type}/{id}", self._get),
+            ("PATCH", "/{type}/{id}", self._update),
+            ("DELETE", "/{type}/{id}", self._archive),
+        ]
+
+    def _records(self, call: Call) -> Records:
+        return self._portal.records[self._portal.object_type(call.params["type"])]
+
+    def _found(self, call: Call) -> Record:
+        records, id_property = self._records(call), call.query("idProperty")
+        wanted = call.params["id"]
+        if call.query("archived") == "true" and wanted.isdecimal():
+            found = records.archived.get(int(wanted))
+        elif id_property and id_property != "hs_object_id":
+            found = records.lookup(id_property, wanted)
+        else:
+            found = records.get(wanted)
+        if found is None:
+            raise not_found("Object not found.  objectId are usually numeric.", objectId=[wanted])
+        return found
+
+    def _get(self, call: Call) -> Response:
+        records, found = self._records(call), self._found(call)
+        row = records.row(found, call.names("properties"))
+        return reply(with_history(records, found, row, call.names("propertiesWithHistory")))
+
+    def _list(self, call: Call) -> Response:
+        records, limit = self._records(call), call.whole("limit", 10, 1, PAGE_MAX)
+        after, names = call.query("after", "0"), call.names("properties")
+        if not after.isdecimal():
+            raise invalid_input(f"Invalid paging cursor: {after}")
+        if call.query("archived") == "true":
+            kept = sorted((r for r in records.archived.values() if r.id > int(after)), key=lambda r: r.id)
+            page, more = kept[:limit], len(kept) > limit
+        else:
+            page, more = records.page(int(after), limit)
+        body: dict[str, Any] = {"results": [records.row(record, names) for record in page]}
+        if more:
+            cursor = str(page[-1].id)
+            query = urlencode({**dict(call.request.query_params), "after": cursor})
+            body["paging"] = {
+                "next": {"after": cursor, "link": f"https://api.hubapi.com{call.request.url.path}?{query}"}
+            }
+        return reply(body)
+
+    def _write(self, call: Call, record: Record | None) -> dict[str, Any]:
+        records, body = self._records(call), call.object()
+        by_email = call.query("idProperty") == "email"
+        given = checked_properties(body.get("properties"))
+        changes, warnings = records.check(given, record, call.version, by_email=by_email)
+        if records.object_type == "tasks":
+            prepare_task(changes, record, self._portal.now)
+        links = self._links.check(records.object_type, body.get("associations"))
+        clash = records.clash(changes, record, Claims())
+        if clash is not None:
+            raise clash
+        stored = records.create(changes) if record is None else records.update(record, changes)
+        self._links.add(records.object_type, stored.id, links)
+        row = records.written_row(stored, changes)
+        return {**row, "warnings": warnings} if warnings else row
+
+    def _create(self, call: Call) -> Response:
+        return reply(self._write(call, None), 201)
+
+    def _update(self, call: Call) -> Response:
+        return reply(self._write(call, self._found(call)))
+
+    def _archive(self, call: Call) -> Response:
+        record = self._records(call).get(call.params["id"])
+        if record is not None:
+            self._records(call).archive(record)
+        return no_content()
+
+    def _merge(self, call: Call) -> Response:
+        records, body = self._records(call), call.object()
+        lacking = [name for name in ("primaryObjectId", "objectIdToMerge") if not body.get(name)]
+        if lacking:
+            raise missing_fields(*lacking)
+        if records.object_type != "contacts":
+            raise invalid_input("Only contacts can be merged here")
+        primary, other = (records.get(as_text(body[n]) or "") for n in ("primaryObjectId", "objectIdToMerge"))
+        if primary is None or other is None or primary is other:
+            raise invalid_input("Both records of a merge must exist and differ")
+        return reply(records.row(records.merge(primary, other)))
+
+    def _erase(self, call: Call) -> Response:
+        records, body = self._records(call), call.object()
+        wanted, id_property = as_text(body.get("objectId")) or "", body.get("idProperty")
+        found = records.lookup(id_property, wanted) if id_property else records.get(wanted)
+        if found is not None:
+            records.archive(found)
+            del records.archived[found.id]
+        return no_content()
+
+
+class AccountDesk:
+    """Serves owners and account details."""
+
+    def __init__(self, portal: Portal, account_type: str) -> None:
+        self._portal, self._account_type = portal, account_type
+        self.owners: list[dict[str, Any]] = [_owner(70_000_001 + i, name) for i, name in enumerate(("ada", "grace"))]
+
+    def routes(self) -> list[RouteRow]:
+        """Return the routes below ``/crm/owners/{version}``."""
+        return [("GET", "", self._list), ("GET", "/", self._list), ("GET", "/{id}", self._get)]
+
+    def details(self, call: Call) -> Response:
+        """Answer what account this is (no tier in it)."""
+        del call
+        offset = datetime.fromtimestamp(self._portal.now, UTC).astimezone(ZoneInfo(self._portal.time_zone)).utcoffset()
+        minutes = int(offset.total_seconds() // 60) if offset else 0
+        sign, rest = ("-" if minutes < 0 else "+"), abs(minutes)
+        return reply(
+            {
+                "portalId": self._portal.portal_id,
+                "accountType": self._account_type,
+                "timeZone": self._portal.time_zone,
+                "companyCurrency": "USD",
+                "additionalCurrencies": [],
+                "utcOffset": f"{sign}{rest // 60:02d}:{rest % 60:02d}",
+                "utcOffsetMilliseconds": minutes * 60_000,
+                "uiDomain": "app.hubspot.com",
+                "dataHostingLocation": "na1",
+            }
+        )
+
+    def _list(self, call: Call) -> Response:
+        limit, after = call.whole("limit", 100, 1, 500), call.whole("after", 0, 0, 2**53)
+        email, archived = call.query("email").lower(), call.query("archived") == "true"
+        rows = [o for o in self.owners if o["archived"] == archived and email in ("", o["email"])]
+        rows = [o for o in rows if int(o["id"]) > after]
+        body: dict[str, Any] = {"results": rows[:limit]}
+        if len(rows) > limit:
+            body["paging"] = {"next": {"after": rows[limit - 1]["id"]}}
+        return reply(body)
+
+    def _get(self, call: Call) -> Response:
+        field = "userId" if call.query("idProperty") == "userId" else "id"
+        for owner in self.owners:
+            if str(owner[field]) == call.params["id"]:
+                return reply(owner)
+        raise not_found(f"Owner {call.params['id']} does not exist")
+
+
+def _owner(number: int, name: str) -> dict[str, Any]:
+    created = stamp(1_700_000_000)
+    return {
+        "id": str(number),
+        "email": f"{name}@example.com",
+        "type": "PERSON",
+        "firstName": name.capitalize(),
+        "lastName": "Owner",
+        "userId": number - 20_000_000,
+        "userIdIncludingInactive": number - 20_000_000,
+        "createdAt": created,
+        "updatedAt": created,
+        "archived": False,
+    }

@@ -1,0 +1,234 @@
+"""Activities (v2): ``person_id`` is refused, people come as ``participants``; no custom fields, no type filter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from starlette.responses import Response
+
+from cio_activation.sandbox.pipedrive import body_checks as shapes
+from cio_activation.sandbox.pipedrive.envelope import BAD_REQUEST, Call, Refusal, missing, ok, utc
+from cio_activation.sandbox.pipedrive.table import Table
+
+NOTE_MAX_BYTES = 100 * 1024
+_PLAIN = ("subject", "type", "owner_id", "deal_id", "due_date", "due_time", "duration", "busy", "location")
+_MORE = ("public_description", "priority", "note", "lead_id", "org_id", "project_id")
+
+
+@dataclass(slots=True)
+class Activity:
+    """One activity; ``values`` holds what v2 shows as it was written."""
+
+    id: int
+    add_time: int
+    update_time: int
+    values: dict[str, Any]
+    participants: list[dict[str, Any]] = field(default_factory=list)
+    done: bool = False
+    done_at: int | None = None
+    is_deleted: bool = False
+
+    @property
+    def due_date(self) -> str | None:
+        """The day it is due, for sorting."""
+        due: str | None = self.values["due_date"]
+        return due
+
+    @property
+    def person_id(self) -> int | None:
+        """The primary participant."""
+        return next((p["person_id"] for p in self.participants if p["primary"]), None)
+
+
+@dataclass(frozen=True)
+class Links:
+    """Which ids an activity, note or deal may point at."""
+
+    now: Callable[[], float]
+    users: Callable[[], set[int]]
+    person: Callable[[int], object | None]
+    deal: Callable[[int], object | None]
+    types: Callable[[], dict[str, str]]
+    """Activity types: key_string -> name."""
+
+
+class _Known(Container[int]):
+    """Membership by look-up."""
+
+    def __init__(self, find: Callable[[int], object | None]) -> None:
+        self._find = find
+
+    def __contains__(self, item: object) -> bool:
+        return isinstance(item, int) and self._find(item) is not None
+
+
+def link(find: Callable[[int], object | None], name: str) -> shapes.Check:
+    """Accept null or the id of a record that exists."""
+    return shapes.nullable(shapes.integer(_Known(find), name))
+
+
+class Activities:
+    """All activities and their endpoints."""
+
+    def __init__(self, links: Links) -> None:
+        self.table: Table[Activity] = Table()
+        self._links = links
+        self._ids = count(1)
+
+    def _note(self, value: Any) -> str | None:
+        if not isinstance(value, str):
+            return shapes.expected("string", value)
+        return None if len(value.encode()) <= NOTE_MAX_BYTES else "is larger than 100 KB"
+
+    def _body(self, call: Call) -> dict[str, Any]:
+        call.query.done()
+        raw = call.json()
+        if isinstance(raw, dict) and "person_id" in raw:
+            # In the spec's body, refused by the server.
+            raise Refusal(400, "person_id is read-only, use participants instead", BAD_REQUEST)
+        person = shapes.integer(_Known(self._links.person), "person")
+        participant = shapes.record({"person_id": person, "primary": shapes.boolean}, ("person_id",))
+        schema: dict[str, shapes.Check] = {
+            "subject": shapes.text(255, 1),
+            "type": shapes.one_of(*self._links.types()),
+            "owner_id": shapes.integer(self._links.users(), "user"),
+            "deal_id": link(self._links.deal, "deal"),
+            "lead_id": shapes.one_of(None),
+            "org_id": shapes.one_of(None),
+            "project_id": shapes.one_of(None),
+            "due_date": shapes.nullable(shapes.calendar_date),
+            "due_time": shapes.nullable(shapes.clock_time),
+            "duration": shapes.nullable(shapes.clock_time),
+            "busy": shapes.boolean,
+            "done": shapes.boolean,
+            "location": shapes.nullable(shapes.address),
+            "participants": shapes.array(participant),
+            "attendees": shapes.array(shapes.record({"email": shapes.text(255), "name": shapes.text(255)})),
+            "public_description": shapes.nullable(self._note),
+            "priority": shapes.nullable(shapes.integer()),
+            "note": shapes.nullable(self._note),
+        }
+        return shapes.body_of(call, schema)
+
+    def create(self, call: Call) -> Response:
+        """``POST /activities``; sent twice, it makes two."""
+        given = self._body(call)
+        types = self._links.types()
+        kind = given.get("type") or next(iter(types))
+        now = int(self._links.now())
+        values: dict[str, Any] = dict.fromkeys(_PLAIN + _MORE)
+        values |= {"type": kind, "subject": types[kind], "owner_id": 1, "busy": False}
+        activity = Activity(next(self._ids), now, now, values)
+        self._assign(activity, given)
+        self.table.add(activity)
+        return ok(self.view(activity), 201)
+
+    def update(self, call: Call) -> Response:
+        """``PATCH /activities/{id}``: only sent keys change."""
+        activity = self._alive(call)
+        if given := self._body(call):
+            self._assign(activity, given)
+            self.table.touch(activity, self._links.now())
+        return ok(self.view(activity))
+
+    def delete(self, call: Call) -> Response:
+        """``DELETE /activities/{id}`` (soft)."""
+        call.query.done()
+        activity = self._alive(call)
+        self.table.remove(activity, self._links.now())
+        return ok({"id": activity.id})
+
+    def show(self, call: Call) -> Response:
+        """``GET /activities/{id}``."""
+        call.query.words("include_fields", 1, ("attendees",))
+        call.query.done()
+        activity = self.table.rows.get(call.id)
+        if activity is None:
+            raise missing("Activity")
+        return ok(self.view(activity))
+
+    def index(self, call: Call) -> Response:
+        """``GET /activities``; ``person_id`` matches the primary participant only."""
+        query = call.query
+        if query.has("filter_id"):
+            raise missing("Filter")
+        query.words("include_fields", 1, ("attendees",))
+        only, done = query.ids(), query.flag("done")
+        wanted = {name: query.integer(name) for name in ("owner_id", "deal_id", "org_id", "person_id")}
+        lead = query.text("lead_id")
+
+        def keep(activity: Activity) -> bool:
+            if lead is not None or (done is not None and activity.done != done):
+                return False
+            person = wanted["person_id"]
+            if person is not None and activity.person_id != person:
+                return False
+            return all(
+                value is None or name == "person_id" or activity.values[name] == value for name, value in wanted.items()
+            )
+
+        if only is not None:
+            only = [i for i in dict.fromkeys(only) if self.table.get(i)]
+        sorts = ("id", "update_time", "add_time", "due_date")
+        rows, cursor = self.table.page(query, keep=keep, only=only, sorts=sorts)
+        return ok([self.view(a) for a in rows], next_cursor=cursor)
+
+    def complete(self, activity_id: int, *, done: bool = True) -> Activity:
+        """Tick an activity off (or back) by hand."""
+        activity = self.table.get(activity_id)
+        if activity is None:
+            raise ValueError(f"no activity {activity_id}")
+        self._assign(activity, {"done": done})
+        self.table.touch(activity, self._links.now())
+        return activity
+
+    def repoint(self, old: int, new: int) -> None:
+        """Move a merged person's activities to the survivor."""
+        for activity in self.table.living():
+            if any(p["person_id"] == old for p in activity.participants):
+                moved = [p | {"person_id": new if p["person_id"] == old else p["person_id"]} for p in _copy(activity)]
+                activity.participants = _participants(moved)
+
+    def _alive(self, call: Call) -> Activity:
+        activity = self.table.get(call.id)
+        if activity is None:
+            raise missing("Activity")
+        return activity
+
+    def _assign(self, activity: Activity, given: dict[str, Any]) -> None:
+        if "participants" in given:
+            activity.participants = _participants(given["participants"])
+        if "done" in given and given["done"] != activity.done:
+            activity.done = given["done"]
+            activity.done_at = int(self._links.now()) if activity.done else None
+        activity.values |= {k: v for k, v in given.items() if k in activity.values}
+
+    def view(self, activity: Activity) -> dict[str, Any]:
+        """Return an activity as v2 shows it."""
+        return {
+            "id": activity.id,
+            **activity.values,
+            "creator_user_id": 1,
+            "is_deleted": activity.is_deleted,
+            "add_time": utc(activity.add_time),
+            "update_time": utc(activity.update_time),
+            "person_id": activity.person_id,
+            "done": activity.done,
+            "marked_as_done_time": None if activity.done_at is None else utc(activity.done_at),
+            "participants": activity.participants,
+        }
+
+
+def _copy(activity: Activity) -> list[dict[str, Any]]:
+    return [dict(p) for p in activity.participants]
+
+
+def _participants(given: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return participants without doubles, exactly one of them primary."""
+    unique = {p["person_id"]: bool(p.get("primary")) for p in reversed(given)}
+    kept = [{"person_id": i, "primary": unique[i]} for i in dict.fromkeys(p["person_id"] for p in given)]
+    first = next((p for p in kept if p["primary"]), kept[0] if kept else None)
+    return [p | {"primary": p is first} for p in kept]

@@ -1,0 +1,290 @@
+"""A stand-in for Pipedrive: API v2 under ``/api/v2``, what is left of v1 under ``/v1`` and ``/api/v1``.
+
+Built from the vendor's documents and OpenAPI files only. Costs are the specs' ``x-token-cost``.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from cio_activation.sandbox.pipedrive import deals, persons
+from cio_activation.sandbox.pipedrive.account import COMPANY, Account
+from cio_activation.sandbox.pipedrive.activities import Activities, Links
+from cio_activation.sandbox.pipedrive.deals import Deals
+from cio_activation.sandbox.pipedrive.envelope import Call, Query, Refusal, reply
+from cio_activation.sandbox.pipedrive.fields import FieldCap, Fields
+from cio_activation.sandbox.pipedrive.limits import PLANS, Limits, correlation_id
+from cio_activation.sandbox.pipedrive.manual_edits import Hand, picture
+from cio_activation.sandbox.pipedrive.notes import Notes
+from cio_activation.sandbox.pipedrive.persons import Persons, Surroundings
+from cio_activation.sandbox.pipedrive.search import SearchIndex
+from cio_activation.sandbox.pipedrive.values import Option
+from cio_activation.sandbox.server.core import Shared, Vendor
+
+Handler = Callable[[Call], Response]
+_METHODS = ["GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS"]
+_PREFIXES = (("/api/v2/", 2), ("/api/v1/", 1), ("/v1/", 1))
+_RETIRED = ("persons", "deals", "activities", "organizations", "products", "pipelines", "stages", "itemSearch")
+"""First parts of v1 paths whose v2 twins replaced them; out of support since 2026-08-01."""
+_LABELS = ("Customer", "Hot lead", "Warm lead", "Cold lead")
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One endpoint with its price in tokens."""
+
+    method: str
+    parts: tuple[str, ...]
+    cost: int
+    handler: Handler
+    search: bool = False
+
+
+class Pipedrive(Vendor):
+    """One Pipedrive company. ``search_lag_s`` is real time; ``limited=False`` lets any rate pass, still counting."""
+
+    name = "pipedrive"
+
+    def __init__(
+        self,
+        shared: Shared,
+        seed: list[dict[str, Any]],
+        *,
+        plan: str = "growth",
+        seats: int = 5,
+        token: str = "sandbox-pipedrive-token",
+        limited: bool = True,
+        search_lag_s: float = 3.0,
+    ) -> None:
+        super().__init__(shared)
+        terms = PLANS[plan]
+        self._token = token
+        self.limits = Limits(shared.clock, terms, seats, limited=limited)
+        self.account = Account(lambda: self.now)
+        self.search = SearchIndex(
+            search_lag_s, lambda i: self.persons.table.get(i), lambda: self.persons.table.living()
+        )
+        self.persons = Persons(self._surroundings(terms.visibilities), self.search)
+        links = self._links()
+        self.activities, self.notes = Activities(links), Notes(links)
+        self.deals = Deals(links, terms.deals_per_seat * seats)
+        cap = FieldCap(terms.custom_fields, COMPANY, lambda: self.now, lambda: self.account.admin)
+        self.fields = Fields("person", cap, persons.BUILT_IN, self._person_values)
+        self.fields.by_code["label_ids"].options = [Option(i, label) for i, label in enumerate(_LABELS, 5)]
+        self.deals.fields = Fields("deal", cap, deals.BUILT_IN, self.deals.custom_values)
+        self.persons.fields = self.search.fields = self.fields
+        self.persons.seed(seed, self.now - 400 * 86_400)
+        self._hand = Hand(self)
+        self._operations: dict[tuple[int, int], list[Operation]] = {}
+        for version, table in ((2, self._v2()), (1, self._v1())):
+            for operation in table:
+                self._operations.setdefault((version, len(operation.parts)), []).append(operation)
+
+    # -- the shell's side -------------------------------------------------------------------------------
+
+    def routes(self) -> list[BaseRoute]:
+        """Return one route that dispatches by the table of operations, so that every error has an envelope."""
+        return [Route("/{path:path}", self._dispatch, methods=_METHODS)]
+
+    def admit(self, request: Request) -> Response | None:
+        """Refuse wrong tokens (401, header only), then bursts, empty budgets and hammering."""
+        version, operation, path, refusal = self._find(request.method, request.scope["path"])
+        request.scope["pipedrive"] = (version, operation, path, refusal)
+        given = request.headers.get("x-api-token", "")
+        if not hmac.compare_digest(given.encode(), self._token.encode()):
+            # Neither spec declares ?api_token=, and a token in an address ends in logs: it is not looked at.
+            request.scope["pipedrive.stranger"] = True
+            text = {"success": False, "error": "unauthorized access", "errorCode": 401}
+            return reply(text | {"error_info": "the x-api-token header holds no valid token"}, 401)
+        cost, search = (operation.cost, operation.search) if operation else (0, False)
+        return self.limits.admit(cost, request.method, search=search)
+
+    def decorate(self, request: Request, response: Response) -> None:
+        """Add the rate headers and ``x-correlation-id``."""
+        response.headers["x-correlation-id"] = correlation_id()
+        if "pipedrive.stranger" not in request.scope:
+            operation = request.scope["pipedrive"][1]
+            self.limits.decorate(response, search=bool(operation and operation.search))
+
+    def state(self) -> dict[str, Any]:
+        """Return persons (by id), fields, activities, notes, deals, counts and tokens."""
+        return picture(self)
+
+    def hold_limits(self, on: bool) -> None:
+        """Hold the rate windows from now on, or only count."""
+        self.limits.limited = on
+
+    def edit(self, change: dict[str, Any]) -> dict[str, Any]:
+        """Apply a hand edit; see :class:`Hand` for the actions."""
+        return self._hand.apply(change)
+
+    # -- dispatch ---------------------------------------------------------------------------------------
+
+    async def _dispatch(self, request: Request) -> Response:
+        version, operation, path, refusal = request.scope["pipedrive"]
+        try:
+            if refusal is not None:
+                raise refusal
+            query = Query(request.query_params, strict=version == 2)
+            body = await request.body()
+            return operation.handler(  # type: ignore[no-any-return]
+                Call(version, path, query, body, request.headers.get("content-type", ""))
+            )
+        except Refusal as refused:
+            return refused.response(version)
+
+    def _find(self, method: str, path: str) -> tuple[int, Operation | None, dict[str, str], Refusal | None]:
+        prefix, version = next(((p, v) for p, v in _PREFIXES if path.startswith(p)), ("/", 1))
+        parts = path[len(prefix) :].split("/")
+        unknown = Refusal(404, "Unknown method", "ERR_NOT_FOUND")
+        if prefix == "/":
+            return version, None, {}, unknown
+        known_path = False
+        for operation in self._operations.get((version, len(parts)), ()):
+            values = _match(operation.parts, parts)
+            if values is None:
+                continue
+            if operation.method == method:
+                return version, operation, values, None
+            known_path = True
+        if known_path:
+            return version, None, {}, Refusal(405, "Method not allowed", "ERR_METHOD_NOT_ALLOWED")
+        if version == 1 and parts[0] in _RETIRED and len(parts) <= 2:
+            gone = "This API v1 endpoint is out of support; use its API v2 twin"
+            return version, None, {}, Refusal(410, gone)
+        return version, None, {}, unknown
+
+    def _v2(self) -> list[Operation]:
+        persons, activities, deals, search = self.persons, self.activities, self.deals, self.search
+        return [
+            _op("GET persons", 10, persons.index),
+            _op("POST persons", 5, persons.create),
+            _op("GET persons/search", 20, search.persons, search=True),
+            _op("GET persons/{id}", 1, persons.show),
+            _op("PATCH persons/{id}", 5, persons.update),
+            _op("DELETE persons/{id}", 3, persons.delete),
+            _op("GET itemSearch", 20, search.items, search=True),
+            _op("GET itemSearch/field", 20, search.by_field, search=True),
+            *_field_operations("personFields", self.fields),
+            *_field_operations("dealFields", deals.fields),
+            _op("GET activities", 10, activities.index),
+            _op("POST activities", 5, activities.create),
+            _op("GET activities/{id}", 1, activities.show),
+            _op("PATCH activities/{id}", 5, activities.update),
+            _op("DELETE activities/{id}", 3, activities.delete),
+            _op("GET deals", 10, deals.index),
+            _op("POST deals", 5, deals.create),
+            _op("GET deals/{id}", 1, deals.show),
+            _op("PATCH deals/{id}", 5, deals.update),
+            _op("DELETE deals/{id}", 3, deals.delete),
+            _op("GET stages", 5, deals.list_stages),
+            _op("GET pipelines", 5, deals.list_pipelines),
+        ]
+
+    def _v1(self) -> list[Operation]:
+        account, notes = self.account, self.notes
+        return [
+            _op("GET users", 20, account.list_users),
+            _op("GET users/me", 2, account.me),
+            _op("GET users/{id}", 2, account.show_user),
+            _op("GET activityTypes", 20, account.list_types),
+            _op("POST activityTypes", 10, account.create_type),
+            _op("GET personFields", 20, self.fields.index_v1),
+            _op("GET dealFields", 20, self.deals.fields.index_v1),
+            _op("PUT persons/{id}/merge", 40, self.persons.merge),
+            _op("GET notes", 20, notes.index),
+            _op("POST notes", 10, notes.create),
+            _op("GET notes/{id}", 2, notes.show),
+            _op("PUT notes/{id}", 10, notes.update),
+            _op("DELETE notes/{id}", 6, notes.delete),
+        ]
+
+    # -- what the parts need of each other --------------------------------------------------------------
+
+    def _surroundings(self, visibilities: tuple[int, ...]) -> Surroundings:
+        return Surroundings(
+            now=lambda: self.now,
+            users=self.account.active_users,
+            visibilities=visibilities,
+            may_delete=lambda: self.account.admin,
+            tally=self._tally,
+            moved=self._moved,
+            of_deal=self._person_of_deal,
+        )
+
+    def _links(self) -> Links:
+        return Links(
+            now=lambda: self.now,
+            users=self.account.active_users,
+            person=lambda i: self.persons.table.get(i),
+            deal=lambda i: self.deals.table.get(i),
+            types=self.account.type_names,
+        )
+
+    def _person_values(self) -> list[dict[str, Any]]:
+        return [p.custom for p in self.persons.table.rows.values()]
+
+    def _person_of_deal(self, deal_id: int) -> int | None:
+        deal = self.deals.table.get(deal_id)
+        return None if deal is None else deal.values["person_id"]
+
+    def _moved(self, old: int, new: int) -> None:
+        for part in (self.activities, self.notes, self.deals):
+            part.repoint(old, new)
+
+    def _tally(self) -> Callable[[int], dict[str, int]]:
+        done: Counter[tuple[int | None, bool]] = Counter((a.person_id, a.done) for a in self.activities.table.living())
+        deals: Counter[tuple[int | None, str]] = Counter(
+            (d.values["person_id"], d.values["status"]) for d in self.deals.table.living()
+        )
+
+        def counts(person_id: int) -> dict[str, int]:
+            finished, open_ = done[person_id, True], done[person_id, False]
+            return {
+                "open_deals_count": deals[person_id, "open"],
+                "won_deals_count": deals[person_id, "won"],
+                "lost_deals_count": deals[person_id, "lost"],
+                "activities_count": finished + open_,
+                "done_activities_count": finished,
+                "undone_activities_count": open_,
+                "notes_count": self.notes.count_of(person_id),
+            }
+
+        return counts
+
+
+def _op(what: str, cost: int, handler: Handler, *, search: bool = False) -> Operation:
+    method, _, path = what.partition(" ")
+    return Operation(method, tuple(path.split("/")), cost, handler, search)
+
+
+def _field_operations(name: str, fields: Fields) -> list[Operation]:
+    return [
+        _op(f"GET {name}", 10, fields.index),
+        _op(f"POST {name}", 5, fields.create),
+        _op(f"GET {name}/{{code}}", 1, fields.show),
+        _op(f"PATCH {name}/{{code}}", 5, fields.rename),
+        _op(f"DELETE {name}/{{code}}", 3, fields.delete),
+        _op(f"POST {name}/{{code}}/options", 5, fields.add_options),
+        _op(f"PATCH {name}/{{code}}/options", 5, fields.rename_options),
+        _op(f"DELETE {name}/{{code}}/options", 3, fields.remove_options),
+    ]
+
+
+def _match(template: tuple[str, ...], parts: list[str]) -> dict[str, str] | None:
+    """Return the values of a template's placeholders, or None if the path is another one."""
+    values: dict[str, str] = {}
+    for wanted, part in zip(template, parts, strict=True):
+        if wanted.startswith("{") and part:
+            values[wanted[1:-1]] = part
+        elif wanted != part:
+            return None
+    return values

@@ -1,0 +1,238 @@
+"""Deals, pipelines and stages (v2), as far as an activation needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from starlette.responses import Response
+
+from cio_activation.sandbox.pipedrive import body_checks as shapes
+from cio_activation.sandbox.pipedrive.activities import Links, link
+from cio_activation.sandbox.pipedrive.envelope import Call, Refusal, missing, ok, utc
+from cio_activation.sandbox.pipedrive.fields import Fields
+from cio_activation.sandbox.pipedrive.table import Table
+
+CAPPED = "feature_capping_deals_limit"
+BUILT_IN = (("id", "ID", "int"), ("title", "Title", "varchar"), ("value", "Value", "monetary"))
+_STAGES = {
+    1: ("Qualified", "Contact made", "Demo scheduled", "Proposal made", "Negotiations started"),
+    2: ("To contact", "In conversation", "Agreed"),
+}
+_PIPELINES = {1: "Sales", 2: "Retention"}
+_PLAIN = ("title", "owner_id", "person_id", "org_id", "pipeline_id", "stage_id", "value", "currency", "status")
+_MORE = ("probability", "lost_reason", "visible_to", "expected_close_date", "label_ids", "is_archived")
+
+
+@dataclass(slots=True)
+class Deal:
+    """One deal; ``values`` holds what v2 shows as it was written."""
+
+    id: int
+    add_time: int
+    update_time: int
+    values: dict[str, Any]
+    times: dict[str, str | None]
+    custom: dict[str, Any] = field(default_factory=dict)
+    is_deleted: bool = False
+
+
+class Deals:
+    """All deals and their endpoints; two fixed pipelines."""
+
+    def __init__(self, links: Links, most: int) -> None:
+        self.table: Table[Deal] = Table()
+        self.fields: Fields
+        self._links, self._most = links, most
+        self._ids = count(1)
+        opened = utc(links.now() - 400 * 86_400)
+        pairs = [(p, name) for p, names in _STAGES.items() for name in names]
+        self.stages = {
+            i: {
+                "id": i,
+                "order_nr": i,
+                "name": name,
+                "is_deleted": False,
+                "deal_probability": 100,
+                "pipeline_id": pipeline,
+                "is_deal_rot_enabled": False,
+                "days_to_rotten": None,
+                "add_time": opened,
+                "update_time": opened,
+            }
+            for i, (pipeline, name) in enumerate(pairs, 1)
+        }
+        self.pipelines = {
+            i: {
+                "id": i,
+                "name": name,
+                "order_nr": i,
+                "is_deleted": False,
+                "is_deal_probability_enabled": True,
+                "add_time": opened,
+                "update_time": opened,
+            }
+            for i, name in _PIPELINES.items()
+        }
+
+    def _body(self, call: Call, *, new: bool) -> dict[str, Any]:
+        call.query.done()
+        raw = call.json()
+        custom = isinstance(raw, dict) and "custom_fields" in raw
+        problems = self.fields.problems(raw["custom_fields"]) if custom else []
+        schema: dict[str, shapes.Check] = {
+            "title": shapes.text(255, 1),
+            "owner_id": shapes.integer(self._links.users(), "user"),
+            "person_id": link(self._links.person, "person"),
+            "org_id": shapes.one_of(None),
+            "pipeline_id": shapes.integer(self.pipelines, "pipeline"),
+            "stage_id": shapes.integer(self.stages, "stage"),
+            "value": shapes.nullable(shapes.number),
+            "currency": lambda v: None if isinstance(v, str) and len(v) == 3 else "expected an ISO 4217 code",
+            "status": shapes.one_of("open", "won", "lost"),
+            "probability": shapes.nullable(shapes.number),
+            "lost_reason": shapes.nullable(shapes.text(255)),
+            "visible_to": shapes.integer((1, 3, 5, 7), "visibility"),
+            "expected_close_date": shapes.nullable(shapes.calendar_date),
+            "label_ids": shapes.array(shapes.integer((), "label")),
+            "is_archived": shapes.boolean,
+            "custom_fields": lambda _value: None,
+        }
+        return shapes.body_of(call, schema, ("title",) if new else (), lambda _given: problems)
+
+    def create(self, call: Call) -> Response:
+        """``POST /deals``."""
+        given = self._body(call, new=True)
+        if len(self.table) >= self._most:
+            raise Refusal(403, f"The plan allows {self._most} deals", CAPPED)
+        now = int(self._links.now())
+        values: dict[str, Any] = dict.fromkeys(_PLAIN + _MORE)
+        values |= {"owner_id": 1, "value": 0, "currency": "USD", "status": "open", "visible_to": 3, "label_ids": []}
+        values |= {"pipeline_id": None, "stage_id": None, "is_archived": False}
+        times = dict.fromkeys(("stage_change_time", "close_time", "won_time", "lost_time"))
+        deal = Deal(next(self._ids), now, now, values, times)
+        self._assign(deal, given)
+        self.table.add(deal)
+        return ok(self.view(deal), 201)
+
+    def update(self, call: Call) -> Response:
+        """``PATCH /deals/{id}``; an archived deal is read-only but for its un-archiving."""
+        deal = self._alive(call)
+        given = self._body(call, new=False)
+        if deal.values["is_archived"] and given.get("is_archived") is not False:
+            raise Refusal(403, "An archived deal is read-only", "ERR_FORBIDDEN")
+        if given:
+            self._assign(deal, given)
+            self.table.touch(deal, self._links.now())
+        return ok(self.view(deal))
+
+    def delete(self, call: Call) -> Response:
+        """``DELETE /deals/{id}`` (soft)."""
+        call.query.done()
+        deal = self._alive(call)
+        self.table.remove(deal, self._links.now())
+        return ok({"id": deal.id})
+
+    def show(self, call: Call) -> Response:
+        """``GET /deals/{id}``."""
+        call.query.done()
+        deal = self.table.rows.get(call.id)
+        if deal is None:
+            raise missing("Deal")
+        return ok(self.view(deal))
+
+    def index(self, call: Call) -> Response:
+        """``GET /deals``: archived deals are left out."""
+        query = call.query
+        if query.has("filter_id"):
+            raise missing("Filter")
+        only = query.ids()
+        status = query.choice("status", ("open", "won", "lost", "deleted"), "")
+        names = ("owner_id", "person_id", "org_id", "pipeline_id", "stage_id")
+        wanted = {name: value for name in names if (value := query.integer(name)) is not None}
+        if status == "deleted":
+            gone = [i for i, d in self.table.rows.items() if d.is_deleted]
+            only = gone if only is None else [i for i in gone if i in set(only)]
+        elif only is not None:
+            only = [i for i in dict.fromkeys(only) if self.table.get(i)]
+
+        def keep(deal: Deal) -> bool:
+            if deal.values["is_archived"] or (status not in ("", "deleted") and deal.values["status"] != status):
+                return False
+            return all(deal.values[name] == value for name, value in wanted.items())
+
+        rows, cursor = self.table.page(query, keep=keep, only=only)
+        return ok([self.view(d) for d in rows], next_cursor=cursor)
+
+    def list_stages(self, call: Call) -> Response:
+        """``GET /stages``."""
+        pipeline = call.query.integer("pipeline_id")
+        return _short(call, [s for s in self.stages.values() if pipeline in (None, s["pipeline_id"])])
+
+    def list_pipelines(self, call: Call) -> Response:
+        """``GET /pipelines``."""
+        return _short(call, list(self.pipelines.values()))
+
+    def of_person(self, person_id: int) -> list[Deal]:
+        """Return a person's deals."""
+        return [d for d in self.table.living() if d.values["person_id"] == person_id]
+
+    def repoint(self, old: int, new: int) -> None:
+        """Move a merged person's deals to the survivor."""
+        for deal in self.of_person(old):
+            deal.values["person_id"] = new
+
+    def custom_values(self) -> Iterable[dict[str, Any]]:
+        """Yield every deal's custom values."""
+        return (d.custom for d in self.table.rows.values())
+
+    def _alive(self, call: Call) -> Deal:
+        deal = self.table.get(call.id)
+        if deal is None:
+            raise missing("Deal")
+        return deal
+
+    def _assign(self, deal: Deal, given: dict[str, Any]) -> None:
+        status = given.get("status", deal.values["status"])
+        if given.get("lost_reason") is not None and status != "lost":
+            raise Refusal(400, "lost_reason is only allowed when status is lost")
+        now = utc(self._links.now())
+        stage = given.get("stage_id", deal.values["stage_id"])
+        if stage is None or ("pipeline_id" in given and "stage_id" not in given):
+            pipeline = given.get("pipeline_id", 1)
+            stage = next(i for i, s in self.stages.items() if s["pipeline_id"] == pipeline)
+        pipeline = self.stages[stage]["pipeline_id"]
+        if given.get("pipeline_id", pipeline) != pipeline:
+            raise Refusal(400, "stage_id does not belong to pipeline_id")
+        if deal.values["stage_id"] not in (None, stage):
+            deal.times["stage_change_time"] = now
+        if status != deal.values["status"]:
+            won, lost = (now if status == end else None for end in ("won", "lost"))
+            deal.times |= {"won_time": won, "lost_time": lost, "close_time": won or lost}
+        self.fields.write(deal.custom, given.get("custom_fields", {}))
+        deal.values |= {k: v for k, v in given.items() if k in deal.values}
+        deal.values |= {"stage_id": stage, "pipeline_id": pipeline}
+
+    def view(self, deal: Deal) -> dict[str, Any]:
+        """Return a deal as v2 shows it."""
+        return {
+            "id": deal.id,
+            **deal.values,
+            **deal.times,
+            "add_time": utc(deal.add_time),
+            "update_time": utc(deal.update_time),
+            "is_deleted": deal.is_deleted,
+            "custom_fields": self.fields.read(deal.custom, None, expand=False),
+        }
+
+
+def _short(call: Call, rows: list[dict[str, Any]]) -> Response:
+    """Answer a list that always fits one page."""
+    call.query.integer("limit", 100, 1, 500)
+    sort = call.query.choice("sort_by", ("id", "update_time", "add_time", "order_nr"), "id")
+    down = call.query.choice("sort_direction", ("asc", "desc"), "asc") == "desc"
+    call.query.text("cursor")
+    call.query.done()
+    return ok(sorted(rows, key=lambda r: (r[sort], r["id"]), reverse=down), next_cursor=None)

@@ -1,0 +1,220 @@
+"""What a person does by hand in Pipedrive's own UI, and the picture of the whole account for tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cio_activation.sandbox.pipedrive.envelope import utc
+from cio_activation.sandbox.pipedrive.persons import Person
+from cio_activation.sandbox.pipedrive.values import CREATABLE, Field, complaint
+
+if TYPE_CHECKING:
+    from cio_activation.sandbox.pipedrive.app import Pipedrive
+
+
+class Hand:
+    """Hand edits. ``action`` names the method; persons are given by id or e-mail, fields by name or code."""
+
+    def __init__(self, account: Pipedrive) -> None:
+        self._account = account
+
+    def apply(self, change: dict[str, Any]) -> dict[str, Any]:
+        """Apply ``{"action": ..., ...}`` and return what it touched."""
+        given = dict(change)
+        action = str(given.pop("action"))
+        method = getattr(self, f"do_{action}", None)
+        if method is None:
+            raise ValueError(f"unknown action {action!r}; known: {', '.join(self.actions())}")
+        try:
+            result: dict[str, Any] = method(**given)
+        except TypeError as error:
+            raise ValueError(str(error)) from error
+        return result
+
+    def actions(self) -> list[str]:
+        """Return the names of the edits."""
+        return sorted(n.removeprefix("do_") for n in dir(self) if n.startswith("do_"))
+
+    def do_set_field(self, person: int | str, field: str, value: Any) -> dict[str, Any]:
+        """Write a custom field; options by label or id."""
+        persons = self._account.persons
+        target, definition = self._person(person), self._account.fields.named(field)
+        kept = _by_label(definition, value)
+        if not definition.is_custom or (bad := complaint(definition, kept)):
+            raise ValueError(bad if definition.is_custom else f"{field} is not a custom field")
+        persons.change(target, {"custom_fields": {definition.code: kept}})
+        return persons.view(target)
+
+    def do_set_person(self, person: int | str, **values: Any) -> dict[str, Any]:
+        """Write ``name``, ``emails``, ``phones`` (texts or objects), ``label_ids``, ``owner_id``."""
+        if unknown := set(values) - {"name", "emails", "phones", "label_ids", "owner_id"}:
+            raise ValueError(f"cannot set {', '.join(sorted(unknown))}")
+        target = self._person(person)
+        self._account.persons.change(target, _points_of(values))
+        return self._account.persons.view(target)
+
+    def do_create_person(self, name: str, **values: Any) -> dict[str, Any]:
+        """Make a person, as a salesperson would."""
+        return self._account.persons.view(self._account.persons.make(_points_of({"name": name, **values})))
+
+    def do_delete_person(self, person: int | str) -> dict[str, Any]:
+        """Delete a person."""
+        target = self._person(person)
+        self._account.persons.remove(target)
+        return {"id": target.id}
+
+    def do_merge(self, person: int | str, into: int | str) -> dict[str, Any]:
+        """Merge ``person`` into ``into``; the first id disappears."""
+        target, survivor = self._person(person), self._person(into)
+        if target is survivor:
+            raise ValueError("a person cannot be merged with itself")
+        self._account.persons.merge_into(target, survivor)
+        return self._account.persons.view(survivor)
+
+    def do_rename_field(self, field: str, name: str) -> dict[str, Any]:
+        """Give a field another display name; its code stays."""
+        definition = self._account.fields.named(field)
+        definition.name = name
+        return definition.v2()
+
+    def do_delete_field(self, field: str) -> dict[str, Any]:
+        """Delete a custom field with its values."""
+        definition = self._custom(field)
+        self._account.fields.drop(definition)
+        return definition.v2()
+
+    def do_create_field(self, name: str, type: str, options: list[str] | None = None) -> dict[str, Any]:
+        """Make a custom field, possibly with the name of one that exists."""
+        if type not in CREATABLE:
+            raise ValueError(f"unknown field type {type!r}")
+        return self._account.fields.define(name, type, [{"label": o} for o in options or ()]).v2()
+
+    def do_add_option(self, field: str, label: str) -> dict[str, Any]:
+        """Give a field one more option."""
+        definition = self._custom(field)
+        self._account.fields.extend(definition, [label])
+        return definition.v2()
+
+    def do_delete_option(self, field: str, option: str | int) -> dict[str, Any]:
+        """Delete an option by label or id."""
+        definition = self._custom(field)
+        self._account.fields.drop_options(definition, {_option_id(definition, option)})
+        return definition.v2()
+
+    def do_rename_option(self, field: str, option: str | int, label: str) -> dict[str, Any]:
+        """Give an option another label; its id stays."""
+        definition = self._custom(field)
+        wanted = _option_id(definition, option)
+        for known in definition.options:
+            if known.id == wanted:
+                known.label = label
+        return definition.v2()
+
+    def do_complete_activity(self, activity: int, done: bool = True) -> dict[str, Any]:
+        """Tick an activity off, or back on."""
+        activities = self._account.activities
+        return activities.view(activities.complete(activity, done=done))
+
+    def do_delete_activity(self, activity: int) -> dict[str, Any]:
+        """Delete an activity."""
+        row = self._account.activities.table.get(activity)
+        if row is None:
+            raise ValueError(f"no activity {activity}")
+        self._account.activities.table.remove(row, self._account.now)
+        return {"id": activity}
+
+    def do_burn_tokens(self, tokens: int) -> dict[str, Any]:
+        """Spend tokens as another integration of the same company does."""
+        self._account.limits.burn(int(tokens))
+        return {"remaining": self._account.limits.remaining_today}
+
+    def do_set_admin(self, admin: bool) -> dict[str, Any]:
+        """Make the token's user an admin, or an ordinary user."""
+        self._account.account.admin = bool(admin)
+        return {"admin": bool(admin)}
+
+    def do_unblock(self) -> dict[str, Any]:
+        """Lift the firewall's block of the token."""
+        self._account.limits.forgive()
+        return {}
+
+    def _person(self, given: int | str) -> Person:
+        table = self._account.persons.table
+        if isinstance(given, int) or given.isdigit():
+            found = table.get(int(given))
+        else:
+            wanted = given.lower()
+            found = next((p for p in table.living() if any(e["value"].lower() == wanted for e in p.emails)), None)
+        if found is None:
+            raise ValueError(f"no person {given!r}")
+        return found
+
+    def _custom(self, field: str) -> Field:
+        definition = self._account.fields.named(field)
+        if not definition.is_custom:
+            raise ValueError(f"{field} is not a custom field")
+        return definition
+
+
+def _points_of(values: dict[str, Any]) -> dict[str, Any]:
+    for key in ("emails", "phones"):
+        if key in values:
+            values[key] = [{"value": v} if isinstance(v, str) else v for v in values[key]]
+    return values
+
+
+def _option_id(definition: Field, option: str | int) -> int:
+    for known in definition.options:
+        if option in (known.id, known.label):
+            return known.id
+    raise ValueError(f"{definition.name} has no option {option!r}")
+
+
+def _by_label(definition: Field, value: Any) -> Any:
+    """Return a value with the UI's labels as option ids."""
+    if value is None or definition.type not in ("enum", "set"):
+        return value
+    if definition.type == "enum":
+        return _option_id(definition, value)
+    return [_option_id(definition, v) for v in (value if isinstance(value, list) else [value])] or None
+
+
+def picture(account: Pipedrive) -> dict[str, Any]:
+    """Return the account for ``GET /_sandbox/state``: living persons by id, custom values by field name."""
+    fields = account.fields.custom
+    persons = {
+        str(p.id): {
+            "id": p.id,
+            "name": p.name,
+            "emails": [e["value"] for e in p.emails],
+            "phones": [e["value"] for e in p.phones],
+            "label_ids": list(p.label_ids),
+            "owner_id": p.owner_id,
+            "update_time": utc(p.update_time),
+            "custom_fields": {f.name: f.labels(p.custom.get(c)) for c, f in fields.items()},
+            "raw": dict(p.custom),
+        }
+        for p in account.persons.table.living()
+    }
+    activities, notes, deals = account.activities, account.notes, account.deals
+    return {
+        "persons": persons,
+        "deleted_persons": [i for i, p in account.persons.table.rows.items() if p.is_deleted],
+        "merged_persons": {str(old): new for old, new in account.persons.merged.items()},
+        "fields": [f.v2() for f in fields.values()],
+        "activities": [activities.view(a) for a in activities.table.living()],
+        "notes": [notes.view(n) for n in notes.rows.values()],
+        "deals": [deals.view(d) for d in deals.table.living()],
+        "counts": {
+            "persons": len(persons),
+            "fields": len(fields),
+            "activities": len(activities.table),
+            "notes": len(notes.rows),
+            "deals": len(deals.table),
+        },
+        "tokens": {
+            "used_today": account.limits.used_today,
+            "remaining_today": account.limits.remaining_today,
+            "daily": account.limits.daily_tokens,
+        },
+    }

@@ -1,0 +1,110 @@
+"""Whose contact is whose: rivals, records that change hands, answers that leave somebody out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cio_activation.destinations.hubspot.contact_links import TAKEN
+from cio_activation_tests.destinations.hubspot.world import LABEL, World, person
+
+Build = Callable[..., World]
+
+
+def simple(build: Build, people: int, seed: list[dict[str, object]]) -> World:
+    world = build(seed)
+    world.schema()
+    world.persons([person(n) for n in range(1, people + 1)])
+    world.state({f"p{n:05d}": {"second_order_due": True, "ltv": n} for n in range(1, people + 1)})
+    return world
+
+
+def test_two_people_who_match_one_record_the_first_gets_it(build: Build) -> None:
+    world = simple(build, 2, [{"email": "person2@example.com", "additional_emails": ["person1@example.com"]}])
+    world.run()
+    assert set(world.contacts()) == {"p00001"}
+    assert world.rejected() == {"p00002": TAKEN}
+    assert world.link("p00002") is None
+
+
+def test_a_record_linked_in_an_earlier_run_stays_with_its_person(build: Build) -> None:
+    world = simple(build, 2, [{"email": "person2@example.com"}])
+    world.persons([person(2)])
+    world.sql("DELETE FROM state.daily_properties WHERE cio_id = 'p00001'")
+    world.run()
+    world.edit("add_additional_email", email="person2@example.com", additional_email="person1@example.com")
+    world.persons([person(1), person(2)])
+    world.state({f"p0000{n}": {"second_order_due": True, "ltv": n} for n in (1, 2)})
+    world.run()
+    assert world.rejected() == {"p00001": TAKEN}
+    assert world.contacts()["p00002"]["cio_ltv"] == "2"
+
+
+def test_rivals_of_one_run_in_different_batches_are_settled_in_the_fold(build: Build) -> None:
+    world = simple(build, 150, [{"email": "person150@example.com", "additional_emails": ["person1@example.com"]}])
+    world.run()
+    assert world.rejected() == {"p00150": TAKEN}
+    ends = dict(
+        world.sql(
+            """SELECT cio_id, "end" FROM delivery.ledger WHERE kind = 'link' AND cio_id IN ('p00001', 'p00150')"""
+        )
+    )
+    assert ends == {"p00001": "delivered", "p00150": "rejected"}
+    assert len(world.contacts()) == 149
+
+
+def test_a_record_with_a_living_persons_key_is_refused(build: Build) -> None:
+    world = simple(build, 2, [{"email": "person1@example.com"}])
+    world.edit("set", email="person1@example.com", properties={"cio_id": "p00002"})
+    world.run(only="contact_links_daily")
+    assert world.rejected() == {"p00001": TAKEN}
+
+
+def test_a_record_of_a_profile_that_is_no_more_goes_to_its_successor(build: Build) -> None:
+    world = simple(build, 1, [{"email": "person1@example.com"}])
+    world.members("winback", ["p00001"])
+    world.run()
+    # The profile was deleted and made anew: another cio_id, the same e-mail, not in the audience.
+    world.persons([person(9, email="person1@example.com")])
+    world.state({"p00009": {"second_order_due": False}})
+    world.members("winback", [])
+    world.run()
+    contacts = world.contacts()
+    assert set(contacts) == {"p00009"}
+    assert (contacts["p00009"]["cio_second_order_due"], contacts["p00009"].get("cio_ltv") or "") == ("false", "")
+    assert world.on_list(f"{LABEL} [v1]") == set()
+    assert world.link("p00001") is None
+    assert world.rejected() == {}
+    mark = world.mark()
+    world.run()
+    assert world.entries(mark) == []
+
+
+def test_somebody_the_answer_does_not_mention_is_unknown_and_never_made(build: Build) -> None:
+    world = simple(build, 2, [{"email": "person1@example.com"}])
+    row = {"id": world.id_of("person1@example.com"), "properties": {"email": "person1@example.com"}}
+    world.fault(kind="status", path="*/batch/read", status=207, body={"results": [row], "errors": []})
+    reports = world.run()
+    assert reports["contact_links_daily"].held == 1
+    assert set(world.contacts()) == {"p00001"}
+    world.run()
+    assert set(world.contacts()) == {"p00001", "p00002"}
+
+
+def test_an_error_about_a_person_is_not_taken_for_not_found(build: Build) -> None:
+    world = simple(build, 1, [{"email": "person1@example.com"}])
+    error = {"status": "error", "category": "INTERNAL_ERROR", "context": {"ids": ["person1@example.com"]}}
+    world.fault(kind="status", path="*/batch/read", status=207, body={"results": [], "errors": [error]})
+    world.run()
+    assert world.link("p00001") is None
+    assert world.contacts() == {}
+
+
+def test_an_unknown_email_is_looked_up_again_only_when_it_changes(build: Build) -> None:
+    world = simple(build, 1, [{"email": "other@example.com"}])
+    world.run(only="contact_links_daily")
+    mark = world.mark()
+    world.run(only="contact_links_daily")
+    assert world.entries(mark) == []
+    world.persons([person(1, email="other@example.com")])
+    world.run()
+    assert world.contacts()["p00001"]["email"] == "other@example.com"

@@ -1,3 +1,0 @@
-from cio_activation_tests.pipedrive.bench import bench, make
-
-__all__ = ["bench", "make"]

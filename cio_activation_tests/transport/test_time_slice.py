@@ -1,0 +1,130 @@
+"""A real-time step with a long plan: others go first, the newest people first of all, and nothing is lost or doubled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from cio_activation.activation.models import Lane
+from cio_activation.delivery import assets
+from cio_activation.delivery.run import StepReport, run_step
+from cio_activation.lanes.partitions import LANE_TAG, Lanes
+from cio_activation.lanes.runs import LEFT_OVER_TAG
+from cio_activation.transport.time_slice import GAVE_WAY, Patience
+from cio_activation_tests import builders
+from cio_activation_tests.toy import ToyDestination, ToyOptions
+
+PEOPLE = 22
+"""Six of the toy's batches of four, the last one of two."""
+KEY = dg.AssetKey(["toy", "people_realtime"])
+
+
+class Bench:
+    """A toy destination with one real-time property, and people whom Customer.io told of one minute after another."""
+
+    def __init__(self, home: Path) -> None:
+        self.toy = ToyDestination()
+        model = builders.activation(
+            builders.tier("size", "toy", lane=Lane.REALTIME), destinations={"toy": ToyOptions()}
+        )
+        self.runtime = builders.runtime(home, model)
+        self.names = [f"p{i:02d}" for i in range(PEOPLE)]
+        builders.write_state(self.runtime, Lane.REALTIME, "toy", {n: {"size": "low"} for n in self.names})
+        seen = [(name, datetime(2026, 11, 1) + timedelta(minutes=7 * i % PEOPLE)) for i, name in enumerate(self.names)]
+        self.newest_first = sorted(self.names, key=dict(seen).__getitem__, reverse=True)
+        with self.runtime.warehouse.write() as con:
+            con.execute("CREATE OR REPLACE TABLE raw.people_current (cio_id VARCHAR, observed_at TIMESTAMP)")
+            con.executemany("INSERT INTO raw.people_current VALUES (?, ?)", seen)
+
+    def run(self, is_awaited: Callable[[], bool], least_s: float = 0.0, most_s: float = 60.0) -> StepReport:
+        step = self.toy.steps(self.runtime.activation)[0]
+        patience = Patience(is_awaited, least_s=least_s, most_s=most_s)
+        return run_step(self.runtime, self.toy, step, builders.window(1, Lane.REALTIME), "run", patience)
+
+    @property
+    def there(self) -> list[str]:
+        """Return who arrived, in order."""
+        return list(self.toy.vendor.people)
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    monkeypatch.setenv("ACTIVATION_HOME", str(tmp_path))
+    return Bench(tmp_path)
+
+
+def test_while_another_run_waits_only_the_newest_go_out_and_the_rest_is_held_without_an_alarm(bench: Bench) -> None:
+    report = bench.run(lambda: True)
+    assert (report.planned, report.delivered, report.held) == (PEOPLE, 4, PEOPLE - 4)
+    assert (report.gave_way, report.stopped, dict(report.reasons)) == (True, False, {GAVE_WAY: PEOPLE - 4})
+    assert set(bench.there) == set(bench.newest_first[:4])
+
+
+def test_runs_that_give_way_again_and_again_deliver_everybody_once(bench: Bench) -> None:
+    reports = [bench.run(lambda: True) for _ in range(7)]
+    assert [r.delivered for r in reports] == [4, 4, 4, 4, 4, 2, 0]
+    assert [r.gave_way for r in reports] == [True] * 5 + [False] * 2
+    assert (bench.toy.vendor.calls, set(bench.there)) == (6, set(bench.names))
+
+
+def test_who_comes_meanwhile_goes_before_whom_earlier_runs_left_over(bench: Bench) -> None:
+    bench.run(lambda: True)
+    people = {n: {"size": "low"} for n in [*bench.names, "cart"]}
+    builders.write_state(bench.runtime, Lane.REALTIME, "toy", people)
+    with bench.runtime.warehouse.write() as con:
+        con.execute("INSERT INTO raw.people_current VALUES ('cart', TIMESTAMP '2026-11-01 06:00:00')")
+    bench.run(lambda: True)
+    assert "cart" in bench.there
+
+
+def test_time_for_the_steps_after_it_ends_a_step_that_nobody_waits_for(bench: Bench) -> None:
+    report = bench.run(lambda: False, most_s=0.0)
+    assert (report.delivered, report.gave_way) == (4, True)
+
+
+def test_a_refusal_after_it_gave_way_is_told_as_a_refusal(bench: Bench) -> None:
+    bench.toy.vendor.answers = [401]
+    report = bench.run(lambda: False, most_s=0.0)
+    assert (report.delivered, report.held, report.stopped, report.gave_way) == (0, PEOPLE, True, False)
+
+
+def test_nobody_is_asked_before_the_least_time_and_without_a_waiting_run_all_is_sent(bench: Bench) -> None:
+    def asked() -> bool:
+        raise AssertionError("asked too early")
+
+    assert bench.run(asked, least_s=60.0).delivered == PEOPLE
+
+
+@pytest.mark.parametrize("awaited", [True, False])
+def test_a_run_that_left_something_over_for_a_waiting_one_says_so_by_a_tag(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, awaited: bool
+) -> None:
+    monkeypatch.setattr(assets, "Patience", partial(Patience, least_s=0.0))
+    monkeypatch.setattr(assets, "MOST_S", 0.0)  # of no account: this step is the destination's last
+    activation = bench.runtime.activation
+    built = assets.build_assets(activation, Lanes.of(activation), (bench.toy,), {})
+    chosen = [a for a in built if isinstance(a, dg.AssetsDefinition) and KEY in a.keys]
+    with dg.DagsterInstance.ephemeral() as instance:
+        lane = Lane.REALTIME if awaited else Lane.DAILY
+        instance.create_run_for_job(waiting, status=dg.DagsterRunStatus.NOT_STARTED, tags={LANE_TAG: str(lane)})
+        result = dg.materialize(chosen, instance=instance, partition_key="2026-11-01T00:00")
+        run = instance.get_run_by_id(result.run_id)
+    assert result.success
+    assert run is not None
+    assert run.tags.get(LEFT_OVER_TAG) == ("toy/people_realtime" if awaited else None)
+    assert len(bench.there) == (4 if awaited else PEOPLE)
+
+
+@dg.op
+def works() -> None:
+    """Stand in for the lane's assets."""
+
+
+@dg.job
+def waiting() -> None:
+    works()
