@@ -17,7 +17,7 @@ from cio_activation.activation.loader import load_activation
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.settings import DEFAULT_ACTIVATION, Settings
 from cio_activation.audience.members import update
-from cio_activation.customerio.files import KeptFile
+from cio_activation.customerio.files import RawFile
 from cio_activation.customerio.people import PeoplePull, land
 from cio_activation.delivery.destination import Context, Step
 from cio_activation.delivery.plan import Plan, make_plan
@@ -49,10 +49,10 @@ class Site:
         """The finished home of a stage, never to be written to."""
         return self.root / stage
 
-    def file(self, day: int) -> KeptFile:
+    def file(self, day: int) -> RawFile:
         """The export of a day as the kept file that landing takes."""
         observed = people.window(day).end.replace(tzinfo=None)
-        return KeptFile("people", self.csv(day), "", self.people, observed)
+        return RawFile("people", self.csv(day), "", self.people, observed)
 
 
 def activation() -> Activation:

@@ -38,6 +38,8 @@ def _picture(con: Connection, table: str) -> str:
 
 def noted(con: Connection, about: str) -> set[str | None]:
     """Return whom the notes about a table name (None stands for everybody), and forget all notes."""
-    found = {cio_id for (cio_id,) in con.execute("SELECT cio_id FROM meta.moved WHERE about = ?", [about]).fetchall()}
-    con.execute("DELETE FROM meta.moved")
+    found = {
+        cio_id for (cio_id,) in con.execute("SELECT cio_id FROM meta.change_log WHERE about = ?", [about]).fetchall()
+    }
+    con.execute("DELETE FROM meta.change_log")
     return found

@@ -195,7 +195,7 @@ def _decide(run: Runtime, vendor: str, people: int, made: HubSpot | Pipedrive) -
             f"""CREATE OR REPLACE TABLE identity.persons AS
             SELECT format('p{{:06d}}', i) AS cio_id, NULL::VARCHAR AS external_id, format('person{{}}@example.com', i) AS email,
                 NULL::VARCHAR AS phone, 'A' AS first_name, 'B' AS last_name, true AS email_owner,
-                false AS external_id_owner, true AS deliverable, NULL::VARCHAR AS held_reason, NULL::TIMESTAMP AS changed_at
+                false AS external_id_owner, true AS deliverable, NULL::VARCHAR AS undeliverable_reason, NULL::TIMESTAMP AS changed_at
             FROM range({people}) AS t(i)"""
         )
         con.execute(

@@ -33,7 +33,7 @@ def check_workspace(draft: Draft) -> None:
             ("workspace", "realtime_window"),
             "must divide an hour into whole minutes (5m, 15m, 30m, 1h) or a day into whole hours (2h, 3h, 6h)",
         )
-    for name in ("moments_kept", "moment_bodies_kept"):
+    for name in ("moment_retention", "moment_body_retention"):
         if getattr(workspace, name) < timedelta(days=1):
             problems.add(
                 ("workspace", name), "must be a day (1d) or more; webhooks come late and are looked into later"

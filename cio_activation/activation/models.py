@@ -70,9 +70,9 @@ class Workspace(Model):
     realtime_window: Duration = timedelta(minutes=15)
     purchase_attribute: Name | None = None
     """The timestamp attribute that moves when a person buys; ``exit_on: purchase`` reads it."""
-    moments_kept: Duration = timedelta(days=400)
+    moment_retention: Duration = timedelta(days=400)
     """How long webhooks' events stay in the warehouse, by their own time."""
-    moment_bodies_kept: Duration = timedelta(days=30)
+    moment_body_retention: Duration = timedelta(days=30)
     """How long their bodies stay, which hold whatever a journey's author wrote."""
 
 

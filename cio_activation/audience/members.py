@@ -12,7 +12,7 @@ from cio_activation.audience.step import MEMBERSHIPS, apply, decide
 from cio_activation.errors import ConfigError
 from cio_activation.runtime import Runtime
 from cio_activation.warehouse import change_log, published
-from cio_activation.warehouse.sessions import PATIENCE_S, Connection
+from cio_activation.warehouse.sessions import YIELD_S, Connection
 from cio_activation.warehouse.sql import literal, timestamp
 
 
@@ -44,7 +44,7 @@ def update(
     longer has are closed on the way, with reason ``audience_removed``.
     """
     audiences = _chosen(runtime.activation, window, names)
-    with runtime.warehouse.write(patience_s=PATIENCE_S) as con:
+    with runtime.warehouse.write(yield_s=YIELD_S) as con:
         if not _behind_lane(con, window):
             _close_removed(con, runtime.activation, window)
         return {a.name: _update_one(con, runtime.activation, a, window, run_id) for a in audiences}
@@ -75,7 +75,7 @@ def _update_one(
         return replace(_standing(con, audience.name), skipped=lacking)
     basis = activation.fingerprint()
     if window.lane is Lane.REALTIME:
-        few = published.moved_since(con, name, window, basis, inputs.reads)
+        few = published.changed_since(con, name, window, basis, inputs.reads)
         inputs = replace(inputs, among=few and _kept(con, few))
     decide(con, inputs)
     apply(con, inputs)

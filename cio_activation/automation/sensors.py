@@ -22,12 +22,12 @@ from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.settings import Settings
 from cio_activation.automation.trigger import NEWS_TAG
 from cio_activation.customerio.inbox import Inbox, News
-from cio_activation.customerio.segment_probe import Look
+from cio_activation.customerio.segment_probe import Fingerprint
 from cio_activation.delivery.run import pacer_for
 from cio_activation.errors import CioActivationError
 from cio_activation.journal.attempts import Journal
 from cio_activation.lanes.partitions import Lanes
-from cio_activation.lanes.runs import LEFT_OVER_TAG, LOOKS_TAG, runtime_of
+from cio_activation.lanes.runs import DEFERRED_TAG, FINGERPRINTS_TAG, runtime_of
 from cio_activation.runtime import Runtime
 
 TICK_SECONDS = 5
@@ -43,7 +43,7 @@ class Seen:
     """What the sensor saw when it last looked: its cursor. Times are seconds since the epoch."""
 
     window: str = ""
-    segments: dict[str, Look] = field(default_factory=dict)
+    segments: dict[str, Fingerprint] = field(default_factory=dict)
     """Segment id -> what was in it."""
     mark: str = ""
     """What was in the inbox when a run was last asked for because of it (``News.mark``)."""
@@ -60,7 +60,8 @@ class Seen:
         found = json.loads(cursor) if cursor else {}
         known = _known_to(cls, found)
         return cls(
-            **known | {"segments": {s: Look(**_known_to(Look, t)) for s, t in known.get("segments", {}).items()}}
+            **known
+            | {"segments": {s: Fingerprint(**_known_to(Fingerprint, t)) for s, t in known.get("segments", {}).items()}}
         )
 
     @property
@@ -90,7 +91,7 @@ def realtime_sensor(job: Any, activation: Activation, lanes: Lanes) -> dg.Sensor
         if now - seen.polled_at >= POLL_SECONDS and taken is not None:
             segments = [a.segment for a in activation.lane_audiences(Lane.REALTIME)]
             try:
-                found = look_at_segments(runtime_of(activation), segments, seen.segments, now)
+                found = fingerprint_segments(runtime_of(activation), segments, seen.segments, now)
                 looked = replace(seen, segments=found, polled_at=now)
                 seen, looked = _without_taken(seen, looked, taken)
             except CioActivationError as error:
@@ -98,7 +99,7 @@ def realtime_sensor(job: Any, activation: Activation, lanes: Lanes) -> dg.Sensor
         if news.events and (asked_at := _asked_elsewhere(context.instance, news.mark)) is not None:
             seen = replace(seen, mark=news.mark, asked_at=max(seen.asked_at, asked_at))
             looked = replace(looked, mark=seen.mark, asked_at=seen.asked_at)
-        unfinished = _left_over(context.instance)
+        unfinished = _deferred(context.instance)
         why = reason(seen, looked, news, window.key, now, unfinished)
         if why is None or (problem and not news.events):
             return dg.SensorResult(skip_reason=problem or "no news since the last look", cursor=_cursor(looked))
@@ -120,7 +121,7 @@ def realtime_sensor(job: Any, activation: Activation, lanes: Lanes) -> dg.Sensor
 class Taken:
     """What of the segments the lane's runs have read. ``for_good``: the run that did ended well."""
 
-    looks: Mapping[str, str] = field(default_factory=dict)
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
     for_good: bool = True
 
 
@@ -132,10 +133,10 @@ def _taken(instance: dg.DagsterInstance) -> Taken | None:
     status = dg.DagsterRunStatus
     going = instance.get_runs(dg.RunsFilter(job_name=str(Lane.REALTIME), statuses=[status.STARTED]), limit=1)
     if going:
-        tag = going[0].tags.get(LOOKS_TAG)
+        tag = going[0].tags.get(FINGERPRINTS_TAG)
         return None if tag is None else Taken(json.loads(tag), for_good=False)
     ended = instance.get_runs(dg.RunsFilter(job_name=str(Lane.REALTIME), statuses=[status.SUCCESS]), limit=1)
-    return Taken(json.loads(ended[0].tags.get(LOOKS_TAG, "{}")) if ended else {})
+    return Taken(json.loads(ended[0].tags.get(FINGERPRINTS_TAG, "{}")) if ended else {})
 
 
 def _without_taken(seen: Seen, looked: Seen, taken: Taken) -> tuple[Seen, Seen]:
@@ -143,10 +144,14 @@ def _without_taken(seen: Seen, looked: Seen, taken: Taken) -> tuple[Seen, Seen]:
 
     What only a run that still goes on has read counts as not seen: should the run fail, it is news again.
     """
-    known = {s: told for s, told in looked.segments.items() if s in taken.looks and told.members == taken.looks[s]}
+    known = {
+        s: told
+        for s, told in looked.segments.items()
+        if s in taken.fingerprints and told.members == taken.fingerprints[s]
+    }
     if taken.for_good:
         return replace(seen, segments=seen.segments | known), looked
-    before = {s: replace(t, members=seen.segments.get(s, Look()).members) for s, t in known.items()}
+    before = {s: replace(t, members=seen.segments.get(s, Fingerprint()).members) for s, t in known.items()}
     return seen, replace(looked, segments=looked.segments | before)
 
 
@@ -156,11 +161,11 @@ def _asked_elsewhere(instance: dg.DagsterInstance, mark: str) -> float | None:
     return records[0].create_timestamp.timestamp() if records else None
 
 
-def _left_over(instance: dg.DagsterInstance) -> str:
+def _deferred(instance: dg.DagsterInstance) -> str:
     """Return the id of the lane's newest run if it ended with operations left over for the next; else nothing."""
     newest = instance.get_run_records(dg.RunsFilter(job_name=str(Lane.REALTIME)), limit=1)
     run = newest[0].dagster_run if newest else None
-    return run.run_id if run and run.is_finished and LEFT_OVER_TAG in run.tags else ""
+    return run.run_id if run and run.is_finished and DEFERRED_TAG in run.tags else ""
 
 
 def reason(seen: Seen, looked: Seen, news: News, window_key: str, now: float, unfinished: str = "") -> str | None:
@@ -188,16 +193,18 @@ def inbox_news(settings: Settings) -> News:
         return Inbox(journal).news()
 
 
-def look_at_segments(runtime: Runtime, segments: list[int], before: Mapping[str, Look], now: float) -> dict[str, Look]:
+def fingerprint_segments(
+    runtime: Runtime, segments: list[int], before: Mapping[str, Fingerprint], now: float
+) -> dict[str, Fingerprint]:
     """Return segment id -> what Customer.io has in it now; see :func:`watching.look`."""
     from cio_activation.customerio.client import CustomerIO
-    from cio_activation.customerio.segment_probe import look
+    from cio_activation.customerio.segment_probe import fingerprint
 
     journal = Journal(runtime.settings.journal)
 
-    async def ask() -> dict[str, Look]:
+    async def ask() -> dict[str, Fingerprint]:
         async with CustomerIO(runtime.settings, pacer_for(runtime, journal, (), str(Lane.REALTIME))) as vendor:
-            return await look(vendor, segments, before, now)
+            return await fingerprint(vendor, segments, before, now)
 
     try:
         return asyncio.run(ask())
@@ -205,7 +212,7 @@ def look_at_segments(runtime: Runtime, segments: list[int], before: Mapping[str,
         journal.close()
 
 
-def _known_to(kind: type[Seen | Look], told: Mapping[str, Any]) -> dict[str, Any]:
+def _known_to(kind: type[Seen | Fingerprint], told: Mapping[str, Any]) -> dict[str, Any]:
     """Return what this release has fields for: a cursor outlives the release that wrote it."""
     return {name: value for name, value in told.items() if name in kind.__dataclass_fields__}
 

@@ -68,7 +68,7 @@ class Trigger:
         """Runs asked for so far."""
 
     async def watch(self) -> None:
-        """Look and launch until cancelled; whatever does not work is logged once and tried again."""
+        """Fingerprint and launch until cancelled; whatever does not work is logged once and tried again."""
         said = ""
         while True:
             try:

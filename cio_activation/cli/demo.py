@@ -204,7 +204,7 @@ def _keep_open(home: Path, ui_port: int, result: dict[str, Any], sandbox: Any) -
 def _print(result: dict[str, Any]) -> None:
     from rich.table import Table
 
-    ends = ("planned", "delivered", "rejected", "superseded", "held")
+    ends = ("planned", "delivered", "rejected", "unneeded", "held")
     table = Table("destination", *ends)
     for name, counts in result["operations"].items():
         table.add_row(name, *(f"{counts[end]:,}" for end in ends))

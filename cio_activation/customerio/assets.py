@@ -12,10 +12,10 @@ from cio_activation.journal.attempts import Journal
 from cio_activation.lanes.failures import failures
 from cio_activation.lanes.metadata import metadata_of, owners
 from cio_activation.lanes.partitions import LANE_TAG, Lanes
-from cio_activation.lanes.runs import is_awaited, leave_over, note_looks, runtime_of
+from cio_activation.lanes.runs import defer, is_awaited, note_fingerprints, runtime_of
 from cio_activation.runtime import Runtime
 from cio_activation.transport.http import Pacer
-from cio_activation.transport.time_slice import Patience
+from cio_activation.transport.time_slice import TimeSlice
 
 
 class PullConfig(dg.Config):
@@ -111,14 +111,14 @@ def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefiniti
 
         # A cart can grow while its owner stays in the segment, so members are looked at again once a window.
         stale = activation.workspace.realtime_window
-        patience = Patience(lambda: is_awaited(context.instance))
+        time_slice = TimeSlice(lambda: is_awaited(context.instance))
         return _pull(
             activation,
             lanes,
             context,
             Lane.REALTIME,
             "segments_live",
-            lambda r, w, p, run: pull_live(r, w, p, older_than=stale, run_id=run, patience=patience),
+            lambda r, w, p, run: pull_live(r, w, p, older_than=stale, run_id=run, time_slice=time_slice),
         )
 
     return [*specs, people, segments, moments, segments_live]
@@ -140,10 +140,10 @@ def _pull(
             result = use_case(runtime, window, pacer_for(runtime, journal, (), lane), context.run_id)
     finally:
         journal.close()
-    if getattr(result, "goes_on", False):
-        leave_over(context, f"customerio/{name}")
-    if looks := getattr(result, "looks", None):
-        note_looks(context, looks)
+    if getattr(result, "defers", False):
+        defer(context, f"customerio/{name}")
+    if fingerprints := getattr(result, "fingerprints", None):
+        note_fingerprints(context, fingerprints)
     found = metadata_of(result)
     rows = getattr(result, "rows", None)
     clean = not getattr(result, "quarantined", None) and not getattr(result, "kept", None)

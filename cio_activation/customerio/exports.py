@@ -15,7 +15,7 @@ from pathlib import Path
 from cio_activation.activation.windows import Window
 from cio_activation.customerio import files
 from cio_activation.customerio.client import CustomerIO, Export, LinkExpired
-from cio_activation.customerio.files import KeptFile
+from cio_activation.customerio.files import RawFile
 from cio_activation.customerio.people_table import sources
 from cio_activation.errors import ContractError
 from cio_activation.runtime import Runtime
@@ -39,7 +39,7 @@ class Poll:
 
 async def fetch(
     runtime: Runtime, client: CustomerIO, window: Window, poll: Poll, clock: Callable[[], datetime], *, refresh: bool
-) -> tuple[KeptFile, int]:
+) -> tuple[RawFile, int]:
     """Return the window's people file, newly downloaded and kept, and the id of the export it came from."""
     export_id, requested_at = await _reserve(runtime, client, window, clock, refresh=refresh)
     try:
@@ -55,16 +55,16 @@ async def fetch(
     part = files.part_of(final)
     sha256 = await _download(client, export_id, part)
     files.settle(part, final)
-    file = KeptFile(KIND, final, sha256, done.total, requested_at)
+    file = RawFile(KIND, final, sha256, done.total, requested_at)
     with runtime.warehouse.write() as con:
-        files.keep(con, runtime.settings.activation_home, window, file)
+        files.retain(con, runtime.settings.activation_home, window, file)
         con.execute(
             "UPDATE raw.exports SET status = 'done' WHERE window_key = ? AND export_id = ?", [window.key, export_id]
         )
     return file, export_id
 
 
-def give_up(runtime: Runtime, window: Window, file: KeptFile) -> None:
+def give_up(runtime: Runtime, window: Window, file: RawFile) -> None:
     """Put a file that cannot be believed aside (kept as ``.refused``), so that the next run asks for a new export."""
     with runtime.warehouse.write() as con:
         files.forget(con, window, file.kind)

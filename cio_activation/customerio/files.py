@@ -14,7 +14,7 @@ from cio_activation.warehouse.sessions import Connection
 
 
 @dataclass(frozen=True)
-class KeptFile:
+class RawFile:
     """One raw file of one window, known to be whole. ``rows`` is what the vendor said it holds."""
 
     kind: str
@@ -25,7 +25,7 @@ class KeptFile:
     """Naive UTC, by this machine's clock, when the vendor was asked for the picture."""
 
 
-def kept(con: Connection, home: Path, window: Window, kind: str) -> KeptFile | None:
+def retained(con: Connection, home: Path, window: Window, kind: str) -> RawFile | None:
     """Return the window's kept file of this kind; None if there is none, or if it is not what was kept."""
     rows = con.execute(
         "SELECT path, sha256, rows, observed_at FROM raw.files WHERE lane = ? AND window_key = ? AND kind = ?",
@@ -37,7 +37,7 @@ def kept(con: Connection, home: Path, window: Window, kind: str) -> KeptFile | N
     path = home / relative
     if not path.is_file() or sha256_of(path) != sha256:
         return None
-    return KeptFile(kind, path, sha256, int(count), observed_at)
+    return RawFile(kind, path, sha256, int(count), observed_at)
 
 
 def segment_kind(segment: int) -> str:
@@ -52,7 +52,7 @@ def observed_at(con: Connection, window: Window, kind: str) -> datetime | None:
     return found if isinstance(found, datetime) else None
 
 
-def keep(con: Connection, home: Path, window: Window, file: KeptFile) -> None:
+def retain(con: Connection, home: Path, window: Window, file: RawFile) -> None:
     """Enter ``file`` as the window's one kept file of its kind."""
     forget(con, window, file.kind)
     con.execute(

@@ -19,7 +19,7 @@ from cio_activation.activation.models import Lane
 from cio_activation.activation.windows import Window
 from cio_activation.customerio import files, moment_people, segments
 from cio_activation.customerio.client import ATTRIBUTES_PER_CALL, CustomerIO, Fetched, Identifiers
-from cio_activation.customerio.files import KeptFile
+from cio_activation.customerio.files import RawFile
 from cio_activation.customerio.landing import (
     CURRENT,
     GONE,
@@ -34,10 +34,10 @@ from cio_activation.customerio.landing import (
 from cio_activation.customerio.members import read_segments
 from cio_activation.customerio.people import utc_now
 from cio_activation.customerio.people_table import sources
-from cio_activation.customerio.segment_shortcut import Standing, standing
+from cio_activation.customerio.segment_shortcut import SegmentShortcut, read_shortcut
 from cio_activation.runtime import Runtime
 from cio_activation.transport.http import Pacer
-from cio_activation.transport.time_slice import Patience
+from cio_activation.transport.time_slice import TimeSlice
 from cio_activation.warehouse import change_log, published
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import scalar
@@ -51,7 +51,7 @@ STALE_BESIDE_NEWS = 200
 BESIDE_NEWS_EVERY = timedelta(seconds=30)
 """How often a run with news does so. Finding out who is due goes through everybody, and a cart waits meanwhile."""
 _STAGED = "raw.people_fetched"
-_LOOKED = "raw.members_looked"
+_CHECKED = "raw.members_checked"
 """One row: when all members were last gone through for who is to be looked at again, and how many then were left."""
 
 
@@ -80,11 +80,11 @@ class LivePull:
     """Moments that got their person by the answers, by what led there."""
     superseded: bool = False
     calls: int = 0
-    looks: dict[str, str] = field(default_factory=dict)
+    fingerprints: dict[str, str] = field(default_factory=dict)
     """Segment -> what the sensor sees of it when nothing has changed since; see ``watching``."""
 
     @property
-    def goes_on(self) -> bool:
+    def defers(self) -> bool:
         """Whether the lane's next run should come at once: the rest is news, or will be done in half a minute."""
         return self.waiting > 0 or 0 < self.stale <= STALE_AT_ONCE
 
@@ -98,13 +98,13 @@ def pull_live(
     limit: int = PEOPLE_PER_RUN,
     run_id: str = "",
     clock: Callable[[], datetime] = utc_now,
-    patience: Patience | None = None,
+    time_slice: TimeSlice | None = None,
 ) -> LivePull:
     """Poll the real-time segments, then fetch the attributes of people who entered, left or are unknown.
 
     ``also`` names further people (``cio_id``) to fetch, for example those a moment was about; ``older_than`` adds
     present members whose attributes were observed longer ago than that (zero: every one of them). Who changed last
-    comes first; ``patience`` leaves the others to the next run.
+    comes first; ``time_slice`` leaves the others to the next run.
     """
     if window.lane is not Lane.REALTIME:
         raise ValueError(f"window {window.key} is not of the real-time lane")
@@ -112,8 +112,8 @@ def pull_live(
         if published.superseded(con, segments.TABLE, window):
             return LivePull(window.key, superseded=True)
         used = [audience.segment for audience in runtime.activation.lane_audiences(Lane.REALTIME)]
-        before = standing(con, window, used, segments.TABLE, segments.CHANGES)
-    wish = _Wish(tuple(also), older_than, limit, patience)
+        before = read_shortcut(con, window, used, segments.TABLE, segments.CHANGES)
+    wish = _Wish(tuple(also), older_than, limit, time_slice)
     return asyncio.run(_pull(runtime, window, pacer, wish, before, run_id, clock))
 
 
@@ -122,7 +122,7 @@ class _Wish:
     also: tuple[str, ...]
     older_than: timedelta | None
     limit: int
-    patience: Patience | None
+    time_slice: TimeSlice | None
 
 
 async def _pull(
@@ -130,7 +130,7 @@ async def _pull(
     window: Window,
     pacer: Pacer | None,
     wish: _Wish,
-    before: Standing,
+    before: SegmentShortcut,
     run_id: str,
     clock: Callable[[], datetime],
 ) -> LivePull:
@@ -144,7 +144,7 @@ async def _pull(
         known = {person.cio_id for person in people}
         found = [person for person in answers.found if person.cio_id not in known]
         people, total, urgent = [*found, *people], total + len(found), urgent + len(found)
-        asked, fetched = await _fetch(client, people, wish.patience)
+        asked, fetched = await _fetch(client, people, wish.time_slice)
         calls = client.calls.total
     rows, changed, counts, named = _land(runtime, window, asked, fetched, answers, observed_at, run_id)
     return LivePull(
@@ -162,7 +162,7 @@ async def _pull(
         len(questions.ids) + len(questions.emails),
         named.named,
         calls=calls,
-        looks={str(reading.segment): reading.look for reading in readings if reading.look},
+        fingerprints={str(reading.segment): reading.look for reading in readings if reading.look},
     )
 
 
@@ -190,19 +190,19 @@ def _due(runtime: Runtime, wish: _Wish, now: datetime) -> tuple[list[Identifiers
             [min(wish.limit, urgent + STALE_BESIDE_NEWS) if urgent else wish.limit],
         ).fetchall()
         if left is None:
-            con.execute(f"DELETE FROM {_LOOKED}")
-            con.execute(f"INSERT INTO {_LOOKED} VALUES (?, ?)", [now, total - max(urgent, len(rows))])
+            con.execute(f"DELETE FROM {_CHECKED}")
+            con.execute(f"INSERT INTO {_CHECKED} VALUES (?, ?)", [now, total - max(urgent, len(rows))])
         asked = moment_people.questions(con, now)
     return [Identifiers(str(c), e) for c, e in rows], int(total) + (left or 0), int(urgent), asked
 
 
 def _still_stale(con: Connection, wish: _Wish, now: datetime) -> int | None:
     """Return how many members the last look at all of them left for later, if this run need not look itself."""
-    con.execute(f"CREATE TABLE IF NOT EXISTS {_LOOKED} (looked_at TIMESTAMP, stale BIGINT)")
+    con.execute(f"CREATE TABLE IF NOT EXISTS {_CHECKED} (checked_at TIMESTAMP, stale BIGINT)")
     if wish.older_than is None or wish.older_than < BESIDE_NEWS_EVERY or not scalar(con, "SELECT count(*) FROM named"):
         return None
     found = con.execute(
-        f"SELECT stale FROM {_LOOKED} WHERE looked_at > ? AND looked_at <= ?", [now - BESIDE_NEWS_EVERY, now]
+        f"SELECT stale FROM {_CHECKED} WHERE checked_at > ? AND checked_at <= ?", [now - BESIDE_NEWS_EVERY, now]
     ).fetchone()
     return None if found is None else int(found[0])
 
@@ -235,9 +235,9 @@ def _find_due(con: Connection, wish: _Wish, now: datetime, *, everybody: bool) -
 
 
 async def _fetch(
-    client: CustomerIO, people: Sequence[Identifiers], patience: Patience | None
+    client: CustomerIO, people: Sequence[Identifiers], time_slice: TimeSlice | None
 ) -> tuple[list[Identifiers], Fetched]:
-    """Ask for people in their order, as far as ``patience`` lasts; return who was asked for, and the answers."""
+    """Ask for people in their order, as far as ``time_slice`` lasts; return who was asked for, and the answers."""
     batches = iter([people[s : s + ATTRIBUTES_PER_CALL] for s in range(0, len(people), ATTRIBUTES_PER_CALL)])
     asked: list[Identifiers] = []
     answers: list[Fetched] = []
@@ -246,7 +246,7 @@ async def _fetch(
         for batch in batches:
             answers.append(await client.attributes_of(batch))
             asked.extend(batch)
-            if patience is not None and await patience.is_over():
+            if time_slice is not None and await time_slice.is_over():
                 return
 
     await asyncio.gather(*(work() for _ in range(4)))
@@ -280,7 +280,7 @@ def _land(
             "AND cio_id IN (SELECT unnest(?::VARCHAR[]))",
             [LAYER, window.lane.value, window.key, asked],
         )
-        files.keep(con, runtime.settings.activation_home, window, file)
+        files.retain(con, runtime.settings.activation_home, window, file)
         stage(con, runtime.activation, window, _STAGED, CURRENT, file.path, observed_at)
         refuse_bad_rows(con, runtime.activation, window, _STAGED)
         refuse_breaches(con, runtime.activation, window, _STAGED)
@@ -319,7 +319,7 @@ def _merge(con: Connection, gone: Sequence[str], observed_at: datetime) -> tuple
     return int(rows), int(changed)
 
 
-def _write_file(runtime: Runtime, window: Window, fetched: Fetched, observed_at: datetime) -> KeptFile:
+def _write_file(runtime: Runtime, window: Window, fetched: Fetched, observed_at: datetime) -> RawFile:
     """Keep the answers as a CSV of the export's shape, so that one casting serves both lanes."""
     names = sources(runtime.activation)
     final = _free_name(runtime.raw_folder(window.lane.value, window.key))
@@ -331,7 +331,7 @@ def _write_file(runtime: Runtime, window: Window, fetched: Fetched, observed_at:
         out.flush()
         os.fsync(out.fileno())
     files.settle(part, final)
-    return KeptFile(f"attributes:{final.stem}", final, files.sha256_of(final), len(fetched.people), observed_at)
+    return RawFile(f"attributes:{final.stem}", final, files.sha256_of(final), len(fetched.people), observed_at)
 
 
 def _free_name(folder: Path) -> Path:

@@ -15,9 +15,9 @@ from cio_activation.activation.models import Audience
 from cio_activation.activation.windows import Window
 from cio_activation.customerio import files
 from cio_activation.customerio.client import PAGE, CustomerIO, Segment
-from cio_activation.customerio.files import KeptFile
+from cio_activation.customerio.files import RawFile
 from cio_activation.customerio.segment_probe import digest
-from cio_activation.customerio.segment_shortcut import Standing
+from cio_activation.customerio.segment_shortcut import SegmentShortcut
 from cio_activation.errors import ConfigError
 from cio_activation.runtime import Runtime
 from cio_activation.transport.errors import Rejected
@@ -35,7 +35,7 @@ class Reading:
 
     segment: int
     name: str
-    file: KeptFile | None
+    file: RawFile | None
     kept: str | None = None
     places: Mapping[str, bool] = field(default_factory=dict)
     """Without a file: ``cio_id`` -> whether that person is in the segment now, of those who were asked for."""
@@ -45,7 +45,7 @@ class Reading:
     """False: the count says that more happened than was found out."""
 
 
-def members_sql(file: KeptFile) -> str:
+def members_sql(file: RawFile) -> str:
     """Return the query of a members file: ``cio_id`` (NULL if it has none), ``external_id``, doubles included."""
     return (
         "SELECT nullif(trim(cio_id), '') AS cio_id, nullif(id, '') AS external_id "
@@ -60,11 +60,11 @@ async def read_segments(
     window: Window,
     audiences: Sequence[Audience],
     clock: Callable[[], datetime],
-    before: Standing | None = None,
+    before: SegmentShortcut | None = None,
 ) -> list[Reading]:
     """Read every segment of these audiences, a few at a time; ConfigError if Customer.io has no such segment.
 
-    With ``before``, big ones whose count shows that nothing else happened are not read, see :class:`Standing`.
+    With ``before``, big ones whose count shows that nothing else happened are not read, see :class:`SegmentShortcut`.
     """
     wanted = tuple(dict.fromkeys(a.segment for a in audiences))
     if not wanted:
@@ -89,7 +89,9 @@ async def read_segments(
     return list(await asyncio.gather(*(one(listed[number]) for number in wanted)))
 
 
-async def _places(client: CustomerIO, before: Standing, gate: asyncio.Semaphore) -> dict[str, frozenset[int]] | None:
+async def _places(
+    client: CustomerIO, before: SegmentShortcut, gate: asyncio.Semaphore
+) -> dict[str, frozenset[int]] | None:
     """Return which segments the people with news are in; None if Customer.io does not tell: then all are read."""
 
     async def one(cio_id: str) -> frozenset[int]:
@@ -131,7 +133,7 @@ async def _read(
 
 async def _members_file(
     runtime: Runtime, client: CustomerIO, window: Window, segment: Segment, clock: Callable[[], datetime]
-) -> tuple[KeptFile, str]:
+) -> tuple[RawFile, str]:
     """Write all pages to the segment's file; ``rows`` counts distinct people, as pages may repeat some.
 
     Returned with it: the digest of a small segment's members.
@@ -146,7 +148,7 @@ async def _members_file(
         out.flush()
         os.fsync(out.fileno())
     files.settle(part, final)
-    file = KeptFile(files.segment_kind(segment.id), final, files.sha256_of(final), 0, observed_at)
+    file = RawFile(files.segment_kind(segment.id), final, files.sha256_of(final), 0, observed_at)
     with scratch() as con:  # not the warehouse: others may have it for seconds
         rows = int(str(scalar(con, f"SELECT count(DISTINCT cio_id) FROM ({members_sql(file)})")))
         small = con.execute(f"SELECT cio_id FROM ({members_sql(file)}) WHERE {rows <= PAGE}").fetchall()

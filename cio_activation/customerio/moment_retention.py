@@ -1,4 +1,4 @@
-"""How long moments stay: rows for ``workspace.moments_kept``, bodies for ``workspace.moment_bodies_kept``.
+"""How long moments stay: rows for ``workspace.moment_retention``, bodies for ``workspace.moment_body_retention``.
 
 By the event's own time before the window's end, in whole days of UTC: so what is seen at an as-of does not depend on
 when something was dropped, and only a day's first run has anything to drop. A moment that cannot be used has no time
@@ -27,7 +27,7 @@ def cuts_sql(as_of: str, workspace: Workspace) -> tuple[str, str]:
     """Return, as SQL, the times before which rows and bodies are dropped at ``as_of`` (a TIMESTAMP expression)."""
     rows, bodies = (
         f"(date_trunc('day', CAST({as_of} AS TIMESTAMP)) - to_seconds({span.total_seconds():.0f}))"
-        for span in (workspace.moments_kept, workspace.moment_bodies_kept)
+        for span in (workspace.moment_retention, workspace.moment_body_retention)
     )
     return rows, bodies
 

@@ -52,7 +52,7 @@ class MomentsPull:
     unnamed: int = 0
     """Moments whose person Customer.io has to be asked for."""
     dropped: int = 0
-    """Moments older than ``workspace.moments_kept``."""
+    """Moments older than ``workspace.moment_retention``."""
 
 
 def pull_moments(runtime: Runtime, window: Window) -> MomentsPull:

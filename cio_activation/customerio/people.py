@@ -16,7 +16,7 @@ from cio_activation.activation.windows import Window
 from cio_activation.customerio import files
 from cio_activation.customerio.client import CustomerIO
 from cio_activation.customerio.exports import KIND, Poll, fetch, give_up
-from cio_activation.customerio.files import KeptFile
+from cio_activation.customerio.files import RawFile
 from cio_activation.customerio.landing import (
     CURRENT,
     LAYER,
@@ -33,7 +33,7 @@ from cio_activation.errors import ContractError
 from cio_activation.runtime import Runtime
 from cio_activation.transport.http import Pacer
 from cio_activation.warehouse import change_log, published, quarantine
-from cio_activation.warehouse.sessions import PATIENCE_S, Connection
+from cio_activation.warehouse.sessions import YIELD_S, Connection
 from cio_activation.warehouse.sql import scalar
 
 NEXT = "raw.people_next"
@@ -83,7 +83,7 @@ def pull_people(
     home = runtime.settings.activation_home
     with runtime.warehouse.read() as con:
         old = published.superseded(con, TABLE, window)
-        file = files.kept(con, home, window, KIND)
+        file = files.retained(con, home, window, KIND)
     if old:
         if file is None or refresh:
             raise ContractError(
@@ -95,7 +95,7 @@ def pull_people(
     if file is not None and not refresh:
         return land(runtime, window, file, run_id=run_id, reused=True)
 
-    async def ask() -> tuple[KeptFile, int, int]:
+    async def ask() -> tuple[RawFile, int, int]:
         async with CustomerIO(runtime.settings, pacer) as client:
             fetched, export_id = await fetch(runtime, client, window, poll or Poll(), clock, refresh=refresh)
             return fetched, export_id, client.calls.total
@@ -107,7 +107,7 @@ def pull_people(
 def land(
     runtime: Runtime,
     window: Window,
-    file: KeptFile,
+    file: RawFile,
     *,
     run_id: str = "",
     reused: bool = False,
@@ -116,7 +116,7 @@ def land(
 ) -> PeoplePull:
     """Publish one kept people file, all or nothing; a file that cannot be believed is put aside."""
     try:
-        with runtime.warehouse.write(patience_s=PATIENCE_S) as con:
+        with runtime.warehouse.write(yield_s=YIELD_S) as con:
             quarantine.clear(con, LAYER, window)
             ensure_tables(con, runtime.activation)
             staged = stage(con, runtime.activation, window, NEXT, TABLE, file.path, file.observed_at)
@@ -146,7 +146,7 @@ def land(
     )
 
 
-def _believe(con: Connection, runtime: Runtime, window: Window, file: KeptFile, staged: Staged) -> None:
+def _believe(con: Connection, runtime: Runtime, window: Window, file: RawFile, staged: Staged) -> None:
     """Refuse a snapshot that is cut off or implausibly small; ContractError says what to do."""
     seen = staged.rows + staged.malformed
     if seen < file.rows:
@@ -170,7 +170,7 @@ def _believe(con: Connection, runtime: Runtime, window: Window, file: KeptFile, 
         )
 
 
-def _ends_with_newline(file: KeptFile) -> bool:
+def _ends_with_newline(file: RawFile) -> bool:
     with file.path.open("rb") as raw:
         raw.seek(-1, 2)
         return raw.read(1) in (b"\n", b"\r")

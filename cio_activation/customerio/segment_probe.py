@@ -21,8 +21,8 @@ two minutes at most."""
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a segment had at a look. Times are seconds since the epoch."""
+class Fingerprint:
+    """What a segment had when it was last looked at. Times are seconds since the epoch."""
 
     members: str = ""
     """Digest of the members of a small one; the count of a big one; empty while it was never finished."""
@@ -36,26 +36,28 @@ def digest(members: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(sorted(set(members))).encode()).hexdigest()[:16]
 
 
-async def look(client: CustomerIO, segments: Sequence[int], before: Mapping[str, Look], now: float) -> dict[str, Look]:
+async def fingerprint(
+    client: CustomerIO, segments: Sequence[int], before: Mapping[str, Fingerprint], now: float
+) -> dict[str, Fingerprint]:
     """Return segment id -> how it looks now. ``before``: the last looks.
 
     A segment that Customer.io is still building shows a part of its members: it keeps its last look.
     """
     states = {s.id: s.state for s in await client.segments()}
-    found: dict[str, Look] = {}
+    found: dict[str, Fingerprint] = {}
     for segment in dict.fromkeys(segments):
-        last = before.get(str(segment), Look())
+        last = before.get(str(segment), Fingerprint())
         ready = states.get(segment) == FINISHED and now >= last.due_at
-        found[str(segment)] = await _look(client, segment, last, now) if ready else last
+        found[str(segment)] = await _fingerprint(client, segment, last, now) if ready else last
     return found
 
 
-async def _look(client: CustomerIO, segment: int, last: Look, now: float) -> Look:
+async def _fingerprint(client: CustomerIO, segment: int, last: Fingerprint, now: float) -> Fingerprint:
     count = await client.customer_count(segment) if last.big else 0
     if count <= PAGE and (members := await client.small_segment(segment)) is not None:
-        return Look(digest(members))
+        return Fingerprint(digest(members))
     count = count or await client.customer_count(segment)
     if last.big and last.members == str(count):
-        return Look(str(count), True)
+        return Fingerprint(str(count), True)
     rest = min(max(REST_S, REST_A_PAGE_S * math.ceil(count / PAGE)), LONGEST_REST_S)
-    return Look(str(count), True, now + rest)
+    return Fingerprint(str(count), True, now + rest)

@@ -31,7 +31,7 @@ UNEXPLAINED_DDL = f"CREATE TABLE IF NOT EXISTS {UNEXPLAINED} (segment_id BIGINT,
 
 
 @dataclass(frozen=True)
-class Standing:
+class SegmentShortcut:
     """The last picture of some segments, and who did something since."""
 
     members: Mapping[int, int] = field(default_factory=dict)
@@ -59,7 +59,9 @@ class Standing:
         return self.members[segment] + moved
 
 
-def standing(con: Connection, window: Window, segments: Sequence[int], table: str, changes: str) -> Standing:
+def read_shortcut(
+    con: Connection, window: Window, segments: Sequence[int], table: str, changes: str
+) -> SegmentShortcut:
     """Return what the warehouse holds of ``segments``: members in ``table``, moments' people in ``changes``."""
     lane = window.lane.value
     news: tuple[str, ...] = ()
@@ -79,7 +81,7 @@ def standing(con: Connection, window: Window, segments: Sequence[int], table: st
     if _there(con, UNEXPLAINED):
         since = {int(s): at for s, at in con.execute(f"SELECT segment_id, since FROM {UNEXPLAINED}").fetchall()}
     members = {int(s): int(n) for s, n in counted}
-    return Standing(members, read_at, since, news, frozenset((int(s), str(c)) for s, c in inside))
+    return SegmentShortcut(members, read_at, since, news, frozenset((int(s), str(c)) for s, c in inside))
 
 
 def _there(con: Connection, table: str) -> bool:

@@ -15,7 +15,7 @@ from cio_activation.activation.models import Lane
 from cio_activation.activation.windows import Window
 from cio_activation.customerio import files
 from cio_activation.customerio.client import CustomerIO
-from cio_activation.customerio.files import KeptFile
+from cio_activation.customerio.files import RawFile
 from cio_activation.customerio.members import Reading, members_sql, read_segments
 from cio_activation.customerio.people import utc_now
 from cio_activation.customerio.segment_shortcut import UNEXPLAINED, UNEXPLAINED_DDL
@@ -23,7 +23,7 @@ from cio_activation.errors import ContractError
 from cio_activation.runtime import Runtime
 from cio_activation.transport.http import Pacer
 from cio_activation.warehouse import change_log, published, quarantine
-from cio_activation.warehouse.sessions import PATIENCE_S, Connection
+from cio_activation.warehouse.sessions import YIELD_S, Connection
 from cio_activation.warehouse.sql import scalar
 
 TABLE = "raw.memberships"
@@ -37,7 +37,7 @@ LAYER = "memberships"
 
 
 @dataclass(frozen=True)
-class SegmentPicture:
+class SegmentSnapshot:
     """One segment after a pull. ``kept`` says why the last good picture stands; None if this is a new one."""
 
     segment: int
@@ -56,7 +56,7 @@ class SegmentsPull:
     rows: int = 0
     entered: int = 0
     left: int = 0
-    segments: tuple[SegmentPicture, ...] = ()
+    segments: tuple[SegmentSnapshot, ...] = ()
     kept: dict[str, str] = field(default_factory=dict)
     """Segment -> why its last good picture was kept."""
     quarantined: dict[str, int] = field(default_factory=dict)
@@ -78,7 +78,7 @@ def pull_segments(
     A daily window that has its files publishes them again, unless ``refresh`` asks for a new picture; a real-time
     window always looks again. A window older than the lane's newest published one publishes nothing.
     """
-    readings = kept_readings(runtime, window) if not refresh else None
+    readings = retained_readings(runtime, window) if not refresh else None
     with runtime.warehouse.read() as con:
         old = published.superseded(con, TABLE, window)
     if old:
@@ -100,14 +100,14 @@ def pull_segments(
     return publish(runtime, window, found, clock(), run_id=run_id, calls=calls)
 
 
-def kept_readings(runtime: Runtime, window: Window) -> list[Reading] | None:
+def retained_readings(runtime: Runtime, window: Window) -> list[Reading] | None:
     """Return a daily window's kept files, one per segment in use; None unless all of them are there and whole."""
     if window.lane is not Lane.DAILY:
         return None
     wanted = dict.fromkeys(a.segment for a in runtime.activation.lane_audiences(window.lane))
     home = runtime.settings.activation_home
     with runtime.warehouse.read() as con:
-        found = {s: files.kept(con, home, window, files.segment_kind(s)) for s in wanted}
+        found = {s: files.retained(con, home, window, files.segment_kind(s)) for s in wanted}
     if not found or any(file is None for file in found.values()):
         return None
     return [Reading(segment, files.segment_kind(segment), file) for segment, file in found.items()]
@@ -127,7 +127,7 @@ def publish(
 
     ``noted_at`` (naive UTC) stamps the changes of the real-time lane, which ``live.py`` works off.
     """
-    with runtime.warehouse.write(patience_s=PATIENCE_S) as con:
+    with runtime.warehouse.write(yield_s=YIELD_S) as con:
         quarantine.clear(con, LAYER, window)
         con.execute(CHANGES_DDL)
         if window.lane is Lane.REALTIME:
@@ -163,15 +163,15 @@ def _note_unexplained(con: Connection, readings: Sequence[Reading], noted_at: da
 
 def _publish_one(
     con: Connection, runtime: Runtime, window: Window, reading: Reading, noted_at: datetime
-) -> SegmentPicture:
+) -> SegmentSnapshot:
     lane, segment = window.lane.value, reading.segment
     if reading.file is not None:
-        files.keep(con, runtime.settings.activation_home, window, reading.file)
+        files.retain(con, runtime.settings.activation_home, window, reading.file)
         _compare(con, window, segment, reading.file)
     elif reading.places:
         _compare_few(con, window, segment, reading.places)
     else:
-        return SegmentPicture(segment, reading.name, _members(con, lane, segment), kept=reading.kept)
+        return SegmentSnapshot(segment, reading.name, _members(con, lane, segment), kept=reading.kept)
     con.execute(
         f"DELETE FROM {TABLE} WHERE lane = ? AND segment_id = ? "
         "AND cio_id IN (SELECT cio_id FROM difference WHERE change = 'left')",
@@ -187,12 +187,12 @@ def _publish_one(
         )
         change_log.note(con, TABLE, "SELECT cio_id FROM difference")
     found = dict(con.execute("SELECT change, count(*) FROM difference GROUP BY change").fetchall())
-    return SegmentPicture(
+    return SegmentSnapshot(
         segment, reading.name, _members(con, lane, segment), int(found.get("entered", 0)), int(found.get("left", 0))
     )
 
 
-def _compare(con: Connection, window: Window, segment: int, file: KeptFile) -> None:
+def _compare(con: Connection, window: Window, segment: int, file: RawFile) -> None:
     """Fill ``difference`` with who entered and who left by the file; quarantine rows without a ``cio_id``."""
     lane = window.lane.value
     con.execute(f"CREATE OR REPLACE TEMP TABLE received AS {members_sql(file)}")

@@ -13,8 +13,8 @@ from cio_activation.delivery.run import StepReport, run_schema, run_step
 from cio_activation.lanes.failures import failures
 from cio_activation.lanes.metadata import counted, owners, table
 from cio_activation.lanes.partitions import LANE_TAG, Lanes, across_lanes
-from cio_activation.lanes.runs import is_awaited, lane_of, leave_over, runtime_of
-from cio_activation.transport.time_slice import MOST_S, Patience
+from cio_activation.lanes.runs import defer, is_awaited, lane_of, runtime_of
+from cio_activation.transport.time_slice import MOST_S, TimeSlice
 from cio_activation.warehouse.sessions import Connection
 
 T = TypeVar("T")
@@ -148,7 +148,7 @@ def _read_last(activation: Activation, context: dg.AssetExecutionContext, query:
     with failures(), warehouse.read() as con:
         found = query(con)
     if is_awaited(context.instance):
-        warehouse.hand_on()
+        warehouse.reserve_next()
     return found
 
 
@@ -170,7 +170,7 @@ def _lane_assets(
                 "accounted",
                 asset=spec.key,
                 blocking=True,
-                description="planned = delivered + rejected + superseded + held, and no guard held the plan",
+                description="planned = delivered + rejected + unneeded + held, and no guard held the plan",
             )
             for spec in specs
         ],
@@ -182,14 +182,14 @@ def _lane_assets(
         runtime = runtime_of(activation, lane)
         for step, spec in zip(steps, specs, strict=True):
             if spec.key in context.selected_asset_keys:
-                patience = None
+                time_slice = None
                 if lane is Lane.REALTIME:
                     most = inf if step is steps[-1] else MOST_S  # nothing of this destination comes after the last
-                    patience = Patience(lambda: is_awaited(context.instance), most_s=most)
+                    time_slice = TimeSlice(lambda: is_awaited(context.instance), most_s=most)
                 with failures(), runtime.warehouse.at_work():
-                    report = run_step(runtime, destination, step, window, context.run_id, patience)
-                if report.gave_way:
-                    leave_over(context, f"{destination.name}/{step.name}")
+                    report = run_step(runtime, destination, step, window, context.run_id, time_slice)
+                if report.yielded:
+                    defer(context, f"{destination.name}/{step.name}")
                 yield _result(spec, report)
 
     return deliver
@@ -215,10 +215,10 @@ def _spec(
 
 
 def _result(spec: dg.AssetSpec, report: StepReport) -> dg.MaterializeResult:
-    counts = {n: getattr(report, n) for n in ("planned", "delivered", "rejected", "superseded", "held", "waiting")}
+    counts = {n: getattr(report, n) for n in ("planned", "delivered", "rejected", "unneeded", "held", "waiting")}
     metadata = counted(
         **{f"operations/{name}": value for name, value in counts.items()},
-        looked_at=report.looked_at,
+        people_in_scope=report.people_in_scope,
         recovered=report.recovered,
         calls=sum(report.calls.values()),
         throttled=report.throttled,

@@ -71,7 +71,7 @@ class End(StrEnum):
 
     DELIVERED = "delivered"
     REJECTED = "rejected"  # the vendor refused this record, with a reason
-    SUPERSEDED = "superseded"  # nothing was left to write; settled as it is
+    UNNEEDED = "unneeded"  # nothing was left to write; settled as it is
     RETRY = "retry"  # surely not applied; planned again by a later run
     UNKNOWN = "unknown"  # may have been applied; looked up before it is tried again
 

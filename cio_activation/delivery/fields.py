@@ -40,10 +40,12 @@ def ensure_shadow(con: Connection, destination: str, lane: str, columns: Sequenc
     con.execute(
         f"""CREATE TABLE IF NOT EXISTS {table} (
         cio_id VARCHAR, record_id VARCHAR, whole_hash UBIGINT, acked_at TIMESTAMP, plan_columns VARCHAR,
-        doubt VARCHAR)"""
+        in_doubt VARCHAR)"""
     )
-    con.execute(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS doubt VARCHAR")
     present = {row[0] for row in con.execute(f"DESCRIBE {table}").fetchall()}
+    if "doubt" in present:  # as release 0.1.0 called it
+        con.execute(f"ALTER TABLE {table} RENAME COLUMN doubt TO in_doubt")
+    con.execute(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS in_doubt VARCHAR")
     if "row_hash" in present:  # a shadow from before person and record were part of the hash
         con.execute(f"ALTER TABLE {table} ADD COLUMN whole_hash UBIGINT")
         con.execute(f"UPDATE {table} AS s SET whole_hash = {_whole_hash('s')}")
@@ -141,7 +143,7 @@ def _entry(column: str, fresh: str, *, kept: bool) -> str:
     same = f"coalesce(k.{identifier('is_' + column)}, false) AND k.{identifier(column)} IS NOT DISTINCT FROM {value}"
     differs = (
         f"CASE WHEN {fresh} THEN d.record_id IS NOT NULL OR {value} IS NOT NULL "
-        f"ELSE {value} IS DISTINCT FROM {acked} OR {_doubted(column)} END"
+        f"ELSE {value} IS DISTINCT FROM {acked} OR {_is_in_doubt(column)} END"
     )
     before = f"CASE WHEN NOT ({fresh}) THEN {acked} END"
     return f"{{k: {literal(column)}, v: {value}, b: {before}, c: ({differs}){f' AND NOT ({same})' if kept else ''}}}"
@@ -174,7 +176,7 @@ def clears(
     """Return the plan SELECT that empties every field of people who are no longer desired (deleted, suppressed)."""
     rows = acked or f'(SELECT cio_id, rowid AS "@place" FROM {shadow})'
     entries = ", ".join(
-        f"{{k: {literal(c)}, v: CAST(NULL AS VARCHAR), b: s.{identifier(_column(c))}, q: {_doubted(c)}}}"
+        f"{{k: {literal(c)}, v: CAST(NULL AS VARCHAR), b: s.{identifier(_column(c))}, q: {_is_in_doubt(c)}}}"
         for c in columns
     )
     payload = f"list_filter([{entries}], lambda e: e.b IS NOT NULL OR e.q)"
@@ -210,7 +212,7 @@ def fold_values(con: Connection, shadow: str, columns: Sequence[str], finished: 
                CASE WHEN f."end" = 'delivered' THEN f.ended_at ELSE s.acked_at END AS acked_at{pick},
                f.kind AS acked_kind
         FROM {finished} AS f LEFT JOIN {shadow} AS s ON s.cio_id = f.cio_id
-        WHERE (f."end" = 'delivered' OR (f."end" = 'superseded' AND json_exists(f.observed, '$.{ownership.CONFLICTS}')))
+        WHERE (f."end" = 'delivered' OR (f."end" = 'unneeded' AND json_exists(f.observed, '$.{ownership.CONFLICTS}')))
           AND f.kind IN ('create', 'update', 'stamp', 'clear')
         QUALIFY row_number() OVER (PARTITION BY f.cio_id ORDER BY f.intent_at DESC) = 1"""
     )
@@ -223,9 +225,9 @@ def _was_kept(name: str) -> str:
     return f"coalesce(json_exists(f.observed, {literal(f'$.{ownership.CONFLICTS}.{name}')}), false)"
 
 
-def _doubted(column: str) -> str:
-    """Return SQL for: it is not known whether the record holds what was last acknowledged (see ``doubt``)."""
-    return f"contains(coalesce(s.doubt, ''), {literal(f'|{column}|')})"
+def _is_in_doubt(column: str) -> str:
+    """Return SQL for: it is not known whether the record holds what was last acknowledged (see ``in_doubt``)."""
+    return f"contains(coalesce(s.in_doubt, ''), {literal(f'|{column}|')})"
 
 
 def _column(name: str) -> str:

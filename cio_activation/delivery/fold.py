@@ -15,7 +15,7 @@ from cio_activation.warehouse.sessions import Connection, Warehouse
 
 AT_ONCE = 10_000
 """Attempts folded in one transaction: a second beside a million people, which a cart may have to wait for."""
-PATIENCE_S = 5.0
+YIELD_S = 5.0
 """What each of them lets the real-time lane go first; more, and folds would fall behind a push of 1,500 a second."""
 COLUMNS = (
     "operation_id", "run_id", "plan_id", "destination", "step", "lane", "kind", "cio_id", "record_id", "target",
@@ -29,7 +29,7 @@ def fold(warehouse: Warehouse, journal: Journal, step: Step, destination: str, c
     """Fold everything that ended for this step; return how many attempts were moved."""
     moved = 0
     while rows := journal.ended(destination, step.name, AT_ONCE):
-        with warehouse.write(patience_s=PATIENCE_S) as con:
+        with warehouse.write(yield_s=YIELD_S) as con:
             _load(con, rows, destination, step.name)
             step.fold(con, context, "finished")
             in_doubt.note(con, destination, step.lane, "finished")
@@ -86,12 +86,12 @@ def _settle_plans(con: Connection) -> None:
     con.execute(
         """UPDATE delivery.plans AS p
         SET delivered = p.delivered + l.delivered, rejected = p.rejected + l.rejected,
-            superseded = p.superseded + l.superseded, held = p.held - l.delivered - l.rejected - l.superseded
+            unneeded = p.unneeded + l.unneeded, held = p.held - l.delivered - l.rejected - l.unneeded
         FROM (
             SELECT plan_id,
                    count(*) FILTER ("end" = 'delivered') AS delivered,
                    count(*) FILTER ("end" = 'rejected') AS rejected,
-                   count(*) FILTER ("end" = 'superseded') AS superseded
+                   count(*) FILTER ("end" = 'unneeded') AS unneeded
             FROM finished GROUP BY plan_id
         ) AS l
         WHERE p.plan_id = l.plan_id AND p.status <> 'sending'"""

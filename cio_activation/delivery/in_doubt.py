@@ -1,4 +1,4 @@
-"""Doubt: an attempt that ended without being delivered may still have been applied (answer lost, run killed, late).
+"""In doubt: an attempt that ended without being delivered may still have been applied (answer lost, run killed, late).
 
 What was last acknowledged is then not known to be what the destination holds. Comparing with that alone goes wrong
 when the change is taken back before the next run: nothing seems to differ, and the destination keeps a value, or a
@@ -17,24 +17,24 @@ from cio_activation.warehouse.sql import literal, scalar
 def note(con: Connection, destination: str, lane: Lane | None, finished: str) -> None:
     """Mark what the undelivered attempts in ``finished`` touched; call after the step's own fold.
 
-    In the lane's shadow: the fields' names in ``doubt``, and no row hash. In ``delivery.members``: no ``acked_at``,
+    In the lane's shadow: the fields' names in ``in_doubt``, and no row hash. In ``delivery.members``: no ``acked_at``,
     which makes the row a membership that has to be asked for again, in or out.
     """
     con.execute(
-        f"""CREATE OR REPLACE TEMP TABLE doubted AS
+        f"""CREATE OR REPLACE TEMP TABLE attempts_in_doubt AS
         SELECT cio_id, coalesce(result_record_id, record_id) AS record_id, kind, target, payload, intent_at
         FROM {finished} WHERE "end" = 'retry' AND coalesce(result_record_id, record_id) IS NOT NULL"""
     )
-    if scalar(con, "SELECT count(*) FROM doubted"):
+    if scalar(con, "SELECT count(*) FROM attempts_in_doubt"):
         _members(con, destination)
         if lane is not None:
             _values(con, destination, lane)
-    con.execute("DROP TABLE doubted")
+    con.execute("DROP TABLE attempts_in_doubt")
 
 
 def _members(con: Connection, destination: str) -> None:
     place = literal(destination)
-    listed = "SELECT DISTINCT target, cio_id, record_id FROM doubted WHERE kind IN ('add', 'remove')"
+    listed = "SELECT DISTINCT target, cio_id, record_id FROM attempts_in_doubt WHERE kind IN ('add', 'remove')"
     same = f"""m.destination = {place} AND m.audience = d.target AND m.cio_id = d.cio_id
         AND m.record_id = d.record_id"""
     con.execute(f"UPDATE delivery.members AS m SET acked_at = NULL FROM ({listed}) AS d WHERE {same}")
@@ -47,18 +47,18 @@ def _members(con: Connection, destination: str) -> None:
 def _values(con: Connection, destination: str, lane: Lane) -> None:
     shadow = ensure_shadow(con, destination, str(lane), ())
     con.execute(
-        """CREATE OR REPLACE TEMP TABLE doubted_values AS
-        SELECT cio_id, record_id, '|' || string_agg(DISTINCT name, '|' ORDER BY name) || '|' AS doubt
-        FROM (SELECT cio_id, record_id, unnest(json_keys(payload)) AS name FROM doubted
+        """CREATE OR REPLACE TEMP TABLE values_in_doubt AS
+        SELECT cio_id, record_id, '|' || string_agg(DISTINCT name, '|' ORDER BY name) || '|' AS in_doubt
+        FROM (SELECT cio_id, record_id, unnest(json_keys(payload)) AS name FROM attempts_in_doubt
               WHERE kind IN ('create', 'update', 'stamp', 'clear'))
         GROUP BY cio_id, record_id"""
     )
     con.execute(
-        f"""UPDATE {shadow} AS s SET whole_hash = NULL, doubt = concat(s.doubt, d.doubt) FROM doubted_values AS d
-        WHERE s.cio_id = d.cio_id AND s.record_id = d.record_id"""
+        f"""UPDATE {shadow} AS s SET whole_hash = NULL, in_doubt = concat(s.in_doubt, d.in_doubt)
+        FROM values_in_doubt AS d WHERE s.cio_id = d.cio_id AND s.record_id = d.record_id"""
     )
     con.execute(
-        f"""INSERT INTO {shadow} BY NAME SELECT cio_id, record_id, doubt FROM doubted_values
+        f"""INSERT INTO {shadow} BY NAME SELECT cio_id, record_id, in_doubt FROM values_in_doubt
         WHERE cio_id NOT IN (SELECT cio_id FROM {shadow})"""
     )
-    con.execute("DROP TABLE doubted_values")
+    con.execute("DROP TABLE values_in_doubt")

@@ -42,7 +42,7 @@ def fold_links(con: Connection, destination: str, finished: str) -> None:
 def membership_changes(destination: str, audience: str, rows: Rows, *, priority: int = 0) -> str:
     """Return the plan SELECT for one audience's list: exits first, then entries of linked people.
 
-    A membership in doubt (see ``doubt``) is asked for again, in whichever direction.
+    A membership in doubt (see ``in_doubt``) is asked for again, in whichever direction.
     """
     name, place = literal(audience), literal(destination)
     return f"""

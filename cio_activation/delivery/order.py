@@ -49,8 +49,8 @@ def arrange(
     if step.lane is Lane.REALTIME and batches > 1:
         ranks = (_NEWEST, *ranks)
     mine = f"destination = {literal(destination)} AND step = {literal(step.name)}"
-    left_over = scalar(con, f"SELECT count(*) FROM delivery.held WHERE {mine}")
-    if not binds and not ranks and not left_over:
+    deferred = scalar(con, f"SELECT count(*) FROM delivery.deferred WHERE {mine}")
+    if not binds and not ranks and not deferred:
         plain = f"""SELECT *, CAST(NULL AS VARCHAR) AS {HELD_FOR} FROM {planned}
         ORDER BY priority DESC, batch_group, cio_id, operation_id"""
         return Order(plain, batches * each, 0)
@@ -66,21 +66,22 @@ def arrange(
 def forget_unwanted(con: Connection, destination: str, step: str, wanted: str) -> None:
     """Forget who was left over and is not planned any more: delivered, or no longer wanted."""
     con.execute(
-        f"""DELETE FROM delivery.held AS h WHERE h.destination = {literal(destination)} AND h.step = {literal(step)}
+        f"""DELETE FROM delivery.deferred AS h WHERE h.destination = {literal(destination)} AND h.step = {literal(step)}
         AND NOT EXISTS (
             SELECT 1 FROM {wanted} AS w WHERE w.cio_id = h.cio_id AND w.target IS NOT DISTINCT FROM h.target)"""
     )
 
 
-def leave_over(con: Connection, destination: str, step: str, context: Context, operations: str) -> None:
+def defer(con: Connection, destination: str, step: str, context: Context, operations: str) -> None:
     """Note who is left over by a plan (a relation of its operations), unless an earlier plan did."""
     assert context.window is not None
     con.execute(
-        f"""INSERT INTO delivery.held
+        f"""INSERT INTO delivery.deferred
         SELECT DISTINCT {literal(destination)}, {literal(step)}, o.cio_id, o.target, {timestamp(context.window.as_of)}
         FROM {operations} AS o WHERE NOT EXISTS (
-            SELECT 1 FROM delivery.held AS h WHERE h.destination = {literal(destination)} AND h.step = {literal(step)}
-              AND h.cio_id = o.cio_id AND h.target IS NOT DISTINCT FROM o.target)"""
+            SELECT 1 FROM delivery.deferred AS h
+            WHERE h.destination = {literal(destination)} AND h.step = {literal(step)} AND h.cio_id = o.cio_id
+              AND h.target IS NOT DISTINCT FROM o.target)"""
     )
 
 
@@ -95,7 +96,7 @@ def _batched(con: Connection, step: Step, destination: str, planned: str, ranks:
     WITH placed AS (
         SELECT p.*, row_number() OVER (ORDER BY {", ".join(keys)}) AS place
         FROM {planned} AS p
-        LEFT JOIN delivery.held AS h ON h.destination = {literal(destination)} AND h.step = {literal(step.name)}
+        LEFT JOIN delivery.deferred AS h ON h.destination = {literal(destination)} AND h.step = {literal(step.name)}
             AND h.cio_id = p.cio_id AND h.target IS NOT DISTINCT FROM p.target
         {joins}
     ), cut AS (

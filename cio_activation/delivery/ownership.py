@@ -87,7 +87,7 @@ def examine(batch: Sequence[Operation], keeps: Collection[str], current: Mapping
             operation = replace(operation, payload={n: v for n, v in operation.payload.items() if n not in kept})
         if kept and not operation.payload and operation.kind != "stamp":
             observed = {CONFLICTS: dict(kept)}
-            settled.append(Result(operation.operation_id, End.SUPERSEDED, KEPT, observed=observed))
+            settled.append(Result(operation.operation_id, End.UNNEEDED, KEPT, observed=observed))
         else:
             write.append(operation)
     return Examined(write, settled, conflicts)
@@ -111,7 +111,7 @@ def fold_conflicts(con: Connection, destination: str, step: str, finished: str) 
         SELECT * FROM (
             SELECT cio_id, coalesce(result_record_id, record_id) AS record_id, payload, observed, window_key,
                    window_end, intent_at, unnest(json_keys(payload)) AS field
-            FROM {finished} WHERE "end" IN ('delivered', 'superseded'))
+            FROM {finished} WHERE "end" IN ('delivered', 'unneeded'))
         QUALIFY row_number() OVER (PARTITION BY cio_id, field ORDER BY intent_at DESC) = 1"""
     )
     con.execute(

@@ -69,7 +69,7 @@ class Plan:
     """Calls or tokens that sending all of it takes of the vendor's day."""
     over_budget: int = 0
     """Operations that do not fit what is left of that day: in the file, marked, and not sent."""
-    looked_at: int | None = None
+    people_in_scope: int | None = None
     """People for whom the step was planned; None: everybody."""
 
 
@@ -90,7 +90,7 @@ def make_plan(
     """
     _require_state(con, step, destination, context)
     select = step.plan(con, context)
-    looked_at = int(str(scalar(con, f"SELECT count(*) FROM {context.among}"))) if context.among else None
+    people_in_scope = int(str(scalar(con, f"SELECT count(*) FROM {context.among}"))) if context.among else None
     if select is None:
         return Plan(plan_id, path, 0, 0, {})
     con.execute(f"CREATE OR REPLACE TEMP TABLE wanted AS {_identified(select, destination, step.name)}")
@@ -115,12 +115,12 @@ def make_plan(
     leave = release.leave_for(con, context, destination, step.name, fingerprint, "planned") if held else None
     made = Plan(
         plan_id, path, total, wanted - due, dict(kinds), held, verdicts, fingerprint,
-        units=arranged.units, looked_at=looked_at,
+        units=arranged.units, people_in_scope=people_in_scope,
     )  # fmt: skip
     made = made if leave is None else leave.applied_to(made)
     if arranged.over_budget and made.held_because is None:
         over = f"(SELECT * FROM ({arranged.select}) WHERE {order.HELD_FOR} IS NOT NULL)"
-        order.leave_over(con, destination, step.name, context, over)
+        order.defer(con, destination, step.name, context, over)
         made = replace(made, over_budget=arranged.over_budget)
     con.execute("DROP TABLE wanted; DROP TABLE planned; DROP TABLE IF EXISTS arranged")
     return made

@@ -28,8 +28,8 @@ from cio_activation.journal.rates import SharedPacer
 from cio_activation.runtime import Runtime
 from cio_activation.transport.errors import BudgetSpent
 from cio_activation.transport.http import VendorClient
-from cio_activation.transport.time_slice import Patience
-from cio_activation.warehouse.sessions import PATIENCE_S, Connection, Warehouse
+from cio_activation.transport.time_slice import TimeSlice
+from cio_activation.warehouse.sessions import YIELD_S, Connection, Warehouse
 from cio_activation.warehouse.sql import literal, timestamp
 
 CUSTOMERIO_LIMITS = {"default": (10.0, 1.0)}
@@ -38,7 +38,7 @@ CUSTOMERIO_LIMITS = {"default": (10.0, 1.0)}
 
 @dataclass(frozen=True)
 class StepReport:
-    """What one run of one step did. planned = delivered + rejected + superseded + held, or the run fails."""
+    """What one run of one step did. planned = delivered + rejected + unneeded + held, or the run fails."""
 
     destination: str
     step: str
@@ -46,7 +46,7 @@ class StepReport:
     planned: int = 0
     delivered: int = 0
     rejected: int = 0
-    superseded: int = 0
+    unneeded: int = 0
     held: int = 0
     waiting: int = 0
     recovered: int = 0
@@ -57,7 +57,7 @@ class StepReport:
     note: str | None = None
     """Why nothing or not everything was sent; or who released the plan."""
     stopped: bool = False
-    gave_way: bool = False
+    yielded: bool = False
     """Not everything was sent, so that others could go first; the next run of the lane goes on with it."""
     helped: int = 0
     """Operations sent for the plan of another run, while waiting for it; that run's report counts them."""
@@ -67,14 +67,14 @@ class StepReport:
     """Calls or tokens of the vendor's day that the whole plan was to take."""
     over_budget: int = 0
     """Operations that did not fit what was left of that day; among the held."""
-    looked_at: int | None = None
+    people_in_scope: int | None = None
     """People for whom the step was planned, as nobody else can have needed anything; None: everybody."""
     budget: Allowance | None = None
     """What this lane may still use of that day; None where the vendor does not count by the day."""
 
     def check(self) -> None:
         """Raise if the counts do not add up: an operation was lost, and that is never normal."""
-        ended = self.delivered + self.rejected + self.superseded + self.held
+        ended = self.delivered + self.rejected + self.unneeded + self.held
         if ended != self.planned:
             raise CioActivationError(
                 f"{self.destination}/{self.step}: {self.planned} operations planned but {ended} accounted for; "
@@ -126,9 +126,9 @@ def run_step(
     step: Step,
     window: Window,
     run_id: str,
-    patience: Patience | None = None,
+    time_slice: TimeSlice | None = None,
 ) -> StepReport:
-    """Recover, plan, send and fold ``step`` for ``window``; with ``patience``, no longer than that allows.
+    """Recover, plan, send and fold ``step`` for ``window``; with ``time_slice``, no longer than that allows.
 
     Raises VendorError only when the vendor cannot be read at all (before anything is planned).
     """
@@ -136,7 +136,7 @@ def run_step(
     helper = Helper(runtime, journal, destination, step, run_id, partial(pacer_for, runtime, journal, (destination,)))
     try:
         with journal.lease(f"{destination.name}/{step.name}", meanwhile=helper) as lease, lease.kept():
-            report = asyncio.run(_run(runtime, destination, step, window, run_id, journal, lease, patience))
+            report = asyncio.run(_run(runtime, destination, step, window, run_id, journal, lease, time_slice))
             return replace(report, helped=helper.helped)
     finally:
         journal.close()
@@ -150,7 +150,7 @@ async def _run(
     run_id: str,
     journal: Journal,
     lease: Lease,
-    patience: Patience | None,
+    time_slice: TimeSlice | None,
 ) -> StepReport:
     warehouse = runtime.warehouse
     known, newest = _before(warehouse, destination, step)
@@ -183,7 +183,7 @@ async def _run(
             )
             fold = partial(folding.fold, warehouse, journal, step, destination.name, context)
             sharing.open_plan(journal, sharing.offer(provenance, context, plan.path, step.batch_size))
-            sender = Sender(step, client, context, journal, provenance, lease, fold, patience)
+            sender = Sender(step, client, context, journal, provenance, lease, fold, time_slice)
             tally = await sender.send_all(planning.batches(plan.path, step))
             tally.add_help(await sharing.close_plan(journal, plan.plan_id), sender.left)
             if plan.over_budget:
@@ -236,7 +236,7 @@ def _plan(
 ) -> planning.Plan:
     plan_id = f"{destination.name}-{step.name.replace('/', '-')}-{uuid.uuid4().hex[:12]}"
     path = release.plan_file(context.settings, str(window.lane), window.key, plan_id)
-    with warehouse.write(patience_s=PATIENCE_S) as con:
+    with warehouse.write(yield_s=YIELD_S) as con:
         _close_abandoned(con, destination, step)
         if found:
             step.absorb(con, context, found)
@@ -273,7 +273,7 @@ def _report(
         planned=plan.operations,
         delivered=tally.ends["delivered"],
         rejected=tally.ends["rejected"],
-        superseded=tally.ends["superseded"],
+        unneeded=tally.ends["unneeded"],
         held=tally.ends["held"],
         waiting=plan.waiting,
         recovered=recovered,
@@ -282,12 +282,12 @@ def _report(
         by_kind=plan.by_kind,
         reasons=dict(tally.reasons),
         note=plan.held_because or tally.stopped or _over(plan) or plan.note,
-        stopped=bool(plan.held_because or (tally.stopped and not (tally.spent or tally.gave_way))),
-        gave_way=tally.gave_way,
+        stopped=bool(plan.held_because or (tally.stopped and not (tally.spent or tally.yielded))),
+        yielded=tally.yielded,
         guards=plan.verdicts,
         units=plan.units,
         over_budget=plan.over_budget,
-        looked_at=plan.looked_at,
+        people_in_scope=plan.people_in_scope,
     )
 
 
@@ -300,7 +300,7 @@ def _close_plan(warehouse: Warehouse, report: StepReport, plan: planning.Plan, c
     """Store how the plan ended, and who is left over; return the report as the fold left it."""
     status = "held" if plan.held_because else "stopped" if report.stopped else "done"
     assert context.window is not None
-    with warehouse.write(patience_s=PATIENCE_S) as con:
+    with warehouse.write(yield_s=YIELD_S) as con:
         report = _as_folded(con, report, context.window.as_of)
         if report.held > plan.over_budget and not plan.held_because:
             unsent = f"""(FROM read_parquet({literal(str(plan.path))}) ANTI JOIN (
@@ -308,11 +308,11 @@ def _close_plan(warehouse: Warehouse, report: StepReport, plan: planning.Plan, c
                 WHERE plan_id = {literal(plan.plan_id)} AND window_end = {timestamp(context.window.as_of)}
                   AND "end" <> 'retry'
             ) USING (operation_id))"""
-            order.leave_over(con, report.destination, report.step, context, unsent)
+            order.defer(con, report.destination, report.step, context, unsent)
         con.execute(
-            """UPDATE delivery.plans SET delivered = ?, rejected = ?, superseded = ?, held = ?, calls = ?,
+            """UPDATE delivery.plans SET delivered = ?, rejected = ?, unneeded = ?, held = ?, calls = ?,
             throttled = ?, status = ?, note = ? WHERE plan_id = ?""",
-            [report.delivered, report.rejected, report.superseded, report.held, sum(report.calls.values()),
+            [report.delivered, report.rejected, report.unneeded, report.held, sum(report.calls.values()),
              report.throttled, status, report.note, report.plan_id],
         )  # fmt: skip
         if status == "done" and not report.held:
@@ -350,14 +350,14 @@ def _close_abandoned(con: Connection, destination: Destination, step: Step) -> N
     """
     con.execute(
         """UPDATE delivery.plans AS p
-        SET delivered = l.delivered, rejected = l.rejected, superseded = l.superseded,
-            held = p.planned - l.delivered - l.rejected - l.superseded,
+        SET delivered = l.delivered, rejected = l.rejected, unneeded = l.unneeded,
+            held = p.planned - l.delivered - l.rejected - l.unneeded,
             status = 'stopped', note = 'the run was killed'
         FROM (
             SELECT q.plan_id,
                    count(DISTINCT g.operation_id) FILTER (g."end" = 'delivered') AS delivered,
                    count(DISTINCT g.operation_id) FILTER (g."end" = 'rejected') AS rejected,
-                   count(DISTINCT g.operation_id) FILTER (g."end" = 'superseded') AS superseded
+                   count(DISTINCT g.operation_id) FILTER (g."end" = 'unneeded') AS unneeded
             FROM delivery.plans AS q LEFT JOIN delivery.ledger AS g ON g.plan_id = q.plan_id
             WHERE q.status = 'sending' AND q.destination = ? AND q.step = ?
             GROUP BY q.plan_id

@@ -35,14 +35,14 @@ def narrowed(con: Connection, step: Step, destination: str, context: Context, wi
         return context
     if last["everybody_at"] <= window.as_of - EVERYBODY_AFTER:
         return context
-    people = change_log.since(con, last["turn"], (*_READS, _about(destination)))
+    people = change_log.since(con, last["sequence"], (*_READS, _about(destination)))
     if people is None:
         return context
     mine = f"destination = {literal(destination)} AND step = {literal(step.name)}"
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE {_AMONG} AS
         {people}
-        UNION SELECT cio_id FROM delivery.held WHERE {mine}
+        UNION SELECT cio_id FROM delivery.deferred WHERE {mine}
         UNION SELECT cio_id FROM delivery.rejected WHERE {mine}
         UNION SELECT cio_id FROM quarantine.rows
             WHERE layer = {literal(contract.LAYER)} AND lane = {literal(window.lane.value)}
@@ -56,15 +56,15 @@ def looked(con: Connection, step: Step, destination: str, context: Context, wind
     if not step.narrows or window.lane is not Lane.REALTIME:
         return
     mine = f"destination = {literal(destination)} AND step = {literal(step.name)}"
-    before = f"(SELECT max(everybody_at) FROM delivery.looked WHERE {mine})"
+    before = f"(SELECT max(everybody_at) FROM delivery.scopes WHERE {mine})"
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE looked_now AS
-        SELECT ? AS destination, ? AS step, CAST(? AS BIGINT) AS turn, ? AS basis, ? AS plan_id, ? AS window_key,
+        SELECT ? AS destination, ? AS step, CAST(? AS BIGINT) AS sequence, ? AS basis, ? AS plan_id, ? AS window_key,
                {timestamp(window.as_of) if context.among is None else before} AS everybody_at""",
-        [destination, step.name, change_log.next_turn(con), _basis(context), plan_id, window.key],
+        [destination, step.name, change_log.next_sequence(con), _basis(context), plan_id, window.key],
     )
-    con.execute(f"DELETE FROM delivery.looked WHERE {mine}")
-    con.execute("INSERT INTO delivery.looked BY NAME FROM looked_now")
+    con.execute(f"DELETE FROM delivery.scopes WHERE {mine}")
+    con.execute("INSERT INTO delivery.scopes BY NAME FROM looked_now")
     con.execute("DROP TABLE looked_now")
 
 
@@ -86,10 +86,10 @@ def note(con: Connection, destination: str, finished: str) -> None:
 
 def _last(con: Connection, step: Step, destination: str) -> dict[str, Any] | None:
     """Return the step's last look, with what became of its plan; None if there was none."""
-    names = ("turn", "basis", "window_key", "everybody_at", "status")
+    names = ("sequence", "basis", "window_key", "everybody_at", "status")
     rows = con.execute(
-        """SELECT l.turn, l.basis, l.window_key, l.everybody_at, p.status
-        FROM delivery.looked AS l LEFT JOIN delivery.plans AS p ON p.plan_id = l.plan_id
+        """SELECT l.sequence, l.basis, l.window_key, l.everybody_at, p.status
+        FROM delivery.scopes AS l LEFT JOIN delivery.plans AS p ON p.plan_id = l.plan_id
         WHERE l.destination = ? AND l.step = ?""",
         [destination, step.name],
     ).fetchall()

@@ -21,7 +21,7 @@ from cio_activation.journal.days import ordinary
 from cio_activation.transport.errors import BudgetSpent, OutcomeUnknown, Rejected, Retryable, Stop, VendorError
 from cio_activation.transport.http import VendorClient
 from cio_activation.transport.retry import asks_too_long
-from cio_activation.transport.time_slice import GAVE_WAY, Patience
+from cio_activation.transport.time_slice import YIELDED, TimeSlice
 
 BATCH_REFUSALS = (400, 409, 413, 422)
 """Statuses that may be the fault of one record of a batch."""
@@ -39,18 +39,18 @@ class Tally:
     stopped: str | None = None
     spent: bool = False
     """It stopped because our part of the vendor's day is used up."""
-    gave_way: bool = False
+    yielded: bool = False
     """It stopped to let the lane's next run, or the run's next step, go first."""
 
     def stop(self, why: str | Stop) -> None:
         """Note why nothing more is sent; the first reason stays, unless that was to let others go first."""
-        if self.stopped is None or self.gave_way:
-            self.stopped, self.spent, self.gave_way = str(why), isinstance(why, BudgetSpent), False
+        if self.stopped is None or self.yielded:
+            self.stopped, self.spent, self.yielded = str(why), isinstance(why, BudgetSpent), False
 
-    def give_way(self) -> None:
+    def yield_to_others(self) -> None:
         """Note that nothing more is begun, for the sake of others; what was begun goes on."""
         if self.stopped is None:
-            self.stopped, self.gave_way = GAVE_WAY, True
+            self.stopped, self.yielded = YIELDED, True
 
     def add(self, results: Iterable[Result]) -> None:
         """Count results."""
@@ -67,8 +67,8 @@ class Tally:
         self.ends["held"] += done.operations - sum(done.ends.values())
         unsent = sum(size for number, size in left.items() if number not in done.numbers)
         self.ends["held"] += unsent
-        if self.gave_way and unsent:
-            self.reasons[GAVE_WAY] += unsent
+        if self.yielded and unsent:
+            self.reasons[YIELDED] += unsent
 
 
 class Sender:
@@ -83,9 +83,9 @@ class Sender:
         provenance: Provenance,
         lease: Lease,
         fold: Callable[[], object],
-        patience: Patience | None = None,
+        time_slice: TimeSlice | None = None,
     ) -> None:
-        self._patience = patience
+        self._patience = time_slice
         self._fold, self._folded_at = fold, time.monotonic()
         self._folding: asyncio.Task[object] | None = None
         self._writing = asyncio.Lock()
@@ -105,7 +105,7 @@ class Sender:
                 self.left[number] = len(batch)
                 continue
             if self._patience is not None and await self._patience.is_over():
-                self.tally.give_way()
+                self.tally.yield_to_others()
                 self.left[number] = len(batch)
                 continue
             await self._fold_now_and_then()
@@ -132,14 +132,14 @@ class Sender:
             self._folding = asyncio.create_task(asyncio.to_thread(self._fold))
 
     async def _batch(self, number: int, batch: list[Operation]) -> None:
-        stopped = self.tally.stopped and not self.tally.gave_way
+        stopped = self.tally.stopped and not self.tally.yielded
         claimed = None if stopped else await self._write(partial(self._claim, number, batch))
         if claimed is None:
             self.left[number] = len(batch)
             return
         ordinary.set(max(o.priority for o in batch) < EXIT)  # of this task alone
         ready, taken = claimed
-        self.tally.ends["superseded"] += len(taken)
+        self.tally.ends["unneeded"] += len(taken)
         if ready:
             await self._attempt(ready)
 

@@ -174,10 +174,10 @@ def _hold_open(con: sa.Connection, plan_id: str) -> None:
         raise PlanClosed("the plan was closed: its run stopped, or another run took over this step")
 
 
-def _count_claimed(con: sa.Connection, provenance: Provenance, operations: int, superseded: int) -> None:
+def _count_claimed(con: sa.Connection, provenance: Provenance, operations: int, unneeded: int) -> None:
     key = (helpers.c.plan_id == provenance.plan_id) & (helpers.c.worker == provenance.worker)
     ends = Counter(json.loads(con.execute(sa.select(helpers.c.ends).where(key).with_for_update()).scalar_one()))
-    ends["superseded"] += superseded
+    ends["unneeded"] += unneeded
     more = {"operations": helpers.c.operations + operations, "ends": json.dumps(ends)}
     con.execute(sa.update(helpers).where(key).values(more))
 

@@ -19,13 +19,13 @@ _PERSONS = columns(
         ("phone", "VARCHAR", "E.164, NULL if it cannot be one"),
         ("email_owner", "BOOLEAN", "of all people with this e-mail, the one that may use it as a match key"),
         ("deliverable", "BOOLEAN", "owns a key a CRM record could be made with"),
-        ("held_reason", "VARCHAR", "why not, if not"),
+        ("undeliverable_reason", "VARCHAR", "why not, if not"),
     ]
 )
 
 
 def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefinition]:
-    """Return ``identity/persons`` with ``identity/conflicts`` (daily) and ``identity/persons_live`` (real-time)."""
+    """Return ``identity/persons`` with ``identity/key_clashes`` (daily) and ``identity/persons_live`` (real-time)."""
     everyone = owners(*(p.owner for p in activation.properties.values()))
     common: dict[str, Any] = {"group_name": "identity", "kinds": {"duckdb"}, "owners": everyone}
     persons = dg.AssetSpec(
@@ -36,8 +36,8 @@ def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefiniti
         tags={LANE_TAG: "daily"},
         **common,
     )
-    conflicts = dg.AssetSpec(
-        ["identity", "conflicts"],
+    key_clashes = dg.AssetSpec(
+        ["identity", "key_clashes"],
         deps=[dg.AssetKey(["customerio", "people"])],
         description="People who share a match key with its owner, and why they lost; their values are hashed.",
         tags={LANE_TAG: "daily"},
@@ -59,14 +59,14 @@ def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefiniti
         return metadata_of(result), not result.quarantined
 
     @dg.multi_asset(
-        name="identity_daily", specs=[persons, conflicts], partitions_def=lanes.daily, check_specs=[_check(persons)]
+        name="identity_daily", specs=[persons, key_clashes], partitions_def=lanes.daily, check_specs=[_check(persons)]
     )
     def identity_daily(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
         found, clean = resolve_window(context, Lane.DAILY)
         yield dg.MaterializeResult(
             asset_key=persons.key, metadata=found, check_results=[_checked(persons, clean, found)]
         )
-        yield dg.MaterializeResult(asset_key=conflicts.key, metadata={"conflicts": found.get("conflicts", 0)})
+        yield dg.MaterializeResult(asset_key=key_clashes.key, metadata={"key_clashes": found.get("key_clashes", 0)})
 
     @dg.multi_asset(name="identity_realtime", specs=[live], partitions_def=lanes.realtime, check_specs=[_check(live)])
     def identity_realtime(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pandera.pandas as pa
 
-HELD_REASONS = ("no e-mail", "invalid e-mail", "e-mail belongs to another person")
+UNDELIVERABLE_REASONS = ("no e-mail", "invalid e-mail", "e-mail belongs to another person")
 
 
 def persons_schema() -> pa.DataFrameSchema:
@@ -17,7 +17,7 @@ def persons_schema() -> pa.DataFrameSchema:
 
     def deliverable_means_own_email(frame: pd.DataFrame) -> pd.Series[bool]:
         owns = frame["email"].notna() & frame["email_owner"]
-        verdict: pd.Series[bool] = (frame["deliverable"] == owns) & (frame["held_reason"].isna() == owns)
+        verdict: pd.Series[bool] = (frame["deliverable"] == owns) & (frame["undeliverable_reason"].isna() == owns)
         return verdict
 
     return pa.DataFrameSchema(
@@ -29,7 +29,9 @@ def persons_schema() -> pa.DataFrameSchema:
             "email_owner": pa.Column(bool, nullable=False),
             "external_id_owner": pa.Column(bool, nullable=False),
             "deliverable": pa.Column(bool, nullable=False),
-            "held_reason": pa.Column(str, pa.Check.isin(HELD_REASONS, name="held_reason"), nullable=True),
+            "undeliverable_reason": pa.Column(
+                str, pa.Check.isin(UNDELIVERABLE_REASONS, name="undeliverable_reason"), nullable=True
+            ),
         },
         checks=pa.Check(deliverable_means_own_email, name="deliverable means owning an e-mail"),
         strict=False,

@@ -49,15 +49,15 @@ def _losers_of(key: str, column: str) -> str:
         QUALIFY row_number() OVER ranked_{key} > 1"""
 
 
-def list_conflicts(con: Connection, window: Window, keys: str | None = None) -> int:
-    """Write ``identity.conflicts`` from the losers and return how many rows it has.
+def list_key_clashes(con: Connection, window: Window, keys: str | None = None) -> int:
+    """Write ``identity.key_clashes`` from the losers and return how many rows it has.
 
     ``keys`` is a query of (match_key, value) that was looked at; only these are replaced. Values are hashed.
     """
     stale = "" if keys is None else f" WHERE (match_key, value_hash) IN (SELECT match_key, sha256(value) FROM ({keys}))"
-    con.execute(f"DELETE FROM identity.conflicts{stale}")
+    con.execute(f"DELETE FROM identity.key_clashes{stale}")
     con.execute(
-        "INSERT INTO identity.conflicts SELECT match_key, sha256(value), cio_id, owner_cio_id, reason, "
+        "INSERT INTO identity.key_clashes SELECT match_key, sha256(value), cio_id, owner_cio_id, reason, "
         f"{literal(window.key)} FROM {LOSERS}"
     )
-    return int(con.execute("SELECT count(*) FROM identity.conflicts").fetchall()[0][0])
+    return int(con.execute("SELECT count(*) FROM identity.key_clashes").fetchall()[0][0])

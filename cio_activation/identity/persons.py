@@ -10,7 +10,10 @@ from cio_activation.warehouse.sql import identifier, literal, timestamp
 
 PERSONS = "identity.persons"
 NEXT = "identity.persons_next"
-_CONTENT = "external_id, email, phone, first_name, last_name, email_owner, external_id_owner, deliverable, held_reason"
+_CONTENT = (
+    "external_id, email, phone, first_name, last_name, email_owner, external_id_owner, deliverable, "
+    "undeliverable_reason"
+)
 
 TABLES = (
     f"""CREATE TABLE IF NOT EXISTS {PERSONS} (
@@ -23,13 +26,13 @@ TABLES = (
         email_owner       BOOLEAN,
         external_id_owner BOOLEAN,
         deliverable       BOOLEAN,    -- owns the e-mail that a CRM record could be made with
-        held_reason       VARCHAR,
+        undeliverable_reason       VARCHAR,
         changed_at        TIMESTAMP,  -- as-of of the window in which any of the above last changed
         content_hash      UBIGINT,
         known_since       TIMESTAMP,  -- what ownership goes by
         source_hash       UBIGINT     -- content hash of the raw row this was made from
     )""",
-    """CREATE TABLE IF NOT EXISTS identity.conflicts (
+    """CREATE TABLE IF NOT EXISTS identity.key_clashes (
         match_key    VARCHAR,
         value_hash   VARCHAR,
         cio_id       VARCHAR,
@@ -95,7 +98,7 @@ def persons_sql(people: str, activation: Activation, window: Window) -> str:
                     WHEN given_email IS NULL THEN 'no e-mail'
                     WHEN email IS NULL THEN 'invalid e-mail'
                     ELSE 'e-mail belongs to another person'
-                END AS held_reason
+                END AS undeliverable_reason
             FROM owned
         ),
         hashed AS (SELECT *, hash({_CONTENT}) AS content_hash FROM judged)
@@ -120,7 +123,7 @@ def quarantine_sql(people: str, activation: Activation, window: Window) -> tuple
     junk = f"SELECT raw FROM {phones.MAP} WHERE NOT valid AND region = {region}"
     return (
         f"{into} 'email', 'invalid e-mail', NULL, CAST(json_object('email', email) AS VARCHAR) "
-        f"FROM {people} WHERE cio_id IN (SELECT cio_id FROM {NEXT} WHERE held_reason = 'invalid e-mail')",
+        f"FROM {people} WHERE cio_id IN (SELECT cio_id FROM {NEXT} WHERE undeliverable_reason = 'invalid e-mail')",
         f"{into} 'phone', 'invalid phone', NULL, CAST(json_object('phone', phone) AS VARCHAR) "
         f"FROM {people} WHERE {trimmed('phone')} IN ({junk})",
     )

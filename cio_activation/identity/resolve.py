@@ -16,7 +16,7 @@ from cio_activation.identity.contract import persons_schema
 from cio_activation.identity.persons import NEXT, PERSONS, TABLES, keyed_sql, persons_sql, quarantine_sql
 from cio_activation.runtime import Runtime
 from cio_activation.warehouse import change_log, published, quarantine
-from cio_activation.warehouse.sessions import PATIENCE_S, Connection
+from cio_activation.warehouse.sessions import YIELD_S, Connection
 from cio_activation.warehouse.sql import scalar
 from cio_activation.warehouse.validation import validate
 
@@ -30,27 +30,27 @@ _SCOPE = f"(SELECT * FROM {PEOPLE} WHERE cio_id IN (SELECT cio_id FROM {_REBUILD
 
 @dataclass(frozen=True)
 class IdentityResult:
-    """What one resolution came to. ``rows`` counts all persons, ``looked_at`` those decided in this run."""
+    """What one resolution came to. ``rows`` counts all persons, ``people_in_scope`` those decided in this run."""
 
     window_key: str
     rows: int = 0
-    looked_at: int = 0
+    people_in_scope: int = 0
     changed: int = 0
     deliverable: int = 0
-    conflicts: int = 0
-    held: dict[str, int] = field(default_factory=dict)
+    key_clashes: int = 0
+    undeliverable: dict[str, int] = field(default_factory=dict)
     quarantined: dict[str, int] = field(default_factory=dict)
     superseded: bool = False
 
 
 def resolve(runtime: Runtime, window: Window, run_id: str = "") -> IdentityResult:
-    """Publish ``identity.persons`` and ``identity.conflicts`` for the people known now.
+    """Publish ``identity.persons`` and ``identity.key_clashes`` for the people known now.
 
     A window older than the lane's newest published one publishes nothing.
     """
     activation = runtime.activation
     region = activation.workspace.default_region
-    with runtime.warehouse.write(patience_s=PATIENCE_S) as con:
+    with runtime.warehouse.write(yield_s=YIELD_S) as con:
         _check_people(con)
         for statement in TABLES:
             con.execute(statement)
@@ -65,7 +65,7 @@ def resolve(runtime: Runtime, window: Window, run_id: str = "") -> IdentityResul
             return _moved(con, activation, window, run_id)
     # Parsing is slow and needs no warehouse: others may have it meanwhile.
     parsed = phones.parse(unknown, region)
-    with runtime.warehouse.write(patience_s=PATIENCE_S) as con:
+    with runtime.warehouse.write(yield_s=YIELD_S) as con:
         phones.remember(con, parsed, region)
         if whole:
             return _everyone(con, activation, window, run_id)
@@ -81,8 +81,8 @@ def _everyone(con: Connection, activation: Activation, window: Window, run_id: s
     for statement in quarantine_sql(PEOPLE, activation, window):
         con.execute(statement)
     _refuse_breaches(con, window)
-    looked_at, changed = _counts(con)
-    conflicts = ownership.list_conflicts(con, window)
+    people_in_scope, changed = _counts(con)
+    key_clashes = ownership.list_key_clashes(con, window)
     change_log.note(
         con,
         PERSONS,
@@ -92,7 +92,7 @@ def _everyone(con: Connection, activation: Activation, window: Window, run_id: s
     con.execute(f"ALTER TABLE {NEXT} DROP COLUMN _changed")
     con.execute(f"DROP TABLE {PERSONS}")
     con.execute(f"ALTER TABLE {NEXT} RENAME TO persons")
-    return _result(con, window, run_id, looked_at, changed, conflicts)
+    return _result(con, window, run_id, people_in_scope, changed, key_clashes)
 
 
 def _moved(con: Connection, activation: Activation, window: Window, run_id: str) -> IdentityResult:
@@ -108,13 +108,13 @@ def _moved(con: Connection, activation: Activation, window: Window, run_id: str)
     for statement in quarantine_sql(_MOVED, activation, window):
         con.execute(statement)
     _refuse_breaches(con, window)
-    looked_at, changed = _counts(con)
-    conflicts = ownership.list_conflicts(con, window, keys="SELECT match_key, value FROM identity_keys")
+    people_in_scope, changed = _counts(con)
+    key_clashes = ownership.list_key_clashes(con, window, keys="SELECT match_key, value FROM identity_keys")
     con.execute(f"DELETE FROM {PERSONS} WHERE cio_id IN (SELECT cio_id FROM {_REBUILD})")
     con.execute(f"INSERT INTO {PERSONS} BY NAME SELECT * EXCLUDE (_changed) FROM {NEXT}")
     con.execute(f"DROP TABLE {NEXT}")
     change_log.note(con, PERSONS, f"SELECT cio_id FROM {_REBUILD}")
-    return _result(con, window, run_id, looked_at, changed, conflicts)
+    return _result(con, window, run_id, people_in_scope, changed, key_clashes)
 
 
 def _touched(con: Connection) -> None:
@@ -203,22 +203,23 @@ def _counts(con: Connection) -> tuple[int, int]:
 
 
 def _result(
-    con: Connection, window: Window, run_id: str, looked_at: int, changed: int, conflicts: int
+    con: Connection, window: Window, run_id: str, people_in_scope: int, changed: int, key_clashes: int
 ) -> IdentityResult:
     rows = int(str(scalar(con, f"SELECT count(*) FROM {PERSONS}")))
     published.publish(con, PERSONS, window, rows, run_id)
-    held = con.execute(
-        f"SELECT held_reason, count(*) FROM {PERSONS} WHERE held_reason IS NOT NULL GROUP BY 1 ORDER BY 1"
+    found = con.execute(
+        f"SELECT undeliverable_reason, count(*) FROM {PERSONS} WHERE undeliverable_reason IS NOT NULL "
+        "GROUP BY 1 ORDER BY 1"
     ).fetchall()
-    held_counts = {str(reason): int(count) for reason, count in held}
+    undeliverable = {str(reason): int(count) for reason, count in found}
     return IdentityResult(
         window.key,
         rows,
-        looked_at,
+        people_in_scope,
         changed,
-        rows - sum(held_counts.values()),
-        conflicts,
-        held_counts,
+        rows - sum(undeliverable.values()),
+        key_clashes,
+        undeliverable,
         quarantine.counts(con, LAYER, window),
     )
 

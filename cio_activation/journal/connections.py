@@ -37,11 +37,11 @@ def _engine(given: str, wait_s: float, _pid: int) -> sa.Engine:
         engine = sa.create_engine(url, connect_args={"timeout": wait_s}, hide_parameters=True)
         sa.event.listen(engine, "connect", partial(_prepare_sqlite, wait_s))
         return engine
-    patience = {} if "connect_timeout" in url.query else {"connect_timeout": max(2, min(10, math.ceil(wait_s)))}
+    time_slice = {} if "connect_timeout" in url.query else {"connect_timeout": max(2, min(10, math.ceil(wait_s)))}
     try:
         engine = sa.create_engine(
             url,
-            connect_args=patience,
+            connect_args=time_slice,
             executemany_mode="values_plus_batch",  # psycopg2 would make one round trip a row
             pool_pre_ping=True,  # a server restarted between two calls costs nothing
             hide_parameters=True,  # payloads are personal data and would be printed by SQLAlchemy's errors

@@ -12,9 +12,9 @@ from cio_activation.activation.settings import Settings
 from cio_activation.lanes.partitions import LANE_TAG
 from cio_activation.runtime import Runtime
 
-LEFT_OVER_TAG = "cio/left_over"
+DEFERRED_TAG = "cio/deferred"
 """Tag of a real-time run that let others go first: the asset of which something is left over."""
-LOOKS_TAG = "cio/segments"
+FINGERPRINTS_TAG = "cio/segments"
 """Tag of a real-time run: what the sensor sees of each segment (JSON) if nothing changed since the run read it."""
 
 
@@ -25,9 +25,9 @@ def is_awaited(instance: dg.DagsterInstance) -> bool:
     return instance.get_runs_count(dg.RunsFilter(tags={LANE_TAG: str(Lane.REALTIME)}, statuses=before_work)) > 0
 
 
-def leave_over(context: dg.AssetExecutionContext, key: str) -> None:
+def defer(context: dg.AssetExecutionContext, key: str) -> None:
     """Say by the run's tag that something of an asset is left for the lane's next run; the sensor asks for that."""
-    context.instance.add_run_tags(context.run_id, {LEFT_OVER_TAG: key})
+    context.instance.add_run_tags(context.run_id, {DEFERRED_TAG: key})
 
 
 def runtime_of(activation: Activation, lane: Lane | None = None) -> Runtime:
@@ -41,9 +41,9 @@ def lane_of(context: dg.AssetExecutionContext) -> Lane | None:
     return Lane(tag) if tag in tuple(Lane) else None
 
 
-def note_looks(context: dg.AssetExecutionContext, looks: Mapping[str, str]) -> None:
+def note_fingerprints(context: dg.AssetExecutionContext, looks: Mapping[str, str]) -> None:
     """Say by the run's tag which state of the segments it has taken, so that the sensor asks for no run because of it.
 
     ``looks``: segment id -> its look, see ``customerio.watching``.
     """
-    context.instance.add_run_tags(context.run_id, {LOOKS_TAG: json.dumps(looks, sort_keys=True)})
+    context.instance.add_run_tags(context.run_id, {FINGERPRINTS_TAG: json.dumps(looks, sort_keys=True)})

@@ -6,7 +6,7 @@ from typing import Any
 
 from cio_activation.runtime import Runtime
 
-_COUNTS = ("planned", "delivered", "rejected", "superseded", "held")
+_COUNTS = ("planned", "delivered", "rejected", "unneeded", "held")
 
 
 def summarise(runtime: Runtime) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from cio_activation.state.distribution import distribution
 from cio_activation.state.quarantine import LAYER, clear, refuse
 from cio_activation.state.sql import StateSql, hash_column
 from cio_activation.warehouse import change_log, published, quarantine
-from cio_activation.warehouse.sessions import PATIENCE_S, Connection
+from cio_activation.warehouse.sessions import YIELD_S, Connection
 from cio_activation.warehouse.sql import identifier, scalar, timestamp
 
 __all__ = ["StateResult", "derive", "distribution"]
@@ -40,7 +40,7 @@ class StateResult:
     window_key: str
     rows: int = 0
     """People with a row now."""
-    looked_at: int = 0
+    people_in_scope: int = 0
     """People among whom candidates were looked for."""
     candidates: int = 0
     changed: int = 0
@@ -65,7 +65,7 @@ def derive(runtime: Runtime, window: Window, *, full: bool = False, run_id: str 
 
     """
     statements = StateSql.of(runtime.activation, window.lane, window.as_of)
-    with runtime.warehouse.write(patience_s=PATIENCE_S) as con:
+    with runtime.warehouse.write(yield_s=YIELD_S) as con:
         if published.superseded(con, statements.table(), window):
             rows = backfill.recompute(con, runtime, window)
             return StateResult(window.key, rows=rows, superseded=True)

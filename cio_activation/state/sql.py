@@ -31,7 +31,7 @@ class StateSql:
     lane: Lane
     as_of: datetime
     people: str
-    gaps: str = "state.fallback_gaps"
+    gaps: str = "state.median_gaps"
 
     @classmethod
     def of(cls, activation: Activation, lane: Lane, as_of: datetime) -> StateSql:

@@ -22,7 +22,7 @@ class Policy:
 
     meaning: Meaning
     why: str
-    patience: float = 1.0
+    backoff_factor: float = 1.0
     """Times the usual backoff, where the vendor names no time."""
 
 
@@ -42,7 +42,7 @@ STATUS: dict[int, Policy] = {
     415: Policy(Meaning.REJECT, "the feature is off for this account"),
     422: Policy(Meaning.REJECT, "the vendor could not process the values"),
     # HubSpot: wait 2 s or more; four times the usual first backoff of 0.5 s.
-    423: Policy(Meaning.WAIT, "the record is locked", patience=4.0),
+    423: Policy(Meaning.WAIT, "the record is locked", backoff_factor=4.0),
     429: Policy(Meaning.WAIT, "a rate limit was reached"),
     477: Policy(Meaning.WAIT, "the account is being moved"),
     500: Policy(Meaning.UNKNOWN, "the vendor failed"),

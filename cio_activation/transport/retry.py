@@ -52,7 +52,7 @@ async def retrying(call: Callable[[], Awaitable[T]], *, attempts: int, backoff_s
     """Await ``call`` up to ``attempts`` times and return its result; raises its last error.
 
     Sent again: what was surely not applied, and, if ``repeatable``, what has an unknown outcome. Waits as long as
-    the vendor says, else exponentially from ``backoff_s`` with jitter, longer for statuses that ask for patience.
+    the vendor says, else exponentially from ``backoff_s`` with jitter, longer for statuses that ask for longer waits.
     """
 
     def again(error: BaseException) -> bool:
@@ -68,7 +68,7 @@ async def retrying(call: Callable[[], Awaitable[T]], *, attempts: int, backoff_s
             return 0.0
         if error.retry_after_s is not None:
             return error.retry_after_s + spread(state)  # or all workers come back in the same moment
-        return backoff(state) * (policy_for(error.status).patience if error.status else 1.0)
+        return backoff(state) * (policy_for(error.status).backoff_factor if error.status else 1.0)
 
     loop = AsyncRetrying(stop=stop_after_attempt(attempts), wait=pause, retry=retry_if_exception(again), reraise=True)
     return await loop(call)

@@ -18,10 +18,10 @@ MOST_S = 4.0
 """A step works no longer than this, for the steps after it carry the same cart on."""
 ASK_EVERY_S = 0.5
 
-GAVE_WAY = "left for the next run of the lane"
+YIELDED = "left for the next run of the lane"
 
 
-class Patience:
+class TimeSlice:
     """Measured from the first question on. ``is_awaited`` tells whether another run waits for this one to end."""
 
     def __init__(self, is_awaited: Callable[[], bool], *, least_s: float = LEAST_S, most_s: float = MOST_S) -> None:

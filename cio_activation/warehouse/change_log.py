@@ -1,8 +1,8 @@
-"""Who was touched by a change of a table, by turns: lets the real-time lane look at few where most stand still.
+"""Whom a change of a table touched, in a numbered order: who reads the table next need look at these only.
 
-Every writer of a table that the real-time lane decides or plans from notes whom it touched, in the transaction that
-changes the table. A reader that remembers at which turn it last looked finds here whom it has to look at again. What
-is not known any more counts as everybody, so forgetting costs time and never a change.
+Every writer of a table that the lanes decide or plan from notes whom it touched, in the transaction that changes the
+table. A reader that remembers at which sequence it last looked finds here whom it has to look at again. What is not
+known any more counts as everybody, so forgetting costs time and never a change.
 """
 
 from __future__ import annotations
@@ -15,38 +15,40 @@ from cio_activation.warehouse.sql import literal, scalar
 
 MANY = 10_000
 """People touched at once from which on everybody is noted: looking at all is as fast, and the notes stay few."""
-KEPT = 100_000
-"""Notes kept at most."""
+RETAINED = 100_000
+"""Notes retained at most."""
 
 
-def next_turn(con: Connection) -> int:
+def next_sequence(con: Connection) -> int:
     """Return the next number in the order of publications, notes and looks. Writers are one at a time."""
     query = """SELECT greatest(
-        (SELECT coalesce(max(turn), 0) FROM meta.published), (SELECT coalesce(max(turn), 0) FROM meta.moved),
-        (SELECT coalesce(max(turn), 0) FROM delivery.looked)) + 1"""
+        (SELECT coalesce(max(sequence), 0) FROM meta.published),
+        (SELECT coalesce(max(sequence), 0) FROM meta.change_log),
+        (SELECT coalesce(max(sequence), 0) FROM delivery.scopes)) + 1"""
     return int(str(scalar(con, query)))
 
 
-def note(con: Connection, about: str, people: str | None, parameters: Sequence[Any] = ()) -> None:
-    """Note that a change of the table ``about`` touched ``people``, a SELECT of ``cio_id``; None: everybody."""
-    turn = next_turn(con)
+def note(con: Connection, table: str, people: str | None, parameters: Sequence[Any] = ()) -> None:
+    """Note that a change of ``table`` touched ``people``, a SELECT of ``cio_id``; None: everybody."""
+    sequence = next_sequence(con)
     if people is not None:
         con.execute(
-            f"INSERT INTO meta.moved SELECT DISTINCT ?, ?, cio_id FROM ({people}) WHERE cio_id IS NOT NULL LIMIT ?",
-            [turn, about, *parameters, MANY],
+            f"INSERT INTO meta.change_log SELECT DISTINCT ?, ?, cio_id FROM ({people}) "
+            "WHERE cio_id IS NOT NULL LIMIT ?",
+            [sequence, table, *parameters, MANY],
         )
-    noted = scalar(con, "SELECT count(*) FROM meta.moved WHERE turn = ?", [turn])
+    noted = scalar(con, "SELECT count(*) FROM meta.change_log WHERE sequence = ?", [sequence])
     if people is None or noted == MANY:
-        con.execute("DELETE FROM meta.moved WHERE about = ?", [about])  # everybody says it all
-        con.execute("INSERT INTO meta.moved VALUES (?, ?, NULL)", [turn, about])
-    if int(str(scalar(con, "SELECT count(*) FROM meta.moved"))) > KEPT:
+        con.execute("DELETE FROM meta.change_log WHERE table_name = ?", [table])  # everybody says it all
+        con.execute("INSERT INTO meta.change_log VALUES (?, ?, NULL)", [sequence, table])
+    if int(str(scalar(con, "SELECT count(*) FROM meta.change_log"))) > RETAINED:
         _forget(con)
 
 
-def since(con: Connection, turn: int, tables: Sequence[str]) -> str | None:
-    """Return a SELECT of the ``cio_id`` of those touched after ``turn`` in any of ``tables``; None: everybody."""
-    named = f"(about IS NULL OR about IN ({', '.join(map(literal, tables))}))"
-    touched = f"FROM meta.moved WHERE turn > {turn} AND {named}"
+def since(con: Connection, sequence: int, tables: Sequence[str]) -> str | None:
+    """Return a SELECT of the ``cio_id`` of those touched after ``sequence`` in any of ``tables``; None: everybody."""
+    named = f"(table_name IS NULL OR table_name IN ({', '.join(map(literal, tables))}))"
+    touched = f"FROM meta.change_log WHERE sequence > {sequence} AND {named}"
     if scalar(con, f"SELECT count(*) {touched} AND cio_id IS NULL"):
         return None
     return f"SELECT cio_id {touched}"
@@ -54,6 +56,6 @@ def since(con: Connection, turn: int, tables: Sequence[str]) -> str | None:
 
 def _forget(con: Connection) -> None:
     """Forget the older half; whoever has not read it must look at everybody."""
-    until = scalar(con, "SELECT CAST(median(turn) AS BIGINT) FROM meta.moved")
-    con.execute("DELETE FROM meta.moved WHERE turn <= ?", [until])
-    con.execute("INSERT INTO meta.moved VALUES (?, NULL, NULL)", [until])
+    until = scalar(con, "SELECT CAST(median(sequence) AS BIGINT) FROM meta.change_log")
+    con.execute("DELETE FROM meta.change_log WHERE sequence <= ?", [until])
+    con.execute("INSERT INTO meta.change_log VALUES (?, NULL, NULL)", [until])

@@ -39,19 +39,19 @@ def superseded(con: Connection, name: str, window: Window) -> bool:
 def is_newer(con: Connection, name: str, lane: str, than: str) -> bool:
     """Return whether ``lane`` published ``name`` after ``than`` was last published by whomever, if ever."""
     mine, other = con.execute(
-        "SELECT max(turn) FILTER (name = $1 AND lane = $2), max(turn) FILTER (name = $3) FROM meta.published",
+        "SELECT max(sequence) FILTER (name = $1 AND lane = $2), max(sequence) FILTER (name = $3) FROM meta.published",
         [name, lane, than],
     ).fetchall()[0]
-    return mine is not None and mine > (other or 0)  # no turn: from before turns were counted
+    return mine is not None and mine > (other or 0)  # no sequence: from before turns were counted
 
 
-def moved_since(con: Connection, name: str, window: Window, basis: str, tables: Sequence[str]) -> str | None:
+def changed_since(con: Connection, name: str, window: Window, basis: str, tables: Sequence[str]) -> str | None:
     """Return a SELECT of whom a change of ``tables`` touched since ``window`` last published ``name``; None: anybody.
 
     Anybody also if the clock moved (another window published last) or the definitions did (another ``basis``).
     """
     last = con.execute(
-        "SELECT turn FROM meta.published WHERE name = ? AND lane = ? AND window_end = ? AND basis = ?",
+        "SELECT sequence FROM meta.published WHERE name = ? AND lane = ? AND window_end = ? AND basis = ?",
         [name, window.lane.value, window.as_of, basis],
     ).fetchall()
     return change_log.since(con, int(last[0][0]), tables) if last else None
@@ -61,10 +61,10 @@ def publish(
     con: Connection, name: str, window: Window, rows: int, run_id: str = "", *, basis: str | None = None
 ) -> None:
     """Record that ``window`` is now its lane's newest published window of ``name``, made on ``basis``."""
-    turn = change_log.next_turn(con)
+    sequence = change_log.next_sequence(con)
     con.execute("DELETE FROM meta.published WHERE name = ? AND lane = ?", [name, window.lane.value])
     con.execute(
-        "INSERT INTO meta.published (name, lane, window_key, window_end, run_id, rows, turn, basis) "
+        "INSERT INTO meta.published (name, lane, window_key, window_end, run_id, rows, sequence, basis) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [name, window.lane.value, window.key, window.as_of, run_id, rows, turn, basis],
+        [name, window.lane.value, window.key, window.as_of, run_id, rows, sequence, basis],
     )

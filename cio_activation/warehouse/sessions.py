@@ -43,7 +43,7 @@ QUIET_S = 2.0
 """So long after its last session the real-time lane counts as at work: the next step, or the next run, takes it."""
 NEXT_S = 4.0
 """So long a run that waits for the present one takes to begin, once that has ended."""
-PATIENCE_S = 60.0
+YIELD_S = 60.0
 """What a long session waits for that: a stream of news slows a daily run down and never stops it."""
 
 
@@ -57,15 +57,15 @@ class Warehouse:
         self._timeout = lock_timeout_s
 
     @contextmanager
-    def write(self, *, patience_s: float = 0.0) -> Iterator[Connection]:
+    def write(self, *, yield_s: float = 0.0) -> Iterator[Connection]:
         """Yield a read-write connection inside one transaction: commit on success, roll back on any error.
 
-        ``patience_s``: how long it waits for the real-time lane to be done, if it works for the daily one; for
+        ``yield_s``: how long it waits for the real-time lane to be done, if it works for the daily one; for
         sessions that take seconds themselves where there are a million people.
         Raises WarehouseBusy, naming the holder, when the lock is not free within the bounded wait.
         """
-        patience_s = patience_s if self._urgent is False else 0.0
-        with self._locked(fcntl.LOCK_EX, "write", patience_s), self._session(read_only=False) as con:
+        yield_s = yield_s if self._urgent is False else 0.0
+        with self._locked(fcntl.LOCK_EX, "write", yield_s), self._session(read_only=False) as con:
             con.begin()
             yield con
             con.commit()
@@ -104,7 +104,7 @@ class Warehouse:
             over.set()
             stamping.join()
 
-    def hand_on(self) -> None:
+    def reserve_next(self) -> None:
         """Make long sessions of others wait for the next urgent run too, which waits for this one to end; if urgent."""
         self._stamp(NEXT_S)
 
@@ -135,19 +135,19 @@ class Warehouse:
         return session(self.path, config, read_only=read_only)
 
     @contextmanager
-    def _locked(self, mode: int, purpose: str, patience_s: float = 0.0) -> Iterator[None]:
+    def _locked(self, mode: int, purpose: str, yield_s: float = 0.0) -> Iterator[None]:
         deadline = time.monotonic() + self._timeout
-        patient_until = time.monotonic() + patience_s
+        yield_until = time.monotonic() + yield_s
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with open(f"{self.path}.lock", "a+") as lock:
             while True:
-                while (rest := patient_until - time.monotonic()) > 0 and self._urgent_at_work():
+                while (rest := yield_until - time.monotonic()) > 0 and self._urgent_at_work():
                     time.sleep(min(rest, 10 * _POLL_SECONDS))
                 with open(f"{self.path}.gate", "a+") as gate:
                     self._stamp()
                     self._acquire(gate, fcntl.LOCK_EX, deadline)
                     # Who waited at the gate behind an urgent session waits for its next ones too.
-                    if time.monotonic() >= patient_until or not self._urgent_at_work():
+                    if time.monotonic() >= yield_until or not self._urgent_at_work():
                         self._acquire(lock, mode, deadline)
                         self._stamp()
                         break

@@ -17,12 +17,12 @@ from cio_activation.automation import sensors
 from cio_activation.automation.sensors import AGAIN_SECONDS, Seen, realtime_sensor, reason
 from cio_activation.automation.trigger import NEWS_TAG
 from cio_activation.customerio.inbox import Event, Inbox, News, Source
-from cio_activation.customerio.segment_probe import Look
+from cio_activation.customerio.segment_probe import Fingerprint
 from cio_activation.destinations import DESTINATIONS
 from cio_activation.errors import CioActivationError
 from cio_activation.journal.attempts import Journal
 from cio_activation.lanes.partitions import Lanes
-from cio_activation.lanes.runs import LEFT_OVER_TAG, LOOKS_TAG
+from cio_activation.lanes.runs import DEFERRED_TAG, FINGERPRINTS_TAG
 
 
 @dg.op
@@ -48,11 +48,11 @@ class Bench:
         self.sensor = realtime_sensor(lane_job, activation, Lanes.of(activation))
         self.instance = dg.DagsterInstance.ephemeral()
 
-    def look(self, _runtime: Any, segments: list[int], _before: Any, _now: float) -> dict[str, Look]:
+    def look(self, _runtime: Any, segments: list[int], _before: Any, _now: float) -> dict[str, Fingerprint]:
         self.asked_vendor += 1
         if self.down:
             raise CioActivationError("no answer")
-        return {str(s): Look(self.members) for s in segments}
+        return {str(s): Fingerprint(self.members) for s in segments}
 
     def tick(self, *, keep: bool = True) -> list[str]:
         """Return the keys of the runs that a tick asks for; without ``keep`` the daemon died before noting it."""
@@ -75,7 +75,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ACTIVATION_HOME", str(tmp_path))
     made = Bench(tmp_path)
-    monkeypatch.setattr(sensors, "look_at_segments", made.look)
+    monkeypatch.setattr(sensors, "fingerprint_segments", made.look)
     # A window of the test's own length would begin in the middle of it now and then.
     monkeypatch.setattr(Lanes, "window_at", lambda self, lane, moment: self.window(lane, "2026-11-22T12:00"))
     yield made
@@ -150,7 +150,7 @@ def test_what_came_of_nothing_elsewhere_is_asked_for_after_a_while(
 def test_what_a_run_left_over_gets_another_run_once_it_ended_and_only_one(bench: Bench) -> None:
     bench.tick()
     run = bench.instance.create_run_for_job(lane_job, status=dg.DagsterRunStatus.STARTED)
-    bench.instance.add_run_tags(run.run_id, {LEFT_OVER_TAG: "hubspot/properties_realtime"})
+    bench.instance.add_run_tags(run.run_id, {DEFERRED_TAG: "hubspot/properties_realtime"})
     assert bench.tick() == []
     bench.instance.report_run_canceled(run)
     assert len(bench.tick()) == 1
@@ -160,7 +160,11 @@ def test_what_a_run_left_over_gets_another_run_once_it_ended_and_only_one(bench:
 
 
 def _run(bench: Bench, status: dg.DagsterRunStatus, members: str | None = None) -> dg.DagsterRun:
-    tags = {} if members is None else {LOOKS_TAG: json.dumps(dict.fromkeys(Seen.read(bench.cursor).segments, members))}
+    tags = (
+        {}
+        if members is None
+        else {FINGERPRINTS_TAG: json.dumps(dict.fromkeys(Seen.read(bench.cursor).segments, members))}
+    )
     return bench.instance.create_run_for_job(lane_job, status=status, tags=tags)
 
 

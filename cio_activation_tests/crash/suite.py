@@ -34,8 +34,8 @@ AT_ONCE = {"hubspot": 4, "pipedrive": 8}
 """Calls a step has in flight at most, each a batch: that many a killed run may leave without a recorded answer."""
 DELAYS = (0.05, 0.15, 0.3)
 _PATHS = ("*/contacts/batch/u*", "*/memberships/*", "/api/v2/persons", "/api/v2/persons/*")
-UNBALANCED = """SELECT plan_id, step, status, planned, delivered, rejected, superseded, held FROM delivery.plans
-    WHERE status = 'sending' OR planned <> coalesce(delivered + rejected + superseded + held, -1)
+UNBALANCED = """SELECT plan_id, step, status, planned, delivered, rejected, unneeded, held FROM delivery.plans
+    WHERE status = 'sending' OR planned <> coalesce(delivered + rejected + unneeded + held, -1)
     AND planned > 0"""
 
 

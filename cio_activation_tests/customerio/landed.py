@@ -11,7 +11,7 @@ from typing import Any
 from cio_activation.activation.models import Activation, Attribute, AttributeType, Audience, Lane, Profile, Workspace
 from cio_activation.activation.windows import Window
 from cio_activation.customerio import files
-from cio_activation.customerio.files import KeptFile
+from cio_activation.customerio.files import RawFile
 from cio_activation.customerio.people import PeoplePull, land
 from cio_activation.customerio.people_table import sources
 from cio_activation.runtime import Runtime
@@ -47,7 +47,7 @@ def small_activation(*audiences: Audience, attributes: Mapping[str, AttributeTyp
 
 def write_people(
     run: Runtime, window: Window, people: Iterable[Mapping[str, str]], *, total: int | None = None, tail: str = ""
-) -> KeptFile:
+) -> RawFile:
     """Write a people file as an export would be, enter it as the window's kept one, and return it."""
     rows = list(people)
     names = [*reversed(sources(run.activation)), "extra", "Extra"]
@@ -60,11 +60,11 @@ def write_people(
     return enter(run, window, path, len(rows) if total is None else total)
 
 
-def enter(run: Runtime, window: Window, path: Path, total: int, at: datetime | None = None) -> KeptFile:
+def enter(run: Runtime, window: Window, path: Path, total: int, at: datetime | None = None) -> RawFile:
     observed = at or window.end.astimezone(UTC).replace(tzinfo=None)
-    file = KeptFile("people", path, files.sha256_of(path), total, observed)
+    file = RawFile("people", path, files.sha256_of(path), total, observed)
     with run.warehouse.write() as con:
-        files.keep(con, run.settings.activation_home, window, file)
+        files.retain(con, run.settings.activation_home, window, file)
     return file
 
 

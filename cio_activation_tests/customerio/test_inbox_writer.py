@@ -63,9 +63,9 @@ async def writing(inbox: Gate) -> AsyncIterator[InboxWriter]:
         await writer.stop()
 
 
-async def in_line(writer: InboxWriter, *numbers: int, patience: float = 60.0) -> list[asyncio.Task[None]]:
+async def in_line(writer: InboxWriter, *numbers: int, time_slice: float = 60.0) -> list[asyncio.Task[None]]:
     """Put events in line and return what waits for them, once they are in it."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + time_slice
     tasks = [asyncio.create_task(writer.store(event(n), deadline)) for n in numbers]
     before = writer.waiting
     while writer.waiting < before + len(numbers):
@@ -127,7 +127,7 @@ def test_a_request_gives_up_at_its_deadline_and_what_it_brought_is_not_written_a
         async with writing(inbox) as writer:
             tasks = await in_line(writer, 1)
             await asyncio.to_thread(inbox.entered.wait, 60)
-            (late,) = await in_line(writer, 2, patience=0.01)
+            (late,) = await in_line(writer, 2, time_slice=0.01)
             with pytest.raises(NotStored, match="deadline"):
                 await late
             inbox.open.set()

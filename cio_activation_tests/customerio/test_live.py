@@ -13,7 +13,7 @@ import dagster as dg
 import pytest
 
 from cio_activation.activation.models import Lane
-from cio_activation.automation.sensors import look_at_segments
+from cio_activation.automation.sensors import fingerprint_segments
 from cio_activation.customerio import live
 from cio_activation.customerio.assets import build_assets
 from cio_activation.customerio.client import CustomerIO, Fetched, Identifiers
@@ -23,8 +23,8 @@ from cio_activation.customerio.moments import pull_moments
 from cio_activation.customerio.people import pull_people
 from cio_activation.journal.attempts import Journal
 from cio_activation.lanes.partitions import Lanes
-from cio_activation.lanes.runs import LOOKS_TAG
-from cio_activation.transport.time_slice import Patience
+from cio_activation.lanes.runs import FINGERPRINTS_TAG
+from cio_activation.transport.time_slice import TimeSlice
 from cio_activation_tests.builders import START, window
 from cio_activation_tests.byhand import noted
 from cio_activation_tests.customerio.conftest import FAST, Site
@@ -158,15 +158,15 @@ def test_who_changed_last_is_fetched_first_and_without_patience_the_others_wait(
     assert late not in crowd
     site.pick(*crowd)
     start = datetime(2026, 11, 2)
-    hurried = Patience(lambda: True, most_s=0.0)
-    first = pull_live(run, window(1, RT), clock=lambda: start, patience=hurried)
+    hurried = TimeSlice(lambda: True, most_s=0.0)
+    first = pull_live(run, window(1, RT), clock=lambda: start, time_slice=hurried)
     assert 0 < first.rows < len(crowd)
-    assert (first.rows + first.waiting, first.goes_on) == (len(crowd), True)
+    assert (first.rows + first.waiting, first.defers) == (len(crowd), True)
     site.pick(late)
-    pull_live(run, window(1, RT), clock=lambda: start + timedelta(minutes=1), patience=hurried)
+    pull_live(run, window(1, RT), clock=lambda: start + timedelta(minutes=1), time_slice=hurried)
     assert query(run, f"SELECT count(*) FROM raw.people_live WHERE cio_id = '{late}'") == [(1,)]
     rest = pull_live(run, window(1, RT), clock=lambda: start + timedelta(minutes=2))
-    assert (rest.waiting, rest.stale, rest.goes_on) == (0, 0, False)
+    assert (rest.waiting, rest.stale, rest.defers) == (0, 0, False)
     assert query(run, "SELECT count(*) FROM raw.people_live") == [(len(crowd) + 1,)]
 
 
@@ -182,9 +182,9 @@ def test_beside_news_a_few_members_are_looked_at_again_and_all_of_them_when_ther
     hour, later = timedelta(hours=1), start + timedelta(hours=2)
     beside = pull_live(run, window(1, RT), clock=lambda: later, older_than=hour)
     assert (beside.entered, beside.rows, beside.stale, beside.waiting) == (1, 3, 4, 0)
-    assert beside.goes_on, "the others are the next run's"
+    assert beside.defers, "the others are the next run's"
     alone = pull_live(run, window(1, RT), clock=lambda: later, older_than=hour)
-    assert (alone.rows, alone.stale, alone.goes_on) == (4, 0, False)
+    assert (alone.rows, alone.stale, alone.defers) == (4, 0, False)
 
 
 def test_a_stream_of_news_looks_at_the_members_every_half_minute_only(
@@ -202,7 +202,7 @@ def test_a_stream_of_news_looks_at_the_members_every_half_minute_only(
         at = start + timedelta(hours=2, seconds=seconds)
         found = pull_live(run, window(1, RT), clock=lambda: at, older_than=hour)
         assert (found.entered, found.waiting) == (1, 0)
-        return found.rows, found.stale, found.goes_on
+        return found.rows, found.stale, found.defers
 
     assert with_news(0, 0) == (3, 4, True)
     assert with_news(1, 10) == (1, 4, True)
@@ -210,7 +210,7 @@ def test_a_stream_of_news_looks_at_the_members_every_half_minute_only(
     assert with_news(3, 31) == (3, 2, True)
     at = start + timedelta(hours=2, seconds=32)
     rest = pull_live(run, window(1, RT), clock=lambda: at, older_than=hour)
-    assert (rest.rows, rest.stale, rest.goes_on) == (2, 0, False)
+    assert (rest.rows, rest.stale, rest.defers) == (2, 0, False)
     observed = "SELECT min(observed_at) >= TIMESTAMP '2026-11-02 02:00:00' FROM raw.people_current JOIN "
     assert query(run, observed + "raw.memberships USING (cio_id) WHERE lane = 'realtime'") == [(True,)]
 
@@ -296,8 +296,8 @@ def test_the_asset_says_by_the_runs_tag_what_it_took_and_keeps_long_sessions_wai
         result = dg.materialize(live_asset, instance=instance, partition_key="2026-11-01T00:00")
         finished = instance.get_run_by_id(result.run_id)
     assert finished is not None
-    looks = {s: told.members for s, told in look_at_segments(run, [11], {}, 0.0).items()}
-    assert json.loads(finished.tags[LOOKS_TAG]) == looks
+    looks = {s: told.members for s, told in fingerprint_segments(run, [11], {}, 0.0).items()}
+    assert json.loads(finished.tags[FINGERPRINTS_TAG]) == looks
     assert ages
     assert max(ages) < 0.8, "stamped while the call went on"
 

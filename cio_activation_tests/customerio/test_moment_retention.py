@@ -30,7 +30,7 @@ class Shelf:
 
     def __init__(self, home: Path) -> None:
         model = activation(destinations={})
-        kept = model.workspace.model_copy(update={"moments_kept": KEPT, "moment_bodies_kept": BODIES})
+        kept = model.workspace.model_copy(update={"moment_retention": KEPT, "moment_body_retention": BODIES})
         self.run: Runtime = runtime(home, model.model_copy(update={"workspace": kept}))
         self.workspace: Workspace = kept
         self.inbox = Inbox(Journal(self.run.settings.journal))
@@ -138,4 +138,4 @@ def test_a_day_without_anything_to_drop_writes_nothing(shelf: Shelf, monkeypatch
 
 def test_by_default_rows_stay_400_days_and_bodies_30() -> None:
     kept = Workspace()
-    assert (kept.moments_kept, kept.moment_bodies_kept) == (timedelta(days=400), timedelta(days=30))
+    assert (kept.moment_retention, kept.moment_body_retention) == (timedelta(days=400), timedelta(days=30))

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from cio_activation.activation.models import Lane
-from cio_activation.automation.sensors import look_at_segments
+from cio_activation.automation.sensors import fingerprint_segments
 from cio_activation.customerio import segment_shortcut
 from cio_activation.customerio.inbox import Event, Inbox, Source
 from cio_activation.customerio.live import LivePull, pull_live
@@ -125,7 +125,7 @@ def test_a_run_with_a_moment_does_not_read_again_what_was_just_read_and_the_next
     town.moment(told)
     first = town.pull(minutes=0)
     assert (first.entered, MEMBERS in town.site.calls()) == (1, False)
-    assert "11" not in first.looks, "the sensor has to find it changed"
+    assert "11" not in first.fingerprints, "the sensor has to find it changed"
     assert town.members() == sorted([*town.inside, told])
     second = town.pull(minutes=0)
     assert (second.entered, town.site.calls()[MEMBERS]) == (1, 1)
@@ -195,9 +195,9 @@ def test_a_run_tells_the_sensor_what_it_would_see(town: Town, monkeypatch: pytes
         monkeypatch.setattr("cio_activation.customerio.members.PAGE", BIG)
     else:
         monkeypatch.setattr(segment_shortcut, "PAGE", 30_000)
-    seen: Callable[[Runtime], str] = lambda run: look_at_segments(run, [11], {}, 0.0)["11"].members  # noqa: E731
-    assert town.pull(day=3).looks["11"] == seen(town.run)
+    seen: Callable[[Runtime], str] = lambda run: fingerprint_segments(run, [11], {}, 0.0)["11"].members  # noqa: E731
+    assert town.pull(day=3).fingerprints["11"] == seen(town.run)
     town.site.pick(town.people[-1])
     before = seen(town.run)
     town.moment(town.people[-1])
-    assert town.pull(day=3).looks["11"] == before == seen(town.run)
+    assert town.pull(day=3).fingerprints["11"] == before == seen(town.run)

@@ -68,7 +68,7 @@ class KeepBench:
         self.day += 1
         step = KeepFields(self.toy, self.runtime.activation)
         report = run_step(self.runtime, self.toy, step, builders.window(self.day), f"run-{self.day}")
-        assert report.planned == report.delivered + report.rejected + report.superseded + report.held
+        assert report.planned == report.delivered + report.rejected + report.unneeded + report.held
         return report
 
     def human(self, person: str, value: str | None) -> None:

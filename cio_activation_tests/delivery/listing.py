@@ -85,7 +85,7 @@ class ListBench:
 
     def run(self, day: int = 1) -> StepReport:
         report = run_step(self.runtime, self.toy, ToyList(), builders.window(day), f"run-{day}")
-        assert report.planned == report.delivered + report.rejected + report.superseded + report.held
+        assert report.planned == report.delivered + report.rejected + report.unneeded + report.held
         return report
 
     @property

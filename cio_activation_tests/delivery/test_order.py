@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cio_activation.activation.models import DestinationLimits, Lane
 from cio_activation.delivery.destination import EXIT, Context
-from cio_activation.delivery.order import BUDGET, HELD_FOR, arrange, forget_unwanted, leave_over
+from cio_activation.delivery.order import BUDGET, HELD_FOR, arrange, defer, forget_unwanted
 from cio_activation.journal.days import Allowance
 from cio_activation_tests import builders
 
@@ -48,7 +48,7 @@ def planned(run: Any, con: Any, rows: list[dict[str, Any]]) -> Context:
         con.execute("INSERT INTO raw.people VALUES (?, ?)", [one, row["amount"]])
         if row["held"]:
             since = datetime(2026, 11, row["held"])
-            con.execute("INSERT INTO delivery.held VALUES ('toy', 'people', ?, NULL, ?)", [one, since])
+            con.execute("INSERT INTO delivery.deferred VALUES ('toy', 'people', ?, NULL, ?)", [one, since])
     return Context(run.settings, run.activation, builders.window(5))
 
 
@@ -130,12 +130,12 @@ def test_who_was_left_over_keeps_the_first_day_and_is_forgotten_when_no_longer_w
     rows = [{"priority": 0, "group": "a", "size": None, "amount": 0, "held": day} for day in (None, 1, None)]
     with run.warehouse.preview() as con:
         context = planned(run, con, rows)
-        leave_over(con, "toy", "people", context, "planned")
-        leave_over(con, "toy", "people", context, "planned")
-        found = con.execute("SELECT cio_id, since FROM delivery.held ORDER BY cio_id").fetchall()
+        defer(con, "toy", "people", context, "planned")
+        defer(con, "toy", "people", context, "planned")
+        found = con.execute("SELECT cio_id, since FROM delivery.deferred ORDER BY cio_id").fetchall()
         today = context.window.as_of if context.window else None
         assert found == [("p000", today), ("p001", datetime(2026, 11, 1)), ("p002", today)]
         assert today == datetime(2026, 11, 1) + timedelta(days=5)
         con.execute("DELETE FROM planned WHERE cio_id = 'p001'")
         forget_unwanted(con, "toy", "people", "planned")
-        assert con.execute("SELECT cio_id FROM delivery.held ORDER BY cio_id").fetchall() == [("p000",), ("p002",)]
+        assert con.execute("SELECT cio_id FROM delivery.deferred ORDER BY cio_id").fetchall() == [("p000",), ("p002",)]

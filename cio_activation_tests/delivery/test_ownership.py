@@ -43,7 +43,7 @@ def test_what_a_human_changed_stays_is_listed_and_the_rest_is_written(bench: Kee
 def test_an_operation_that_has_nothing_left_is_superseded_and_is_not_asked_about_again(bench: KeepBench) -> None:
     bench.human("a", "by hand")
     report = bench.run(a={"tier": "high", "size": "low"})
-    assert (report.planned, report.superseded, dict(report.reasons)) == (1, 1, {KEPT: 1})
+    assert (report.planned, report.unneeded, dict(report.reasons)) == (1, 1, {KEPT: 1})
     reads, calls = bench.toy.reads, bench.toy.vendor.calls
     again = bench.run(a={"tier": "high", "size": "low"})
     assert (again.planned, bench.toy.reads, bench.toy.vendor.calls) == (0, reads, calls)
@@ -63,7 +63,7 @@ def test_another_value_of_ours_is_tried_again_and_kept_again(bench: KeepBench) -
     bench.human("a", "by hand")
     bench.run(a={"tier": "high", "size": "low"})
     report = bench.run(a={"tier": "top", "size": "low"})
-    assert (report.superseded, bench.there("a")) == (1, ("by hand", "low"))
+    assert (report.unneeded, bench.there("a")) == (1, ("by hand", "low"))
     assert bench.conflicts() == [("a", "tier", "top", "by hand")]
 
 
@@ -102,7 +102,7 @@ def test_who_leaves_is_cleared_but_for_what_a_human_wrote(bench: KeepBench) -> N
     bench.human("a", "by hand")
     bench.human("b", "by hand")
     report = bench.run()
-    assert (report.delivered, report.superseded) == (1, 1)
+    assert (report.delivered, report.unneeded) == (1, 1)
     assert (bench.there("a"), bench.there("b")) == (("by hand", None), ("by hand", None))
     assert bench.run().planned == 0
 

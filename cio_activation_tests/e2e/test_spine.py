@@ -74,7 +74,7 @@ def test_the_demo_runs_an_unseen_history_to_the_end(tmp_path: Path) -> None:
     assert len(result["windows"]["daily"]) == 2
     assert result["windows"]["realtime"]
     for counts in result["operations"].values():
-        ended = sum(counts[end] for end in ("delivered", "rejected", "superseded", "held"))
+        ended = sum(counts[end] for end in ("delivered", "rejected", "unneeded", "held"))
         assert counts["planned"] == ended
     assert result["second_run"]["write_calls"] == 0
     assert result["hubspot"]["throttled"] == result["pipedrive"]["throttled"] == 0

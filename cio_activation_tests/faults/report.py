@@ -19,7 +19,7 @@ COMMAND = "python -m cio_activation_tests.faults.report"
 START, END = "<!-- fault table: written by the command below -->", "<!-- end of the fault table -->"
 PACKAGES = ("cio-activation", "httpx", "tenacity", "duckdb", "sqlalchemy", "starlette", "uvicorn")
 HEAD = (
-    "vendor", "fault", "the run ended", "planned", "delivered", "rejected", "superseded", "held", "calls",
+    "vendor", "fault", "the run ended", "planned", "delivered", "rejected", "unneeded", "held", "calls",
     "runs until converged", "duplicates", "writes of a further run",
 )  # fmt: skip
 _NAMES = {"hubspot": "HubSpot", "pipedrive": "Pipedrive", "customerio": "Customer.io"}
@@ -33,7 +33,7 @@ def key_of(vendor: str, fault: str) -> str:
 def line(row: Row) -> str:
     """Return one line of the table."""
     f = row.faulty
-    cells = [f.ending, f.planned, f.delivered, f.rejected, f.superseded, f.held, row.calls, row.runs, row.duplicates]
+    cells = [f.ending, f.planned, f.delivered, f.rejected, f.unneeded, f.held, row.calls, row.runs, row.duplicates]
     return key_of(row.case.vendor, row.case.fault) + "".join(f" {c} |" for c in [*cells, len(row.quiet_writes)])
 
 
@@ -45,7 +45,7 @@ def page(rows: Sequence[Row], seconds: float) -> str:
         "",
         f"`{COMMAND}` ran {len(rows)} faults in {seconds:.0f} s on Python {platform.python_version()},",
         f"{versions}.",
-        f"planned = delivered + rejected + superseded + held in every row; {once} faults left nothing to do, the",
+        f"planned = delivered + rejected + unneeded + held in every row; {once} faults left nothing to do, the",
         f"others were mended by {max(row.runs for row in rows)} further run(s) at most; {doubles} "
         f"duplicates; a run with nothing changed made {sum(len(r.quiet_writes) for r in rows)} writes.",
         "",

@@ -31,7 +31,7 @@ class Counts:
     planned: int = 0
     delivered: int = 0
     rejected: int = 0
-    superseded: int = 0
+    unneeded: int = 0
     held: int = 0
     stopped: bool = False
     failed: tuple[str, ...] = ()
@@ -43,14 +43,14 @@ class Counts:
             planned=self.planned + report.planned,
             delivered=self.delivered + report.delivered,
             rejected=self.rejected + report.rejected,
-            superseded=self.superseded + report.superseded,
+            unneeded=self.unneeded + report.unneeded,
             held=self.held + report.held,
             stopped=self.stopped or report.stopped,
         )
 
     @property
     def ended(self) -> int:
-        return self.delivered + self.rejected + self.superseded + self.held
+        return self.delivered + self.rejected + self.unneeded + self.held
 
     @property
     def ending(self) -> Ending:

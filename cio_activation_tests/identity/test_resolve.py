@@ -1,4 +1,4 @@
-"""Resolving identity: owners, conflicts, what is held, and that both lanes come to the same table."""
+"""Resolving identity: owners, key_clashes, what is held, and that both lanes come to the same table."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ from cio_activation_tests.byhand import noted
 from cio_activation_tests.customerio.landed import landed, query, small_activation
 
 RT = Lane.REALTIME
-OWNED = "SELECT cio_id, email_owner, external_id_owner, deliverable, held_reason FROM identity.persons ORDER BY 1"
+OWNED = (
+    "SELECT cio_id, email_owner, external_id_owner, deliverable, undeliverable_reason FROM identity.persons ORDER BY 1"
+)
 CONTENT = "SELECT * EXCLUDE (changed_at) FROM identity.persons ORDER BY cio_id"
-CONFLICTS = "SELECT * EXCLUDE (window_key) FROM identity.conflicts ORDER BY ALL"
+CONFLICTS = "SELECT * EXCLUDE (window_key) FROM identity.key_clashes ORDER BY ALL"
 
 
 @pytest.fixture
@@ -57,7 +59,7 @@ def test_keys_are_normalized_and_bad_ones_listed(run: Runtime) -> None:
     result = resolve(run, window())
     rows = query(
         run,
-        "SELECT cio_id, external_id, email, phone, first_name, deliverable, held_reason "
+        "SELECT cio_id, external_id, email, phone, first_name, deliverable, undeliverable_reason "
         "FROM identity.persons ORDER BY 1",
     )
     assert rows == [
@@ -66,7 +68,7 @@ def test_keys_are_normalized_and_bad_ones_listed(run: Runtime) -> None:
         ("c", "C3", None, None, None, False, "no e-mail"),
     ]
     assert result.quarantined == {"invalid e-mail": 1, "invalid phone": 1}
-    assert (result.rows, result.deliverable, result.held) == (3, 1, {"invalid e-mail": 1, "no e-mail": 1})
+    assert (result.rows, result.deliverable, result.undeliverable) == (3, 1, {"invalid e-mail": 1, "no e-mail": 1})
     assert resolve(run, window()).quarantined == result.quarantined
 
 
@@ -89,13 +91,13 @@ def test_one_email_has_one_owner(run: Runtime, people: list[dict[str, str]], rea
     result = resolve(run, window())
     loser = next(p["cio_id"] for p in people if p["cio_id"] != "b")
     assert dict(query(run, "SELECT cio_id, email_owner FROM identity.persons")) == {"b": True, loser: False}
-    held = query(run, f"SELECT held_reason, deliverable FROM identity.persons WHERE cio_id = '{loser}'")
+    held = query(run, f"SELECT undeliverable_reason, deliverable FROM identity.persons WHERE cio_id = '{loser}'")
     assert held == [("e-mail belongs to another person", False)]
-    conflict = query(run, "SELECT match_key, cio_id, owner_cio_id, reason, value_hash FROM identity.conflicts")
+    conflict = query(run, "SELECT match_key, cio_id, owner_cio_id, reason, value_hash FROM identity.key_clashes")
     assert conflict[0][:4] == ("email", loser, "b", reason)
     assert len(conflict[0][4]) == 64
     assert "same" not in str(conflict)
-    assert result.conflicts == 1
+    assert result.key_clashes == 1
 
 
 def test_external_ids_that_differ_by_case_are_one_key(run: Runtime) -> None:
@@ -108,7 +110,7 @@ def test_external_ids_that_differ_by_case_are_one_key(run: Runtime) -> None:
     assert query(run, OWNED) == [
         ("a", True, False, True, None), ("b", True, True, True, None), ("c", True, True, True, None),
     ]  # fmt: skip
-    assert query(run, "SELECT match_key, cio_id, owner_cio_id FROM identity.conflicts") == [("external_id", "a", "b")]
+    assert query(run, "SELECT match_key, cio_id, owner_cio_id FROM identity.key_clashes") == [("external_id", "a", "b")]
 
 
 def test_without_created_at_the_smallest_cio_id_owns(tmp_path: Path) -> None:
@@ -130,7 +132,7 @@ def test_changed_at_moves_only_with_content(run: Runtime) -> None:
     )
     assert moved == [("b",), ("x0",), ("x1",), ("x2",)]
     assert result.changed == 4
-    assert query(run, "SELECT count(*) FROM identity.conflicts") == [(0,)]
+    assert query(run, "SELECT count(*) FROM identity.key_clashes") == [(0,)]
 
 
 def test_a_phone_is_parsed_once_ever(run: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,12 +176,12 @@ def test_realtime_looks_only_at_who_moved(run: Runtime) -> None:
     live(run, window(2, RT), [{"cio_id": "p7", "email": "p9@example.com", "id": "C7"}, {"cio_id": "new"}], gone=["p3"])
     result = resolve(run, window(2, RT))
     # p7, the newcomer, the one who is gone (and so not rebuilt), and p9, who lost the e-mail to p7.
-    assert (result.rows, result.looked_at, result.changed) == (50, 3, 3)
+    assert (result.rows, result.people_in_scope, result.changed) == (50, 3, 3)
     assert dict(query(run, "SELECT cio_id, email_owner FROM identity.persons WHERE email = 'p9@example.com'")) == {
         "p7": True, "p9": False,
     }  # fmt: skip
     again = resolve(run, window(2, RT))
-    assert (again.looked_at, again.rows, again.conflicts) == (0, 50, 1)
+    assert (again.people_in_scope, again.rows, again.key_clashes) == (0, 50, 1)
 
 
 def test_whoever_shares_another_key_with_a_rebuilt_person_keeps_it(run: Runtime) -> None:
@@ -192,7 +194,7 @@ def test_whoever_shares_another_key_with_a_rebuilt_person_keeps_it(run: Runtime)
     landed(run, window(1), people)
     resolve(run, window(1))
     live(run, window(2, RT), [people[0] | {"email": "three@example.com"}])
-    assert resolve(run, window(2, RT)).looked_at == 2
+    assert resolve(run, window(2, RT)).people_in_scope == 2
     owners = "SELECT cio_id, email_owner, external_id_owner FROM identity.persons ORDER BY 1"
     assert query(run, owners) == [("heir", True, False), ("moved", True, True), ("rim", True, True)]
     found = query(run, CONTENT), query(run, CONFLICTS)

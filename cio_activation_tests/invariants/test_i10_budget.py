@@ -78,7 +78,7 @@ def test_a_budget_is_spent_by_priority_and_everybody_has_a_turn(
         elif one["changes"]:
             bench.people[f"p{number}"]["values"]["bucket"] = "high"
     wanted = sum(one["leaves"] or one["changes"] for one in people)
-    done, left_over, day = 0, set[str](), 0
+    done, deferred, day = 0, set[str](), 0
     while done < wanted:
         before = bench.vendor.limits.used_today
         report = bench.lane()
@@ -92,8 +92,8 @@ def test_a_budget_is_spent_by_priority_and_everybody_has_a_turn(
         if any(priority >= EXIT for _, priority, _ in waits.values()):
             assert all(priority >= EXIT for _, priority, _ in went.values())
         ordinary = [{p for p, row in rows.items() if row[1] < EXIT} for rows in (went, waits)]
-        fresh = [names - left_over for names in ordinary]
-        if ordinary[1] & left_over:
+        fresh = [names - deferred for names in ordinary]
+        if ordinary[1] & deferred:
             assert not fresh[0]
         worth = [[people[int(p[1:])]["spent"] or 0.0 for p in names] for names in fresh]
         assert min(worth[0], default=1e9) >= max(worth[1], default=0.0)
@@ -102,7 +102,7 @@ def test_a_budget_is_spent_by_priority_and_everybody_has_a_turn(
             # As much as fits: one more write would not have, beside what is kept for exits.
             assert bench.vendor.limits.used_today + WRITE > budget * (1 - EXIT_SHARE) - 1
         assert report.delivered or before
-        left_over |= set(waits)
+        deferred |= set(waits)
         done += report.delivered
         day += 1
         at(bench, MORNING + day * DAY)

@@ -1,4 +1,4 @@
-"""I1: every planned operation ends as delivered, rejected and queued, superseded, or held; the counts add up."""
+"""I1: every planned operation ends as delivered, rejected and queued, unneeded, or held; the counts add up."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from cio_activation_tests.town import Town
 
 pytestmark = pytest.mark.slow
 TOWNS = settings.get_profile("towns")
-COLUMNS = "plan_id, step, status, planned, delivered, rejected, superseded, held"
+COLUMNS = "plan_id, step, status, planned, delivered, rejected, unneeded, held"
 
 
 def plans(town: Town) -> Iterator[tuple[dict[str, Any], set[str]]]:
@@ -57,13 +57,13 @@ def check_conservation(town: Town) -> Counter[str]:
     for plan, operations in plans(town):
         assert plan["planned"] == len(operations)
         assert plan["status"] != "sending"
-        told = {name: plan[name] for name in ("delivered", "rejected", "superseded", "held")}
+        told = {name: plan[name] for name in ("delivered", "rejected", "unneeded", "held")}
         assert sum(told.values()) == plan["planned"], plan
         really = Counter(ends.get((plan["plan_id"], o), "never sent") for o in operations)
         assert told["delivered"] == really["delivered"], (plan, really)
         assert told["rejected"] == really["rejected"], (plan, really)
         uncertain = really["retry"] + really["unknown"] + really["sending"]
-        assert told["superseded"] + told["held"] == uncertain + really["superseded"] + really["never sent"], (
+        assert told["unneeded"] + told["held"] == uncertain + really["unneeded"] + really["never sent"], (
             plan,
             really,
         )

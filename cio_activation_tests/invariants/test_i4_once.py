@@ -113,7 +113,7 @@ def test_a_creation_that_the_vendor_commits_late_is_not_made_again(make_town: Ma
     for vendor_timeout_s in (0.7, 30.0):
         hasty = {"vendor_timeout_s": vendor_timeout_s, "vendor_settle_s": 5.0}
         runtime = replace(town.runtime, settings=town.runtime.settings.model_copy(update=hasty))
-        reports = [run_step(runtime, PIPEDRIVE, step, window, f"patience {vendor_timeout_s}") for step in steps]
+        reports = [run_step(runtime, PIPEDRIVE, step, window, f"time_slice {vendor_timeout_s}") for step in steps]
         assert sum(report.held for report in reports) == (vendor_timeout_s < 3.0)
     while not any(e.fault for e in town.calls(0)):
         time.sleep(0.05)  # the vendor is not done with the first creation yet

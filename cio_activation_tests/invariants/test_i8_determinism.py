@@ -28,7 +28,7 @@ from cio_activation_tests.invariants.conftest import MakeTown
 pytestmark = pytest.mark.slow
 TOWNS = settings.get_profile("towns")
 DECIDED = (
-    "identity.persons", "identity.conflicts", "state.daily_properties", "state.realtime_properties",
+    "identity.persons", "identity.key_clashes", "state.daily_properties", "state.realtime_properties",
     "audience.memberships", "audience.eligibility",
 )  # fmt: skip
 

@@ -61,17 +61,17 @@ def test_only_a_window_s_first_run_and_the_first_after_a_snapshot_look_at_everyb
     world = World.create(tmp_path)
     people = {f"p{i}": {"spent": float(i)} for i in range(20)}
     world.people(people)
-    assert run(world).looked_at == 20
-    assert run(world).looked_at == 0
+    assert run(world).people_in_scope == 20
+    assert run(world).people_in_scope == 0
     world.fetched({"p1": {"spent": 500.0}, "new": {"spent": 1.0}}, gone=["p2"])
     found = run(world)
-    assert (found.looked_at, found.candidates, found.changed, found.removed, found.rows) == (2, 2, 2, 1, 20)
+    assert (found.people_in_scope, found.candidates, found.changed, found.removed, found.rows) == (2, 2, 2, 1, 20)
     assert world.state(RT)["p1"]["live_tier"] == "big"
-    assert run(world).looked_at == 2  # who was fetched since the snapshot, until there is another
-    assert run(world, NOW + timedelta(minutes=15)).looked_at == 20
+    assert run(world).people_in_scope == 2  # who was fetched since the snapshot, until there is another
+    assert run(world, NOW + timedelta(minutes=15)).people_in_scope == 20
     world.people(people)
-    assert run(world, NOW + timedelta(minutes=15)).looked_at == 20
-    assert run(world, NOW + timedelta(minutes=15)).looked_at == 0
+    assert run(world, NOW + timedelta(minutes=15)).people_in_scope == 20
+    assert run(world, NOW + timedelta(minutes=15)).people_in_scope == 0
 
 
 @pytest.mark.parametrize("by", ["fetched", "people"])

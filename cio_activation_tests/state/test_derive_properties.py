@@ -17,7 +17,7 @@ from cio_activation_tests.state.populations import NOW, person, spans
 from cio_activation_tests.state.world import World, window
 
 EVERYTHING = "SELECT * EXCLUDE (as_of) FROM state.daily_properties ORDER BY cio_id"
-GAPS = "SELECT * FROM state.fallback_gaps ORDER BY ALL"
+GAPS = "SELECT * FROM state.median_gaps ORDER BY ALL"
 
 changes = st.dictionaries(
     st.integers(0, 11).map(lambda i: f"p{i:02}"), st.one_of(st.none(), person, person), max_size=6

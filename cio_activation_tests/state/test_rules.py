@@ -107,7 +107,7 @@ def test_expect_next_takes_the_own_gap_then_the_groups_then_everyones(tmp_path: 
     world = World.create(tmp_path)
     world.people(people)
     derive(world.runtime, window(NOW))
-    gaps = world.rows("SELECT group_value, days FROM state.fallback_gaps ORDER BY group_value NULLS FIRST")
+    gaps = world.rows("SELECT group_value, days FROM state.median_gaps ORDER BY group_value NULLS FIRST")
     # tea: median of 8, 9, 10, 11, 12, 30, 3 is 10; everyone: median of those and four times 100 is 12
     assert gaps == [(None, 12), ("tea", 10)]
     rows = world.state()

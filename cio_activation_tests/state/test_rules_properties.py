@@ -47,7 +47,7 @@ def test_sql_agrees_with_the_reference(
     found = derived(con, population, as_of)
     expected = reference.derive(population, as_of)
     assert {cio_id: {n: row[n] for n in expected[cio_id]} for cio_id, row in found.items()} == expected
-    gaps = dict(con.execute("SELECT group_value, days FROM state.fallback_gaps").fetchall())
+    gaps = dict(con.execute("SELECT group_value, days FROM state.median_gaps").fetchall())
     assert gaps == reference.fallback_gaps(population)
 
 

@@ -142,7 +142,7 @@ class InMemory(Warehouse):
         self._con.execute("SET TimeZone = 'UTC'")
 
     @contextmanager
-    def write(self, *, patience_s: float = 0.0) -> Iterator[Connection]:
+    def write(self, *, yield_s: float = 0.0) -> Iterator[Connection]:
         self._con.begin()
         try:
             yield self._con

@@ -14,8 +14,8 @@ from cio_activation.activation.models import Lane
 from cio_activation.delivery import assets
 from cio_activation.delivery.run import StepReport, run_step
 from cio_activation.lanes.partitions import LANE_TAG, Lanes
-from cio_activation.lanes.runs import LEFT_OVER_TAG
-from cio_activation.transport.time_slice import GAVE_WAY, Patience
+from cio_activation.lanes.runs import DEFERRED_TAG
+from cio_activation.transport.time_slice import YIELDED, TimeSlice
 from cio_activation_tests import builders
 from cio_activation_tests.toy import ToyDestination, ToyOptions
 
@@ -43,8 +43,8 @@ class Bench:
 
     def run(self, is_awaited: Callable[[], bool], least_s: float = 0.0, most_s: float = 60.0) -> StepReport:
         step = self.toy.steps(self.runtime.activation)[0]
-        patience = Patience(is_awaited, least_s=least_s, most_s=most_s)
-        return run_step(self.runtime, self.toy, step, builders.window(1, Lane.REALTIME), "run", patience)
+        time_slice = TimeSlice(is_awaited, least_s=least_s, most_s=most_s)
+        return run_step(self.runtime, self.toy, step, builders.window(1, Lane.REALTIME), "run", time_slice)
 
     @property
     def there(self) -> list[str]:
@@ -61,14 +61,14 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 def test_while_another_run_waits_only_the_newest_go_out_and_the_rest_is_held_without_an_alarm(bench: Bench) -> None:
     report = bench.run(lambda: True)
     assert (report.planned, report.delivered, report.held) == (PEOPLE, 4, PEOPLE - 4)
-    assert (report.gave_way, report.stopped, dict(report.reasons)) == (True, False, {GAVE_WAY: PEOPLE - 4})
+    assert (report.yielded, report.stopped, dict(report.reasons)) == (True, False, {YIELDED: PEOPLE - 4})
     assert set(bench.there) == set(bench.newest_first[:4])
 
 
 def test_runs_that_give_way_again_and_again_deliver_everybody_once(bench: Bench) -> None:
     reports = [bench.run(lambda: True) for _ in range(7)]
     assert [r.delivered for r in reports] == [4, 4, 4, 4, 4, 2, 0]
-    assert [r.gave_way for r in reports] == [True] * 5 + [False] * 2
+    assert [r.yielded for r in reports] == [True] * 5 + [False] * 2
     assert (bench.toy.vendor.calls, set(bench.there)) == (6, set(bench.names))
 
 
@@ -84,13 +84,13 @@ def test_who_comes_meanwhile_goes_before_whom_earlier_runs_left_over(bench: Benc
 
 def test_time_for_the_steps_after_it_ends_a_step_that_nobody_waits_for(bench: Bench) -> None:
     report = bench.run(lambda: False, most_s=0.0)
-    assert (report.delivered, report.gave_way) == (4, True)
+    assert (report.delivered, report.yielded) == (4, True)
 
 
 def test_a_refusal_after_it_gave_way_is_told_as_a_refusal(bench: Bench) -> None:
     bench.toy.vendor.answers = [401]
     report = bench.run(lambda: False, most_s=0.0)
-    assert (report.delivered, report.held, report.stopped, report.gave_way) == (0, PEOPLE, True, False)
+    assert (report.delivered, report.held, report.stopped, report.yielded) == (0, PEOPLE, True, False)
 
 
 def test_nobody_is_asked_before_the_least_time_and_without_a_waiting_run_all_is_sent(bench: Bench) -> None:
@@ -104,7 +104,7 @@ def test_nobody_is_asked_before_the_least_time_and_without_a_waiting_run_all_is_
 def test_a_run_that_left_something_over_for_a_waiting_one_says_so_by_a_tag(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, awaited: bool
 ) -> None:
-    monkeypatch.setattr(assets, "Patience", partial(Patience, least_s=0.0))
+    monkeypatch.setattr(assets, "TimeSlice", partial(TimeSlice, least_s=0.0))
     monkeypatch.setattr(assets, "MOST_S", 0.0)  # of no account: this step is the destination's last
     activation = bench.runtime.activation
     built = assets.build_assets(activation, Lanes.of(activation), (bench.toy,), {})
@@ -116,7 +116,7 @@ def test_a_run_that_left_something_over_for_a_waiting_one_says_so_by_a_tag(
         run = instance.get_run_by_id(result.run_id)
     assert result.success
     assert run is not None
-    assert run.tags.get(LEFT_OVER_TAG) == ("toy/people_realtime" if awaited else None)
+    assert run.tags.get(DEFERRED_TAG) == ("toy/people_realtime" if awaited else None)
     assert len(bench.there) == (4 if awaited else PEOPLE)
 
 

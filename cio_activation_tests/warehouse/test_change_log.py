@@ -22,35 +22,35 @@ def con(tmp_path: Path) -> Iterator[Connection]:
         yield con
 
 
-def note(con: Connection, about: str, *people: str) -> None:
-    change_log.note(con, about, "SELECT unnest(?::VARCHAR[]) AS cio_id", [list(people)])
+def note(con: Connection, table: str, *people: str) -> None:
+    change_log.note(con, table, "SELECT unnest(?::VARCHAR[]) AS cio_id", [list(people)])
 
 
-def since(con: Connection, turn: int, *tables: str) -> set[str] | None:
-    select = change_log.since(con, turn, tables)
+def since(con: Connection, sequence: int, *tables: str) -> set[str] | None:
+    select = change_log.since(con, sequence, tables)
     return None if select is None else {cio_id for (cio_id,) in con.execute(select).fetchall()}
 
 
 def test_who_was_touched_since_is_found_by_table(con: Connection) -> None:
     note(con, "a", "p1", "p1")
-    turn = change_log.next_turn(con) - 1
+    sequence = change_log.next_sequence(con) - 1
     note(con, "a", "p2")
     note(con, "b", "p3")
     note(con, "c", "p4")
     assert since(con, 0, "a", "b") == {"p1", "p2", "p3"}
-    assert since(con, turn, "a", "b") == {"p2", "p3"}
-    assert since(con, change_log.next_turn(con) - 1, "a", "b", "c") == set()
+    assert since(con, sequence, "a", "b") == {"p2", "p3"}
+    assert since(con, change_log.next_sequence(con) - 1, "a", "b", "c") == set()
 
 
 def test_everybody_is_said_once_and_lasts_until_read(con: Connection) -> None:
     note(con, "a", "p1")
-    turn = change_log.next_turn(con) - 1
+    sequence = change_log.next_sequence(con) - 1
     change_log.note(con, "a", None)
-    assert since(con, turn, "a") is None
-    assert since(con, turn, "b") == set()
-    later = change_log.next_turn(con) - 1
+    assert since(con, sequence, "a") is None
+    assert since(con, sequence, "b") == set()
+    later = change_log.next_sequence(con) - 1
     note(con, "a", "p2")
-    assert since(con, turn, "a") is None
+    assert since(con, sequence, "a") is None
     assert since(con, later, "a") == {"p2"}
 
 
@@ -60,7 +60,7 @@ def test_many_at_once_are_everybody(con: Connection, monkeypatch: pytest.MonkeyP
     assert since(con, 0, "a") == {"p1", "p2", "p3", "p4"}
     note(con, "a", "p1", "p2", "p3", "p4", "p5")
     assert since(con, 0, "a") is None
-    assert con.execute("SELECT count(*) FROM meta.moved").fetchall() == [(1,)]
+    assert con.execute("SELECT count(*) FROM meta.change_log").fetchall() == [(1,)]
 
 
 changes = st.lists(st.tuples(st.sampled_from("ab"), st.lists(st.integers(0, 9), max_size=6)), max_size=15)
@@ -73,13 +73,13 @@ def test_nobody_is_forgotten_whatever_is(changes: list[tuple[str, list[int]]], r
     warehouse.migrate()
     with pytest.MonkeyPatch.context() as patch, warehouse.write() as con:
         patch.setattr(change_log, "MANY", 5)
-        patch.setattr(change_log, "KEPT", 8)
-        turn, touched = 0, set[str]()
-        for number, (about, people) in enumerate(changes):
+        patch.setattr(change_log, "RETAINED", 8)
+        sequence, touched = 0, set[str]()
+        for number, (table, people) in enumerate(changes):
             if number == read:
-                turn, touched = change_log.next_turn(con) - 1, set()
-            note(con, about, *map(str, people))
-            touched |= {str(p) for p in people} if about == "a" else set()
-        found = since(con, turn, "a")
+                sequence, touched = change_log.next_sequence(con) - 1, set()
+            note(con, table, *map(str, people))
+            touched |= {str(p) for p in people} if table == "a" else set()
+        found = since(con, sequence, "a")
         assert found is None or found == touched
-        assert int(con.execute("SELECT count(*) FROM meta.moved").fetchall()[0][0]) <= 8 + 1
+        assert int(con.execute("SELECT count(*) FROM meta.change_log").fetchall()[0][0]) <= 8 + 1

@@ -106,11 +106,9 @@ def test_writers_and_readers_in_many_processes_never_fail(store: Warehouse) -> N
     assert rows(store) == 3 * 15 * 100
 
 
-def _sessions(
-    store: Warehouse, name: str, seen: list[str], until: Callable[[], bool], patience_s: float = 60.0
-) -> None:
+def _sessions(store: Warehouse, name: str, seen: list[str], until: Callable[[], bool], yield_s: float = 60.0) -> None:
     while not until():
-        with store.write(patience_s=patience_s):
+        with store.write(yield_s=yield_s):
             seen.append(name)
         time.sleep(0.02)
 
@@ -173,7 +171,7 @@ def test_an_urgent_run_that_another_one_waits_for_hands_on_to_it(
     monkeypatch.setattr("cio_activation.warehouse.sessions.NEXT_S", 2.0)
     seen: list[str] = []
     urgent, waits = Warehouse(store.path, urgent=True), _patient(store, seen)
-    urgent.hand_on()
+    urgent.reserve_next()
     with urgent.read():  # does not take back what was said
         waits.start()
     time.sleep(1.0)
@@ -183,7 +181,7 @@ def test_an_urgent_run_that_another_one_waits_for_hands_on_to_it(
 
 
 def test_a_stamp_from_a_clock_that_was_ahead_holds_nobody_up(store: Warehouse) -> None:
-    Warehouse(store.path, urgent=True).hand_on()
+    Warehouse(store.path, urgent=True).reserve_next()
     later = time.time() + 86_400
     os.utime(f"{store.path}.urgent", (later, later))
     seen: list[str] = []
@@ -198,7 +196,7 @@ def test_a_stream_of_urgent_sessions_does_not_stop_a_patient_one(store: Warehous
     urgent, patient = Warehouse(store.path, urgent=True), Warehouse(store.path, urgent=False)
     stream = Thread(target=_sessions, args=(urgent, "u", seen, lambda: "p" in seen))
     stream.start()
-    _sessions(patient, "p", seen, lambda: "p" in seen, patience_s=0.3)
+    _sessions(patient, "p", seen, lambda: "p" in seen, yield_s=0.3)
     stream.join(20)
     assert seen.count("p") == 1
     assert not stream.is_alive()
@@ -221,9 +219,9 @@ def test_whoever_works_for_the_daily_lane_waits_for_the_real_time_one(
     with Runtime.build(settings, model, Lane.REALTIME).warehouse.write():
         pass
     began = time.monotonic()
-    with Runtime.build(settings, model).warehouse.write(patience_s=60.0):
+    with Runtime.build(settings, model).warehouse.write(yield_s=60.0):
         neither = time.monotonic() - began
-    with Runtime.build(settings, model, Lane.DAILY).warehouse.write(patience_s=60.0):
+    with Runtime.build(settings, model, Lane.DAILY).warehouse.write(yield_s=60.0):
         assert time.monotonic() - began > 0.7
     assert neither < 60
 

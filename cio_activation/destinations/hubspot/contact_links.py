@@ -64,7 +64,7 @@ class LinksStep(AbsoluteStep):
         WHERE l.cio_id IS NULL OR l.looked_up_email IS DISTINCT FROM p.email"""
 
     async def send(self, client: VendorClient, context: Context, batch: Sequence[Operation]) -> list[Result]:  # noqa: ARG002
-        """Look a batch up by e-mail; those whose earlier record is gone also by our key."""
+        """Fingerprint a batch up by e-mail; those whose earlier record is gone also by our key."""
         emails = list(dict.fromkeys(_email(o) for o in batch))
         by_email = await api.read_contacts(client, emails, _PROPERTIES, by="email")
         records = {email: row for row in by_email.results for email in emails_of(row)}
@@ -97,7 +97,7 @@ class LinksStep(AbsoluteStep):
         _settle_rivals(con, finished)
         fold_links(con, NAME, finished)
         _hand_over(con, finished)
-        _doubt_lists(con, context, finished)
+        _lists_in_doubt(con, context, finished)
 
 
 def email_target(email: str) -> str:
@@ -191,7 +191,7 @@ def _hand_over(con: Connection, finished: str) -> None:
     con.execute("DROP TABLE handed")
 
 
-def _doubt_lists(con: Connection, context: Context, finished: str) -> None:
+def _lists_in_doubt(con: Connection, context: Context, finished: str) -> None:
     """Doubt every list place of people who were found on another record: a merge's survivor inherits such places."""
     names = ", ".join(f"({literal(a.name)})" for a in listed_audiences(context.activation))
     if not names:

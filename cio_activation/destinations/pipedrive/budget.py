@@ -16,7 +16,7 @@ from cio_activation.journal.days import Meter, Told, header_number
 from cio_activation.transport.errors import Stop
 from cio_activation.transport.http import Pacer
 
-PATIENCE = 16
+MOST_REFUSALS = 16
 """429 answers in a row, over all connections of one client, before the run stops."""
 _SPENT = "the company's daily API tokens are spent; they come back at midnight of the vendor's server"
 
@@ -70,7 +70,7 @@ class BudgetPacer:
         if headers.get("x-daily-ratelimit-token-remaining", "").strip() == "0":
             self._stopped = _SPENT
             self._pacer.spent(vendor)
-        elif self._refusals >= PATIENCE:
+        elif self._refusals >= MOST_REFUSALS:
             self._stopped = f"{self._refusals} answers of 429 in a row; {_SPENT}, or another integration uses the burst"
 
     def spent(self, vendor: str) -> None:

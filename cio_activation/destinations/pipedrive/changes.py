@@ -199,7 +199,7 @@ def _acknowledged(con: Connection, shadow: str, columns: list[str], elsewhere: t
                CASE WHEN m.external_id = l.cio_id AND h.audiences IS NOT DISTINCT FROM w.audiences
                     THEN s.whole_hash END AS whole_hash,
                h.audiences AS p_audiences, coalesce(h.ours, []) AS ours, m.external_id AS p_id,
-               s.doubt, s.acked_at{picked}
+               s.in_doubt, s.acked_at{picked}
         FROM delivery.links AS l
         LEFT JOIN {shadow} AS s ON s.cio_id = l.cio_id AND s.record_id = l.record_id
         LEFT JOIN delivery.pipedrive_persons AS m ON m.person_id = l.record_id
@@ -207,7 +207,7 @@ def _acknowledged(con: Connection, shadow: str, columns: list[str], elsewhere: t
         LEFT JOIN pd_wanted AS w ON w.cio_id = l.cio_id
         WHERE l.destination = {literal(NAME)} AND l.record_id IS NOT NULL"""
     )
-    unlinked = ", s.".join(["cio_id", "record_id", "doubt", *values])
+    unlinked = ", s.".join(["cio_id", "record_id", "in_doubt", *values])
     others = "".join(
         f", CASE WHEN p.cio_id IS NULL THEN o.{v} END AS {v}" for v in (identifier(f"p_{c}") for c in elsewhere[1])
     )
@@ -216,7 +216,7 @@ def _acknowledged(con: Connection, shadow: str, columns: list[str], elsewhere: t
         SELECT a.* REPLACE (
             CASE WHEN p.cio_id IS NULL AND len(a.ours) > 0 THEN a.p_audiences END AS p_audiences,
             CASE WHEN p.cio_id IS NULL AND a.p_id = a.cio_id THEN a.p_id END AS p_id,
-            CASE WHEN p.cio_id IS NULL THEN nullif(concat(a.doubt, o.doubt), '') ELSE a.doubt END AS doubt
+            CASE WHEN p.cio_id IS NULL THEN nullif(concat(a.in_doubt, o.in_doubt), '') ELSE a.in_doubt END AS in_doubt
             {written}){others}
         FROM pd_acked AS a LEFT JOIN identity.persons AS p ON p.cio_id = a.cio_id
         LEFT JOIN {elsewhere[0]} AS o ON o.cio_id = a.cio_id AND o.record_id = a.record_id

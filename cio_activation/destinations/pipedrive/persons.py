@@ -76,9 +76,9 @@ class FieldsStep(AbsoluteStep):
 
         Looks into the mirror, then into what changed since it was pulled, never into search: its index lags.
         """
-        doubtful = [o for o in open if o.creates]
-        found = await _find(client, context, {o.cio_id for o in doubtful}) if doubtful else {}
-        adopted = [o for o in doubtful if o.cio_id in found]
+        in_doubt = [o for o in open if o.creates]
+        found = await _find(client, context, {o.cio_id for o in in_doubt}) if in_doubt else {}
+        adopted = [o for o in in_doubt if o.cio_id in found]
         results = await super().recover(client, context, [o for o in open if o not in adopted])
         for o in adopted:
             record_id, observed = found[o.cio_id]

@@ -44,7 +44,7 @@ def quiet(build: Build, *args: Any) -> World:
     world = start(build([{"email": f"person{n}@example.com"} for n in range(4)], *args))
     world.run(Lane.REALTIME)
     again(world)
-    assert {report.looked_at for report in again(world).values()} == {0}
+    assert {report.people_in_scope for report in again(world).values()} == {0}
     return world
 
 
@@ -66,17 +66,17 @@ def test_a_change_makes_each_step_look_at_one(build: Build) -> None:
     tier(world, 3, "high")
     reports = again(world)
     # The links' step too: who has a changed row may be new. The list's step looks at whom the write was for.
-    assert [r.looked_at for r in reports.values()] == [1, 1, 1]
+    assert [r.people_in_scope for r in reports.values()] == [1, 1, 1]
     assert reports[STEP].by_kind == {"update": 1}
     assert world.contacts()["p00003"]["cio_cart_tier"] == "high"
 
 
 def test_a_first_run_and_one_a_day_later_look_at_everybody(build: Build) -> None:
     world = start(build())
-    assert {r.looked_at for r in world.run(Lane.REALTIME).values()} == {None}
+    assert {r.people_in_scope for r in world.run(Lane.REALTIME).values()} == {None}
     # Whom the folds have touched since: the list's own, two.
-    assert [r.looked_at for r in again(world).values()] == [PEOPLE, PEOPLE, 2]
-    assert {r.looked_at for r in world.run(Lane.REALTIME).values()} == {None}
+    assert [r.people_in_scope for r in again(world).values()] == [PEOPLE, PEOPLE, 2]
+    assert {r.people_in_scope for r in world.run(Lane.REALTIME).values()} == {None}
 
 
 def test_of_a_daily_fold_only_what_the_real_time_lane_reads_is_noted(build: Build) -> None:
@@ -117,7 +117,7 @@ def _everybody(world: World) -> None:
 def test_what_may_concern_everybody_makes_all_look(build: Build, happens: Callable[[World], None]) -> None:
     world = quiet(build)
     happens(world)
-    assert {r.looked_at for r in again(world).values()} == {None}
+    assert {r.people_in_scope for r in again(world).values()} == {None}
 
 
 def test_a_plan_that_was_held_is_no_ground_to_build_on(build: Build) -> None:
@@ -128,7 +128,7 @@ def test_a_plan_that_was_held_is_no_ground_to_build_on(build: Build) -> None:
         tier(world, n, "mid")
     world.use(strict)
     assert again(world)[STEP].stopped
-    assert again(world)[STEP].looked_at is None
+    assert again(world)[STEP].people_in_scope is None
     world.use(free)
     assert again(world)[STEP].delivered == 3
 
@@ -141,7 +141,7 @@ def test_who_was_left_over_is_looked_at_until_it_is_done(build: Build) -> None:
     assert (report.delivered, report.held) == (0, 1)
     world.running.shared.faults.clear()
     report = again(world)[STEP]
-    assert (report.looked_at, report.delivered) == (1, 1)
+    assert (report.people_in_scope, report.delivered) == (1, 1)
 
 
 def test_who_was_refused_is_counted_by_each_run(build: Build) -> None:
@@ -152,7 +152,7 @@ def test_who_was_refused_is_counted_by_each_run(build: Build) -> None:
     assert again(world)[STEP].rejected == 1
     for _ in range(2):
         report = again(world)[STEP]
-        assert (report.looked_at, report.planned, report.waiting) == (1, 0, 1)
+        assert (report.people_in_scope, report.planned, report.waiting) == (1, 0, 1)
     tier(world, 2, "mid")
     assert again(world)[STEP].delivered == 1
     assert world.rejected() == {}

@@ -58,7 +58,7 @@ def test_an_unchanged_conflict_costs_no_call(build: Build) -> None:
     world = filled(build, 1, keeping("ltv"))
     edit(world, 0, cio_ltv="77")
     world.state({"p00000": {"ltv": 2, "last_category": "Tea"}})
-    assert world.run()["properties_daily"].superseded == 1
+    assert world.run()["properties_daily"].unneeded == 1
     mark = world.mark()
     assert world.run()["properties_daily"].planned == 0
     assert world.entries(mark) == []

@@ -151,7 +151,7 @@ class Bench:
             con.execute(
                 """CREATE OR REPLACE TABLE identity.persons (cio_id VARCHAR, external_id VARCHAR, email VARCHAR,
                 phone VARCHAR, first_name VARCHAR, last_name VARCHAR, email_owner BOOLEAN, external_id_owner BOOLEAN,
-                deliverable BOOLEAN, held_reason VARCHAR, changed_at TIMESTAMP)"""
+                deliverable BOOLEAN, undeliverable_reason VARCHAR, changed_at TIMESTAMP)"""
             )
             for cio_id, p in self.people.items():
                 first, _, last = p["name"].partition(" ")

@@ -75,7 +75,7 @@ def test_both_lanes_creating_the_same_person_make_one(member: Bench) -> None:
             VALUES ('pipedrive', 'c2', NULL, false)"""
         )
     report = member.step("fields_realtime")
-    assert (report.planned, report.superseded) == (1, 1)
+    assert (report.planned, report.unneeded) == (1, 1)
     assert emails(member).count("nora@example.com") == 1
 
 

@@ -70,7 +70,7 @@ def test_an_unchanged_conflict_is_quiet(bench: Bench) -> None:
     bench.edit("set_field", person="ann@example.com", field="cio_category", value="Cocoa")
     bench.person("p1", "ann@example.com", **{**FIRST, "category": "Coffee"})
     report = bench.lane()
-    assert (report.planned, report.superseded) == (1, 1)
+    assert (report.planned, report.unneeded) == (1, 1)
     assert bench.lane().planned == 0
     assert bench.fields("ann@example.com")["cio_category"] == "Cocoa"
     assert "persons.update" not in bench.calls

@@ -15,7 +15,8 @@ import httpx
 from cio_activation.sandbox.build import build_sandbox
 from cio_activation.sandbox.customerio.app import CustomerIO
 from cio_activation.sandbox.server.running import RunningSandbox
-from cio_activation.sandbox.world.world import World, orders
+from cio_activation.sandbox.world import orders
+from cio_activation.sandbox.world.world import World
 
 NOON = 1_795_348_800.0
 """2026-11-22 12:00:00 UTC."""

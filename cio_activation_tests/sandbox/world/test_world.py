@@ -9,10 +9,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from cio_activation.sandbox.world import orders
 from cio_activation.sandbox.world.dirty_data import BAD_TIMES, KINDS
 from cio_activation.sandbox.world.orders import Orders
 from cio_activation.sandbox.world.snapshot import Picture
-from cio_activation.sandbox.world.world import World, orders
+from cio_activation.sandbox.world.world import World
 from cio_activation_tests.sandbox.customerio.customerio_rig import DAY, NOON, small_world
 
 PEOPLE = 400
