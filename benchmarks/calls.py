@@ -16,9 +16,12 @@ from cio_activation.activation.models import Lane
 from cio_activation.activation.settings import Settings
 from cio_activation.audience.members import update
 from cio_activation.delivery.destination import Destination
-from cio_activation.delivery.run import run_schema, run_step
+from cio_activation.delivery.run import run_step
+from cio_activation.delivery.schema import run_schema
 from cio_activation.destinations.hubspot import DESTINATION as HUBSPOT
+from cio_activation.destinations.hubspot.config import HubSpotAccess
 from cio_activation.destinations.pipedrive import DESTINATION as PIPEDRIVE
+from cio_activation.destinations.pipedrive.config import PipedriveAccess
 from cio_activation.runtime import Runtime
 from cio_activation.sandbox.hubspot.app import HubSpot
 from cio_activation.sandbox.pipedrive.app import Pipedrive
@@ -124,12 +127,10 @@ def _push(
 
 def _pointed(run: Runtime, name: str, url: str) -> Runtime:
     """Return the runtime with the sandbox's address and credentials, and this one destination without a pace."""
-    given = {
-        f"{name}_url": url,
-        "hubspot_access_token": "sandbox-hubspot-token",
-        "pipedrive_api_token": "sandbox-pipedrive-token",
-    }
-    settings = Settings(activation_home=run.settings.activation_home, _env_file=None, **given)  # type: ignore[arg-type]
+    settings = Settings(activation_home=run.settings.activation_home, _env_file=None).with_access(
+        HubSpotAccess(hubspot_access_token="sandbox-hubspot-token", hubspot_url=url, _env_file=None),
+        PipedriveAccess(pipedrive_api_token="sandbox-pipedrive-token", pipedrive_url=url, _env_file=None),
+    )
     options = run.activation.destinations[name].model_copy(update=_FAST[name])
     return Runtime.build(
         settings, run.activation.model_copy(update={"destinations": {**run.activation.destinations, name: options}})

@@ -25,9 +25,10 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from benchmarks.measure import foreign_load
-from cio_activation.delivery import sharing
-from cio_activation.delivery.destination import End, Operation, Result
+from cio_activation.destinations.common.kinds import CREATE, UPDATE
 from cio_activation.journal.attempts import Journal, Provenance
+from cio_activation.journal.open_plans import open_plan
+from cio_activation.journal.operations import End, Operation, Result
 from cio_activation.journal.schema import leases
 from cio_activation_tests.postgres import NoPostgresError, postgres_server
 
@@ -107,8 +108,7 @@ def _bare(url: str, commits: int = 100) -> float:
 def _run(url: str, kind: str, workers: int, batches: int) -> tuple[float, float]:
     """Return (batches a second of all workers, CPU milliseconds a batch)."""
     journal = Journal(url)
-    plan = sharing.OpenPlan("plan", "toy", "people", "daily", "w", 0.0, 1.0, Path("none"), BATCH, "", {})
-    sharing.open_plan(journal, plan)
+    open_plan(journal, "plan", "toy", "people")
     journal.close()
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         list(pool.map(_warm, [url] * workers))
@@ -120,7 +120,7 @@ def _run(url: str, kind: str, workers: int, batches: int) -> tuple[float, float]
 def _warm(url: str) -> int:
     journal = Journal(url)
     time.sleep(0.3)  # so that each of the pool's processes gets one
-    return len(journal.open_attempts("toy", "people"))
+    return len(journal.open_attempts("toy", "people", {}))
 
 
 def _work(url: str, kind: str, worker: int, batches: int) -> tuple[float, float, float]:
@@ -131,16 +131,18 @@ def _work(url: str, kind: str, worker: int, batches: int) -> tuple[float, float,
     for turn in range(batches):
         number = worker * batches + turn
         batch = [_operation(kind, number * BATCH + i) for i in range(BATCH)]
-        sharing.claim(journal, number, batch, where)
+        journal.intend(batch, where)
         journal.record([Result(o.operation_id, End.DELIVERED, record_id=o.cio_id, status=200) for o in batch], where)
     return start, time.time(), time.process_time() - cpu
 
 
 def _operation(kind: str, number: int) -> Operation:
     payload = {"lapse_bucket": "31-90", "ltv_tier": "gold", "cart_value_tier": "mid"}
+    creates = kind == "create"
     return Operation(
-        f"{number:032x}", "people", kind, f"{number:012x}", None, None, payload, {"email": "a@example.com"}
-    )
+        f"{number:032x}", "people", CREATE if creates else UPDATE, f"{number:012x}", None, None, payload,
+        {"email": "a@example.com"}, claim=f"person:{number}" if creates else None,
+    )  # fmt: skip
 
 
 @contextmanager

@@ -36,10 +36,11 @@ def _picture(con: Connection, table: str) -> str:
     return f"SELECT cio_id, CAST(t AS VARCHAR) AS row FROM {table} AS t"
 
 
-def noted(con: Connection, about: str) -> set[str | None]:
-    """Return whom the notes about a table name (None stands for everybody), and forget all notes."""
+def noted(con: Connection, table: str) -> set[str | None]:
+    """Return whom the notes on a table name (None stands for everybody), and forget all notes."""
     found = {
-        cio_id for (cio_id,) in con.execute("SELECT cio_id FROM meta.change_log WHERE about = ?", [about]).fetchall()
+        cio_id
+        for (cio_id,) in con.execute("SELECT cio_id FROM meta.change_log WHERE table_name = ?", [table]).fetchall()
     }
     con.execute("DELETE FROM meta.change_log")
     return found

@@ -20,7 +20,9 @@ from cio_activation.customerio.exports import Poll
 from cio_activation.customerio.live import pull_live
 from cio_activation.customerio.people import pull_people
 from cio_activation.customerio.segments import pull_segments
-from cio_activation.delivery.run import StepReport, run_schema, run_step
+from cio_activation.delivery.report import StepReport
+from cio_activation.delivery.run import run_step
+from cio_activation.delivery.schema import run_schema
 from cio_activation.destinations import DESTINATIONS
 from cio_activation.identity.resolve import resolve
 from cio_activation.runtime import Runtime

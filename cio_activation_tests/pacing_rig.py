@@ -22,11 +22,12 @@ import sqlalchemy as sa
 from cio_activation.activation.models import Activation, Guards, Lane, Limits, Property, PropertyType, Value, Workspace
 from cio_activation.activation.settings import Settings
 from cio_activation.delivery.destination import Destination
-from cio_activation.delivery.run import run_schema, run_step
+from cio_activation.delivery.run import run_step
+from cio_activation.delivery.schema import run_schema
 from cio_activation.destinations.hubspot import DESTINATION as HUBSPOT
-from cio_activation.destinations.hubspot.config import HubSpotSettings
+from cio_activation.destinations.hubspot.config import HubSpotAccess, HubSpotSettings
 from cio_activation.destinations.pipedrive import DESTINATION as PIPEDRIVE
-from cio_activation.destinations.pipedrive.config import PipedriveSettings
+from cio_activation.destinations.pipedrive.config import PipedriveAccess, PipedriveSettings
 from cio_activation.journal.attempts import Journal
 from cio_activation.journal.schema import days
 from cio_activation.runtime import Runtime
@@ -85,12 +86,11 @@ def activation(vendor: str, share: float, tokens: int | None = None) -> Activati
 
 def runtime(vendor: str, home: Path, url: str, share: float, tokens: int | None = None) -> Runtime:
     """Return what every process of the rig works with."""
-    given: dict[str, Any] = {
-        f"{vendor}_url": url,
-        "hubspot_access_token": "sandbox-hubspot-token",
-        "pipedrive_api_token": "sandbox-pipedrive-token",
-    }
-    return Runtime.build(Settings(activation_home=home, _env_file=None, **given), activation(vendor, share, tokens))
+    settings = Settings(activation_home=home, _env_file=None).with_access(
+        HubSpotAccess(hubspot_access_token="sandbox-hubspot-token", hubspot_url=url, _env_file=None),
+        PipedriveAccess(pipedrive_api_token="sandbox-pipedrive-token", pipedrive_url=url, _env_file=None),
+    )
+    return Runtime.build(settings, activation(vendor, share, tokens))
 
 
 @contextmanager

@@ -1,4 +1,8 @@
-"""Holds, in every test: what is decided or planned for few is what would be for everybody."""
+"""Holds, in every test: what is derived, decided or planned for a few is what would be for everybody.
+
+A plugin over all tests: it computes each narrowed look for everybody too, on the same connection and before anything is
+written, and fails the test where they differ.
+"""
 
 from __future__ import annotations
 
@@ -13,39 +17,56 @@ from cio_activation.audience import members, step
 from cio_activation.audience.inputs import Inputs
 from cio_activation.delivery import plan, run
 from cio_activation.delivery.destination import Context, Step
+from cio_activation.state import derive
+from cio_activation.warehouse.scope import EVERYONE, Scope, gather
 from cio_activation.warehouse.sessions import Connection
 
 
 @pytest.fixture(scope="session", autouse=True)
 def few_come_out_like_all() -> Iterator[None]:
-    """Compute each narrowed decision and plan for everybody too, and fail the run where they differ."""
+    """Compute each narrowed look for everybody too, and fail the test where they differ."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(derive._Derivation, "_find_candidates", _find_candidates)
         patch.setattr(members, "decide", _decide)
         patch.setattr(run.planning, "make_plan", _make_plan)
         yield
 
 
+def _find_candidates(self: Any, scope: Scope) -> tuple[int, int]:
+    tables, whole = ("candidates", "removed"), {}
+    if not scope.is_everyone:
+        _really_find(self, EVERYONE)
+        whole = {table: _rows(self.con, f"FROM {table}") for table in tables}
+    found = _really_find(self, scope)
+    for table, rows in whole.items():
+        assert _rows(self.con, f"FROM {table}") == rows, f"{self.table}: few were not enough, {table}"
+    return found
+
+
 def _decide(con: Connection, inputs: Inputs) -> None:
     whole = None
-    if inputs.among is not None:
-        step.decide(con, replace(inputs, among=None))
+    if not inputs.scope.is_everyone:
+        step.decide(con, replace(inputs, scope=EVERYONE))
         whole = _rows(con, "FROM decided")
     step.decide(con, inputs)
     if whole is not None:
         assert _rows(con, "FROM decided") == whole, f"{inputs.audience.name}: few were not enough"
 
 
-def _make_plan(con: Connection, its_step: Step, destination: str, context: Context, *rest: Any) -> plan.Plan:
-    if context.among is not None:
-        whole = its_step.plan(con, replace(context, among=None))
+def _make_plan(con: Connection, its_step: Step, destination: str, context: Context, *rest: Any) -> Any:
+    if not context.scope.is_everyone:
+        its_step.refresh(con, context)
+        gather(con, context.scope, its_step.reads(context))
+        whole = its_step.plan(con, replace(context, scope=EVERYONE))
         few = its_step.plan(con, context)
         assert few is not None
         assert whole is not None
         assert _rows(con, few) == _rows(con, whole), f"{destination}/{its_step.name}: few were not enough"
-    return _real(con, its_step, destination, context, *rest)
+    return _really_plan(con, its_step, destination, context, *rest)
 
 
-_real = plan.make_plan
+_really_plan = plan.make_plan
+_really_find = derive._Derivation._find_candidates
 
 
 def _rows(con: Connection, select: str) -> Counter[tuple[Any, ...]]:

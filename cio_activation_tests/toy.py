@@ -18,7 +18,9 @@ from starlette.routing import Route
 
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.delivery import fields, links
-from cio_activation.delivery.destination import AbsoluteStep, Context, End, Operation, Result
+from cio_activation.delivery.destination import AbsoluteStep, Context
+from cio_activation.destinations.common.kinds import RECORDS, VALUES
+from cio_activation.journal.operations import End, Operation, Result
 from cio_activation.transport.http import Pacer, VendorClient
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import identifier
@@ -55,7 +57,7 @@ class ToyVendor:
 
 
 class ToyFields(AbsoluteStep):
-    narrows = True
+    kinds = RECORDS
     batch_size = 4
     concurrency = 2
     after: tuple[str, ...] = ()
@@ -66,13 +68,19 @@ class ToyFields(AbsoluteStep):
         self.name = f"people_{lane}"
         self.needs = (f"state/{lane}_properties",)
 
+    def reads(self, context: Context) -> tuple[str, ...]:
+        return f"state.{self.lane}_properties", fields.shadow_name("toy", str(self.lane))
+
+    def refresh(self, con: Connection, context: Context) -> None:
+        fields.ensure_shadow(con, "toy", str(self.lane), self.names)
+
     def plan(self, con: Connection, context: Context) -> str:
-        shadow = fields.ensure_shadow(con, "toy", str(self.lane), self.names)
+        state, shadow = self.reads(context)
         chosen = ", ".join(f"CAST({identifier(n)} AS VARCHAR) AS {identifier(n)}" for n in self.names)
-        state, acked = context.rows(con, f"state.{self.lane}_properties"), context.rows(con, shadow)
-        desired = f"SELECT cio_id, cio_id AS record_id, hash_toy AS row_hash, {chosen} FROM {state}"
-        changes = fields.changes(desired, shadow, self.names, keys="'{}'", acked=acked)
-        return f"{changes} UNION ALL BY NAME {fields.clears(desired, shadow, self.names, acked=acked)}"
+        acked = context.scope.rows(shadow)
+        desired = f"SELECT cio_id, cio_id AS record_id, hash_toy AS row_hash, {chosen} FROM {context.scope.rows(state)}"
+        changes = fields.changes(desired, shadow, self.names, kinds=VALUES, keys="'{}'", acked=acked)
+        return f"{changes} UNION ALL BY NAME {fields.clears(desired, shadow, self.names, kinds=VALUES, acked=acked)}"
 
     async def send(self, client: VendorClient, context: Context, batch: Sequence[Operation]) -> list[Result]:
         body = {o.cio_id: dict(o.payload) for o in batch}
@@ -82,8 +90,8 @@ class ToyFields(AbsoluteStep):
 
     def fold(self, con: Connection, context: Context, finished: str) -> None:
         shadow = fields.ensure_shadow(con, "toy", str(self.lane), self.names)
-        fields.fold_values(con, shadow, self.names, finished)
-        links.fold_links(con, "toy", finished)
+        fields.fold_values(con, shadow, self.names, self.kinds, finished)
+        links.fold_links(con, "toy", self.kinds, finished)
 
 
 class ToyDestination:

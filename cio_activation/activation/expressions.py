@@ -9,15 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
 from sqlglot.tokenizer_core import Token, TokenType
 
+from cio_activation.activation.grammar import Reader
 from cio_activation.activation.models import Activation, AttributeType, Audience, Cases, Flag, Property, PropertyType
-from cio_activation.activation.terms import Kind
+from cio_activation.activation.terms import Clock, Kind
 from cio_activation.errors import ConfigError
 
 MAXIMUM_LENGTH = 2_000
@@ -26,25 +26,12 @@ MAXIMUM_LENGTH = 2_000
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
-@dataclass(frozen=True, order=True)
-class Clock:
-    """A moment at which an expression's value may change though no data does.
-
-    It may change when the whole ``unit`` periods from ``attribute`` to the as-of reach ``n``, that is at
-    ``attribute + n units``. ``days_since(x) > 30`` gives n = 31, ``days_since(x) = 30`` gives 30 and 31.
-    """
-
-    attribute: str
-    unit: Literal["days", "hours"]
-    n: int
-
-
 @dataclass(frozen=True)
 class Expression:
     """A checked boolean expression.
 
     ``sql`` stands in a query that has the ``columns`` (unqualified) and, if there are ``clocks``, a TIMESTAMP
-    column ``as_of`` in scope. It fails at run time for no values of the declared types (a moment outside the
+    column ``as_of`` in scope. It fails at run time for no values of the declared types (an instant outside the
     years 1 to 9999 counts as missing), and is NULL where a missing value leaves the answer open.
     """
 
@@ -65,7 +52,6 @@ def parse_expression(
     ``labels`` gives the closed set of values of enum properties: comparing with another value is an error.
     ``unchecked`` names may stand anywhere (their own declaration is broken and already reported).
     """
-    from cio_activation.activation.grammar import Reader  # it needs Clock of this module
 
     text = text.strip()
     reader = Reader(types, labels or {}, frozenset(unchecked))

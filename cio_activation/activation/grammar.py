@@ -13,7 +13,6 @@ from datetime import datetime
 
 from sqlglot import exp
 
-from cio_activation.activation.expressions import Clock
 from cio_activation.activation.models import AttributeType, PropertyType
 from cio_activation.activation.problems import meant
 from cio_activation.activation.terms import (
@@ -23,9 +22,10 @@ from cio_activation.activation.terms import (
     LONGEST,
     NOW,
     UNIT_US,
+    Clock,
     Kind,
     Term,
-    is_moment,
+    is_instant,
     no_function,
     no_now,
     quoted,
@@ -237,7 +237,7 @@ class Reader:
         if subject is not None and subject.kind is Kind.ANY:
             return BROKEN
         declared = self._types.get(subject.column or "") if subject is not None else None
-        if subject is None or not is_moment(declared):
+        if subject is None or not is_instant(declared):
             return self._problem(f"{shown(node)}: {name} takes one attribute of type timestamp or date")
         unit = CLOCK_FUNCTIONS[name]
         type_name = "TIMESTAMP" if declared is AttributeType.TIMESTAMP else "DATE"

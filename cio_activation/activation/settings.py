@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
-from pydantic import SecretStr
+from pydantic import PrivateAttr, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from cio_activation.errors import ConfigError
@@ -17,10 +17,26 @@ _CUSTOMERIO_HOSTS = {
 DEFAULT_ACTIVATION = Path(__file__).parent.parent / "activation.yaml"
 
 
-class Settings(BaseSettings):
-    """Where things are and how to get in. Every vendor's address can be pointed at a stand-in or a proxy."""
+class Access(BaseSettings):
+    """Credentials and address of one service; every address can be pointed at a stand-in or a proxy."""
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", hide_input_in_errors=True)
+
+    def secret(self, name: str) -> str:
+        """Return the secret setting ``name`` in clear; ConfigError names the missing environment variable."""
+        value: SecretStr | None = getattr(self, name)
+        if value is None or not value.get_secret_value().strip():
+            raise ConfigError(f"{name.upper()} is not set; put it into the environment or into .env")
+        return value.get_secret_value()
+
+
+A = TypeVar("A", bound=Access)
+
+
+class Settings(Access):
+    """Where things are, and how to get into Customer.io; a destination's own settings are in its package."""
+
+    _given: dict[type[Access], Access] = PrivateAttr(default_factory=dict)
 
     activation_home: Path = Path(".activation")
     activation_file: Path = DEFAULT_ACTIVATION
@@ -38,10 +54,6 @@ class Settings(BaseSettings):
     customerio_journey_token: SecretStr | None = None
     """What journey webhook actions carry as ``Authorization: Bearer ...`` where their signature cannot be checked."""
     customerio_journey_token_previous: SecretStr | None = None
-    hubspot_access_token: SecretStr | None = None
-    hubspot_url: str = "https://api.hubapi.com"
-    pipedrive_api_token: SecretStr | None = None
-    pipedrive_url: str = "https://api.pipedrive.com"
 
     dagster_webserver_url: str | None = None
     """Dagster's webserver: the receiver launches a run there as soon as a webhook came. Unset: the sensor does."""
@@ -81,12 +93,16 @@ class Settings(BaseSettings):
         """Base address of the Track API (region's host unless pointed elsewhere)."""
         return (self.customerio_track_url or _CUSTOMERIO_HOSTS[self.customerio_region][1]).rstrip("/")
 
-    def secret(self, name: str) -> str:
-        """Return the secret setting ``name`` in clear; ConfigError names the missing environment variable."""
-        value: SecretStr | None = getattr(self, name)
-        if value is None or not value.get_secret_value().strip():
-            raise ConfigError(f"{name.upper()} is not set; put it into the environment or into .env")
-        return value.get_secret_value()
+    def access(self, model: type[A]) -> A:
+        """Return how to get into one destination, as its package declares it: from the environment and ``.env``."""
+        given = self._given.get(model)
+        return given if isinstance(given, model) else model()
+
+    def with_access(self, *given: Access) -> Settings:
+        """Return settings that get into these destinations as ``given`` says, whatever the environment holds."""
+        made = self.model_copy()
+        made._given = {**self._given, **{type(one): one for one in given}}
+        return made
 
     def secrets(self, *names: str) -> list[str]:
         """Return those of the named secret settings that are set, in clear."""

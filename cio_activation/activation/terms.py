@@ -14,6 +14,19 @@ from cio_activation.activation.problems import meant
 Unit = Literal["days", "hours"]
 
 
+@dataclass(frozen=True, order=True)
+class Clock:
+    """An instant at which an expression's value may change though no data does.
+
+    It may change when the whole ``unit`` periods from ``attribute`` to the as-of reach ``n``, that is at
+    ``attribute + n units``. ``days_since(x) > 30`` gives n = 31, ``days_since(x) = 30`` gives 30 and 31.
+    """
+
+    attribute: str
+    unit: Unit
+    n: int
+
+
 class Kind(StrEnum):
     """What a part of an expression gives; only like is compared with like."""
 
@@ -54,7 +67,7 @@ _FUNCTIONS = "abs, coalesce, days_since, greatest, hours_since, least, length, l
 BROKEN = Term("NULL", Kind.ANY)
 
 
-def is_moment(declared: AttributeType | PropertyType | None) -> bool:
+def is_instant(declared: AttributeType | PropertyType | None) -> bool:
     """Tell whether a name declared so is an attribute that a clock can run from."""
     return isinstance(declared, AttributeType) and declared in {AttributeType.TIMESTAMP, AttributeType.DATE}
 

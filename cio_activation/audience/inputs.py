@@ -10,6 +10,7 @@ from cio_activation.activation.models import Activation, Audience, ExitReason, L
 from cio_activation.activation.windows import Window
 from cio_activation.state.columns import attribute_types, property_types, source, table
 from cio_activation.state.rules import as_timestamp
+from cio_activation.warehouse.scope import EVERYONE, Scope
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import identifier, literal, timestamp
 
@@ -25,8 +26,8 @@ class Inputs:
     audience: Audience
     window: Window
     gate: Expression | None
-    among: str | None = None
-    """SELECT of the ``cio_id`` of those who are looked at; None: everybody."""
+    scope: Scope = EVERYONE
+    """Whom the decision looks at."""
 
     @classmethod
     def of(cls, activation: Activation, audience: Audience, window: Window) -> Inputs:
@@ -49,15 +50,10 @@ class Inputs:
         return tuple(sorted(self.gate.columns)) if self.gate is not None else ()
 
     def members(self) -> str:
-        """Return the SELECT of ``cio_id`` of the segment's members now, of those who are looked at."""
+        """Return the SELECT of ``cio_id`` of the segment's members now, of those in scope."""
         lane, segment = self.audience.lane.value, self.audience.segment
         inside = f"SELECT cio_id FROM raw.memberships WHERE lane = {literal(lane)} AND segment_id = {segment}"
-        return inside + self.only_among
-
-    @property
-    def only_among(self) -> str:
-        """Return the end of a WHERE that leaves those who are looked at."""
-        return f" AND cio_id IN ({self.among})" if self.among is not None else ""
+        return inside + self.scope.condition()
 
     @property
     def reads(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from cio_activation.audience.step import MEMBERSHIPS, apply, decide
 from cio_activation.errors import ConfigError
 from cio_activation.runtime import Runtime
 from cio_activation.warehouse import change_log, published
+from cio_activation.warehouse.scope import EVERYONE, narrowed_to
 from cio_activation.warehouse.sessions import YIELD_S, Connection
 from cio_activation.warehouse.sql import literal, timestamp
 
@@ -69,32 +70,26 @@ def _update_one(
 ) -> AudienceResult:
     name = f"audience.{audience.name}"
     if published.superseded(con, name, window):
-        return replace(_standing(con, audience.name), superseded=True)
+        return replace(_present(con, audience.name), superseded=True)
     inputs = Inputs.of(activation, audience, window)
     if lacking := inputs.missing(con):
-        return replace(_standing(con, audience.name), skipped=lacking)
+        return replace(_present(con, audience.name), skipped=lacking)
     basis = activation.fingerprint()
     if window.lane is Lane.REALTIME:
-        few = published.changed_since(con, name, window, basis, inputs.reads)
-        inputs = replace(inputs, among=few and _kept(con, few))
+        people = published.changed_since(con, name, window, basis, inputs.reads)
+        inputs = replace(inputs, scope=EVERYONE if people is None else narrowed_to(con, people))
     decide(con, inputs)
     apply(con, inputs)
     entered = con.execute("SELECT count(*) FROM decided WHERE enters").fetchall()[0][0]
     exited = con.execute(
         "SELECT exit_reason, count(*) FROM decided WHERE exit_reason IS NOT NULL GROUP BY ALL ORDER BY ALL"
     ).fetchall()
-    standing = _standing(con, audience.name)
-    published.publish(con, name, window, standing.members, run_id, basis=basis)
-    return replace(standing, entered=int(entered), exited={str(reason): int(n) for reason, n in exited})
+    present = _present(con, audience.name)
+    published.publish(con, name, window, present.members, run_id, basis=basis)
+    return replace(present, entered=int(entered), exited={str(reason): int(n) for reason, n in exited})
 
 
-def _kept(con: Connection, people: str) -> str:
-    """Keep ``people`` (a SELECT of ``cio_id``) while an audience is decided; return the SELECT of them."""
-    con.execute(f"CREATE OR REPLACE TEMP TABLE few AS SELECT DISTINCT cio_id FROM ({people})")
-    return "SELECT cio_id FROM few"
-
-
-def _standing(con: Connection, audience: str) -> AudienceResult:
+def _present(con: Connection, audience: str) -> AudienceResult:
     members, waiting, spent = con.execute(
         """SELECT (SELECT count(*) FROM audience.memberships WHERE audience = $1 AND exited_at IS NULL),
             count(*) FILTER (stage = 'waiting'), count(*) FILTER (stage = 'spent')

@@ -66,13 +66,13 @@ def _known(inputs: Inputs) -> str:
 
     The interval has the last word on who is in: a person who is in is never entered twice.
     """
-    name, among = literal(inputs.audience.name), inputs.only_among
+    name, in_scope = literal(inputs.audience.name), inputs.scope.condition()
     return f"""
         SELECT coalesce(e.cio_id, o.cio_id) AS cio_id, coalesce(e.since, o.entered_at) AS since,
             CASE WHEN o.cio_id IS NOT NULL THEN 'in' WHEN e.stage = 'in' THEN 'spent' ELSE e.stage END AS stage,
             e.bought_before, o.entered_at, o.version
-        FROM (SELECT * FROM audience.eligibility WHERE audience = {name}{among}) AS e
-        FULL JOIN (SELECT * FROM audience.memberships WHERE audience = {name} AND exited_at IS NULL{among}) AS o
+        FROM (SELECT * FROM audience.eligibility WHERE audience = {name}{in_scope}) AS e
+        FULL JOIN (SELECT * FROM audience.memberships WHERE audience = {name} AND exited_at IS NULL{in_scope}) AS o
             ON o.cio_id = e.cio_id"""
 
 

@@ -22,8 +22,8 @@ from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.settings import Settings
 from cio_activation.automation.trigger import NEWS_TAG
 from cio_activation.customerio.inbox import Inbox, News
+from cio_activation.customerio.limits import customerio_pacer
 from cio_activation.customerio.segment_probe import Fingerprint
-from cio_activation.delivery.run import pacer_for
 from cio_activation.errors import CioActivationError
 from cio_activation.journal.attempts import Journal
 from cio_activation.lanes.partitions import Lanes
@@ -203,7 +203,7 @@ def fingerprint_segments(
     journal = Journal(runtime.settings.journal)
 
     async def ask() -> dict[str, Fingerprint]:
-        async with CustomerIO(runtime.settings, pacer_for(runtime, journal, (), str(Lane.REALTIME))) as vendor:
+        async with CustomerIO(runtime.settings, customerio_pacer(journal, str(Lane.REALTIME))) as vendor:
             return await fingerprint(vendor, segments, before, now)
 
     try:

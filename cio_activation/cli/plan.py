@@ -79,12 +79,12 @@ def _plans(lane: Lane | None, moment: datetime | None, people: bool) -> list[dic
 
 def _left(runtime: Any, destination: Any, window: Any, catalog: Any) -> Allowance | None:
     """Return what the lane may still use of the vendor's day, as the journal knows it; no vendor is asked."""
-    from cio_activation.delivery.run import pacer_for
+    from cio_activation.delivery.pacing import pacer_for
     from cio_activation.journal.attempts import Journal
 
     journal = Journal(runtime.settings.journal)
     try:
-        return pacer_for(runtime, journal, (destination,), str(window.lane), catalog).allowance(destination.name)
+        return pacer_for(runtime, journal, destination, str(window.lane), catalog).allowance(destination.name)
     finally:
         journal.close()
 
@@ -130,7 +130,7 @@ def _one(runtime: Any, destination: Any, step: Any, window: Any, people: bool) -
                 sizes["calls"] += 1
                 if people:
                     listed += [
-                        {"kind": o.kind, "person": o.cio_id, "record": o.record_id, "target": o.target,
+                        {"kind": o.kind.name, "person": o.cio_id, "record": o.record_id, "target": o.target,
                          "before": dict(o.before), "change": dict(o.payload)}
                         for o in batch
                     ]  # fmt: skip

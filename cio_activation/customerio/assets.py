@@ -7,7 +7,7 @@ import dagster as dg
 
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.windows import Window
-from cio_activation.delivery.run import pacer_for
+from cio_activation.customerio.limits import customerio_pacer
 from cio_activation.journal.attempts import Journal
 from cio_activation.lanes.failures import failures
 from cio_activation.lanes.metadata import metadata_of, owners
@@ -137,7 +137,7 @@ def _pull(
     try:
         with failures(), runtime.warehouse.at_work():
             window = lanes.window(lane, context.partition_key)
-            result = use_case(runtime, window, pacer_for(runtime, journal, (), lane), context.run_id)
+            result = use_case(runtime, window, customerio_pacer(journal, lane), context.run_id)
     finally:
         journal.close()
     if getattr(result, "defers", False):

@@ -9,7 +9,9 @@ import dagster as dg
 
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.delivery.destination import Destination, Step
-from cio_activation.delivery.run import StepReport, run_schema, run_step
+from cio_activation.delivery.report import StepReport
+from cio_activation.delivery.run import run_step
+from cio_activation.delivery.schema import run_schema
 from cio_activation.lanes.failures import failures
 from cio_activation.lanes.metadata import counted, owners, table
 from cio_activation.lanes.partitions import LANE_TAG, Lanes, across_lanes
@@ -18,7 +20,7 @@ from cio_activation.transport.time_slice import MOST_S, TimeSlice
 from cio_activation.warehouse.sessions import Connection
 
 T = TypeVar("T")
-SCHEMA_IS_YOUNG = timedelta(hours=1)
+SCHEMA_MAX_AGE = timedelta(hours=1)
 """A real-time run does not ask again for fields and lists that were there so recently: 1 s of a cart's way."""
 
 
@@ -66,7 +68,7 @@ def _schema_asset(activation: Activation, destination: Destination) -> dg.Assets
         lane = lane_of(context)
         with failures():
             catalog = run_schema(
-                runtime_of(activation, lane), destination, SCHEMA_IS_YOUNG if lane is Lane.REALTIME else None
+                runtime_of(activation, lane), destination, SCHEMA_MAX_AGE if lane is Lane.REALTIME else None
             )
         return dg.MaterializeResult(metadata={"objects": len(catalog)})
 

@@ -33,12 +33,12 @@ def store(runtime: Runtime, destination: str, catalog: Mapping[str, Any]) -> Non
         )
 
 
-def is_young(runtime: Runtime, destination: str, limit: timedelta) -> bool:
-    """Tell whether a catalog of this activation was stored no longer than ``limit`` ago."""
+def is_fresh(runtime: Runtime, destination: str, max_age: timedelta) -> bool:
+    """Tell whether a catalog of this activation was stored no longer than ``max_age`` ago."""
     with runtime.warehouse.read() as con:
         rows = con.execute(
             "SELECT 1 FROM delivery.catalog WHERE destination = ? AND fingerprint = ? AND checked_at >= ?",
-            [destination, runtime.activation.fingerprint(), _utc_now() - limit],
+            [destination, runtime.activation.fingerprint(), _utc_now() - max_age],
         ).fetchall()
     return bool(rows)
 

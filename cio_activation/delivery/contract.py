@@ -6,10 +6,12 @@ property is one the activation allows. What breaks it goes to quarantine and is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from cio_activation.activation.models import Activation, Property, PropertyType
 from cio_activation.activation.windows import Window
+from cio_activation.journal.operations import Kind, names_sql
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import identifier, literal
 from cio_activation.warehouse.validation import Verdict, validate
@@ -19,12 +21,12 @@ if TYPE_CHECKING:
     import pandera.pandas as pa
 
 LAYER = "payload"
-WITHOUT_RECORD = ("create", "link")
-"""Kinds of operations whose record is not known yet."""
 _EMAIL = r"^[^@\s]+@[^@\s]+\.[^@\s]+$"
 
 
-def screen(con: Connection, planned: str, activation: Activation, window: Window, origin: str) -> int:
+def screen(
+    con: Connection, planned: str, activation: Activation, kinds: Sequence[Kind], window: Window, origin: str
+) -> int:
     """Move the operations of ``planned`` that break the contract to quarantine; return how many.
 
     ``origin`` is ``destination/step``; a re-run of the same window replaces its own rows.
@@ -39,8 +41,9 @@ def screen(con: Connection, planned: str, activation: Activation, window: Window
         for p in checked
     )
     query = f"""SELECT operation_id, kind, cio_id, record_id,
-        CASE WHEN kind = 'create' THEN json_extract_string(keys, '$.email') END AS email{values} FROM {planned}"""
-    verdict = validate(con, query, payload_schema(checked), key="operation_id")
+        CASE WHEN kind IN {names_sql(kinds, lambda kind: kind.makes_person)}
+             THEN json_extract_string(keys, '$.email') END AS email{values} FROM {planned}"""
+    verdict = validate(con, query, payload_schema(checked, kinds), key="operation_id")
     if not verdict.breaches:
         return 0
     _keep(con, verdict)
@@ -72,12 +75,14 @@ def _keep(con: Connection, verdict: Verdict) -> None:
     con.unregister("found_breaches")
 
 
-def payload_schema(properties: list[Property]) -> pa.DataFrameSchema:
+def payload_schema(properties: list[Property], kinds: Sequence[Kind]) -> pa.DataFrameSchema:
     """Return the schema of one chunk of a plan, with a column ``value of <property>`` for each of ``properties``."""
     import pandera.pandas as pa
 
+    without_record = [kind.name for kind in kinds if not kind.needs_record]
+
     def names_its_record(frame: pd.DataFrame) -> pd.Series[bool]:
-        verdict: pd.Series[bool] = frame["record_id"].notna() | frame["kind"].isin(WITHOUT_RECORD)
+        verdict: pd.Series[bool] = frame["record_id"].notna() | frame["kind"].isin(without_record)
         return verdict
 
     columns: dict[str, Any] = {

@@ -1,98 +1,32 @@
 """What a destination is to the rest of the project: a name, options, and an ordered list of steps.
 
-A third destination is one package that offers a :class:`Destination` and one line in ``destinations.py``.
+A third destination is one package that offers a :class:`Destination` and one line in ``destinations/__init__.py``.
 ``delivery`` runs the steps; it never imports a vendor. A step's life in one run::
 
-    prepare (vendor reads, warehouse closed) -> absorb (warehouse) -> plan (warehouse, no vendor)
+    prepare (vendor reads, warehouse closed) -> absorb, refresh, plan (warehouse, no vendor)
         -> send (journal + vendor, warehouse closed) -> fold (warehouse)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.settings import Settings
 from cio_activation.activation.windows import Window
+from cio_activation.journal.days import Meter
+from cio_activation.journal.operations import End, Kind, Operation, Result
 from cio_activation.transport.http import Pacer, VendorClient
+from cio_activation.warehouse.scope import EVERYONE, Scope
 from cio_activation.warehouse.sessions import Connection
-from cio_activation.warehouse.sql import identifier
 
 EXIT = 1000
 """From this priority on an operation takes something back: it leaves an audience, clears fields. These go first."""
-
-
-@dataclass(slots=True)
-class Operation:
-    """One intended change at a destination, as planned. ``payload`` holds logical names and values.
-
-    Never changed once made; not ``frozen``, since that makes reading a plan file a third slower.
-
-    ``operation_id`` is a pure function of destination, step, kind, person, target and payload.
-    ``keys`` are the match keys a creation may need: ``cio_id``, ``external_id``, ``email``, ``phone``, ``name``.
-    """
-
-    operation_id: str
-    step: str
-    kind: str
-    cio_id: str
-    record_id: str | None
-    target: str | None
-    payload: Mapping[str, Any]
-    keys: Mapping[str, str | None] = field(default_factory=dict)
-    row_hash: int | None = None
-    """Hash of the person's whole desired row; becomes the shadow's hash when this is delivered."""
-    priority: int = 0
-    before: Mapping[str, Any] = field(default_factory=dict)
-    """Logical name -> what the destination last acknowledged; names it never acknowledged are left out."""
-    in_doubt: Sequence[Mapping[str, Any]] = ()
-    """Payloads sent since then whose outcome was never learned: the record may hold any of them."""
-    current: Mapping[str, Any] = field(default_factory=dict)
-    """Logical name -> what the record holds now, as far as that is known without asking."""
-
-    @property
-    def creates(self) -> str | None:
-        """What this operation brings into being, as a key of the journal's claims; None for absolute writes."""
-        if self.kind != "create":
-            return None
-        # A record that was deleted at the destination may be made anew, once: that is another creation.
-        previous = self.keys.get("previous_record")
-        return f"person:{self.cio_id}" + (f":after:{previous}" if previous else "")
-
-
-class End(StrEnum):
-    """How one attempt to send an operation ended."""
-
-    DELIVERED = "delivered"
-    REJECTED = "rejected"  # the vendor refused this record, with a reason
-    UNNEEDED = "unneeded"  # nothing was left to write; settled as it is
-    RETRY = "retry"  # surely not applied; planned again by a later run
-    UNKNOWN = "unknown"  # may have been applied; looked up before it is tried again
-
-
-@dataclass(frozen=True)
-class Result:
-    """The end of one operation's attempt.
-
-    ``observed`` is what the vendor said the record now holds, if it did; under ``ownership.CONFLICTS`` what was not
-    written because a human changed it.
-    """
-
-    operation_id: str
-    end: End
-    reason: str | None = None
-    record_id: str | None = None
-    status: int | None = None
-    request_id: str | None = None
-    observed: Mapping[str, Any] = field(default_factory=dict)
-    frees: str | None = None
-    """Claim of an earlier creation (``Operation.creates``) whose record is gone: it may be made again."""
 
 
 @dataclass(frozen=True)
@@ -104,26 +38,8 @@ class Context:
     window: Window | None
     catalog: Mapping[str, Any] = field(default_factory=dict)
     """Vendor ids of schema objects by our name (``list:vip`` -> list id), as the schema step stored them."""
-    among: str | None = None
-    """Relation of the ``cio_id`` of those for whom a step that ``narrows`` has to plan; None: everybody."""
-
-    def rows(self, con: Connection, table: str) -> str:
-        """Return a relation: the rows of ``table`` (with ``cio_id``) that a plan is made from, and ``@place``.
-
-        Of few people they are gathered once: a plan asks for some tables three times, and each look is at all rows.
-        """
-        if self.among is None:
-            return f'(SELECT *, rowid AS "@place" FROM {table})'
-        gathered = identifier(f"{self.among} of {table}")
-        con.execute(
-            f"""CREATE TEMP TABLE IF NOT EXISTS {gathered} AS
-            SELECT *, rowid AS "@place" FROM {table} SEMI JOIN {self.among} USING (cio_id)"""
-        )
-        return gathered
-
-
-Rows = Callable[[str], str]
-"""``Context.rows`` on one connection."""
+    scope: Scope = EVERYONE
+    """For whom a step that ``reads`` something has to plan."""
 
 
 class Step(Protocol):
@@ -131,6 +47,8 @@ class Step(Protocol):
 
     name: str
     """Unique within the destination; becomes the asset name: ``properties_daily``, ``list/vip``."""
+    kinds: tuple[Kind, ...]
+    """Every kind of operation it plans."""
     lane: Lane | None
     """None for steps without partitions (schema)."""
     description: str
@@ -146,8 +64,13 @@ class Step(Protocol):
     late_creation_doubles: bool
     """A creation that the vendor commits after ``recover`` looked for it would be made a second time."""
 
-    narrows: bool
-    """It can plan for the people in ``Context.among`` only, and then gives what it gives of them for everybody."""
+    def reads(self, context: Context) -> tuple[str, ...]:
+        """Return the tables with ``cio_id`` that its plan is made from, person by person.
+
+        A step that names them is planned for the people in ``context.scope`` only, and then gives what it gives of
+        them for everybody; it reads these tables as ``context.scope.rows(table)``. One that names none is always
+        planned for everybody.
+        """
 
     def objects(self, context: Context) -> tuple[str, ...]:
         """Return the keys of ``context.catalog`` it writes to; a plan that finds one missing is held."""
@@ -166,8 +89,17 @@ class Step(Protocol):
     def absorb(self, con: Connection, context: Context, rows: Sequence[Mapping[str, Any]]) -> None:
         """Store what ``prepare`` read, in the warehouse."""
 
+    def refresh(self, con: Connection, context: Context) -> None:
+        """Bring up to date what the plan compares with: match people, make tables, forget what no longer holds.
+
+        Called before ``plan`` in the same transaction, for everybody whatever the scope.
+        """
+
     def plan(self, con: Connection, context: Context) -> str | None:
-        """Return a SELECT giving one row per operation (columns of ``delivery.plan.COLUMNS``); None plans nothing."""
+        """Return a SELECT giving one row per operation (columns of ``delivery.plan.COLUMNS``); None plans nothing.
+
+        Changes nothing.
+        """
 
     async def recover(self, client: VendorClient, context: Context, open: Sequence[Operation]) -> list[Result]:
         """Settle operations that were sent and never answered: look creations up, give absolute writes back.
@@ -187,7 +119,10 @@ class AbsoluteStep:
 
     tokens_per_call = 0
     late_creation_doubles = False
-    narrows = False
+
+    def reads(self, context: Context) -> tuple[str, ...]:
+        """Name no table: the plan is always for everybody."""
+        return ()
 
     def objects(self, context: Context) -> tuple[str, ...]:
         """Need nothing of the catalog."""
@@ -203,6 +138,9 @@ class AbsoluteStep:
 
     def absorb(self, con: Connection, context: Context, rows: Sequence[Mapping[str, Any]]) -> None:
         """Store nothing."""
+
+    def refresh(self, con: Connection, context: Context) -> None:
+        """Compare with what is there."""
 
     async def recover(self, client: VendorClient, context: Context, open: Sequence[Operation]) -> list[Result]:
         """Give everything back: the next plan compares with the shadow and sends it again if it is still wanted."""
@@ -232,3 +170,20 @@ class Destination(Protocol):
 
     async def check(self, client: VendorClient, context: Context) -> list[str]:
         """Return problems with credentials, scopes and field drift, each with its mend; changes nothing."""
+
+
+@runtime_checkable
+class Metered(Protocol):
+    """A destination whose vendor counts by the day."""
+
+    def meter(self, activation: Activation, catalog: Mapping[str, Any]) -> Meter:
+        """Return how it counts; ``catalog`` is what the schema step stored."""
+
+
+def meters(activation: Activation, destinations: Sequence[Destination], catalog: Mapping[str, Any]) -> dict[str, Meter]:
+    """Return the meters of those of ``destinations`` that have one, by name."""
+    return {
+        d.name: d.meter(activation, catalog)
+        for d in destinations
+        if d.name in activation.destinations and isinstance(d, Metered)
+    }

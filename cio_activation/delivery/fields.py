@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from cio_activation.delivery import ownership
 from cio_activation.delivery.destination import EXIT
+from cio_activation.journal.operations import Kind, names_sql, person_claim_sql
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import identifier, literal
 
@@ -59,6 +60,15 @@ def ensure_shadow(con: Connection, destination: str, lane: str, columns: Sequenc
 
 
 @dataclass(frozen=True)
+class ValueKinds:
+    """The kinds by which a destination's fields are written."""
+
+    create: Kind
+    update: Kind
+    clear: Kind
+
+
+@dataclass(frozen=True)
 class Keep:
     """The fields of one step whose values stay as a human changed them."""
 
@@ -72,6 +82,7 @@ def changes(
     shadow: str,
     columns: Sequence[str],
     *,
+    kinds: ValueKinds,
     keys: str,
     priority: str = "0",
     keep: Keep | None = None,
@@ -80,8 +91,9 @@ def changes(
 ) -> str:
     """Return the plan SELECT for field values.
 
-    ``keys`` and ``priority`` are SQL expressions over ``d`` (the desired row). Kinds: ``create`` (no record),
-    ``update``. Rows that hash differently but hold the same values (a new column that is empty) plan nothing.
+    ``keys`` and ``priority`` are SQL expressions over ``d`` (the desired row). Of ``kinds``, those without a record are
+    created, the others updated. Rows that hash differently but hold the same values (a new column that is empty) plan
+    nothing.
     A record the shadow does not know gets every field, empty ones too: what it holds in them is not known.
     A value that ran into a conflict is planned again only when it is another value.
 
@@ -91,6 +103,8 @@ def changes(
     ``hashes``, where that is not everybody; so it is in :func:`clears`, with each row's place as ``@place``.
     """
     kept = keep.columns if keep else ()
+    create, update = literal(kinds.create.name), literal(kinds.update.name)
+    previous = "json_extract_string(keys, '$.previous_record')"
     # Another record than the shadow's (or the first one): nothing the shadow holds is true of it.
     fresh = "s.record_id IS DISTINCT FROM d.record_id"
     entries = ", ".join(_entry(c, fresh, kept=c in kept) for c in columns)
@@ -101,16 +115,17 @@ def changes(
     return f"""
     SELECT kind, cio_id, record_id, NULL AS target,
            {_MAPPED} AS payload, {_BEFORE} AS before, in_doubt,
-           keys, row_hash, priority, kind AS batch_group
+           keys, row_hash, priority, kind AS batch_group,
+           CASE WHEN kind = {create} THEN {person_claim_sql("cio_id", previous)} END AS claim
     FROM (
         WITH {DIFFERING} AS MATERIALIZED ({differing(hashes or desired, acked or shadow, "*" if hashes else "cio_id")})
-        SELECT CASE WHEN d.record_id IS NULL THEN 'create' ELSE 'update' END AS kind,
+        SELECT CASE WHEN d.record_id IS NULL THEN {create} ELSE {update} END AS kind,
                d.cio_id, d.record_id, d.row_hash, {keys} AS keys, CAST({priority} AS INTEGER) AS priority,
                {payload} AS changed, {_in_doubt(keep)} AS in_doubt
         FROM ({chosen}) AS d
         LEFT JOIN ({rows_of(shadow, DIFFERING)}) AS s ON s.cio_id = d.cio_id {conflict}
     ) AS c
-    WHERE len(changed) > 0 OR kind = 'create'"""
+    WHERE len(changed) > 0 OR kind = {create}"""
 
 
 def differing(rows: str, shadow: str, columns: str = "cio_id") -> str:
@@ -171,7 +186,13 @@ def _in_doubt(keep: Keep | None) -> str:
 
 
 def clears(
-    desired: str, shadow: str, columns: Sequence[str], *, keep: Keep | None = None, acked: str | None = None
+    desired: str,
+    shadow: str,
+    columns: Sequence[str],
+    *,
+    kinds: ValueKinds,
+    keep: Keep | None = None,
+    acked: str | None = None,
 ) -> str:
     """Return the plan SELECT that empties every field of people who are no longer desired (deleted, suppressed)."""
     rows = acked or f'(SELECT cio_id, rowid AS "@place" FROM {shadow})'
@@ -181,9 +202,10 @@ def clears(
     )
     payload = f"list_filter([{entries}], lambda e: e.b IS NOT NULL OR e.q)"
     return f"""
-    SELECT 'clear' AS kind, cio_id, record_id, NULL AS target,
+    SELECT {literal(kinds.clear.name)} AS kind, cio_id, record_id, NULL AS target,
            {_MAPPED} AS payload, {_BEFORE} AS before, in_doubt,
-           '{{}}' AS keys, CAST(NULL AS UBIGINT) AS row_hash, {EXIT} AS priority, 'update' AS batch_group
+           '{{}}' AS keys, CAST(NULL AS UBIGINT) AS row_hash, {EXIT} AS priority,
+           {literal(kinds.update.name)} AS batch_group
     FROM (
         WITH gone AS MATERIALIZED (
             SELECT k."@place" AS place FROM {rows} AS k ANTI JOIN ({desired}) AS d ON k.cio_id = d.cio_id)
@@ -193,12 +215,13 @@ def clears(
     WHERE len(changed) > 0"""
 
 
-def fold_values(con: Connection, shadow: str, columns: Sequence[str], finished: str) -> None:
+def fold_values(con: Connection, shadow: str, columns: Sequence[str], kinds: Sequence[Kind], finished: str) -> None:
     """Lay the delivered payloads over the shadow; a cleared person's row goes away.
 
     What was left as a human changed it was not written, and the shadow does not pretend it was: its column stays, but
     the row's hash says that the row was dealt with.
     """
+    empties = names_sql(kinds, lambda kind: kind.empties)
     places = [(c, literal(f"$.{c}"), identifier(_column(c))) for c in columns]
     pick = "".join(
         f", CASE WHEN json_exists(f.payload, {path}) AND NOT {_was_kept(c)} "
@@ -213,11 +236,13 @@ def fold_values(con: Connection, shadow: str, columns: Sequence[str], finished: 
                f.kind AS acked_kind
         FROM {finished} AS f LEFT JOIN {shadow} AS s ON s.cio_id = f.cio_id
         WHERE (f."end" = 'delivered' OR (f."end" = 'unneeded' AND json_exists(f.observed, '$.{ownership.CONFLICTS}')))
-          AND f.kind IN ('create', 'update', 'stamp', 'clear')
+          AND f.kind IN {names_sql(kinds, lambda kind: kind.writes_fields)}
         QUALIFY row_number() OVER (PARTITION BY f.cio_id ORDER BY f.intent_at DESC) = 1"""
     )
     con.execute(f"DELETE FROM {shadow} WHERE cio_id IN (SELECT cio_id FROM acked)")
-    con.execute(f"INSERT INTO {shadow} BY NAME SELECT * EXCLUDE (acked_kind) FROM acked WHERE acked_kind <> 'clear'")
+    con.execute(
+        f"INSERT INTO {shadow} BY NAME SELECT * EXCLUDE (acked_kind) FROM acked WHERE acked_kind NOT IN {empties}"
+    )
     con.execute("DROP TABLE acked")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cio_activation.delivery import in_doubt, ownership, rejected, scope
+from cio_activation.delivery import in_doubt, looks, ownership, rejected
 from cio_activation.delivery.destination import Context, Step
 from cio_activation.journal.attempts import Journal
 from cio_activation.warehouse.sessions import Connection, Warehouse
@@ -32,12 +32,12 @@ def fold(warehouse: Warehouse, journal: Journal, step: Step, destination: str, c
         with warehouse.write(yield_s=YIELD_S) as con:
             _load(con, rows, destination, step.name)
             step.fold(con, context, "finished")
-            in_doubt.note(con, destination, step.lane, "finished")
+            in_doubt.note(con, destination, step.lane, step.kinds, "finished")
             ownership.fold_conflicts(con, destination, step.name, "finished")
             _append_to_ledger(con)  # after the step, which may correct an end by what the warehouse knows
             _settle_plans(con)
             rejected.queue(con, destination, step.name, context, "finished")
-            scope.note(con, destination, "finished")
+            looks.note_fold(con, destination, step.kinds, "finished")
             con.execute("DROP TABLE finished")
         journal.prune([row["id"] for row in rows])
         moved += len(rows)

@@ -8,13 +8,16 @@ whichever way it is wanted by then. Also after a plain 429: one superfluous writ
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cio_activation.activation.models import Lane
 from cio_activation.delivery.fields import ensure_shadow
+from cio_activation.journal.operations import Kind, names_sql
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal, scalar
 
 
-def note(con: Connection, destination: str, lane: Lane | None, finished: str) -> None:
+def note(con: Connection, destination: str, lane: Lane | None, kinds: Sequence[Kind], finished: str) -> None:
     """Mark what the undelivered attempts in ``finished`` touched; call after the step's own fold.
 
     In the lane's shadow: the fields' names in ``in_doubt``, and no row hash. In ``delivery.members``: no ``acked_at``,
@@ -26,15 +29,16 @@ def note(con: Connection, destination: str, lane: Lane | None, finished: str) ->
         FROM {finished} WHERE "end" = 'retry' AND coalesce(result_record_id, record_id) IS NOT NULL"""
     )
     if scalar(con, "SELECT count(*) FROM attempts_in_doubt"):
-        _members(con, destination)
+        _members(con, destination, kinds)
         if lane is not None:
-            _values(con, destination, lane)
+            _values(con, destination, lane, kinds)
     con.execute("DROP TABLE attempts_in_doubt")
 
 
-def _members(con: Connection, destination: str) -> None:
+def _members(con: Connection, destination: str, kinds: Sequence[Kind]) -> None:
     place = literal(destination)
-    listed = "SELECT DISTINCT target, cio_id, record_id FROM attempts_in_doubt WHERE kind IN ('add', 'remove')"
+    memberships = names_sql(kinds, lambda kind: kind.writes_membership)
+    listed = f"SELECT DISTINCT target, cio_id, record_id FROM attempts_in_doubt WHERE kind IN {memberships}"
     same = f"""m.destination = {place} AND m.audience = d.target AND m.cio_id = d.cio_id
         AND m.record_id = d.record_id"""
     con.execute(f"UPDATE delivery.members AS m SET acked_at = NULL FROM ({listed}) AS d WHERE {same}")
@@ -44,13 +48,13 @@ def _members(con: Connection, destination: str) -> None:
     )
 
 
-def _values(con: Connection, destination: str, lane: Lane) -> None:
+def _values(con: Connection, destination: str, lane: Lane, kinds: Sequence[Kind]) -> None:
     shadow = ensure_shadow(con, destination, str(lane), ())
     con.execute(
-        """CREATE OR REPLACE TEMP TABLE values_in_doubt AS
+        f"""CREATE OR REPLACE TEMP TABLE values_in_doubt AS
         SELECT cio_id, record_id, '|' || string_agg(DISTINCT name, '|' ORDER BY name) || '|' AS in_doubt
         FROM (SELECT cio_id, record_id, unnest(json_keys(payload)) AS name FROM attempts_in_doubt
-              WHERE kind IN ('create', 'update', 'stamp', 'clear'))
+              WHERE kind IN {names_sql(kinds, lambda kind: kind.writes_fields)})
         GROUP BY cio_id, record_id"""
     )
     con.execute(

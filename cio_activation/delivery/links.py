@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
-from cio_activation.delivery.destination import EXIT, Rows
+from collections.abc import Sequence
+
+from cio_activation.delivery.destination import EXIT
+from cio_activation.journal.operations import Kind, names_sql
+from cio_activation.warehouse.scope import Scope
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal
 
 
-def fold_links(con: Connection, destination: str, finished: str) -> None:
-    """Store what look-ups found and what creations made.
+def fold_links(con: Connection, destination: str, kinds: Sequence[Kind], finished: str) -> None:
+    """Store what look-ups found and what creations of people made.
 
-    A delivered ``link`` gives a row even when nothing was found (record_id NULL), so that it is not asked again;
-    a delivered ``create``, ``stamp`` or ``update`` marks its record as carrying our key.
+    A delivered look-up gives a row even when nothing was found (record_id NULL), so that it is not asked again; a
+    delivered write of fields marks its record as carrying our key. Records of actions are not the person's.
     """
+    links, made = names_sql(kinds, lambda kind: kind.links), names_sql(kinds, lambda kind: kind.makes_person)
+    stamped = names_sql(kinds, lambda kind: kind.stamps)
+    written = names_sql(kinds, lambda kind: kind.writes_fields)
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE linked AS
         SELECT {literal(destination)} AS destination, f.cio_id,
                coalesce(f.result_record_id, f.record_id) AS record_id,
-               CASE WHEN f.kind = 'link'
+               CASE WHEN f.kind IN {links}
                     THEN coalesce(CAST(json_extract_string(f.observed, '$.stamped') AS BOOLEAN), false)
                     ELSE true END AS stamped,
-               CASE WHEN f.kind = 'link' THEN json_extract_string(f.observed, '$.matched_by')
-                    WHEN f.kind = 'create' THEN 'created' ELSE l.matched_by END AS matched_by,
+               CASE WHEN f.kind IN {links} THEN json_extract_string(f.observed, '$.matched_by')
+                    WHEN f.kind IN {made} THEN 'created' ELSE l.matched_by END AS matched_by,
                coalesce(json_extract_string(f.keys, '$.email'), l.looked_up_email) AS looked_up_email,
                f.ended_at AS linked_at
         FROM {finished} AS f
         LEFT JOIN delivery.links AS l ON l.destination = {literal(destination)} AND l.cio_id = f.cio_id
         WHERE f."end" = 'delivered'
-          AND (f.kind IN ('link', 'create', 'stamp')
-               OR (f.result_record_id IS NOT NULL AND f.result_record_id IS DISTINCT FROM l.record_id))
+          AND (f.kind IN {links} OR f.kind IN {made} OR f.kind IN {stamped}
+               OR (f.kind IN {written} AND f.result_record_id IS NOT NULL
+                   AND f.result_record_id IS DISTINCT FROM l.record_id))
         QUALIFY row_number() OVER (PARTITION BY f.cio_id ORDER BY f.intent_at DESC) = 1"""
     )
     con.execute(
@@ -39,7 +47,9 @@ def fold_links(con: Connection, destination: str, finished: str) -> None:
     con.execute("DROP TABLE linked")
 
 
-def membership_changes(destination: str, audience: str, rows: Rows, *, priority: int = 0) -> str:
+def membership_changes(
+    destination: str, audience: str, scope: Scope, *, enter: Kind, leave: Kind, priority: int = 0
+) -> str:
     """Return the plan SELECT for one audience's list: exits first, then entries of linked people.
 
     A membership in doubt (see ``in_doubt``) is asked for again, in whichever direction.
@@ -48,23 +58,24 @@ def membership_changes(destination: str, audience: str, rows: Rows, *, priority:
     return f"""
     WITH inside AS (
         SELECT m.cio_id, l.record_id
-        FROM {rows("audience.memberships")} AS m
-        JOIN {rows("delivery.links")} AS l
+        FROM {scope.rows("audience.memberships")} AS m
+        JOIN {scope.rows("delivery.links")} AS l
             ON l.destination = {place} AND l.cio_id = m.cio_id AND l.record_id IS NOT NULL
         WHERE m.audience = {name} AND m.exited_at IS NULL
     ), known AS (
         SELECT cio_id, record_id, acked_at IS NOT NULL AS certain
-        FROM {rows("delivery.members")} WHERE destination = {place} AND audience = {name}
+        FROM {scope.rows("delivery.members")} WHERE destination = {place} AND audience = {name}
     )
-    SELECT 'remove' AS kind, k.cio_id, k.record_id, {name} AS target, '{{}}' AS payload, '{{}}' AS keys,
+    SELECT {literal(leave.name)} AS kind, k.cio_id, k.record_id, {name} AS target, '{{}}' AS payload, '{{}}' AS keys,
            CAST(NULL AS UBIGINT) AS row_hash, {priority + EXIT} AS priority, {name} AS batch_group
     FROM known AS k ANTI JOIN inside AS i ON i.cio_id = k.cio_id AND i.record_id = k.record_id
     UNION ALL
-    SELECT 'add', i.cio_id, i.record_id, {name}, '{{}}', '{{}}', CAST(NULL AS UBIGINT), {priority}, {name}
+    SELECT {literal(enter.name)}, i.cio_id, i.record_id, {name}, '{{}}', '{{}}', CAST(NULL AS UBIGINT), {priority},
+           {name}
     FROM inside AS i ANTI JOIN known AS k ON k.cio_id = i.cio_id AND k.record_id = i.record_id AND k.certain"""
 
 
-def membership_movements(destination: str, audience: str, planned: str) -> str:
+def membership_movements(destination: str, audience: str, planned: str, *, enter: Kind, leave: Kind) -> str:
     """Return a SELECT of the people whom the additions and removals in ``planned`` move into and out of a list.
 
     Who leaves with one record and enters with another stays.
@@ -74,13 +85,15 @@ def membership_movements(destination: str, audience: str, planned: str) -> str:
     SELECT {name} AS audience, cio_id, adds AS enters,
            (SELECT count(DISTINCT cio_id) FROM delivery.members
             WHERE destination = {place} AND audience = {name} AND acked_at IS NOT NULL) AS acknowledged
-    FROM (SELECT cio_id, bool_or(kind = 'add') AS adds, bool_or(kind = 'remove') AS removes
+    FROM (SELECT cio_id, bool_or(kind = {literal(enter.name)}) AS adds,
+                 bool_or(kind = {literal(leave.name)}) AS removes
           FROM {planned} WHERE target = {name} GROUP BY cio_id)
     WHERE adds <> removes"""
 
 
-def fold_members(con: Connection, destination: str, finished: str) -> None:
+def fold_members(con: Connection, destination: str, kinds: Sequence[Kind], finished: str) -> None:
     """Lay delivered list changes over the acknowledged memberships."""
+    enters = names_sql(kinds, lambda kind: kind.enters)
     con.execute(
         f"""DELETE FROM delivery.members AS m
         WHERE m.destination = ? AND EXISTS (
@@ -92,7 +105,7 @@ def fold_members(con: Connection, destination: str, finished: str) -> None:
     con.execute(
         f"""INSERT INTO delivery.members
         SELECT ?, target, cio_id, record_id, ended_at FROM {finished}
-        WHERE "end" = 'delivered' AND kind = 'add'
+        WHERE "end" = 'delivered' AND kind IN {enters}
         QUALIFY row_number() OVER (PARTITION BY target, cio_id, record_id ORDER BY intent_at DESC) = 1""",
         [destination],
     )

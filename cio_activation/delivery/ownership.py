@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from cio_activation.delivery.destination import End, Operation, Result
 from cio_activation.errors import ContractError
+from cio_activation.journal.operations import End, Operation, Result
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal
 
@@ -80,12 +80,14 @@ def examine(batch: Sequence[Operation], keeps: Collection[str], current: Mapping
     settled: list[Result] = []
     conflicts: dict[str, Mapping[str, Any]] = {}
     for operation in batch:
-        held = current.get(operation.operation_id, {})
-        kept = {n: held[n] for n in operation.payload if n in keeps and n in held and _changed(operation, n, held[n])}
+        there = current.get(operation.operation_id, {})
+        kept = {
+            n: there[n] for n in operation.payload if n in keeps and n in there and _changed(operation, n, there[n])
+        }
         if kept:
             conflicts[operation.operation_id] = kept
             operation = replace(operation, payload={n: v for n, v in operation.payload.items() if n not in kept})
-        if kept and not operation.payload and operation.kind != "stamp":
+        if kept and not operation.payload and not operation.kind.stamps:
             observed = {CONFLICTS: dict(kept)}
             settled.append(Result(operation.operation_id, End.UNNEEDED, KEPT, observed=observed))
         else:

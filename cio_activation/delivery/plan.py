@@ -7,7 +7,7 @@ warehouse is closed, and stays as the record of what a run meant to do.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,17 @@ import orjson
 
 from cio_activation.activation.windows import Window
 from cio_activation.delivery import contract, guards, order, rejected, release
-from cio_activation.delivery.destination import Context, Operation, Step
-from cio_activation.delivery.guards import Verdict
+from cio_activation.delivery.destination import Context, Step
+from cio_activation.delivery.planned import Plan
 from cio_activation.errors import ContractError
 from cio_activation.journal.days import Allowance
+from cio_activation.journal.operations import Operation, by_name, kind_named, names_sql
+from cio_activation.warehouse.scope import gather
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import identifier, literal, scalar
 
 COLUMNS = (
-    "kind",  # 'update', 'stamp', 'create', 'clear', 'add', 'remove', 'link'
+    "kind",  # name of one of the step's kinds
     "cio_id",
     "record_id",  # VARCHAR, NULL where the record is not known or not made yet
     "target",  # VARCHAR, NULL; what it is done to if not the record itself: the audience of a list
@@ -40,37 +42,11 @@ OPTIONAL = (
     "before",  # VARCHAR, JSON object: logical names -> what the destination last acknowledged
     "in_doubt",  # VARCHAR, JSON array of payloads sent since then, whose outcome was never learned
     "current",  # VARCHAR, JSON object: logical names -> what the record holds now, where that is known
+    "claim",  # VARCHAR: what it brings into being; needed for kinds that create
 )
 """Columns it may give."""
 _READ = ("operation_id", *COLUMNS[:-1], *OPTIONAL)
 """Columns of a plan file in the order in which an operation is made of them."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What one run of one step means to do."""
-
-    plan_id: str
-    path: Path
-    operations: int
-    waiting: int
-    """Rejected earlier and not due for another try: not part of the plan."""
-    by_kind: dict[str, int]
-    held_because: str | None = None
-    """Which guard, by how much, and the mend; None if the plan may be sent."""
-    verdicts: tuple[Verdict, ...] = ()
-    fingerprint: str | None = None
-    """Of the set of operations, in whatever order; None for an empty plan."""
-    released_from: str | None = None
-    """The held plan whose release lets this one through."""
-    note: str | None = None
-    """What else is to be said: who released it and why."""
-    units: float = 0.0
-    """Calls or tokens that sending all of it takes of the vendor's day."""
-    over_budget: int = 0
-    """Operations that do not fit what is left of that day: in the file, marked, and not sent."""
-    people_in_scope: int | None = None
-    """People for whom the step was planned; None: everybody."""
 
 
 def make_plan(
@@ -89,18 +65,21 @@ def make_plan(
     Raises ContractError where the activation has properties that were not derived yet.
     """
     _require_state(con, step, destination, context)
+    step.refresh(con, context)
+    gather(con, context.scope, step.reads(context))
     select = step.plan(con, context)
-    people_in_scope = int(str(scalar(con, f"SELECT count(*) FROM {context.among}"))) if context.among else None
+    people_in_scope = context.scope.size(con)
     if select is None:
         return Plan(plan_id, path, 0, 0, {})
-    con.execute(f"CREATE OR REPLACE TEMP TABLE wanted AS {_identified(select, destination, step.name)}")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE wanted AS {_identified(select, destination, step)}")
+    _require_kinds(con, step, destination)
     rejected.forget_unwanted(con, destination, step.name, "wanted")
     waiting = rejected.waiting(destination, step.name, context, window.as_of)
     con.execute(f"CREATE OR REPLACE TEMP TABLE planned AS FROM wanted ANTI JOIN ({waiting}) USING (operation_id)")
     due = int(str(scalar(con, "SELECT count(*) FROM planned")))
     wanted = int(str(scalar(con, "SELECT count(*) FROM wanted")))
     if due:
-        contract.screen(con, "planned", context.activation, window, f"{destination}/{step.name}")
+        contract.screen(con, "planned", context.activation, step.kinds, window, f"{destination}/{step.name}")
     kinds = con.execute("SELECT kind, count(*) FROM planned GROUP BY kind ORDER BY kind").fetchall()
     total = sum(count for _, count in kinds)
     order.forget_unwanted(con, destination, step.name, "wanted")
@@ -141,7 +120,7 @@ def _require_state(con: Connection, step: Step, destination: str, context: Conte
         )
 
 
-def operations(path: Path, step: str) -> Iterator[Operation]:
+def operations(path: Path, step: Step) -> Iterator[Operation]:
     """Yield a plan file's operations in sending order, reading it piece by piece."""
     for _, _, operation in _read(path, step):
         yield operation
@@ -154,7 +133,7 @@ def batches(path: Path, step: Step, *, whole: bool = False) -> Iterator[list[Ope
     """
     batch: list[Operation] = []
     group: str | None = None
-    for its_group, held_for, operation in _read(path, step.name):
+    for its_group, held_for, operation in _read(path, step):
         if not whole and held_for is not None:
             break
         if batch and (len(batch) >= step.batch_size or its_group != group):
@@ -166,27 +145,28 @@ def batches(path: Path, step: Step, *, whole: bool = False) -> Iterator[list[Ope
         yield batch
 
 
-def _read(path: Path, step: str) -> Iterator[tuple[str | None, str | None, Operation]]:
+def _read(path: Path, step: Step) -> Iterator[tuple[str | None, str | None, Operation]]:
     """Yield (batch group, what it is held for, operation) in the file's order.
 
     By column: rows as dictionaries take twice as long.
     """
     import pyarrow.parquet as pq
 
+    kinds, name = by_name(step.kinds), step.name
     with pq.ParquetFile(path) as file:
         for piece in file.iter_batches(batch_size=5_000):
             columns = {name: piece.column(name) for name in piece.schema.names}
             values = [_values(columns.get(name), piece.num_rows) for name in ("batch_group", order.HELD_FOR, *_READ)]
             for group, held_for, *values_of_it in zip(*values, strict=True):
                 operation_id, kind, cio_id, record_id, target, payload, keys, row_hash, priority, *known = values_of_it
-                before, in_doubt, current = known
+                before, in_doubt, current, claim = known
                 yield (
                     group,
                     held_for,
                     Operation(
                         operation_id,
-                        step,
-                        kind,
+                        name,
+                        kinds[kind] if kind in kinds else kind_named(kinds, kind, name),
                         cio_id,
                         record_id,
                         target,
@@ -197,6 +177,7 @@ def _read(path: Path, step: str) -> Iterator[tuple[str | None, str | None, Opera
                         _object(before),
                         orjson.loads(in_doubt) if in_doubt else (),
                         _object(current),
+                        claim,
                     ),
                 )
 
@@ -214,12 +195,35 @@ def _values(column: Any, rows: int) -> Iterable[Any]:
     return values
 
 
-def _identified(select: str, destination: str, step: str) -> str:
-    """Add the operation id: a pure function of destination, step, kind, person, record, target and payload."""
+def _identified(select: str, destination: str, step: Step) -> str:
+    """Add the operation id: a pure function of destination, step, kind, person, record, target and payload.
+
+    Of an action's creation also of its claim: another try of the same entry is another operation. A person's claim says
+    no more than the rest.
+    """
+    actions = names_sql(step.kinds, lambda kind: kind.creates and not kind.makes_person)
     parts = "kind, cio_id, coalesce(record_id, ''), coalesce(target, ''), payload"
+    parts += f", CASE WHEN kind IN {actions} THEN claim END"
     columns = ", ".join(identifier(c) for c in (*COLUMNS, *OPTIONAL))
     absent = ", ".join(f"CAST(NULL AS VARCHAR) AS {identifier(c)}" for c in OPTIONAL)
+    place = f"{literal(destination)}, {literal(step.name)}"
     return (
-        f"SELECT md5(concat_ws(chr(31), {literal(destination)}, {literal(step)}, {parts})) AS operation_id, {columns} "
+        f"SELECT md5(concat_ws(chr(31), {place}, {parts})) AS operation_id, {columns} "
         f"FROM (FROM ({select}) UNION ALL BY NAME (SELECT {absent} LIMIT 0)) AS s"
     )
+
+
+def _require_kinds(con: Connection, step: Step, destination: str) -> None:
+    """Refuse a plan with a kind its step does not declare, or with a creation that nothing keeps from a repetition."""
+    declared = names_sql(step.kinds, lambda _kind: True)
+    creating = names_sql(step.kinds, lambda kind: kind.creates)
+    wrong = con.execute(
+        f"SELECT DISTINCT kind FROM wanted WHERE coalesce(kind NOT IN {declared}, true) "
+        f"OR (kind IN {creating} AND claim IS NULL) ORDER BY kind"
+    ).fetchall()
+    if wrong:
+        raise ContractError(
+            f"{destination}/{step.name} planned operations of the kind {', '.join(str(k) for (k,) in wrong)}, which it "
+            "does not declare, or which create something without a claim; nothing was sent. This is a defect, please "
+            "report it"
+        )

@@ -10,18 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cio_activation.activation.settings import Settings
 from cio_activation.delivery.destination import Context
 from cio_activation.delivery.guards import Accepted
+from cio_activation.delivery.planned import Plan
 from cio_activation.errors import ConfigError
 from cio_activation.runtime import Runtime
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal, scalar
-
-if TYPE_CHECKING:
-    from cio_activation.delivery.plan import Plan
 
 
 @dataclass(frozen=True)

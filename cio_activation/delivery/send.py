@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
-from cio_activation.delivery import sharing
-from cio_activation.delivery.destination import EXIT, Context, End, Operation, Result, Step
-from cio_activation.journal.attempts import Journal, Lease, Provenance
+from cio_activation.delivery.destination import EXIT, Context, Step
+from cio_activation.journal.attempts import Journal, Provenance
 from cio_activation.journal.days import ordinary
+from cio_activation.journal.leases import Lease
+from cio_activation.journal.open_plans import PlanClosed
+from cio_activation.journal.operations import End, Operation, Result
 from cio_activation.transport.errors import BudgetSpent, OutcomeUnknown, Rejected, Retryable, Stop, VendorError
 from cio_activation.transport.http import VendorClient
 from cio_activation.transport.retry import asks_too_long
@@ -59,16 +61,11 @@ class Tally:
             if result.reason and result.end is not End.DELIVERED:
                 self.reasons[result.reason] += 1
 
-    def add_help(self, done: sharing.Help, left: Mapping[int, int]) -> None:
-        """Count what helpers did, and as held what they left open and what nobody sent of ``left``."""
-        for end, count in done.ends.items():
-            self.ends[_counted_as(end)] += count
-        self.reasons.update(done.reasons)
-        self.ends["held"] += done.operations - sum(done.ends.values())
-        unsent = sum(size for number, size in left.items() if number not in done.numbers)
-        self.ends["held"] += unsent
-        if self.yielded and unsent:
-            self.reasons[YIELDED] += unsent
+    def leave(self, operations: int) -> None:
+        """Count operations that are not sent after all."""
+        self.ends["held"] += operations
+        if self.yielded:
+            self.reasons[YIELDED] += operations
 
 
 class Sender:
@@ -85,31 +82,25 @@ class Sender:
         fold: Callable[[], object],
         time_slice: TimeSlice | None = None,
     ) -> None:
-        self._patience = time_slice
+        self._time_slice = time_slice
         self._fold, self._folded_at = fold, time.monotonic()
         self._folding: asyncio.Task[object] | None = None
         self._writing = asyncio.Lock()
         self._step, self._client, self._context = step, client, context
         self._journal, self._provenance, self._lease = journal, provenance, lease
         self.tally = Tally()
-        self.left: dict[int, int] = {}
-        """Batches this worker did not send, and their sizes: another worker has them, or nobody after a Stop."""
-        self._claimed: set[int] = set()
 
     async def send_all(self, batches: Iterable[list[Operation]]) -> Tally:
-        """Send every unclaimed batch, ``step.concurrency`` at a time; once it stops the rest stays in ``left``."""
-        self._claimed = sharing.claimed_numbers(self._journal, self._provenance.plan_id)
+        """Send every batch, ``step.concurrency`` at a time; once it stops the rest counts as held."""
         pending: set[asyncio.Task[None]] = set()
-        for number, batch in enumerate(batches):
-            if self.tally.stopped or number in self._claimed:
-                self.left[number] = len(batch)
-                continue
-            if self._patience is not None and await self._patience.is_over():
+        for batch in batches:
+            if not self.tally.stopped and self._time_slice is not None and await self._time_slice.is_over():
                 self.tally.yield_to_others()
-                self.left[number] = len(batch)
+            if self.tally.stopped:
+                self.tally.leave(len(batch))
                 continue
             await self._fold_now_and_then()
-            pending.add(asyncio.create_task(self._batch(number, batch)))
+            pending.add(asyncio.create_task(self._batch(batch)))
             if len(pending) >= self._step.concurrency:
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
@@ -131,31 +122,28 @@ class Sender:
         if self._folding is None and time.monotonic() - self._folded_at > FOLD_EVERY_S:
             self._folding = asyncio.create_task(asyncio.to_thread(self._fold))
 
-    async def _batch(self, number: int, batch: list[Operation]) -> None:
+    async def _batch(self, batch: list[Operation]) -> None:
         stopped = self.tally.stopped and not self.tally.yielded
-        claimed = None if stopped else await self._write(partial(self._claim, number, batch))
-        if claimed is None:
-            self.left[number] = len(batch)
+        intended = None if stopped else await self._write(partial(self._intend, batch))
+        if intended is None:
+            self.tally.leave(len(batch))
             return
         ordinary.set(max(o.priority for o in batch) < EXIT)  # of this task alone
-        ready, taken = claimed
+        ready, taken = intended
         self.tally.ends["unneeded"] += len(taken)
         if ready:
             await self._attempt(ready)
 
-    def _claim(self, number: int, batch: list[Operation]) -> tuple[list[Operation], list[Operation]] | None:
-        """Claim the batch and record the intent to send it; None if it is not this worker's to send."""
+    def _intend(self, batch: list[Operation]) -> tuple[list[Operation], list[Operation]] | None:
+        """Record the intent to send the batch; None if another run has taken over the step."""
         if not self._lease.renew():
             self.tally.stop(f"lease lost to {self._lease.holder()}")
             return None
         try:
-            claimed = sharing.claim(self._journal, number, batch, self._provenance)
-        except sharing.PlanClosed as error:
+            return self._journal.intend(batch, self._provenance)
+        except PlanClosed as error:
             self.tally.stop(str(error))
             return None
-        if claimed is None:
-            self._claimed = sharing.claimed_numbers(self._journal, self._provenance.plan_id)
-        return claimed
 
     async def _attempt(self, batch: Sequence[Operation]) -> None:
         try:

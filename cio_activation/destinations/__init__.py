@@ -1,10 +1,10 @@
-"""The destinations this installation knows. A third one is a package of its own and one line here."""
+"""The destinations this installation knows. Another one is a package of its own and one line here."""
 
 from __future__ import annotations
 
 from cio_activation.delivery.destination import Destination
-from cio_activation.destinations.hubspot import DESTINATION as HUBSPOT
-from cio_activation.destinations.pipedrive import DESTINATION as PIPEDRIVE
+from cio_activation.destinations.hubspot.destination import DESTINATION as HUBSPOT
+from cio_activation.destinations.pipedrive.destination import DESTINATION as PIPEDRIVE
 
 DESTINATIONS: tuple[Destination, ...] = (
     HUBSPOT,

@@ -1,26 +1,24 @@
 """The vendor's day: what may still be used of it, by whom, and what was used, over all processes.
 
-A vendor that counts by the day is *metered* (:class:`Metered`). What was used is counted in the journal before each
+A vendor that counts by the day has a :class:`Meter`. What was used is counted in the journal before each
 call, so a kill never makes us use more; the vendor's own headers correct it downwards by what other apps use. Whoever
-goes without must be the least important: exits may use all that is left; a small part is kept for those to come, and
-for the real-time lane a part of what the rest of the day would be; the daily lane's other writes use what remains.
+goes without must be the least important: exits may use all that is left; a small part is reserved for those to come,
+and for the real-time lane a part of what the rest of the day would be; the daily lane's other writes use what remains.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol, runtime_checkable
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from cio_activation.activation.models import Activation, Lane
-from cio_activation.delivery.destination import Destination
-from cio_activation.journal.attempts import Journal
+from cio_activation.activation.models import Lane
+from cio_activation.journal.engine import JournalDatabase
 from cio_activation.journal.schema import days
 
 EXIT_SHARE = 0.02
@@ -29,10 +27,10 @@ PROBE_S = 900.0
 """Seconds after which "nothing is left" is no longer believed: one call may ask. No vendor says when its day turns."""
 LEARN_EVERY_S = 1.0
 """Seconds between two notes of what the vendor says is left, per process, unless it is nearly nothing."""
-KEEP_DAYS = 7
+RETAINED_DAYS = 7
 
 ordinary: ContextVar[bool] = ContextVar("ordinary", default=False)
-"""Whether calls made now are neither exits nor reads: they leave alone what is kept for those."""
+"""Whether calls made now are neither exits nor reads: they leave alone what is reserved for those."""
 
 
 @dataclass(frozen=True)
@@ -63,21 +61,13 @@ class Meter:
     """Units a day that we may use; None: ``share`` of what the vendor says its limit is."""
     share: float
     realtime_reserve: float
-    """Part of the day kept for the real-time lane, as long as that part of the day is still to come."""
+    """Part of the day reserved for the real-time lane, as long as that part of the day is still to come."""
     read: Callable[[Mapping[str, str]], Told]
     """Reads an answer's headers."""
 
     def allowed(self, told_limit: float | None) -> float | None:
         """Return the units a day we may use; None while nobody has said."""
         return self.ours if self.ours is not None else None if told_limit is None else told_limit * self.share
-
-
-@runtime_checkable
-class Metered(Protocol):
-    """A destination whose vendor counts by the day."""
-
-    def meter(self, activation: Activation, catalog: Mapping[str, Any]) -> Meter:
-        """Return how it counts; ``catalog`` is what the schema step stored."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +77,7 @@ class Allowance:
     unit: str
     exits: float
     others: float
-    """What writes that are not exits may use; less than ``exits`` by what is kept."""
+    """What writes that are not exits may use; less than ``exits`` by what is reserved."""
     resets_at: datetime
     """When the vendor's day turns, UTC."""
 
@@ -100,19 +90,10 @@ class _Day:
     told_at: float | None = None
 
 
-def meters(activation: Activation, destinations: Sequence[Destination], catalog: Mapping[str, Any]) -> dict[str, Meter]:
-    """Return the meters of those of ``destinations`` that have one, by name."""
-    return {
-        d.name: d.meter(activation, catalog)
-        for d in destinations
-        if d.name in activation.destinations and isinstance(d, Metered)
-    }
-
-
 class Days:
     """The metered vendors' days, as one lane of one process sees them."""
 
-    def __init__(self, journal: Journal, meters: Mapping[str, Meter], lane: str) -> None:
+    def __init__(self, journal: JournalDatabase, meters: Mapping[str, Meter], lane: str) -> None:
         self._journal, self._meters, self._lane = journal, meters, lane
         self._learned_at: dict[str, float] = {}
 
@@ -188,7 +169,7 @@ class Days:
             old = sa.select(days.c.told_limit).where(days.c.vendor == vendor).order_by(days.c.day.desc()).limit(1)
             new = {"vendor": vendor, "day": _day(meter.zone, now), "used": 0.0, "told_limit": con.execute(old).scalar()}
             self._journal.insert_if_absent(con, days, new)
-            past = _day(meter.zone, now - KEEP_DAYS * 86_400)
+            past = _day(meter.zone, now - RETAINED_DAYS * 86_400)
             con.execute(sa.delete(days).where(days.c.vendor == vendor, days.c.day < past))
             row = con.execute(query).one()
         return _Day(*row)
@@ -203,8 +184,8 @@ def _left(meter: Meter, row: _Day, lane: str, now: float) -> tuple[float, float]
     )
     whole = ours if ours is not None else row.told_limit or 0.0
     to_come = whole * _rest_of_day(meter.zone, now)
-    kept = EXIT_SHARE * to_come + (meter.realtime_reserve * to_come if lane == Lane.DAILY else 0.0)
-    return left, left - kept
+    reserved = EXIT_SHARE * to_come + (meter.realtime_reserve * to_come if lane == Lane.DAILY else 0.0)
+    return left, left - reserved
 
 
 def _key(vendor: str, meter: Meter, now: float) -> sa.ColumnElement[bool]:

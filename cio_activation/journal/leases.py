@@ -8,14 +8,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from cio_activation.journal.engine import JournalDatabase
 from cio_activation.journal.schema import leases
-
-if TYPE_CHECKING:
-    from cio_activation.journal.attempts import Journal
 
 
 def owner_name() -> str:
@@ -23,10 +20,28 @@ def owner_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
+@contextmanager
+def lease(journal: JournalDatabase, name: str, *, ttl_s: float = 30.0, wait_s: float = 600.0) -> Iterator[Lease]:
+    """Hold the lease ``name``; waits for a living holder, takes over from a dead one.
+
+    Raises TimeoutError, naming the holder, after ``wait_s``.
+    """
+    mine = Lease(journal, name, ttl_s)
+    deadline = time.monotonic() + wait_s
+    while not mine.take():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{name} is still being worked on by {mine.holder()}; wait for that run to end")
+        time.sleep(0.1)
+    try:
+        yield mine
+    finally:
+        mine.release()
+
+
 class Lease:
     """A named right held by one process for ``ttl_s``; renewed while it works."""
 
-    def __init__(self, journal: Journal, name: str, ttl_s: float) -> None:
+    def __init__(self, journal: JournalDatabase, name: str, ttl_s: float) -> None:
         self._journal, self._name, self._ttl = journal, name, ttl_s
         self._owner = f"{owner_name()}:{time.monotonic_ns()}"
         self._renewed_at = 0.0
@@ -42,7 +57,7 @@ class Lease:
             row = con.execute(sa.select(leases).where(key).with_for_update()).mappings().first()
             if row is None:
                 return False  # given back this instant: whoever asks again first gets it
-            if row["owner"] != self._owner and is_held(row["owner"], row["expires_at"], now):
+            if row["owner"] != self._owner and is_leased(row["owner"], row["expires_at"], now):
                 return False
             con.execute(sa.update(leases).where(key).values(mine))
         return True
@@ -57,26 +72,26 @@ class Lease:
         return True
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
+    def renewed(self) -> Iterator[None]:
         """Renew in the background, so that neither a slow vendor nor a long statement costs the lease.
 
         In a thread of its own: the warehouse's work does not give an event loop its turn.
         """
         done = threading.Event()
 
-        def keep() -> None:
+        def renewing() -> None:
             # What goes wrong here is met again by the worker itself, at its own next renewal.
             with suppress(sa.exc.SQLAlchemyError):
                 while self.renew() and not done.wait(self._ttl / 3):
                     continue
 
-        keeper = threading.Thread(target=keep, name=f"lease {self._name}", daemon=True)
-        keeper.start()
+        renewer = threading.Thread(target=renewing, name=f"lease {self._name}", daemon=True)
+        renewer.start()
         try:
             yield
         finally:
             done.set()
-            keeper.join()
+            renewer.join()
 
     def holder(self) -> str:
         """Return who holds the lease now."""
@@ -90,7 +105,7 @@ class Lease:
             con.execute(sa.delete(leases).where(leases.c.name == self._name, leases.c.owner == self._owner))
 
 
-def is_held(owner: str, expires_at: float, now: float) -> bool:
+def is_leased(owner: str, expires_at: float, now: float) -> bool:
     """Tell whether a lease is in force: not expired, and its owner, if of this host, still runs."""
     return expires_at > now and _alive(owner)
 

@@ -18,9 +18,8 @@ from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
-from cio_activation.journal import days
-from cio_activation.journal.attempts import Journal
-from cio_activation.journal.days import Allowance, Meter
+from cio_activation.journal.days import Allowance, Days, Meter
+from cio_activation.journal.engine import JournalDatabase
 from cio_activation.journal.schema import paces
 from cio_activation.transport.errors import BudgetSpent, Stop
 from cio_activation.transport.retry import LONGEST_WAIT_S, retry_after
@@ -74,9 +73,11 @@ class Pace:
 class SharedPacer:
     """Implements ``transport.http.Pacer`` for one lane of one process. Use with one event loop."""
 
-    def __init__(self, journal: Journal, limits: Limits, lane: str, meters: Mapping[str, Meter] | None = None) -> None:
+    def __init__(
+        self, journal: JournalDatabase, limits: Limits, lane: str, meters: Mapping[str, Meter] | None = None
+    ) -> None:
         self._journal, self._limits, self._lane = journal, limits, lane
-        self._days = days.Days(journal, meters or {}, lane)
+        self._days = Days(journal, meters or {}, lane)
         self._turns: defaultdict[tuple[str, str], Lock] = defaultdict(Lock)
 
     async def acquire(self, vendor: str, bucket: str, cost: float, daily: float = 0.0) -> None:

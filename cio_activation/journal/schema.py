@@ -42,7 +42,7 @@ attempts = sa.Table(
     sa.Column("observed", sa.Text),
     sa.Column("intent_at", sa.Float, nullable=False),
     sa.Column("ended_at", sa.Float),
-    sa.Column("worker", sa.String),  # the helper that sent it; NULL: the holder of the step's lease
+    sa.Column("claim", sa.String),  # what it brings into being; NULL for what only changes what is there
     sa.Index("attempts_by_step", "destination", "step", "end"),
     sa.Index("attempts_by_operation", "operation_id"),
 )
@@ -51,7 +51,7 @@ claims = sa.Table(
     "claims",
     metadata,
     sa.Column("destination", sa.String, primary_key=True),
-    sa.Column("entry", sa.String, primary_key=True),
+    sa.Column("claim", sa.String, primary_key=True),
     sa.Column("operation_id", sa.String, nullable=False),
     sa.Column("record_id", sa.String),
     sa.Index("claims_by_operation", "operation_id"),
@@ -88,40 +88,12 @@ days = sa.Table(  # what was used of a vendor's day, by all processes, and what 
     sa.Column("told_at", sa.Float),
 )
 
-plans = sa.Table(  # a row lives from the first batch of a plan to the last: other workers may help while it is open
-    "plans",
+open_plans = sa.Table(  # a row lives from the first batch of a plan to the next run of its step
+    "open_plans",
     metadata,
     sa.Column("plan_id", sa.String, primary_key=True),
     sa.Column("destination", sa.String, nullable=False),
     sa.Column("step", sa.String, nullable=False),
-    sa.Column("lane", sa.String, nullable=False),
-    sa.Column("window_key", sa.String, nullable=False),
-    sa.Column("window_start", sa.Float, nullable=False),
-    sa.Column("window_end", sa.Float, nullable=False),
-    sa.Column("path", sa.Text, nullable=False),
-    sa.Column("batch_size", sa.Integer, nullable=False),
-    sa.Column("activation", sa.String, nullable=False),
-    sa.Column("catalog", sa.Text, nullable=False),
-    sa.Column("open", sa.Boolean, nullable=False),
-)
-
-batches = sa.Table(
-    "batches",
-    metadata,
-    sa.Column("plan_id", sa.String, primary_key=True),
-    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("worker", sa.String),  # as in attempts
-    sa.Column("claimed_at", sa.Float, nullable=False),
-)
-
-helpers = sa.Table(
-    "helpers",
-    metadata,
-    sa.Column("plan_id", sa.String, primary_key=True),
-    sa.Column("worker", sa.String, primary_key=True),
-    sa.Column("operations", sa.Integer, nullable=False),  # claimed so far
-    sa.Column("ends", sa.Text, nullable=False),  # JSON: how many of them ended how
-    sa.Column("reasons", sa.Text, nullable=False),  # JSON
 )
 
 inbox = sa.Table(  # what Customer.io's webhooks brought; customerio/inbox.py
@@ -250,7 +222,29 @@ def _days(con: sa.Connection) -> None:
     )
 
 
-_STEPS: dict[int, Callable[[sa.Connection], None]] = {2: _sharing, 3: _inbox, 4: _days}
+def _claims(con: sa.Connection) -> None:
+    """Version 5: an attempt knows its claim; one sender a plan, so what helpers needed goes."""
+    previous = (
+        "CAST(keys AS json) ->> 'previous_record'"
+        if con.dialect.name == "postgresql"
+        else "json_extract(keys, '$.previous_record')"
+    )
+    for statement in (
+        "ALTER TABLE attempts ADD COLUMN claim VARCHAR",
+        "UPDATE attempts SET claim = 'person:' || cio_id || "
+        f"coalesce(':after:' || nullif({previous}, ''), '') WHERE kind = 'create'",
+        "ALTER TABLE attempts DROP COLUMN worker",
+        "ALTER TABLE claims RENAME COLUMN entry TO claim",
+        "CREATE TABLE open_plans (plan_id VARCHAR NOT NULL PRIMARY KEY, destination VARCHAR NOT NULL, "
+        "step VARCHAR NOT NULL)",
+        "DROP TABLE plans",
+        "DROP TABLE batches",
+        "DROP TABLE helpers",
+    ):
+        con.execute(sa.text(statement))
+
+
+_STEPS: dict[int, Callable[[sa.Connection], None]] = {2: _sharing, 3: _inbox, 4: _days, 5: _claims}
 """Version -> what brings a journal of the version before to it. Written once, never changed: a step says what the
 tables were then, ``metadata`` what they are now; a test holds the two equal."""
 NEWEST = max(_STEPS)

@@ -13,12 +13,12 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from cio_activation.delivery.destination import End, Operation, Result
+from cio_activation.journal.operations import End, Operation, Result
 from cio_activation.journal.schema import attempts, claims
 
 SENDING = "sending"
-_OF_OPERATION = ("operation_id", "kind", "cio_id", "record_id", "target", "payload", "keys", "row_hash")
-_OF_RUN = ("run_id", "plan_id", "destination", "step", "lane", "window_key", "window_end", "worker", "end", "intent_at")
+_OF_OPERATION = ("operation_id", "kind", "cio_id", "record_id", "target", "payload", "keys", "row_hash", "claim")
+_OF_RUN = ("run_id", "plan_id", "destination", "step", "lane", "window_key", "window_end", "end", "intent_at")
 _NAMED = sa.bindparam("named", expanding=True, type_=sa.String)
 """The batch's operations once more, as a list: joined with a relation of unknown size, either database may choose to
 read a whole table (measured: 100 times slower)."""
@@ -30,13 +30,14 @@ def insert_attempts(con: sa.Connection, batch: Sequence[Operation], common: Mapp
     rows = [
         {
             "operation_id": o.operation_id,
-            "kind": o.kind,
+            "kind": o.kind.name,
             "cio_id": o.cio_id,
             "record_id": o.record_id,
             "target": o.target,
             "payload": _json(dict(o.payload)),
             "keys": _json(dict(o.keys)),
             "row_hash": None if o.row_hash is None else str(o.row_hash),
+            "claim": o.claim,
         }
         for o in batch
     ]
@@ -44,9 +45,9 @@ def insert_attempts(con: sa.Connection, batch: Sequence[Operation], common: Mapp
 
 
 def insert_claims(con: sa.Connection, operations: Mapping[str, str], destination: str) -> set[str]:
-    """Claim entries (entry -> operation id) nobody has; return those that were got."""
+    """Insert claims (claim -> operation id) nobody has; return those that were got."""
     # In one order everywhere: two processes that insert the same keys crosswise would wait for each other.
-    rows = [{"entry": entry, "operation_id": operations[entry]} for entry in sorted(operations)]
+    rows = [{"claim": claim, "operation_id": operations[claim]} for claim in sorted(operations)]
     given = {"rows": _json(rows), "destination": destination}
     return set(con.execute(_claiming(con.dialect.name), given).scalars())
 
@@ -81,12 +82,12 @@ def _inserting(dialect: str) -> sa.Insert:
 
 @cache
 def _claiming(dialect: str) -> sa.Insert:
-    rows = _listed(dialect, ("entry", "operation_id"))
+    rows = _listed(dialect, ("claim", "operation_id"))
     # SQLite reads ON after a FROM as a join's, unless a WHERE stands between.
-    wanted = sa.select(sa.bindparam("destination", type_=sa.String), *rows.c).where(rows.c.entry.is_not(None))
+    wanted = sa.select(sa.bindparam("destination", type_=sa.String), *rows.c).where(rows.c.claim.is_not(None))
     insert = sqlite.insert(claims) if dialect == "sqlite" else postgresql.insert(claims)
-    names = ["destination", "entry", "operation_id"]
-    return insert.from_select(names, wanted).on_conflict_do_nothing().returning(claims.c.entry)
+    names = ["destination", "claim", "operation_id"]
+    return insert.from_select(names, wanted).on_conflict_do_nothing().returning(claims.c.claim)
 
 
 @cache

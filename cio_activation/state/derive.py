@@ -5,25 +5,25 @@ row's ``next_transition_at``, or when there is no row yet. Every other row would
 alone gives the table a full recompute gives; ``full=True`` proves it and counts what was missed (nothing).
 
 A window's first real-time run looks for candidates among everybody. Within the window its clock stands still, so the
-runs that follow look among those only whom the real-time lane has fetched.
+runs that follow look among those only whom the change log names.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from cio_activation.activation.models import ExpectNext, Lane
 from cio_activation.activation.windows import Window
 from cio_activation.errors import ContractError
 from cio_activation.runtime import Runtime
 from cio_activation.state import backfill, median_gaps
-from cio_activation.state.columns import GONE, LIVE, SNAPSHOT
 from cio_activation.state.contract import validate
 from cio_activation.state.distribution import distribution
 from cio_activation.state.quarantine import LAYER, clear, refuse
 from cio_activation.state.sql import StateSql, hash_column
 from cio_activation.warehouse import change_log, published, quarantine
+from cio_activation.warehouse.scope import EVERYONE, Scope, narrowed_to
 from cio_activation.warehouse.sessions import YIELD_S, Connection
 from cio_activation.warehouse.sql import identifier, scalar, timestamp
 
@@ -89,53 +89,39 @@ class _Derivation:
         median_gaps.refresh(self.con, self.sql)
         version = self.sql.version(self.con)
         rebuild = not self._has_table() or self._stored_version() != version
-        few = not (rebuild or full) and self._only_live_moved()
-        if few:
-            self.sql = replace(self.sql, people=LIVE)
+        scope = EVERYONE if rebuild or full else self._scope(version)
         clear(self.con, self.window)
-        candidates, removed = (0, 0) if rebuild else self._find_few() if few else self._find_candidates()
-        people = self._count(self.sql.people)
+        candidates, removed = (0, 0) if rebuild else self._find_candidates(scope)
+        people = scope.size(self.con)
+        people = self._count(self.sql.people) if people is None else people
         missed: int | None = None
-        if rebuild or full or (candidates > people * REDERIVE_SHARE and not few):
+        if rebuild or full or (scope.is_everyone and candidates > people * REDERIVE_SHARE):
             missed, changed = self._rederive(rebuild=rebuild, full=full)
             candidates = people if rebuild or full else candidates
         else:
             changed = self._mend() if candidates or removed else 0
         rows = self._count(self.table)
         self._store_version(version)
-        published.publish(self.con, self.table, self.window, rows, run_id)
+        published.publish(self.con, self.table, self.window, rows, run_id, basis=version)
         quarantined = dict(sorted(self.quarantined.items()))
         return StateResult(self.window.key, rows, people, candidates, changed, removed, quarantined, missed, rebuild)
 
-    def _only_live_moved(self) -> bool:
-        """Tell whether, since the last derivation, only people whom the real-time lane fetched can have changed.
+    def _scope(self, basis: str) -> Scope:
+        """Return among whom candidates can be: within a real-time window those only whom a change touched since.
 
-        So it is if that was for the same window and saw the newest snapshot. Not where medians of everybody count, nor
-        while somebody is refused, who is to be refused and listed again by each derivation.
+        Everybody where medians of everybody count, and while somebody is refused, who is to be refused and listed again
+        by each derivation.
         """
-        lane = self.window.lane
-        return (
-            lane is Lane.REALTIME
-            and not any(isinstance(p.rule, ExpectNext) for p in self.sql.properties)
-            and published.newest(self.con, self.table, lane.value) == self.window.as_of
-            and published.is_newer(self.con, self.table, lane.value, than=SNAPSHOT)
-            and not quarantine.counts(self.con, LAYER, self.window)
-        )
+        if (
+            self.window.lane is not Lane.REALTIME
+            or any(isinstance(p.rule, ExpectNext) for p in self.sql.properties)
+            or quarantine.counts(self.con, LAYER, self.window)
+        ):
+            return EVERYONE
+        people = published.changed_since(self.con, self.table, self.window, basis, (self.sql.people,))
+        return EVERYONE if people is None else narrowed_to(self.con, people)
 
-    def _find_few(self) -> tuple[int, int]:
-        """Do what ``_find_candidates`` does where only the real-time lane's people can have changed."""
-        self.con.execute(
-            f"""CREATE OR REPLACE TEMP TABLE candidates AS
-            SELECT i.cio_id FROM ({self.sql.inputs()}) AS i LEFT JOIN {self.table} AS s ON s.cio_id = i.cio_id
-            WHERE s.source_hash IS DISTINCT FROM i.source_hash"""
-        )
-        self.con.execute(
-            f"""CREATE OR REPLACE TEMP TABLE removed AS
-            SELECT cio_id FROM {self.table} WHERE cio_id IN (SELECT cio_id FROM {GONE})"""
-        )
-        return self._count("candidates"), self._count("removed")
-
-    def _find_candidates(self) -> tuple[int, int]:
+    def _find_candidates(self, scope: Scope) -> tuple[int, int]:
         """Fill ``candidates`` and ``removed`` (temporary, ``cio_id``); return their sizes.
 
         People that the source has twice have two rows here; both tables are only ever asked for membership.
@@ -144,7 +130,8 @@ class _Derivation:
         self.con.execute(
             f"""CREATE OR REPLACE TEMP TABLE compared AS
             SELECT coalesce(i.cio_id, s.cio_id) AS cio_id, i.source_hash IS NULL AS gone
-            FROM ({self.sql.inputs()}) AS i FULL JOIN {self.table} AS s ON s.cio_id = i.cio_id
+            FROM ({self.sql.inputs(only=scope.people)}) AS i
+            FULL JOIN (FROM {self.table} WHERE true{scope.condition()}) AS s ON s.cio_id = i.cio_id
             WHERE s.source_hash IS DISTINCT FROM i.source_hash OR {due}"""
         )
         self.con.execute("CREATE OR REPLACE TEMP TABLE candidates AS SELECT cio_id FROM compared WHERE NOT gone")

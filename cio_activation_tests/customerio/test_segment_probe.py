@@ -9,7 +9,7 @@ import pytest
 
 from cio_activation.customerio import segment_probe
 from cio_activation.customerio.client import CustomerIO
-from cio_activation.customerio.segment_probe import LONGEST_REST_S, REST_A_PAGE_S, REST_S, Fingerprint, look
+from cio_activation.customerio.segment_probe import LONGEST_REST_S, REST_A_PAGE_S, REST_S, Fingerprint, fingerprint
 from cio_activation_tests.customerio.conftest import Site
 
 NOW = 1_000_000.0
@@ -19,7 +19,7 @@ HAND = "11"
 def see(site: Site, before: Mapping[str, Fingerprint] | None = None, now: float = NOW) -> dict[str, Fingerprint]:
     async def ask() -> dict[str, Fingerprint]:
         async with CustomerIO(site.runtime().settings) as client:
-            return await look(client, [1, 11], before or {}, now)
+            return await fingerprint(client, [1, 11], before or {}, now)
 
     return asyncio.run(ask())
 

@@ -9,10 +9,13 @@ from typing import Any
 
 from cio_activation.activation.models import Activation, Lane, OnConflict
 from cio_activation.delivery import fields
-from cio_activation.delivery.destination import Context, Operation, Result
+from cio_activation.delivery.destination import Context
 from cio_activation.delivery.fields import Keep
 from cio_activation.delivery.ownership import examine
-from cio_activation.delivery.run import StepReport, run_step
+from cio_activation.delivery.report import StepReport
+from cio_activation.delivery.run import run_step
+from cio_activation.destinations.common.kinds import VALUES
+from cio_activation.journal.operations import Operation, Result
 from cio_activation.runtime import Runtime
 from cio_activation.transport.http import VendorClient
 from cio_activation.warehouse.sessions import Connection
@@ -32,13 +35,14 @@ class KeepFields(ToyFields):
         self.keep = Keep("toy", self.name, activation.kept_properties("toy", Lane.DAILY))
 
     def plan(self, con: Connection, context: Context) -> str:
-        shadow = fields.ensure_shadow(con, "toy", str(self.lane), self.names)
+        shadow = fields.shadow_name("toy", str(self.lane))
         chosen = ", ".join(f"CAST({identifier(n)} AS VARCHAR) AS {identifier(n)}" for n in self.names)
         desired = (
             f"SELECT cio_id, cio_id AS record_id, hash_toy AS row_hash, {chosen} FROM state.{self.lane}_properties"
         )
-        changes = fields.changes(desired, shadow, self.names, keys="'{}'", keep=self.keep)
-        return f"{changes} UNION ALL BY NAME {fields.clears(desired, shadow, self.names, keep=self.keep)}"
+        changes = fields.changes(desired, shadow, self.names, kinds=VALUES, keys="'{}'", keep=self.keep)
+        cleared = fields.clears(desired, shadow, self.names, kinds=VALUES, keep=self.keep)
+        return f"{changes} UNION ALL BY NAME {cleared}"
 
     async def send(self, client: VendorClient, context: Context, batch: Sequence[Operation]) -> list[Result]:
         asked = [o for o in batch if set(o.payload) & set(self.keep.columns)]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cio_activation.activation.models import Activation, Guards, Lane, Limits, Workspace
 from cio_activation.delivery import links
-from cio_activation.delivery.destination import AbsoluteStep, Context, End, Operation, Result
-from cio_activation.delivery.run import StepReport, run_schema, run_step
+from cio_activation.delivery.destination import AbsoluteStep, Context
+from cio_activation.delivery.report import StepReport
+from cio_activation.delivery.run import run_step
+from cio_activation.delivery.schema import run_schema
+from cio_activation.destinations.common.kinds import ADD, MEMBERSHIPS, REMOVE
+from cio_activation.journal.operations import End, Operation, Result
 from cio_activation.runtime import Runtime
 from cio_activation.transport.http import VendorClient
 from cio_activation.warehouse.sessions import Connection
@@ -21,6 +24,7 @@ STEP = "list/vip"
 
 
 class ToyList(AbsoluteStep):
+    kinds = MEMBERSHIPS
     name = STEP
     lane: Lane | None = Lane.DAILY
     description = "Members of one list."
@@ -33,19 +37,19 @@ class ToyList(AbsoluteStep):
         return ("list:vip",)
 
     def plan(self, con: Connection, context: Context) -> str:
-        return links.membership_changes("toy", "vip", partial(context.rows, con))
+        return links.membership_changes("toy", "vip", context.scope, enter=ADD, leave=REMOVE)
 
     def movements(self, con: Connection, context: Context, planned: str) -> str:
-        return links.membership_movements("toy", "vip", planned)
+        return links.membership_movements("toy", "vip", planned, enter=ADD, leave=REMOVE)
 
     async def send(self, client: VendorClient, context: Context, batch: Sequence[Operation]) -> list[Result]:
-        body = {o.cio_id: {"vip": "yes" if o.kind == "add" else None} for o in batch}
+        body = {o.cio_id: {"vip": "yes" if o.kind.enters else None} for o in batch}
         answer = await client.request("PUT", "/people", operation="people.put", json=body, repeatable=True)
         done = set(answer.json()["done"])
         return [Result(o.operation_id, End.DELIVERED) for o in batch if o.cio_id in done]
 
     def fold(self, con: Connection, context: Context, finished: str) -> None:
-        links.fold_members(con, "toy", finished)
+        links.fold_members(con, "toy", self.kinds, finished)
 
 
 class ListToy(ToyDestination):

@@ -12,7 +12,7 @@ from cio_activation.activation.models import Guards
 from cio_activation.delivery.guards import Movement, _shares, held_because
 from cio_activation.delivery.plan import operations
 from cio_activation_tests import builders
-from cio_activation_tests.delivery.listing import STEP, ListBench
+from cio_activation_tests.delivery.listing import ListBench, ToyList
 
 
 def filled(home: Path, people: int, **guards: float) -> ListBench:
@@ -52,7 +52,7 @@ def test_a_held_plan_keeps_its_file_its_counts_and_what_the_guards_said(tmp_path
     assert not said["max_operations"]["tripped"]
     assert not said["schema_drift"]["tripped"]
     kept = tmp_path / "plans" / "daily" / plan[8] / f"{plan[0]}.parquet"
-    assert {o.cio_id for o in operations(kept, STEP)} == {f"p{n}" for n in range(10, 50)}
+    assert {o.cio_id for o in operations(kept, ToyList())} == {f"p{n}" for n in range(10, 50)}
 
 
 def test_as_many_exits_as_the_limit_pass(tmp_path: Path) -> None:

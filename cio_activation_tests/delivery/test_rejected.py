@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cio_activation.delivery.rejected import MAX_ATTEMPTS, operations, summary
-from cio_activation.delivery.run import run_schema
+from cio_activation.delivery.schema import run_schema
 from cio_activation_tests.delivery.test_run import Bench
 
 

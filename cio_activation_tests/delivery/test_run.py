@@ -8,8 +8,11 @@ import pytest
 
 from cio_activation.activation.models import Lane
 from cio_activation.delivery.plan import operations
-from cio_activation.delivery.run import StepReport, run_step
+from cio_activation.delivery.report import StepReport
+from cio_activation.delivery.run import run_step
 from cio_activation.journal.attempts import Journal, Provenance
+from cio_activation.journal.open_plans import open_plan
+from cio_activation.journal.operations import by_name
 from cio_activation.runtime import Runtime
 from cio_activation_tests import builders
 from cio_activation_tests.toy import ToyDestination, ToyOptions
@@ -154,7 +157,10 @@ def test_the_same_state_gives_the_same_operations(tmp_path: Path) -> None:
         bench.run()
         files = list((tmp_path / name / "plans").rglob("*.parquet"))
         plans.append(
-            [(o.operation_id, o.cio_id, o.kind, dict(o.payload)) for o in operations(files[0], "people_daily")]
+            [
+                (o.operation_id, o.cio_id, o.kind, dict(o.payload))
+                for o in operations(files[0], bench.toy.steps(bench.runtime.activation)[0])
+            ]
         )
     assert plans[0] == plans[1]
 
@@ -174,10 +180,11 @@ def test_a_kill_between_intent_and_answer_is_recovered(bench: Bench) -> None:
         )
     journal = Journal(bench.runtime.settings.journal)
     where = Provenance("dead", "x", "toy", step.name, "daily", window.key, window.end.timestamp())
-    journal.intend(list(operations(path, step.name)), where)
+    open_plan(journal, where.plan_id, where.destination, where.step)
+    journal.intend(list(operations(path, step)), where)
     report = bench.run()
     assert (report.recovered, report.delivered) == (1, 1)
-    assert journal.open_attempts("toy", step.name) == []
+    assert journal.open_attempts("toy", step.name, by_name(step.kinds)) == []
     assert bench.there == {"a": "low"}
 
 
@@ -199,5 +206,8 @@ def test_a_plan_tells_what_was_there_before(tmp_path: Path) -> None:
     bench.state(a="high")
     report = bench.run(2)
     path = tmp_path / "plans" / "daily" / builders.window(2).key / f"{report.plan_id}.parquet"
-    told = {o.cio_id: (dict(o.before), dict(o.payload)) for o in operations(path, "people_daily")}
+    told = {
+        o.cio_id: (dict(o.before), dict(o.payload))
+        for o in operations(path, bench.toy.steps(bench.runtime.activation)[0])
+    }
     assert told == {"a": ({"size": "low"}, {"size": "high"}), "b": ({"size": "low"}, {"size": None})}

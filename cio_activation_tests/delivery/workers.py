@@ -1,4 +1,4 @@
-"""Real workers against a real vendor, each in a process of its own.
+"""Real workers of one step against a real vendor, each in a process of its own.
 
 ``python -m cio_activation_tests.delivery.workers serve`` is a vendor that makes a new record at every creation it is
 asked for, whoever asks; ``... work HOME JOURNAL_URL`` waits for a line on its input and then runs the step once.
@@ -24,9 +24,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from cio_activation.activation.models import Activation, Lane
-from cio_activation.delivery.destination import AbsoluteStep, Context, End, Operation, Result
+from cio_activation.delivery.destination import AbsoluteStep, Context
 from cio_activation.delivery.links import fold_links
 from cio_activation.delivery.run import run_step
+from cio_activation.destinations.common.kinds import RECORDS
+from cio_activation.journal.operations import End, Operation, Result, person_claim_sql
 from cio_activation.runtime import Runtime
 from cio_activation.transport.http import Pacer, VendorClient
 from cio_activation.warehouse.sessions import Connection
@@ -73,6 +75,7 @@ class Registry:
 
 
 class Creations(AbsoluteStep):
+    kinds = RECORDS
     name = "people"
     lane: Lane | None = Lane.DAILY
     description = "A record for everyone."
@@ -85,7 +88,8 @@ class Creations(AbsoluteStep):
         kind = os.environ.get(KIND, "create")
         record = "CAST(NULL AS VARCHAR)" if kind == "create" else "cio_id"
         return f"""SELECT {literal(kind)} AS kind, cio_id, {record} AS record_id, CAST(NULL AS VARCHAR) AS target,
-            '{{}}' AS payload, '{{}}' AS keys, CAST(NULL AS UBIGINT) AS row_hash, 0 AS priority, '' AS batch_group
+            '{{}}' AS payload, '{{}}' AS keys, CAST(NULL AS UBIGINT) AS row_hash, 0 AS priority, '' AS batch_group,
+            {person_claim_sql("cio_id")} AS claim
             FROM state.daily_properties ANTI JOIN delivery.links USING (cio_id)"""
 
     async def send(self, client: VendorClient, context: Context, batch: Sequence[Operation]) -> list[Result]:
@@ -106,7 +110,7 @@ class Creations(AbsoluteStep):
         ]
 
     def fold(self, con: Connection, context: Context, finished: str) -> None:
-        fold_links(con, "toy", finished)
+        fold_links(con, "toy", self.kinds, finished)
 
 
 class RemoteToy:

@@ -10,7 +10,8 @@ from typing import Any
 
 from cio_activation.activation.models import Lane, PropertyType
 from cio_activation.activation.settings import Settings
-from cio_activation.delivery.run import run_schema, run_step
+from cio_activation.delivery.run import run_step
+from cio_activation.delivery.schema import run_schema
 from cio_activation.destinations.hubspot import DESTINATION
 from cio_activation.destinations.hubspot.config import HubSpotAudience, list_name
 from cio_activation.runtime import Runtime
@@ -216,10 +217,9 @@ class HubSpotRig(Rig):
 
     def _runtime(self, timeout_s: float | None = None) -> Runtime:
         settings = Settings(
-            activation_home=self.world.home, hubspot_access_token="sandbox-hubspot-token",
-            hubspot_url=self.running.urls["hubspot"], vendor_backoff_s=BACKOFF_S,
-            vendor_timeout_s=timeout_s or 30.0, _env_file=None,
-        )  # type: ignore[call-arg]  # fmt: skip
+            activation_home=self.world.home, vendor_backoff_s=BACKOFF_S, vendor_timeout_s=timeout_s or 30.0,
+            _env_file=None,
+        ).with_access(worlds.access(self.running.urls["hubspot"]))  # type: ignore[call-arg]  # fmt: skip
         return Runtime(settings, self.world.activation, self.world.runtime.warehouse)
 
     def _decide(self) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 from cio_activation.activation.models import Lane
 from cio_activation.activation.settings import Settings
-from cio_activation.delivery.run import run_schema, run_step
+from cio_activation.delivery.run import run_step
+from cio_activation.delivery.schema import run_schema
 from cio_activation.destinations.pipedrive import DESTINATION
 from cio_activation.runtime import Runtime
 from cio_activation.sandbox.pipedrive.app import Pipedrive

@@ -13,7 +13,7 @@ from unittest import mock
 
 import duckdb
 
-from cio_activation.delivery.run import StepReport
+from cio_activation.delivery.report import StepReport
 from cio_activation.sandbox.server.request_log import Entry
 from cio_activation.sandbox.server.running import RunningSandbox
 from cio_activation.warehouse.sessions import Connection, Warehouse

@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cio_activation.activation.models import Lane
-from cio_activation.delivery.run import run_schema, run_step
+from cio_activation.delivery.run import run_step
+from cio_activation.delivery.schema import run_schema
 from cio_activation.destinations.pipedrive.destination import DESTINATION as PIPEDRIVE
 from cio_activation_tests.expected import doubles
 from cio_activation_tests.invariants.conftest import MakeTown

@@ -1,4 +1,4 @@
-"""The journal under several processes, on SQLite and on PostgreSQL: attempts, claims, leases, secrecy."""
+"""The journal under several processes, on SQLite and on PostgreSQL: attempts, claims, leases, fencing, secrecy."""
 
 from __future__ import annotations
 
@@ -13,27 +13,61 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
-from cio_activation.delivery.destination import End, Operation, Result
-from cio_activation.journal.attempts import Journal, Lease, Provenance
+from cio_activation.errors import ContractError
+from cio_activation.journal.attempts import Journal, Provenance
+from cio_activation.journal.leases import Lease, lease
+from cio_activation.journal.open_plans import PlanClosed, close_plans, open_plan
+from cio_activation.journal.operations import End, Kind, Operation, Result, by_name
 
 WHERE = Provenance("run", "plan", "toy", "people", "daily", "2026-11-01", 1.0)
 
 
-def operation(number: int, kind: str = "update") -> Operation:
-    return Operation(f"{number:032x}", "people", kind, f"person-{number}", None, None, {"size": "low"})
+UPDATE = Kind(name="update", writes_fields=True)
+CREATE = Kind(name="create", creates=True, writes_fields=True)
+KINDS = by_name([UPDATE, CREATE])
+
+
+def operation(number: int, kind: Kind = UPDATE) -> Operation:
+    claim = f"person:{number}" if kind.creates else None
+    return Operation(f"{number:032x}", "people", kind, f"person-{number}", None, None, {"size": "low"}, claim=claim)
 
 
 @pytest.fixture
 def url(journal_url: str) -> str:
+    open_plan(Journal(journal_url), WHERE.plan_id, WHERE.destination, WHERE.step)
     return journal_url
+
+
+def test_once_another_run_closed_the_plan_nothing_more_is_begun_and_what_was_can_end(url: str) -> None:
+    journal = Journal(url)
+    journal.intend([operation(1)], WHERE)
+    close_plans(Journal(url), WHERE.destination, WHERE.step)
+    with pytest.raises(PlanClosed):
+        journal.intend([operation(2)], WHERE)
+    journal.record([Result(operation(1).operation_id, End.DELIVERED)], WHERE)
+    assert journal.open_attempts("toy", "people", KINDS) == []
+    assert len(journal.ended("toy", "people")) == 1
+
+
+def test_closing_the_plans_of_a_step_leaves_those_of_others(url: str) -> None:
+    journal = Journal(url)
+    close_plans(journal, WHERE.destination, "lists")
+    assert journal.intend([operation(1)], WHERE) == ([operation(1)], [])
+
+
+def test_an_attempt_of_a_kind_the_step_does_not_know_is_told(url: str) -> None:
+    journal = Journal(url)
+    journal.intend([operation(1)], WHERE)
+    with pytest.raises(ContractError, match="has an operation of the kind 'update', but declares create"):
+        journal.open_attempts("toy", "people", by_name([CREATE]))
 
 
 def test_an_intent_survives_without_a_result_and_ends_once_recorded(url: str) -> None:
     journal = Journal(url)
     journal.intend([operation(1), operation(2)], WHERE)
-    assert [a.operation.cio_id for a in Journal(url).open_attempts("toy", "people")] == ["person-1", "person-2"]
+    assert [a.operation.cio_id for a in Journal(url).open_attempts("toy", "people", KINDS)] == ["person-1", "person-2"]
     journal.record([Result(operation(1).operation_id, End.DELIVERED)], WHERE)
-    assert [a.operation.cio_id for a in journal.open_attempts("toy", "people")] == ["person-2"]
+    assert [a.operation.cio_id for a in journal.open_attempts("toy", "people", KINDS)] == ["person-2"]
     ended = journal.ended("toy", "people")
     assert [(e["cio_id"], e["end"]) for e in ended] == [("person-1", "delivered")]
     journal.prune([e["id"] for e in ended])
@@ -42,34 +76,34 @@ def test_an_intent_survives_without_a_result_and_ends_once_recorded(url: str) ->
 
 def test_a_creation_is_claimed_once_and_the_claim_outlives_its_delivery(url: str) -> None:
     one, other = Journal(url), Journal(url)
-    free, taken = one.intend([operation(1, "create")], WHERE)
+    free, taken = one.intend([operation(1, CREATE)], WHERE)
     assert (len(free), len(taken)) == (1, 0)
-    assert other.intend([operation(1, "create")], WHERE)[1] == [operation(1, "create")]
+    assert other.intend([operation(1, CREATE)], WHERE)[1] == [operation(1, CREATE)]
     one.record([Result(operation(1).operation_id, End.DELIVERED, record_id="77")], WHERE)
-    assert other.intend([operation(1, "create")], WHERE)[0] == []
+    assert other.intend([operation(1, CREATE)], WHERE)[0] == []
 
 
 @pytest.mark.parametrize("end", [End.REJECTED, End.RETRY])
 def test_a_creation_that_surely_did_not_happen_frees_its_claim(url: str, end: End) -> None:
     journal = Journal(url)
-    journal.intend([operation(1, "create")], WHERE)
+    journal.intend([operation(1, CREATE)], WHERE)
     journal.record([Result(operation(1).operation_id, end, "refused")], WHERE)
-    assert journal.intend([operation(1, "create")], WHERE)[0] == [operation(1, "create")]
+    assert journal.intend([operation(1, CREATE)], WHERE)[0] == [operation(1, CREATE)]
 
 
 def test_a_creation_in_doubt_keeps_its_claim(url: str) -> None:
     journal = Journal(url)
-    journal.intend([operation(1, "create")], WHERE)
+    journal.intend([operation(1, CREATE)], WHERE)
     journal.record([Result(operation(1).operation_id, End.UNKNOWN, "timeout")], WHERE)
-    assert journal.intend([operation(1, "create")], WHERE)[0] == []
+    assert journal.intend([operation(1, CREATE)], WHERE)[0] == []
 
 
 def test_a_lease_is_held_by_one_and_passes_on_when_released(url: str) -> None:
     one, other = Journal(url), Journal(url)
-    with one.lease("hubspot/people"):  # noqa: SIM117
-        with pytest.raises(TimeoutError, match="still being worked on"), other.lease("hubspot/people", wait_s=0.2):
+    with lease(one, "hubspot/people"):  # noqa: SIM117
+        with pytest.raises(TimeoutError, match="still being worked on"), lease(other, "hubspot/people", wait_s=0.2):
             pytest.fail("two holders at once")
-    with other.lease("hubspot/people", wait_s=0.2):
+    with lease(other, "hubspot/people", wait_s=0.2):
         pass
 
 
@@ -77,7 +111,8 @@ def test_a_lease_is_held_by_one_and_passes_on_when_released(url: str) -> None:
 def test_the_lease_of_a_killed_process_passes_on_at_once(url: str) -> None:
     program = (
         "import sys, time\nfrom cio_activation.journal.attempts import Journal\n"
-        "with Journal(sys.argv[1]).lease('x', ttl_s=600):\n print('held', flush=True)\n time.sleep(600)\n"
+        "from cio_activation.journal.leases import lease\n"
+        "with lease(Journal(sys.argv[1]), 'x', ttl_s=600):\n print('held', flush=True)\n time.sleep(600)\n"
     )
     with subprocess.Popen([sys.executable, "-c", program, url], stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
@@ -85,7 +120,7 @@ def test_the_lease_of_a_killed_process_passes_on_at_once(url: str) -> None:
         os.kill(holder.pid, signal.SIGKILL)
         holder.wait()
     started = time.monotonic()
-    with Journal(url).lease("x", wait_s=5):
+    with lease(Journal(url), "x", wait_s=5):
         assert time.monotonic() - started < 5
 
 
@@ -93,9 +128,9 @@ def test_the_lease_of_a_killed_process_passes_on_at_once(url: str) -> None:
 def test_many_processes_claim_each_creation_once(url: str) -> None:
     program = (
         "import sys\nfrom cio_activation.journal.attempts import Journal\n"
-        "from cio_activation_tests.journal.test_attempts import WHERE, operation\n"
+        "from cio_activation_tests.journal.test_attempts import CREATE, WHERE, operation\n"
         "journal = Journal(sys.argv[1])\n"
-        "print(sum(len(journal.intend([operation(i, 'create')], WHERE)[0]) for i in range(100)))\n"
+        "print(sum(len(journal.intend([operation(i, CREATE)], WHERE)[0]) for i in range(100)))\n"
     )
     workers = [
         subprocess.Popen([sys.executable, "-c", program, url], stdout=subprocess.PIPE, text=True) for _ in range(3)
@@ -111,7 +146,7 @@ def test_batches_claimed_crosswise_at_once_end_without_a_double_or_a_deadlock(ur
     def work(number: int) -> int:
         won = 0
         for start in range(0, 12_000, 3_000):
-            batch = [operation(i, "create") for i in range(start, start + 3_000)]
+            batch = [operation(i, CREATE) for i in range(start, start + 3_000)]
             together.wait()
             won += len(journals[number].intend(batch[:: 1 - 2 * number], WHERE)[0])
         return won
@@ -136,16 +171,16 @@ def test_one_of_many_gets_a_lease_nobody_had_before(url: str) -> None:
     assert [sum(turn) for turn in turns] == [1] * 10
 
 
-def test_a_kept_lease_outlives_work_that_lasts_longer_than_it(url: str) -> None:
+def test_a_renewed_lease_outlives_work_that_lasts_longer_than_it(url: str) -> None:
     one, other = Journal(url), Journal(url)
-    with one.lease("hubspot/people", ttl_s=1.5) as lease, lease.kept():
+    with lease(one, "hubspot/people", ttl_s=1.5) as mine, mine.renewed():
         time.sleep(4)  # blocks its thread, as a long statement of the warehouse does
         assert not Lease(other, "hubspot/people", 30.0).take()
     assert Lease(other, "hubspot/people", 30.0).take()
 
 
 def test_the_same_creation_twice_in_a_batch_is_sent_once(url: str) -> None:
-    twice = [operation(1, "create"), operation(1, "create")]
+    twice = [operation(1, CREATE), operation(1, CREATE)]
     free, taken = Journal(url).intend(twice, WHERE)
     assert (len(free), len(taken)) == (1, 1)
 
@@ -166,14 +201,14 @@ def test_more_attempts_than_one_statement_can_name_are_pruned(url: str) -> None:
     journal.record([Result(operation(i).operation_id, End.DELIVERED) for i in range(1_100)], WHERE)
     journal.prune([row["id"] for row in journal.ended("toy", "people")])
     assert journal.ended("toy", "people") == []
-    assert len(journal.open_attempts("toy", "people")) == 100
+    assert len(journal.open_attempts("toy", "people", KINDS)) == 100
 
 
 def test_an_error_of_the_journal_shows_no_payload(url: str) -> None:
     journal = Journal(url)
     with journal.engine.begin() as con:
         con.execute(sa.text("DROP TABLE attempts"))
-    secret = Operation("0" * 32, "people", "update", "c", None, None, {"email": "ada@example.com"})
+    secret = Operation("0" * 32, "people", UPDATE, "c", None, None, {"email": "ada@example.com"})
     with pytest.raises(sa.exc.DBAPIError) as caught:
         journal.intend([secret], WHERE)
     assert "ada@example.com" not in str(caught.value)

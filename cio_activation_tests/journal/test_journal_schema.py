@@ -8,8 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
+from cio_activation.destinations.common.kinds import RECORDS
 from cio_activation.errors import ConfigError
 from cio_activation.journal.attempts import Journal
+from cio_activation.journal.operations import by_name
 from cio_activation.journal.schema import NEWEST
 
 FIRST_RELEASE = """
@@ -69,7 +71,7 @@ def test_an_old_journal_becomes_what_a_fresh_one_is_and_keeps_its_rows(
 ) -> None:
     old_journal(journal_url)
     upgraded = Journal(journal_url)
-    assert [a.operation.cio_id for a in upgraded.open_attempts("toy", "people")] == ["person-1"]
+    assert [a.operation.cio_id for a in upgraded.open_attempts("toy", "people", by_name(RECORDS))] == ["person-1"]
     fresh = other_database(journal_url, request)
     Journal(fresh).close()
     assert shape(journal_url) == shape(fresh)
@@ -82,7 +84,7 @@ def test_many_that_open_an_old_journal_at_once_upgrade_it_once(journal_url: str)
 
     def work(_number: int) -> int:
         together.wait()
-        return len(Journal(journal_url).open_attempts("toy", "people"))
+        return len(Journal(journal_url).open_attempts("toy", "people", by_name(RECORDS)))
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(work, range(4))) == [1, 1, 1, 1]

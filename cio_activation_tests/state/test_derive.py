@@ -37,7 +37,7 @@ def test_on_disk_from_first_run_to_second(tmp_path: Path) -> None:
     second = derive(world.runtime, window(NOW + DAY), run_id="r2")
     assert (second.rows, second.candidates, second.changed, second.rebuilt) == (3, 2, 2, False)
     assert {k: v["tier"] for k, v in world.state().items()} == {"a": None, "b": "mid", "c": None}
-    published = world.rows("SELECT * EXCLUDE (turn, basis) FROM meta.published WHERE name LIKE 'state.%'")
+    published = world.rows("SELECT * EXCLUDE (sequence, basis) FROM meta.published WHERE name LIKE 'state.%'")
     assert published == [("state.daily_properties", "daily", window(NOW + DAY).key, NOW + DAY, "r2", 3)]
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from cio_activation.activation.models import Lane
 from cio_activation.delivery import assets
-from cio_activation.delivery.run import StepReport, run_step
+from cio_activation.delivery.report import StepReport
+from cio_activation.delivery.run import run_step
 from cio_activation.lanes.partitions import LANE_TAG, Lanes
 from cio_activation.lanes.runs import DEFERRED_TAG
 from cio_activation.transport.time_slice import YIELDED, TimeSlice

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from cio_activation.activation.models import Activation, Audience, DestinationLimits, Lane, Model, OnConflict
+from cio_activation.activation.settings import Access
+from cio_activation.destinations.common.people import CreatePeople
+
+NAME = "hubspot"
 
 
-class CreatePeople(StrEnum):
-    """For whom a contact is made when HubSpot has none."""
+class HubSpotAccess(Access):
+    """How to get into HubSpot; from the environment."""
 
-    EVERYONE = "everyone"
-    AUDIENCE_MEMBERS = "audience_members"
-    NEVER = "never"
+    hubspot_access_token: SecretStr | None = None
+    """A service key, or the token of a private app."""
+    hubspot_url: str = "https://api.hubapi.com"
 
 
 class HubSpotSettings(DestinationLimits):
@@ -46,15 +49,15 @@ class HubSpotAudience(Model):
 
 def settings_of(activation: Activation) -> HubSpotSettings:
     """Return HubSpot's settings in ``activation``; defaults where it has none."""
-    found = activation.destinations.get("hubspot")
+    found = activation.destinations.get(NAME)
     return found if isinstance(found, HubSpotSettings) else HubSpotSettings.model_validate(found or {})
 
 
 def listed_audiences(activation: Activation, lane: Lane | None = None) -> tuple[Audience, ...]:
     """Return the audiences (of ``lane``) that are delivered as a list, in file order."""
     lanes = (lane,) if lane else tuple(Lane)
-    found = [a for one in lanes for a in activation.lane_audiences(one, "hubspot")]
-    return tuple(a for a in found if HubSpotAudience.model_validate(_plain(a.deliver["hubspot"])).list)
+    found = [a for one in lanes for a in activation.lane_audiences(one, NAME)]
+    return tuple(a for a in found if HubSpotAudience.model_validate(_plain(a.deliver[NAME])).list)
 
 
 def list_name(audience: Audience) -> str:

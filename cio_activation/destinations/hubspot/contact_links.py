@@ -6,14 +6,16 @@ Looked up once per person and e-mail; what was found, and that nothing was found
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 from cio_activation.activation.models import Activation, Lane
-from cio_activation.delivery.destination import AbsoluteStep, Context, End, Operation, Result
+from cio_activation.delivery.destination import AbsoluteStep, Context
 from cio_activation.delivery.links import fold_links
+from cio_activation.destinations.common.kinds import LINK
+from cio_activation.destinations.common.people import lane_needs, population, population_tables
+from cio_activation.destinations.common.records import forget_links, forget_shadows
 from cio_activation.destinations.hubspot import api
-from cio_activation.destinations.hubspot.config import listed_audiences
-from cio_activation.destinations.hubspot.people import NAME, forget_shadows, lane_needs, population
+from cio_activation.destinations.hubspot.config import NAME, listed_audiences
+from cio_activation.journal.operations import End, Kind, Operation, Result
 from cio_activation.transport.http import VendorClient
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal
@@ -25,7 +27,7 @@ _PROPERTIES = ("email", "hs_additional_emails", api.KEY)
 class LinksStep(AbsoluteStep):
     """Looks up contacts by e-mail, additional e-mails included; 100 people a call."""
 
-    narrows = True
+    kinds: tuple[Kind, ...] = (LINK,)
 
     def __init__(self, activation: Activation, lane: Lane) -> None:
         self.name = f"contact_links_{lane.value}"
@@ -33,23 +35,29 @@ class LinksStep(AbsoluteStep):
         self._lane = lane
         self.description = f"Which HubSpot contact each person of the {lane.value} lane is."
         self.after: tuple[str, ...] = ("schema",)
-        self.needs: tuple[str, ...] = lane_needs(activation, lane)
+        self.needs: tuple[str, ...] = lane_needs(activation, NAME, lane, listed_audiences(activation))
         self.batch_size = api.MAX_BATCH
         self.concurrency = api.CONCURRENCY
 
-    def plan(self, con: Connection, context: Context) -> str | None:
+    def reads(self, context: Context) -> tuple[str, ...]:
+        """Compare whom the lane delivers with whom we know a record of."""
+        return ("delivery.links", "identity.persons", *population_tables(context.activation, NAME, self._lane))
+
+    def plan(self, con: Connection, context: Context) -> str | None:  # noqa: ARG002
         """Plan a look-up for deliverable people without a row in links, or whose e-mail changed and found nothing.
 
         Whoever has a record goes first: that leaves few people, except at first contact.
         """
-        rows = partial(context.rows, con)
+        rows, activation = context.scope.rows, context.activation
         links = rows("delivery.links")
+        people = population(activation, NAME, self._lane, listed_audiences(activation), context.scope)
         return f"""
-        SELECT 'link' AS kind, p.cio_id, CAST(NULL AS VARCHAR) AS record_id, {email_target("p.email")} AS target,
+        SELECT {literal(LINK.name)} AS kind, p.cio_id, CAST(NULL AS VARCHAR) AS record_id,
+               {email_target("p.email")} AS target,
                '{{}}' AS payload,
                CAST(to_json({{cio_id: p.cio_id, email: p.email,
                               was_gone: CASE WHEN l.matched_by = 'gone' THEN 'true' END}}) AS VARCHAR) AS keys,
-               CAST(NULL AS UBIGINT) AS row_hash, 0 AS priority, 'link' AS batch_group
+               CAST(NULL AS UBIGINT) AS row_hash, 0 AS priority, {literal(LINK.name)} AS batch_group
         FROM (
             WITH free AS MATERIALIZED (
                 SELECT q.cio_id, q.email FROM {rows("identity.persons")} AS q
@@ -59,7 +67,7 @@ class LinksStep(AbsoluteStep):
                 WHERE q.deliverable AND q.email IS NOT NULL)
             SELECT * FROM free
         ) AS p
-        SEMI JOIN ({population(context.activation, self._lane, rows)}) AS s ON s.cio_id = p.cio_id
+        SEMI JOIN ({people}) AS s ON s.cio_id = p.cio_id
         LEFT JOIN {links} AS l ON l.destination = {literal(NAME)} AND l.cio_id = p.cio_id
         WHERE l.cio_id IS NULL OR l.looked_up_email IS DISTINCT FROM p.email"""
 
@@ -95,7 +103,7 @@ class LinksStep(AbsoluteStep):
     def fold(self, con: Connection, context: Context, finished: str) -> None:
         """Store links; one record belongs to one person, and records of people who are no more change hands."""
         _settle_rivals(con, finished)
-        fold_links(con, NAME, finished)
+        fold_links(con, NAME, self.kinds, finished)
         _hand_over(con, finished)
         _lists_in_doubt(con, context, finished)
 
@@ -107,8 +115,8 @@ def email_target(email: str) -> str:
 
 def emails_of(row: api.Row) -> tuple[str, ...]:
     """Return a contact's e-mail and its additional e-mails, in lower case."""
-    held = row.get("properties") or {}
-    texts = [held.get("email") or "", *str(held.get("hs_additional_emails") or "").split(";")]
+    shown = row.get("properties") or {}
+    texts = [shown.get("email") or "", *str(shown.get("hs_additional_emails") or "").split(";")]
     return tuple(t.strip().lower() for t in texts if t.strip())
 
 
@@ -126,10 +134,10 @@ def _found(operation: Operation, row: api.Row, how: str, holder: dict[str, str],
     record_id, stamp = str(row["id"]), stamp_of(row)
     observed = {"stamped": "true" if stamp == operation.cio_id else "false", "matched_by": how}
     if stamp not in (None, operation.cio_id):
-        observed["held_by"] = str(stamp)
+        observed["carried_for"] = str(stamp)
     # The first of our people, by cio_id, gets a record that two of them match.
-    rival = holder.setdefault(record_id, operation.cio_id) if "held_by" not in observed else operation.cio_id
-    free = rival == operation.cio_id and "held_by" not in observed
+    rival = holder.setdefault(record_id, operation.cio_id) if "carried_for" not in observed else operation.cio_id
+    free = rival == operation.cio_id and "carried_for" not in observed
     return Result(
         operation.operation_id, End.DELIVERED if free else End.REJECTED, None if free else TAKEN,
         record_id=record_id, status=reply.status, request_id=reply.request_id, observed=observed,
@@ -144,15 +152,16 @@ def _settle_rivals(con: Connection, finished: str) -> None:
     """
     con.execute(
         f"""UPDATE {finished} AS f SET "end" = 'delivered', reason = NULL
-        WHERE f.kind = 'link' AND f."end" = 'rejected' AND json_extract_string(f.observed, '$.held_by') IS NOT NULL
+        WHERE f.kind = {literal(LINK.name)} AND f."end" = 'rejected'
+          AND json_extract_string(f.observed, '$.carried_for') IS NOT NULL
           AND NOT EXISTS (SELECT 1 FROM identity.persons AS p
-                          WHERE p.cio_id = json_extract_string(f.observed, '$.held_by'))"""
+                          WHERE p.cio_id = json_extract_string(f.observed, '$.carried_for'))"""
     )
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE losers AS
         WITH found AS (
             SELECT operation_id, cio_id, result_record_id AS record_id FROM {finished}
-            WHERE kind = 'link' AND "end" = 'delivered' AND result_record_id IS NOT NULL)
+            WHERE kind = {literal(LINK.name)} AND "end" = 'delivered' AND result_record_id IS NOT NULL)
         SELECT f.operation_id FROM found AS f
         JOIN delivery.links AS l
           ON l.destination = {literal(NAME)} AND l.record_id = f.record_id AND l.cio_id <> f.cio_id
@@ -183,11 +192,8 @@ def _hand_over(con: Connection, finished: str) -> None:
         f"""UPDATE delivery.members AS m SET cio_id = h.heir FROM handed AS h
         WHERE m.destination = {literal(NAME)} AND m.cio_id = h.cio_id AND m.record_id = h.record_id"""
     )
-    forget_shadows(con, "handed")
-    con.execute(
-        f"""DELETE FROM delivery.links AS l WHERE l.destination = {literal(NAME)}
-        AND EXISTS (SELECT 1 FROM handed AS h WHERE h.cio_id = l.cio_id AND h.record_id = l.record_id)"""
-    )
+    forget_shadows(con, NAME, "handed")
+    forget_links(con, NAME, "handed")
     con.execute("DROP TABLE handed")
 
 
@@ -200,7 +206,7 @@ def _lists_in_doubt(con: Connection, context: Context, finished: str) -> None:
         f"""INSERT INTO delivery.members
         SELECT {literal(NAME)}, a.name, f.cio_id, f.result_record_id, NULL
         FROM {finished} AS f, (VALUES {names}) AS a(name)
-        WHERE f.kind = 'link' AND f."end" = 'delivered' AND f.result_record_id IS NOT NULL
+        WHERE f.kind = {literal(LINK.name)} AND f."end" = 'delivered' AND f.result_record_id IS NOT NULL
           AND json_extract_string(f.keys, '$.was_gone') = 'true'
           AND NOT EXISTS (
               SELECT 1 FROM delivery.members AS m WHERE m.destination = {literal(NAME)} AND m.audience = a.name

@@ -11,12 +11,19 @@ from pydantic import BaseModel
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.settings import Settings
 from cio_activation.delivery.destination import Context, Step
+from cio_activation.destinations.common.people import lane_is_delivered
 from cio_activation.destinations.hubspot import api, checks, quota, schema
-from cio_activation.destinations.hubspot.config import HubSpotAudience, HubSpotSettings, listed_audiences, settings_of
+from cio_activation.destinations.hubspot.config import (
+    NAME,
+    HubSpotAccess,
+    HubSpotAudience,
+    HubSpotSettings,
+    listed_audiences,
+    settings_of,
+)
 from cio_activation.destinations.hubspot.contact_links import LinksStep
 from cio_activation.destinations.hubspot.errors import daily_limit_reached
 from cio_activation.destinations.hubspot.lists import MembersStep
-from cio_activation.destinations.hubspot.people import NAME, lane_is_delivered
 from cio_activation.destinations.hubspot.properties import PropertiesStep
 from cio_activation.journal.days import Meter
 from cio_activation.transport.http import Pacer, VendorClient
@@ -36,17 +43,18 @@ class HubSpot:
         """Return, for each lane that delivers anything here: links, properties, then its lists."""
         steps: list[Step] = []
         for lane in Lane:
-            if lane_is_delivered(activation, lane):
+            if lane_is_delivered(activation, NAME, lane, listed_audiences(activation)):
                 steps += [LinksStep(activation, lane), PropertiesStep(activation, lane)]
                 steps += [MembersStep(audience) for audience in listed_audiences(activation, lane)]
         return steps
 
     def connect(self, settings: Settings, pacer: Pacer) -> AbstractAsyncContextManager[VendorClient]:
-        """Return a client with the service key (or private app token) of the settings."""
-        token = settings.secret("hubspot_access_token")
+        """Return a client with the service key (or private app token) of the environment."""
+        access = settings.access(HubSpotAccess)
+        token = access.secret("hubspot_access_token")
         return VendorClient(
             NAME,
-            settings.hubspot_url,
+            access.hubspot_url,
             {"authorization": f"Bearer {token}"},
             pacer=pacer,
             spent=daily_limit_reached,

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 
 from cio_activation.activation.models import Audience, Lane
-from cio_activation.delivery.destination import AbsoluteStep, Context, End, Operation, Result
+from cio_activation.delivery.destination import AbsoluteStep, Context
 from cio_activation.delivery.links import fold_members, membership_changes, membership_movements
+from cio_activation.destinations.common.kinds import ADD, MEMBERSHIPS, REMOVE
+from cio_activation.destinations.common.records import GONE
 from cio_activation.destinations.hubspot import api
-from cio_activation.destinations.hubspot.people import GONE, NAME, forget_gone
+from cio_activation.destinations.hubspot.config import NAME
+from cio_activation.destinations.hubspot.gone import forget_gone
+from cio_activation.journal.operations import End, Kind, Operation, Result, person_claim
 from cio_activation.transport.errors import Rejected
 from cio_activation.transport.http import VendorClient
 from cio_activation.warehouse.sessions import Connection
@@ -23,7 +26,7 @@ BATCH = 1_000
 class MembersStep(AbsoluteStep):
     """Keeps one audience's list equal to its members who have a contact."""
 
-    narrows = True
+    kinds: tuple[Kind, ...] = MEMBERSHIPS
 
     def __init__(self, audience: Audience) -> None:
         self.audience = audience.name
@@ -35,12 +38,19 @@ class MembersStep(AbsoluteStep):
         self.batch_size = BATCH
         self.concurrency = 4
 
-    def plan(self, con: Connection, context: Context) -> str | None:
-        """Compare the members with those HubSpot acknowledged for the list as it is now."""
+    def reads(self, context: Context) -> tuple[str, ...]:  # noqa: ARG002
+        """Compare members, links and what the list acknowledged."""
+        return ("audience.memberships", "delivery.links", "delivery.members")
+
+    def refresh(self, con: Connection, context: Context) -> None:
+        """Forget what was acknowledged for another list: a recreated list, or a new version's, starts empty."""
         list_id = context.catalog.get(f"list:{self.audience}")
         if list_id is not None:
             self._notice_new_list(con, str(list_id))
-        return membership_changes(NAME, self.audience, partial(context.rows, con))
+
+    def plan(self, con: Connection, context: Context) -> str | None:  # noqa: ARG002
+        """Compare the members with those HubSpot acknowledged for the list as it is now."""
+        return membership_changes(NAME, self.audience, context.scope, enter=ADD, leave=REMOVE)
 
     def objects(self, context: Context) -> tuple[str, ...]:  # noqa: ARG002
         """Need the list."""
@@ -48,16 +58,16 @@ class MembersStep(AbsoluteStep):
 
     def movements(self, con: Connection, context: Context, planned: str) -> str | None:  # noqa: ARG002
         """Count who enters and who leaves the list."""
-        return membership_movements(NAME, self.audience, planned)
+        return membership_movements(NAME, self.audience, planned, enter=ADD, leave=REMOVE)
 
     async def send(self, client: VendorClient, context: Context, batch: Sequence[Operation]) -> list[Result]:
         """Add and remove in one call; who is in (or out) already is as good as added (or removed)."""
         list_id = context.catalog.get(f"list:{self.audience}")
         if list_id is None:
             return _later(batch, "the list is not made yet: run the schema step")
-        add = [str(o.record_id) for o in batch if o.kind == "add"]
+        add = [str(o.record_id) for o in batch if o.kind.enters]
         # A record both leaves and enters when its contact went over to another profile: it stays.
-        remove = [str(o.record_id) for o in batch if o.kind == "remove" and o.record_id not in set(add)]
+        remove = [str(o.record_id) for o in batch if not o.kind.enters and o.record_id not in set(add)]
         try:
             reply = await api.change_members(client, str(list_id), add, remove)
         except Rejected as error:
@@ -67,19 +77,18 @@ class MembersStep(AbsoluteStep):
         if not reply.silent:
             return [_result(o, reply) for o in batch]
         # Nobody is named. If all were there already that is right; a success that did nothing looks the same.
-        held, missing = await api.lists_of(client, list(dict.fromkeys([*add, *remove])))
+        lists, missing = await api.lists_of(client, list(dict.fromkeys([*add, *remove])))
         reply = replace(reply, missing=missing)
-        there = {record_id for record_id, lists in held.items() if str(list_id) in lists}
-        done = [o for o in batch if str(o.record_id) in missing or _as_wanted(o, held, there, set(add))]
+        there = {record_id for record_id, its_lists in lists.items() if str(list_id) in its_lists}
+        done = [o for o in batch if str(o.record_id) in missing or _as_wanted(o, lists, there, set(add))]
         return [_result(o, reply) for o in done]  # the others become unknown
 
     def fold(self, con: Connection, context: Context, finished: str) -> None:  # noqa: ARG002
         """Note acknowledged members; forget links to records that are gone."""
-        fold_members(con, NAME, finished)
+        fold_members(con, NAME, self.kinds, finished)
         forget_gone(con, finished)
 
     def _notice_new_list(self, con: Connection, list_id: str) -> None:
-        """Forget what was acknowledged for another list: a recreated list, or a new version's, starts empty."""
         con.execute("CREATE TABLE IF NOT EXISTS delivery.hubspot_lists (audience VARCHAR, list_id VARCHAR)")
         known = con.execute("SELECT list_id FROM delivery.hubspot_lists WHERE audience = ?", [self.audience]).fetchall()
         if known == [(list_id,)]:
@@ -93,18 +102,18 @@ class MembersStep(AbsoluteStep):
         con.execute("INSERT INTO delivery.hubspot_lists VALUES (?, ?)", [self.audience, list_id])
 
 
-def _as_wanted(operation: Operation, held: Mapping[str, object], there: set[str], add: set[str]) -> bool:
+def _as_wanted(operation: Operation, lists: Mapping[str, object], there: set[str], add: set[str]) -> bool:
     """Return whether a contact that was found is on the list, or not on it, as the batch wanted."""
     record_id = str(operation.record_id)
-    return record_id in held and (record_id in there) is (record_id in add)
+    return record_id in lists and (record_id in there) is (record_id in add)
 
 
 def _result(operation: Operation, reply: api.MembersReply) -> Result:
     missing = str(operation.record_id) in reply.missing
-    if missing and operation.kind == "add":
+    if missing and operation.kind.enters:
         return Result(
             operation.operation_id, End.REJECTED, GONE, status=reply.status, request_id=reply.request_id,
-            frees=f"person:{operation.cio_id}",
+            frees=person_claim(operation.cio_id),
         )  # fmt: skip
     # A record that is gone is on no list: a removal has what it wants.
     return Result(

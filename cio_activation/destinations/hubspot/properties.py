@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 from cio_activation.activation.models import Activation, Lane
-from cio_activation.delivery.destination import AbsoluteStep, Context, End, Operation, Result, Rows
-from cio_activation.delivery.fields import DIFFERING, Keep, changes, clears, ensure_shadow, fold_values, rows_of
+from cio_activation.delivery.destination import AbsoluteStep, Context
+from cio_activation.delivery.fields import (
+    DIFFERING,
+    Keep,
+    changes,
+    clears,
+    ensure_shadow,
+    fold_values,
+    rows_of,
+    shadow_name,
+)
 from cio_activation.delivery.links import fold_links
+from cio_activation.destinations.common.kinds import CREATE, RECORDS, STAMP, UPDATE, VALUES
+from cio_activation.destinations.common.people import (
+    CreatePeople,
+    lane_needs,
+    may_create,
+    members,
+    population,
+    population_tables,
+)
 from cio_activation.destinations.hubspot import api, writes
-from cio_activation.destinations.hubspot.config import CreatePeople, listed_audiences, settings_of
+from cio_activation.destinations.hubspot.config import NAME, listed_audiences, settings_of
 from cio_activation.destinations.hubspot.contact_links import email_target, stamp_of
-from cio_activation.destinations.hubspot.people import NAME, forget_gone, lane_needs, members, population
+from cio_activation.destinations.hubspot.gone import forget_gone
 from cio_activation.destinations.hubspot.values import value_sql
+from cio_activation.journal.operations import End, Kind, Operation, Result, person_claim_sql
 from cio_activation.transport.http import VendorClient
+from cio_activation.warehouse.scope import Scope
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import identifier, literal
 
@@ -26,7 +45,7 @@ _KEYS = """CASE WHEN d.record_id IS NULL THEN d."@keys" ELSE '{}' END"""
 class PropertiesStep(AbsoluteStep):
     """Writes what changed since HubSpot last acknowledged it; one call per 100 people."""
 
-    narrows = True
+    kinds: tuple[Kind, ...] = RECORDS
 
     def __init__(self, activation: Activation, lane: Lane) -> None:
         self.name = f"properties_{lane.value}"
@@ -40,23 +59,40 @@ class PropertiesStep(AbsoluteStep):
         self._columns = [p.name for p in activation.lane_properties(lane, NAME)]
         self._keep = Keep(NAME, self.name, activation.kept_properties(NAME, lane))
 
-    def plan(self, con: Connection, context: Context) -> str | None:
+    def reads(self, context: Context) -> tuple[str, ...]:
+        """Compare state with the shadow, over links, persons, and members where these get contacts."""
+        tables = [*population_tables(context.activation, NAME, self._lane), "delivery.links", "identity.persons"]
+        if self._columns:
+            tables.append(shadow_name(NAME, self._lane.value))
+        if settings_of(context.activation).create_people is CreatePeople.AUDIENCE_MEMBERS:
+            tables.append("audience.memberships")
+        return tuple(tables)
+
+    def refresh(self, con: Connection, context: Context) -> None:  # noqa: ARG002
+        """Give the shadow a column for every property."""
+        ensure_shadow(con, NAME, self._lane.value, self._columns)
+
+    def plan(self, con: Connection, context: Context) -> str | None:  # noqa: ARG002
         """Compare desired values with the shadow; linked contacts without our key get it together with their values."""
-        shadow = ensure_shadow(con, NAME, self._lane.value, self._columns)
-        rows = partial(context.rows, con)
+        activation, scope = context.activation, context.scope
         if not self._columns:
-            return _bare(self._bare_people(context.activation, rows))
-        hashes, desired = self._hashes(context.activation, rows), self._desired(context.activation)
-        everyone, acked = population(context.activation, self._lane, rows), rows(shadow)
-        updates = changes(desired, shadow, self._columns, keys=_KEYS, keep=self._keep, hashes=hashes, acked=acked)
-        planned = f"{updates} UNION ALL BY NAME {clears(everyone, shadow, self._columns, keep=self._keep, acked=acked)}"
+            return _bare(self._bare_people(activation, scope))
+        shadow = shadow_name(NAME, self._lane.value)
+        everyone = population(activation, NAME, self._lane, listed_audiences(activation), scope)
+        updates = changes(
+            self._desired(activation), shadow, self._columns,
+            kinds=VALUES, keys=_KEYS, keep=self._keep, hashes=self._hashes(activation, scope), acked=scope.rows(shadow),
+        )  # fmt: skip
+        cleared = clears(everyone, shadow, self._columns, kinds=VALUES, keep=self._keep, acked=scope.rows(shadow))
+        create, update = literal(CREATE.name), literal(UPDATE.name)
         return f"""
         SELECT c.* REPLACE (
-            CASE WHEN c.kind = 'update' AND NOT coalesce(l.stamped, false) THEN 'stamp' ELSE c.kind END AS kind,
-            CASE WHEN c.kind = 'create' THEN {email_target("l.looked_up_email")} END AS target,
-            CASE WHEN c.kind = 'create' THEN 'create' ELSE 'update' END AS batch_group)
-        FROM ({planned}) AS c
-        LEFT JOIN {rows("delivery.links")} AS l ON l.destination = {literal(NAME)} AND l.cio_id = c.cio_id"""
+            CASE WHEN c.kind = {update} AND NOT coalesce(l.stamped, false) THEN {literal(STAMP.name)}
+                 ELSE c.kind END AS kind,
+            CASE WHEN c.kind = {create} THEN {email_target("l.looked_up_email")} END AS target,
+            CASE WHEN c.kind = {create} THEN {create} ELSE {update} END AS batch_group)
+        FROM ({updates} UNION ALL BY NAME {cleared}) AS c
+        LEFT JOIN {scope.rows("delivery.links")} AS l ON l.destination = {literal(NAME)} AND l.cio_id = c.cio_id"""
 
     def objects(self, context: Context) -> tuple[str, ...]:  # noqa: ARG002
         """Need every property of the lane."""
@@ -65,7 +101,7 @@ class PropertiesStep(AbsoluteStep):
     async def send(self, client: VendorClient, context: Context, batch: Sequence[Operation]) -> list[Result]:
         """Send one batch; its operations are all creations or all writes to known records."""
         prefix = context.activation.workspace.prefix
-        if batch[0].kind == "create":
+        if batch[0].kind.creates:
             return await writes.create(client, prefix, batch)
         return await writes.update(client, prefix, batch, self._keep.columns)
 
@@ -74,8 +110,8 @@ class PropertiesStep(AbsoluteStep):
 
         Writes to known records go back to the plan: the next comparison sends what is still wanted.
         """
-        results = await super().recover(client, context, [o for o in open if o.kind != "create"])
-        creations = [o for o in open if o.kind == "create"]
+        results = await super().recover(client, context, [o for o in open if not o.kind.creates])
+        creations = [o for o in open if o.kind.creates]
         for start in range(0, len(creations), api.MAX_BATCH):
             batch = creations[start : start + api.MAX_BATCH]
             reply = await api.read_contacts(
@@ -95,35 +131,36 @@ class PropertiesStep(AbsoluteStep):
     def fold(self, con: Connection, context: Context, finished: str) -> None:  # noqa: ARG002
         """Update links and shadow; forget records that are gone; look people up again whose creation collided."""
         _link_recovered(con, finished)
-        fold_links(con, NAME, finished)
+        fold_links(con, NAME, self.kinds, finished)
         if self._columns:
             # The plan's run may have been killed and the activation have gained a property since.
             shadow = ensure_shadow(con, NAME, self._lane.value, self._columns)
-            fold_values(con, shadow, self._columns, finished)
+            fold_values(con, shadow, self._columns, self.kinds, finished)
         forget_gone(con, finished)
         con.execute(
             f"""UPDATE delivery.links AS l SET looked_up_email = NULL
             WHERE l.destination = {literal(NAME)} AND l.record_id IS NULL AND EXISTS (
                 SELECT 1 FROM {finished} AS f
-                WHERE f.cio_id = l.cio_id AND f.kind = 'create' AND f."end" = 'rejected' AND f.reason LIKE '409%')"""
+                WHERE f.cio_id = l.cio_id AND f.kind = {literal(CREATE.name)} AND f."end" = 'rejected'
+                  AND f.reason LIKE '409%')"""
         )
 
-    def _hashes(self, activation: Activation, rows: Rows) -> str:
+    def _hashes(self, activation: Activation, scope: Scope) -> str:
         """Return the SELECT of everybody who has a contact or may get one: record, hash, and place of the state row.
 
         Those with a contact need no look at their e-mails; the others are few, except at first contact. Whether a
         person is still there is asked of those who differ only.
         """
-        state, row_hash = rows(f"state.{self._lane.value}_properties"), identifier(f"hash_{NAME}")
+        state, row_hash = scope.rows(f"state.{self._lane.value}_properties"), identifier(f"hash_{NAME}")
         return f"""
         SELECT s.cio_id, l.record_id, s.{row_hash} AS row_hash, s."@place"
         FROM {state} AS s
-        JOIN {rows("delivery.links")} AS l ON l.cio_id = s.cio_id
+        JOIN {scope.rows("delivery.links")} AS l ON l.cio_id = s.cio_id
         WHERE l.destination = {literal(NAME)} AND l.record_id IS NOT NULL
         UNION ALL
         SELECT s.cio_id, NULL, s.{row_hash}, s."@place"
         FROM {state} AS s
-        SEMI JOIN ({_creatable(activation, rows)}) AS p ON p.cio_id = s.cio_id"""
+        SEMI JOIN ({_creatable(activation, scope)}) AS p ON p.cio_id = s.cio_id"""
 
     def _desired(self, activation: Activation) -> str:
         """Return the SELECT of those who differ, with their values as HubSpot takes them."""
@@ -138,46 +175,44 @@ class PropertiesStep(AbsoluteStep):
         JOIN {DIFFERING} AS f ON f."@place" = s."@place"
         JOIN ({rows_of("identity.persons", DIFFERING)}) AS p ON p.cio_id = s.cio_id"""
 
-    def _bare_people(self, activation: Activation, rows: Rows) -> str:
+    def _bare_people(self, activation: Activation, scope: Scope) -> str:
         """Return the SELECT of everybody who has a contact or may get one, in a lane that has lists only."""
+        people = population(activation, NAME, self._lane, listed_audiences(activation), scope)
         return f"""
         SELECT s.cio_id, l.record_id, l.stamped AS "@stamped", {_PERSON} AS "@keys", l.looked_up_email AS "@email"
-        FROM ({population(activation, self._lane, rows)}) AS s
-        JOIN {rows("delivery.links")} AS l ON l.destination = {literal(NAME)} AND l.cio_id = s.cio_id
-        JOIN {rows("identity.persons")} AS p ON p.cio_id = s.cio_id
-        WHERE l.record_id IS NOT NULL OR s.cio_id IN ({_creatable(activation, rows)})"""
+        FROM ({people}) AS s
+        JOIN {scope.rows("delivery.links")} AS l ON l.destination = {literal(NAME)} AND l.cio_id = s.cio_id
+        JOIN {scope.rows("identity.persons")} AS p ON p.cio_id = s.cio_id
+        WHERE l.record_id IS NOT NULL OR s.cio_id IN ({_creatable(activation, scope)})"""
 
 
-def _creatable(activation: Activation, rows: Rows) -> str:
+def _creatable(activation: Activation, scope: Scope) -> str:
     """Return a SELECT of the ``cio_id`` of those who get a contact: looked up under their e-mail, and not found."""
+    wanted = settings_of(activation).create_people
+    allowed = may_create(wanted, "q.cio_id", members(listed_audiences(activation), scope))
     return f"""
         SELECT q.cio_id
-        FROM {rows("delivery.links")} AS k JOIN {rows("identity.persons")} AS q ON q.cio_id = k.cio_id
+        FROM {scope.rows("delivery.links")} AS k JOIN {scope.rows("identity.persons")} AS q ON q.cio_id = k.cio_id
         WHERE k.destination = {literal(NAME)} AND k.record_id IS NULL AND q.deliverable
-          AND q.email = k.looked_up_email AND {_may_create(activation, rows, "q.cio_id")}"""
+          AND q.email = k.looked_up_email AND {allowed}"""
 
 
 def _needs(activation: Activation, lane: Lane) -> tuple[str, ...]:
-    needs = lane_needs(activation, lane)
+    needs = lane_needs(activation, NAME, lane, listed_audiences(activation))
     if settings_of(activation).create_people is CreatePeople.AUDIENCE_MEMBERS:
         needs += tuple(f"audience/{a.name}" for a in listed_audiences(activation, lane))
     return tuple(dict.fromkeys(needs))
 
 
-def _may_create(activation: Activation, rows: Rows, cio_id: str) -> str:
-    wanted = settings_of(activation).create_people
-    if wanted is CreatePeople.AUDIENCE_MEMBERS:
-        return f"{cio_id} IN ({members(activation, rows)})"
-    return "true" if wanted is CreatePeople.EVERYONE else "false"
-
-
 def _bare(desired: str) -> str:
     """Return the plan SELECT of a lane that has lists but no properties: contacts only have to exist and be ours."""
+    create, stamp, update = literal(CREATE.name), literal(STAMP.name), literal(UPDATE.name)
     return f"""
-    SELECT CASE WHEN d.record_id IS NULL THEN 'create' ELSE 'stamp' END AS kind, d.cio_id, d.record_id,
+    SELECT CASE WHEN d.record_id IS NULL THEN {create} ELSE {stamp} END AS kind, d.cio_id, d.record_id,
            CASE WHEN d.record_id IS NULL THEN {email_target('d."@email"')} END AS target, '{{}}' AS payload,
            {_KEYS} AS keys, CAST(NULL AS UBIGINT) AS row_hash, 0 AS priority,
-           CASE WHEN d.record_id IS NULL THEN 'create' ELSE 'update' END AS batch_group
+           CASE WHEN d.record_id IS NULL THEN {create} ELSE {update} END AS batch_group,
+           CASE WHEN d.record_id IS NULL THEN {person_claim_sql("d.cio_id")} END AS claim
     FROM ({desired}) AS d WHERE d.record_id IS NULL OR NOT coalesce(d."@stamped", false)"""
 
 
@@ -188,5 +223,5 @@ def _link_recovered(con: Connection, finished: str) -> None:
         SET record_id = f.result_record_id, stamped = true, matched_by = 'cio_id', linked_at = f.ended_at
         FROM {finished} AS f
         WHERE l.destination = {literal(NAME)} AND l.cio_id = f.cio_id AND l.record_id IS NULL
-          AND f.kind = 'create' AND f."end" = 'retry' AND f.result_record_id IS NOT NULL"""
+          AND f.kind = {literal(CREATE.name)} AND f."end" = 'retry' AND f.result_record_id IS NOT NULL"""
     )

@@ -11,12 +11,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cio_activation.delivery.destination import End, Operation, Result
 from cio_activation.delivery.ownership import examine, refuse_foreign
+from cio_activation.destinations.common.records import GONE
 from cio_activation.destinations.hubspot import api
 from cio_activation.destinations.hubspot.errors import NOT_FOUND, context_values, reason
-from cio_activation.destinations.hubspot.people import GONE
 from cio_activation.destinations.hubspot.values import wire
+from cio_activation.journal.operations import End, Operation, Result, person_claim
 from cio_activation.transport.errors import OutcomeUnknown
 from cio_activation.transport.http import VendorClient
 
@@ -54,14 +54,14 @@ async def update(
     asked = [o for o in batch if not o.payload.keys().isdisjoint(keeps)]
     if not asked:
         return await _write(client, prefix, batch)
-    there, gone = await _held(client, prefix, asked, keeps)
+    there, gone = await _current(client, prefix, asked, keeps)
     lost = {r.operation_id for r in gone}
     examined = examine([o for o in batch if o.operation_id not in lost], keeps, there)
     written = await _write(client, prefix, examined.write) if examined.write else []
     return examined.told([*gone, *written])
 
 
-async def _held(
+async def _current(
     client: VendorClient, prefix: str, asked: Sequence[Operation], keeps: Sequence[str]
 ) -> tuple[dict[str, dict[str, Any]], list[Result]]:
     """Return operation id -> what its record holds in the kept properties, and the ends of those not to be read."""
@@ -123,10 +123,10 @@ def _read(batch: Sequence[Operation], reply: api.BatchReply, by_id: Mapping[str,
     by_trace = {o.operation_id: o for o in batch}
     ends = _Ends()
     for row in reply.results:
-        held = row.get("properties") or {}
+        shown = row.get("properties") or {}
         operation = (
             by_trace.get(str(row.get("objectWriteTraceId")))
-            or by_id.get(str(held.get(api.KEY)))
+            or by_id.get(str(shown.get(api.KEY)))
             or by_id.get(str(row.get("id")))
         )
         if operation is not None:
@@ -147,7 +147,7 @@ def _known(operations: Mapping[str, Operation], names: Iterable[str]) -> list[Op
 
 
 def _refused(operation: Operation, entry: api.Row, reply: api.BatchReply) -> Result:
-    if entry.get("category") == NOT_FOUND and operation.kind != "create":
+    if entry.get("category") == NOT_FOUND and not operation.kind.creates:
         return _gone(operation, reply)
     text = reason(entry)
     status = 409 if text.startswith("409") else reply.status
@@ -156,11 +156,11 @@ def _refused(operation: Operation, entry: api.Row, reply: api.BatchReply) -> Res
 
 def _gone(operation: Operation, reply: api.BatchReply) -> Result:
     """Return the end of a write whose record is not there any more; a clearing has nothing left to clear."""
-    clearing = operation.kind == "clear"
+    clearing = operation.kind.empties
     return Result(
         operation.operation_id, End.DELIVERED if clearing else End.REJECTED, None if clearing else GONE,
         status=reply.status, request_id=reply.request_id, observed={"gone": "true"},
-        frees=f"person:{operation.cio_id}",
+        frees=person_claim(operation.cio_id),
     )  # fmt: skip
 
 
@@ -196,7 +196,7 @@ def _properties(names: Mapping[str, str], operation: Operation) -> dict[str, str
     """Return what is written to a record that is there: fields under our prefix, and our key; nothing else, ever."""
     # A planned value is text or none; this is the innermost loop of a push.
     values = {names[n]: v if type(v) is str else wire(v) for n, v in operation.payload.items()}
-    if operation.kind == "stamp":
+    if operation.kind.stamps:
         values[api.KEY] = operation.cio_id
     return values
 

@@ -11,7 +11,9 @@ from __future__ import annotations
 from cio_activation.activation.models import Lane
 from cio_activation.delivery.destination import EXIT, Context
 from cio_activation.delivery.fields import UNKNOWN, Keep, changes, clears, ensure_shadow
-from cio_activation.destinations.pipedrive.config import NAME, CreatePeople, settings_of
+from cio_activation.destinations.common.kinds import CREATE, STAMP, UPDATE, VALUES
+from cio_activation.destinations.common.people import may_create
+from cio_activation.destinations.pipedrive.config import NAME, settings_of
 from cio_activation.destinations.pipedrive.matching import EMAIL_TAKEN
 from cio_activation.destinations.pipedrive.schema import AUDIENCES, ID, audience_labels
 from cio_activation.warehouse.sessions import Connection
@@ -29,28 +31,38 @@ def lane_columns(context: Context, lane: Lane) -> list[str]:
     return [p.name for p in context.activation.lane_properties(lane, NAME)]
 
 
-def plan_fields(con: Connection, context: Context, lane: Lane, keep: Keep) -> str:
-    """Return the lane's plan SELECT; fills temporary tables of this connection first."""
+def refresh_fields(con: Connection, context: Context, lane: Lane) -> None:
+    """Fill the temporary tables ``pd_...`` that the lane's plan and its movements are made from."""
     columns = lane_columns(context, lane)
     shadow = ensure_shadow(con, NAME, str(lane), columns)
     _forget_replaced_fields(con, context, shadow, columns)
     _options(con, context)
     _sets(con)
-    elsewhere = _other_lane(con, context, lane)
-    _acknowledged(con, shadow, columns, elsewhere)
+    elsewhere = ensure_shadow(con, NAME, str(_other(lane)), lane_columns(context, _other(lane)))
+    _acknowledged(con, shadow, columns, elsewhere, _other_columns(context, lane))
     con.execute(f"CREATE OR REPLACE TEMP TABLE pd_desired AS {_desired(context, lane, columns)}")
+
+
+def plan_fields(context: Context, lane: Lane, keep: Keep) -> str:
+    """Return the lane's plan SELECT, over what ``refresh_fields`` filled."""
+    columns = lane_columns(context, lane)
     shared = [ID] + ([AUDIENCES] if f"field:{AUDIENCES}" in context.catalog else [])
     keys = "CASE WHEN d.record_id IS NULL THEN d.keys ELSE '{}' END"
     upserts = changes(
-        "SELECT * FROM pd_desired", "pd_acked", [*shared, *columns], keys=keys, priority="d.urgency", keep=keep
-    )
+        "SELECT * FROM pd_desired", "pd_acked", [*shared, *columns],
+        kinds=VALUES, keys=keys, priority="d.urgency", keep=keep,
+    )  # fmt: skip
     everyone = f"SELECT cio_id FROM state.{lane.value}_properties SEMI JOIN identity.persons USING (cio_id)"
-    leaving = clears(everyone, "pd_leaving", [*shared, *columns, *elsewhere[1]], keep=keep)
+    leaving = clears(
+        everyone, "pd_leaving", [*shared, *columns, *_other_columns(context, lane)], kinds=VALUES, keep=keep
+    )
     rest = "json_merge_patch(c.payload, json_object('audiences', f.audiences))"
     planned = f"""
     SELECT * REPLACE (
-        CASE WHEN kind = 'update' AND json_exists(payload, '$.id') THEN 'stamp' ELSE kind END AS kind,
-        CASE WHEN kind = 'create' THEN 'after:' || json_extract_string(keys, '$.previous_record') END AS target)
+        CASE WHEN kind = {literal(UPDATE.name)} AND json_exists(payload, '$.id') THEN {literal(STAMP.name)}
+             ELSE kind END AS kind,
+        CASE WHEN kind = {literal(CREATE.name)}
+             THEN 'after:' || json_extract_string(keys, '$.previous_record') END AS target)
     FROM ({upserts})
     UNION ALL BY NAME
     SELECT c.* REPLACE (CAST(CASE WHEN json_exists(c.payload, '$.audiences') AND f.audiences IS NOT NULL
@@ -175,15 +187,16 @@ def _sets(con: Connection) -> None:
     )
 
 
-def _other_lane(con: Connection, context: Context, lane: Lane) -> tuple[str, list[str]]:
-    """Return the other lane's shadow and those of its columns that have a field."""
-    other = next(one for one in Lane if one is not lane)
-    columns = lane_columns(context, other)
-    shadow = ensure_shadow(con, NAME, str(other), columns)
-    return shadow, [c for c in columns if f"field:{c}" in context.catalog]
+def _other(lane: Lane) -> Lane:
+    return next(one for one in Lane if one is not lane)
 
 
-def _acknowledged(con: Connection, shadow: str, columns: list[str], elsewhere: tuple[str, list[str]]) -> None:
+def _other_columns(context: Context, lane: Lane) -> list[str]:
+    """Return those of the other lane's columns that have a field."""
+    return [c for c in lane_columns(context, _other(lane)) if f"field:{c}" in context.catalog]
+
+
+def _acknowledged(con: Connection, shadow: str, columns: list[str], elsewhere: str, other_columns: list[str]) -> None:
     """Fill ``pd_acked`` (what each linked record holds of ours) and ``pd_leaving`` (the same, for emptying).
 
     A row's hash counts only while its audiences and id are right, so that the plan looks at it otherwise. Whoever
@@ -209,7 +222,7 @@ def _acknowledged(con: Connection, shadow: str, columns: list[str], elsewhere: t
     )
     unlinked = ", s.".join(["cio_id", "record_id", "in_doubt", *values])
     others = "".join(
-        f", CASE WHEN p.cio_id IS NULL THEN o.{v} END AS {v}" for v in (identifier(f"p_{c}") for c in elsewhere[1])
+        f", CASE WHEN p.cio_id IS NULL THEN o.{v} END AS {v}" for v in (identifier(f"p_{c}") for c in other_columns)
     )
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE pd_leaving AS
@@ -219,7 +232,7 @@ def _acknowledged(con: Connection, shadow: str, columns: list[str], elsewhere: t
             CASE WHEN p.cio_id IS NULL THEN nullif(concat(a.in_doubt, o.in_doubt), '') ELSE a.in_doubt END AS in_doubt
             {written}){others}
         FROM pd_acked AS a LEFT JOIN identity.persons AS p ON p.cio_id = a.cio_id
-        LEFT JOIN {elsewhere[0]} AS o ON o.cio_id = a.cio_id AND o.record_id = a.record_id
+        LEFT JOIN {elsewhere} AS o ON o.cio_id = a.cio_id AND o.record_id = a.record_id
         UNION ALL BY NAME
         SELECT s.{unlinked} FROM {shadow} AS s ANTI JOIN pd_acked AS a ON a.cio_id = s.cio_id"""
     )
@@ -227,11 +240,7 @@ def _acknowledged(con: Connection, shadow: str, columns: list[str], elsewhere: t
 
 def _desired(context: Context, lane: Lane, columns: list[str]) -> str:
     """Return the desired rows: people with a record, and those that get one by ``create_people``."""
-    created = {
-        CreatePeople.EVERYONE: "true",
-        CreatePeople.AUDIENCE_MEMBERS: "p.cio_id IN (SELECT cio_id FROM pd_inside)",
-        CreatePeople.NEVER: "false",
-    }[settings_of(context.activation).create_people]
+    created = may_create(settings_of(context.activation).create_people, "p.cio_id", "SELECT cio_id FROM pd_inside")
     values = "".join(f", CAST(s.{identifier(c)} AS VARCHAR) AS {identifier(c)}" for c in columns)
     person = """to_json({cio_id: p.cio_id, email: p.email, phone: p.phone, previous_record: r.record_id,
         name: coalesce(nullif(trim(concat_ws(' ', nullif(trim(p.first_name), ''), nullif(trim(p.last_name), ''))), ''),

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from cio_activation.activation.models import Activation, DestinationLimits, Model, OnConflict
+from cio_activation.activation.settings import Access
+from cio_activation.destinations.common.people import CreatePeople
 
 NAME = "pipedrive"
 
 
-class CreatePeople(StrEnum):
-    """Which people get a Pipedrive person if none matches; matching ones are always linked."""
+class PipedriveAccess(Access):
+    """How to get into Pipedrive; from the environment."""
 
-    EVERYONE = "everyone"
-    AUDIENCE_MEMBERS = "audience_members"
-    NEVER = "never"
+    pipedrive_api_token: SecretStr | None = None
+    pipedrive_url: str = "https://api.pipedrive.com"
 
 
 class PipedriveSettings(DestinationLimits):

@@ -12,7 +12,13 @@ from cio_activation.activation.settings import Settings
 from cio_activation.delivery.destination import Context, Step
 from cio_activation.destinations.pipedrive import budget, schema
 from cio_activation.destinations.pipedrive.api import CONCURRENCY, TOKENS, PipedriveApi
-from cio_activation.destinations.pipedrive.config import NAME, PipedriveAudience, PipedriveSettings, settings_of
+from cio_activation.destinations.pipedrive.config import (
+    NAME,
+    PipedriveAccess,
+    PipedriveAudience,
+    PipedriveSettings,
+    settings_of,
+)
 from cio_activation.destinations.pipedrive.matching import LinksStep
 from cio_activation.destinations.pipedrive.mirror import MirrorStep
 from cio_activation.destinations.pipedrive.persons import FieldsStep
@@ -40,10 +46,11 @@ class PipedriveDestination:
 
     def connect(self, settings: Settings, pacer: Pacer) -> VendorClient:
         """Return a client with the API token in its header."""
+        access = settings.access(PipedriveAccess)
         return VendorClient(
             NAME,
-            settings.pipedrive_url.rstrip("/"),
-            {"x-api-token": settings.secret("pipedrive_api_token")},
+            access.pipedrive_url.rstrip("/"),
+            {"x-api-token": access.secret("pipedrive_api_token")},
             pacer=budget.BudgetPacer(pacer),
             daily_cost=lambda operation: TOKENS[operation],
             max_connections=CONCURRENCY,

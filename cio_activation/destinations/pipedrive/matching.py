@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from cio_activation.activation.models import Lane
 from cio_activation.delivery.destination import Context
-from cio_activation.delivery.fields import ensure_shadow
+from cio_activation.destinations.common.records import forget_links, forget_shadows, hand_over_shadows
 from cio_activation.destinations.pipedrive.config import NAME
 from cio_activation.destinations.pipedrive.mirror import WarehouseStep, ensure_tables, mirror_name
 from cio_activation.warehouse.sessions import Connection
@@ -25,14 +25,6 @@ def links_name(lane: Lane) -> str:
     return f"person_links_{lane}"
 
 
-def shadows(con: Connection, context: Context) -> list[str]:
-    """Return the names of both lanes' shadows, created if needed."""
-    return [
-        ensure_shadow(con, NAME, lane, [p.name for p in context.activation.lane_properties(lane, NAME)])
-        for lane in Lane
-    ]
-
-
 class LinksStep(WarehouseStep):
     """``person_links_<lane>``: SQL only; every deliverable person is looked for in the mirror."""
 
@@ -44,40 +36,34 @@ class LinksStep(WarehouseStep):
         self.after: tuple[str, ...] = (mirror_name(lane),)
         self.description = "Matches people with the mirrored Pipedrive persons: by our id, then by an e-mail they own."
 
-    def plan(self, con: Connection, context: Context) -> str | None:
-        """Bring the links up to date and plan nothing: no vendor takes part in matching."""
+    def refresh(self, con: Connection, context: Context) -> None:
+        """Bring the links up to date."""
         assert context.window is not None
         ensure_tables(con)
         as_of = timestamp(context.window.as_of)
-        tables = shadows(con, context)
-        _release_deleted(con, tables, as_of)
+        _release_deleted(con, as_of)
         _find(con, by_email="email" in context.activation.match.keys)
-        _take_over(con, tables)
+        _take_over(con)
         _store(con, as_of)
         _report_ambiguous(con, context)
         con.execute("DROP TABLE pd_found; DROP TABLE pd_by_email; DROP TABLE pd_free; DROP TABLE pd_open")
-        return None
 
 
-def release(con: Connection, tables: list[str], lost: str) -> None:
+def release(con: Connection, lost: str) -> None:
     """Forget the links of ``lost`` (cio_id, record_id, lost_at): link and shadows go, the record is remembered."""
     con.execute(f"INSERT INTO delivery.pipedrive_released SELECT cio_id, record_id, lost_at FROM {lost}")
-    con.execute(
-        f"""DELETE FROM delivery.links WHERE destination = {literal(NAME)}
-        AND (cio_id, record_id) IN (SELECT (cio_id, record_id) FROM {lost})"""
-    )
-    for table in tables:
-        con.execute(f"DELETE FROM {table} WHERE (cio_id, record_id) IN (SELECT (cio_id, record_id) FROM {lost})")
+    forget_links(con, NAME, lost)
+    forget_shadows(con, NAME, lost)
 
 
-def _release_deleted(con: Connection, tables: list[str], as_of: str) -> None:
+def _release_deleted(con: Connection, as_of: str) -> None:
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE pd_lost AS
         SELECT l.cio_id, l.record_id, {as_of} AS lost_at
         FROM delivery.links AS l JOIN delivery.pipedrive_persons AS m ON m.person_id = l.record_id
         WHERE l.destination = {literal(NAME)} AND m.is_deleted"""
     )
-    release(con, tables, "pd_lost")
+    release(con, "pd_lost")
     con.execute("DROP TABLE pd_lost")
 
 
@@ -132,23 +118,16 @@ def _find(con: Connection, *, by_email: bool) -> None:
     )
 
 
-def _take_over(con: Connection, tables: list[str]) -> None:
+def _take_over(con: Connection) -> None:
     """Hand what we wrote on a record of a vanished profile to the profile that now owns it."""
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE pd_heirs AS
-        SELECT l.cio_id AS old_id, f.cio_id AS new_id, f.record_id
+        SELECT l.cio_id, f.record_id, f.cio_id AS heir
         FROM pd_found AS f JOIN delivery.links AS l
         ON l.destination = {literal(NAME)} AND l.record_id = f.record_id AND l.cio_id <> f.cio_id"""
     )
-    for table in tables:
-        con.execute(
-            f"""UPDATE {table} AS s SET cio_id = h.new_id, whole_hash = NULL
-            FROM pd_heirs AS h WHERE s.cio_id = h.old_id AND s.record_id = h.record_id"""
-        )
-    con.execute(
-        f"""DELETE FROM delivery.links WHERE destination = {literal(NAME)}
-        AND (cio_id, record_id) IN (SELECT (old_id, record_id) FROM pd_heirs)"""
-    )
+    hand_over_shadows(con, NAME, "pd_heirs")
+    forget_links(con, NAME, "pd_heirs")
     con.execute("DROP TABLE pd_heirs")
 
 

@@ -24,12 +24,13 @@ from typing import Any
 import orjson
 
 from cio_activation.activation.models import Lane
-from cio_activation.delivery.destination import AbsoluteStep, Context, Operation, Result
+from cio_activation.delivery.destination import AbsoluteStep, Context
 from cio_activation.destinations.pipedrive.api import PersonPage, PipedriveApi
 from cio_activation.destinations.pipedrive.config import NAME
 from cio_activation.destinations.pipedrive.schema import AUDIENCES, ID
 from cio_activation.destinations.pipedrive.values import mirror_row
 from cio_activation.errors import ConfigError
+from cio_activation.journal.operations import Kind, Operation, Result
 from cio_activation.transport.http import VendorClient
 from cio_activation.warehouse.sessions import Connection, Warehouse
 from cio_activation.warehouse.sql import literal
@@ -105,6 +106,7 @@ def since_text(moment: datetime) -> str:
 class WarehouseStep(AbsoluteStep):
     """A step that reads the vendor or works in the warehouse, and sends nothing."""
 
+    kinds: tuple[Kind, ...] = ()
     batch_size = 1
     concurrency = 1
 
@@ -116,6 +118,10 @@ class WarehouseStep(AbsoluteStep):
     ) -> list[Result]:
         """Refuse: these steps plan no operations."""
         raise AssertionError(f"{type(self).__name__} plans no operations but was given {len(batch)}")
+
+    def plan(self, con: Connection, context: Context) -> str | None:  # noqa: ARG002
+        """Plan nothing: no vendor takes part."""
+        return None
 
     def fold(self, con: Connection, context: Context, finished: str) -> None:
         """Fold nothing: no operation was sent."""
@@ -177,10 +183,9 @@ class MirrorStep(WarehouseStep):
             # If this transaction fails the watermark stays, and the walk is made again.
             Path(row["path"]).unlink()
 
-    def plan(self, con: Connection, context: Context) -> str | None:  # noqa: ARG002
-        """Plan nothing."""
+    def refresh(self, con: Connection, context: Context) -> None:  # noqa: ARG002
+        """Make the mirror's tables."""
         ensure_tables(con)
-        return None
 
 
 def mirror_name(lane: Lane) -> str:

@@ -6,28 +6,32 @@ from collections.abc import Sequence
 from typing import Any
 
 from cio_activation.activation.models import Lane
-from cio_activation.delivery.destination import AbsoluteStep, Context, End, Operation, Result
+from cio_activation.delivery.destination import AbsoluteStep, Context
 from cio_activation.delivery.fields import Keep, ensure_shadow, fold_values
 from cio_activation.delivery.links import fold_links
 from cio_activation.delivery.ownership import examine
+from cio_activation.destinations.common.kinds import CLEAR, CREATE, RECORDS
+from cio_activation.destinations.common.records import GONE
 from cio_activation.destinations.pipedrive.api import CONCURRENCY, TOKENS, PipedriveApi
-from cio_activation.destinations.pipedrive.changes import flag_movements, lane_columns, plan_fields
+from cio_activation.destinations.pipedrive.changes import flag_movements, lane_columns, plan_fields, refresh_fields
 from cio_activation.destinations.pipedrive.config import NAME
-from cio_activation.destinations.pipedrive.matching import links_name, release, shadows
+from cio_activation.destinations.pipedrive.matching import links_name, release
 from cio_activation.destinations.pipedrive.mirror import codes_of, ensure_tables, merge, since_text, watermark
 from cio_activation.destinations.pipedrive.schema import AUDIENCES, ID, audience_labels
 from cio_activation.destinations.pipedrive.values import NotInCatalog, custom_fields, held, named_fields, new_person
+from cio_activation.journal.operations import End, Kind, Operation, Result
 from cio_activation.transport.errors import Rejected
 from cio_activation.transport.http import VendorClient
 from cio_activation.warehouse.sessions import Connection, Warehouse
+from cio_activation.warehouse.sql import literal
 
-GONE = "record is gone"
 _GONE_STATUS = (404, 410)
 
 
 class FieldsStep(AbsoluteStep):
     """``fields_<lane>``: the lane's state fields and the shared set of audiences."""
 
+    kinds: tuple[Kind, ...] = RECORDS
     batch_size = 1
     concurrency = CONCURRENCY
     tokens_per_call = TOKENS["persons.update"]
@@ -48,11 +52,15 @@ class FieldsStep(AbsoluteStep):
             "that are missing there."
         )
 
-    def plan(self, con: Connection, context: Context) -> str | None:
-        """Return the changes; exits from audiences first."""
+    def refresh(self, con: Connection, context: Context) -> None:
+        """Work out what records hold of ours, and what they should."""
         ensure_tables(con)
+        refresh_fields(con, context, self._lane)
+
+    def plan(self, con: Connection, context: Context) -> str | None:  # noqa: ARG002
+        """Return the changes; exits from audiences first."""
         return plan_fields(
-            con, context, self._lane, Keep(NAME, self.name, context.activation.kept_properties(NAME, self._lane))
+            context, self._lane, Keep(NAME, self.name, context.activation.kept_properties(NAME, self._lane))
         )
 
     def objects(self, context: Context) -> tuple[str, ...]:
@@ -76,7 +84,7 @@ class FieldsStep(AbsoluteStep):
 
         Looks into the mirror, then into what changed since it was pulled, never into search: its index lags.
         """
-        in_doubt = [o for o in open if o.creates]
+        in_doubt = [o for o in open if o.kind.creates]
         found = await _find(client, context, {o.cio_id for o in in_doubt}) if in_doubt else {}
         adopted = [o for o in in_doubt if o.cio_id in found]
         results = await super().recover(client, context, [o for o in open if o not in adopted])
@@ -89,18 +97,18 @@ class FieldsStep(AbsoluteStep):
         """Update shadow, links and mirror; let go of records that are gone or were given up."""
         ensure_tables(con)
         columns = lane_columns(context, self._lane)
-        fold_values(con, ensure_shadow(con, NAME, str(self._lane), columns), columns, finished)
-        fold_links(con, NAME, finished)
+        fold_values(con, ensure_shadow(con, NAME, str(self._lane), columns), columns, self.kinds, finished)
+        fold_links(con, NAME, self.kinds, finished)
         _fold_mirror(con, finished)
         con.execute(
             f"""CREATE OR REPLACE TEMP TABLE pd_lost AS
             SELECT cio_id, record_id, max(ended_at) AS lost_at FROM {finished}
             WHERE record_id IS NOT NULL
               AND (("end" = 'rejected' AND json_exists(observed, '$.gone'))
-                   OR ("end" = 'delivered' AND kind = 'clear' AND json_exists(payload, '$.{ID}')))
+                   OR ("end" = 'delivered' AND kind = {literal(CLEAR.name)} AND json_exists(payload, '$.{ID}')))
             GROUP BY ALL"""
         )
-        release(con, shadows(con, context), "pd_lost")
+        release(con, "pd_lost")
         con.execute("DROP TABLE pd_lost")
 
 
@@ -111,12 +119,12 @@ def fields_name(lane: Lane) -> str:
 
 async def _send(api: PipedriveApi, context: Context, operation: Operation) -> Result:
     try:
-        if operation.kind == "create":
+        if operation.kind.creates:
             body = new_person(operation, context.activation, context.catalog)
             person = await api.create_person(body)
         else:
             if operation.record_id is None:
-                raise AssertionError(f"{operation.kind} without a record")
+                raise AssertionError(f"{operation.kind.name} without a record")
             fields = custom_fields(operation.payload, context.activation, context.catalog)
             person = await api.update_person(operation.record_id, fields)
     except NotInCatalog as error:
@@ -195,7 +203,7 @@ def _fold_mirror(con: Connection, finished: str) -> None:
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE pd_shown AS
         SELECT coalesce(f.result_record_id, f.record_id) AS person_id, CAST(NULL AS VARCHAR) AS name,
-               CASE WHEN f.kind = 'create' AND json_extract_string(f.keys, '$.email') IS NOT NULL
+               CASE WHEN f.kind = {literal(CREATE.name)} AND json_extract_string(f.keys, '$.email') IS NOT NULL
                     THEN CAST(to_json([lower(json_extract_string(f.keys, '$.email'))]) AS VARCHAR) END AS emails,
                json_extract_string(f.observed, '$.external_id') AS external_id,
                CAST(json_extract(f.observed, '$.audiences') AS VARCHAR) AS audiences,

@@ -12,9 +12,9 @@ from typing import Any
 import orjson
 
 from cio_activation.activation.models import Activation, PropertyType
-from cio_activation.delivery.destination import Operation
 from cio_activation.destinations.pipedrive.config import NAME
 from cio_activation.destinations.pipedrive.schema import AUDIENCES, ID
+from cio_activation.journal.operations import Operation
 
 
 class NotInCatalog(Exception):

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cio_activation.activation.models import Guards, Lane, Limits, PropertyType
-from cio_activation.delivery.run import StepReport
+from cio_activation.delivery.report import StepReport
 from cio_activation.warehouse import change_log
 from cio_activation_tests.byhand import noted
 from cio_activation_tests.destinations.hubspot.world import (

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cio_activation.destinations.hubspot.people import GONE
+from cio_activation.destinations.common.records import GONE
 from cio_activation_tests.destinations.hubspot.world import LABEL, World, audience, make_activation, person
 
 Build = Callable[..., World]

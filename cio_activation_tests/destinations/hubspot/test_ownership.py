@@ -11,14 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cio_activation.activation.models import OnConflict
-from cio_activation.delivery.destination import Operation
+from cio_activation.destinations.common.kinds import STAMP, UPDATE
 from cio_activation.destinations.hubspot import writes
+from cio_activation.journal.operations import Operation
 from cio_activation.transport.http import VendorClient
 from cio_activation_tests.destinations.hubspot.world import DAILY, World, make_activation, person
 
 Build = Callable[..., World]
 READ = "/contacts/batch/read"
-UPDATE = "/contacts/batch/update"
+WRITE = "/contacts/batch/update"
 
 
 def keeping(*names: str) -> Any:
@@ -50,7 +51,7 @@ def test_a_colleagues_value_stays_and_the_rest_of_the_contact_is_written(build: 
     held = world.contacts()
     assert [held[f"p{n:05d}"]["cio_ltv"] for n in range(3)] == ["2", "77", "2"]
     assert {held[f"p{n:05d}"]["cio_last_category"] for n in range(3)} == {"Coffee"}
-    assert (world.calls(mark)[READ], world.calls(mark)[UPDATE]) == (1, 1)
+    assert (world.calls(mark)[READ], world.calls(mark)[WRITE]) == (1, 1)
     assert world.sql("SELECT cio_id, field, ours, theirs FROM delivery.conflicts") == [("p00001", "ltv", "2", "77")]
 
 
@@ -69,11 +70,11 @@ def test_one_read_serves_a_hundred_people_and_nobody_is_read_without_need(build:
     mark = world.mark()
     world.state({f"p{n:05d}": {"ltv": 1, "last_category": "Coffee"} for n in range(120)})
     assert world.run()["properties_daily"].delivered == 120
-    assert (world.calls(mark)[READ], world.calls(mark)[UPDATE]) == (0, 2)
+    assert (world.calls(mark)[READ], world.calls(mark)[WRITE]) == (0, 2)
     mark = world.mark()
     world.state({f"p{n:05d}": {"ltv": 2, "last_category": "Coffee"} for n in range(120)})
     assert world.run()["properties_daily"].delivered == 120
-    assert (world.calls(mark)[READ], world.calls(mark)[UPDATE]) == (2, 2)
+    assert (world.calls(mark)[READ], world.calls(mark)[WRITE]) == (2, 2)
 
 
 def test_without_keep_a_colleagues_value_is_overwritten_and_nothing_is_read(build: Build) -> None:
@@ -138,14 +139,14 @@ def written(write: Callable[..., Any], operation: Operation) -> dict[str, str]:
 
 
 def test_nothing_but_our_prefix_and_our_key_goes_to_a_contact_that_is_there() -> None:
-    operation = Operation("o", "s", "stamp", "p1", "1", None, {"ltv": "2"}, {"email": "a@example.com"})
+    operation = Operation("o", "s", STAMP, "p1", "1", None, {"ltv": "2"}, {"email": "a@example.com"})
     assert written(writes.update, operation) == {"acme_ltv": "2", "cio_id": "p1"}
     assert set(written(writes.create, operation)) == {"acme_ltv", "cio_id", "email"}
 
 
 @given(names=st.sets(st.sampled_from(["email", "lifecyclestage", "hs_lead_status", "ltv", "id", "cio_id"]), min_size=1))
 def test_whatever_a_plan_names_lands_under_our_prefix(names: set[str]) -> None:
-    operation = Operation("o", "s", "update", "p1", "1", None, dict.fromkeys(names, "x"), {"email": "a@example.com"})
+    operation = Operation("o", "s", UPDATE, "p1", "1", None, dict.fromkeys(names, "x"), {"email": "a@example.com"})
     found = written(writes.update, operation)
     assert len(found) == len(names)
     assert all(name.startswith("acme_") for name in found)

@@ -73,12 +73,12 @@ def test_reasons_name_code_and_property_but_no_value(entry: dict[str, Any], text
 
 
 def test_missing_ids_are_only_those_named_as_not_found() -> None:
-    errors = [
+    entries = [
         {"category": "OBJECT_NOT_FOUND", "context": {"ids": ["A@Example.com"]}},
         {"category": "INTERNAL_ERROR", "context": {"ids": ["b@example.com"]}},
         {"category": "OBJECT_NOT_FOUND"},
     ]
-    assert errors.missing_ids(errors) == {"a@example.com"}
+    assert errors.missing_ids(entries) == {"a@example.com"}
 
 
 def test_options_are_only_written_when_one_is_missing() -> None:

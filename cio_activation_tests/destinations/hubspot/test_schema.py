@@ -11,7 +11,7 @@ import pytest
 
 from cio_activation.activation.models import PropertyType
 from cio_activation.delivery.destination import Context
-from cio_activation.delivery.run import run_schema
+from cio_activation.delivery.schema import run_schema
 from cio_activation.destinations.hubspot import DESTINATION
 from cio_activation.errors import ConfigError
 from cio_activation.transport.http import Unpaced

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from cio_activation.activation.models import PropertyType
-from cio_activation.destinations.hubspot.people import GONE
+from cio_activation.destinations.common.records import GONE
 from cio_activation.destinations.hubspot.properties import PropertiesStep
 from cio_activation.errors import ContractError
 from cio_activation_tests.destinations.hubspot.world import DAILY, LABEL, World, make_activation, person, prop

@@ -11,9 +11,11 @@ from typing import Any
 
 from cio_activation.activation.models import Activation, Audience, Flag, Lane, Property, PropertyType, Value, Workspace
 from cio_activation.activation.settings import Settings
-from cio_activation.delivery.run import StepReport, run_schema, run_step
+from cio_activation.delivery.report import StepReport
+from cio_activation.delivery.run import run_step
+from cio_activation.delivery.schema import run_schema
 from cio_activation.destinations.hubspot import DESTINATION
-from cio_activation.destinations.hubspot.config import HubSpotAudience, HubSpotSettings
+from cio_activation.destinations.hubspot.config import HubSpotAccess, HubSpotAudience, HubSpotSettings
 from cio_activation.runtime import Runtime
 from cio_activation.sandbox.hubspot.app import HubSpot
 from cio_activation.sandbox.server.core import Shared
@@ -82,6 +84,11 @@ def person(n: int, email: str | None = "", **more: Any) -> dict[str, Any]:
     return found | more
 
 
+def access(url: str) -> HubSpotAccess:
+    """Return how to get into the stand-in at ``url``."""
+    return HubSpotAccess(hubspot_access_token="sandbox-hubspot-token", hubspot_url=url, _env_file=None)  # type: ignore[call-arg, arg-type]
+
+
 @dataclass
 class World:
     """One portal and one home. Each ``run`` is a new window."""
@@ -99,9 +106,8 @@ class World:
     def use(self, activation: Activation) -> None:
         self.activation = activation
         settings = Settings(
-            activation_home=self.home, hubspot_access_token="sandbox-hubspot-token",
-            hubspot_url=self.running.urls["hubspot"], _env_file=None,
-        )  # type: ignore[call-arg]  # fmt: skip
+            activation_home=self.home, _env_file=None,
+        ).with_access(access(self.running.urls["hubspot"]))  # type: ignore[call-arg]  # fmt: skip
         self.runtime = Runtime.build(settings, activation)
 
     def schema(self) -> Mapping[str, Any]:

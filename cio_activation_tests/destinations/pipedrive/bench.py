@@ -13,10 +13,12 @@ from cio_activation.activation.models import Activation, Audience, Lane, Propert
 from cio_activation.activation.settings import Settings
 from cio_activation.activation.windows import Window
 from cio_activation.delivery import catalog
-from cio_activation.delivery.run import StepReport, run_schema, run_step
+from cio_activation.delivery.report import StepReport
+from cio_activation.delivery.run import run_step
+from cio_activation.delivery.schema import run_schema
 from cio_activation.destinations.pipedrive import DESTINATION
 from cio_activation.destinations.pipedrive.api import tokens
-from cio_activation.destinations.pipedrive.config import PipedriveAudience, PipedriveSettings
+from cio_activation.destinations.pipedrive.config import PipedriveAccess, PipedriveAudience, PipedriveSettings
 from cio_activation.runtime import Runtime
 from cio_activation.sandbox.pipedrive.app import Pipedrive
 from cio_activation.sandbox.server.core import Shared
@@ -92,7 +94,8 @@ class Bench:
         self.day = 0
 
     def use(self, activation: Activation) -> None:
-        settings = Settings(activation_home=self.home, _env_file=None, **self._environment)  # type: ignore[call-arg]
+        access = PipedriveAccess(_env_file=None, **self._environment)  # type: ignore[call-arg]
+        settings = Settings(activation_home=self.home, _env_file=None).with_access(access)  # type: ignore[call-arg]
         self.runtime = Runtime.build(settings, activation)
 
     def person(

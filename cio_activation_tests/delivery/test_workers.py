@@ -1,4 +1,4 @@
-"""Several workers, one lane's work, no double: real processes, a vendor in another, on SQLite and on PostgreSQL.
+"""Several runs of one step at once, no double: real processes, a vendor in another, on SQLite and on PostgreSQL.
 
 The vendor makes a record for every creation it is asked for, so that a double cannot hide.
 """
@@ -22,7 +22,8 @@ import sqlalchemy as sa
 
 from cio_activation.activation.models import Lane
 from cio_activation.journal.attempts import Journal
-from cio_activation.journal.schema import batches, helpers, leases, plans
+from cio_activation.journal.operations import by_name
+from cio_activation.journal.schema import leases
 from cio_activation_tests import builders
 from cio_activation_tests.delivery import workers
 
@@ -116,14 +117,11 @@ class Works:
             process.communicate()
 
     def left_in_journal(self) -> int:
-        """Return the rows that sharing, leases and open attempts left behind."""
+        """Return the rows that leases and open attempts left behind."""
         journal = Journal(self.journal_url)
         with journal.engine.connect() as con:
-            rows = sum(
-                con.execute(sa.select(sa.func.count()).select_from(t)).scalar_one()
-                for t in (plans, batches, helpers, leases)
-            )
-        return rows + len(journal.open_attempts("toy", "people"))
+            rows = con.execute(sa.select(sa.func.count()).select_from(leases)).scalar_one()
+        return int(rows) + len(journal.open_attempts("toy", "people", by_name(workers.Creations.kinds)))
 
     def linked(self) -> int:
         with workers.runtime(self.home, self.journal_url).warehouse.read() as con:
@@ -149,44 +147,24 @@ def everyone_once(vendor: Vendor) -> bool:
 
 
 @pytest.mark.parametrize("kind", ["create", "update"])  # a creation is also held by its claim; an update is not
-def test_three_workers_share_a_plan_and_everyone_is_sent_once(
+def test_who_waits_for_another_run_of_the_step_finds_everyone_sent(
     works: Works, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(workers.KIND, kind)
     first, *others = works.workers(3)
-    report, helped = first.report(), [w.report() for w in others]
+    report, waited = first.report(), [w.report() for w in others]
     assert everyone_once(works.vendor)
     assert (report["planned"], report["delivered"]) == (PEOPLE, PEOPLE)
-    assert all(h["helped"] > 0 and h["planned"] == 0 for h in helped)
-    # Every worker's calls carry five people each: what each sent adds up to the plan.
-    calls = works.vendor.state()["calls"]
-    assert set(calls) == {str(w.process.pid) for w in (first, *others)}
-    assert 5 * sum(calls.values()) == PEOPLE
-    assert [5 * calls[str(w.process.pid)] for w in others] == [h["helped"] for h in helped]
+    assert [w["planned"] for w in waited] == [0, 0]
+    assert set(works.vendor.state()["calls"]) == {str(first.process.pid)}
     assert (works.linked(), works.left_in_journal()) == (PEOPLE, 0)
 
 
-def test_a_helper_killed_while_it_sends_costs_nothing_and_doubles_nothing(works: Works) -> None:
-    works.vendor.delay(0.4)
-    first, doomed, other = works.workers(3)
-    wait_until(lambda: works.vendor.calls_of(doomed) >= 3)
-    works.kill_while_it_sends(doomed)
-    report, last = first.report(), other.report()
-    assert everyone_once(works.vendor)
-    assert report["planned"] == PEOPLE
-    # What the dead one had under way is held by the run it helped; the next one finds it at the vendor and adopts it.
-    assert 0 < report["held"] <= 2 * workers.Creations.batch_size
-    assert report["delivered"] + report["held"] == PEOPLE
-    assert (last["helped"] > 0, last["recovered"]) == (True, report["held"])
-    assert (works.linked(), works.left_in_journal()) == (PEOPLE, 0)
-
-
-def test_when_the_holder_is_killed_its_helper_takes_over_what_is_left(works: Works) -> None:
+def test_when_the_run_that_sends_is_killed_the_next_one_takes_over_what_is_left(works: Works) -> None:
     works.vendor.delay(0.4)
     doomed, *others = works.workers(3)
-    wait_until(lambda: all(works.vendor.calls_of(w) >= 1 for w in others))
     works.kill_while_it_sends(doomed)
     reports = [w.report() for w in others]
     assert everyone_once(works.vendor)
-    assert sum(r["recovered"] for r in reports) > 0
+    assert 0 < sum(r["recovered"] for r in reports) <= 2 * workers.Creations.batch_size
     assert (works.linked(), works.left_in_journal()) == (PEOPLE, 0)

@@ -1,14 +1,14 @@
-"""For whom a step has to plan: everybody, or those only who can need something since its plan before.
+"""Up to where each step's plans have looked, and so for whom the next one has to be made.
 
 A plan compares what is wanted with what the destination acknowledged, person by person. If the step's last plan was
-carried out, only those can come out different whom a change touched since (``warehouse.moved``), and those whose
-operations are not settled: left over, refused, or in quarantine. The real-time lane plans every few seconds, mostly
-for one cart, so its steps look at these. Everybody is looked at again once a day, and whenever it is not certain.
+carried out, only those can come out different whom a change touched since (``warehouse.change_log``), and those whose
+operations are not settled: deferred, rejected, or in quarantine. The real-time lane plans every few seconds, mostly for
+one cart, so its steps look at these. Everybody is looked at again once a day, and whenever it is not certain.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -16,51 +16,51 @@ from cio_activation.activation.models import Lane
 from cio_activation.activation.windows import Window
 from cio_activation.delivery import contract, rejected
 from cio_activation.delivery.destination import Context, Step
+from cio_activation.journal.operations import Kind, names_sql
 from cio_activation.warehouse import change_log
+from cio_activation.warehouse.scope import EVERYONE, Scope, narrowed_to
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal, timestamp
 
 EVERYBODY_AFTER = timedelta(days=1)
-"""As-of time after which everybody is looked at, whatever is known to have moved."""
-_AMONG = "planned_among"
-_READS = ("identity.persons", "state.realtime_properties", "audience.memberships")
+"""As-of time after which everybody is looked at, whatever is known to have changed."""
+_TABLES = ("identity.persons", "state.realtime_properties", "audience.memberships")
 
 
-def narrowed(con: Connection, step: Step, destination: str, context: Context, window: Window) -> Context:
-    """Return ``context`` with whom the step has to plan for, if that is not everybody."""
-    if not step.narrows or window.lane is not Lane.REALTIME:
-        return context
+def scope_for(con: Connection, step: Step, destination: str, context: Context, window: Window) -> Scope:
+    """Return for whom the step has to plan in ``window``."""
+    if not step.reads(context) or window.lane is not Lane.REALTIME:
+        return EVERYONE
     last = _last(con, step, destination)
     if last is None or last["status"] != "done" or last["basis"] != _basis(context):
-        return context
+        return EVERYONE
     if last["everybody_at"] <= window.as_of - EVERYBODY_AFTER:
-        return context
-    people = change_log.since(con, last["sequence"], (*_READS, _about(destination)))
+        return EVERYONE
+    people = change_log.since(con, last["sequence"], (*_TABLES, _table(destination)))
     if people is None:
-        return context
+        return EVERYONE
     mine = f"destination = {literal(destination)} AND step = {literal(step.name)}"
-    con.execute(
-        f"""CREATE OR REPLACE TEMP TABLE {_AMONG} AS
-        {people}
+    return narrowed_to(
+        con,
+        f"""{people}
         UNION SELECT cio_id FROM delivery.deferred WHERE {mine}
         UNION SELECT cio_id FROM delivery.rejected WHERE {mine}
         UNION SELECT cio_id FROM quarantine.rows
             WHERE layer = {literal(contract.LAYER)} AND lane = {literal(window.lane.value)}
-              AND window_key = {literal(last["window_key"])} AND detail = {literal(f"{destination}/{step.name}")}"""
+              AND window_key = {literal(last["window_key"])} AND detail = {literal(f"{destination}/{step.name}")}""",
     )
-    return replace(context, among=_AMONG)
 
 
-def looked(con: Connection, step: Step, destination: str, context: Context, window: Window, plan_id: str) -> None:
+def remember(con: Connection, step: Step, destination: str, context: Context, window: Window, plan_id: str) -> None:
     """Remember that the plan made just now has seen everything up to here; call in its transaction."""
-    if not step.narrows or window.lane is not Lane.REALTIME:
+    if not step.reads(context) or window.lane is not Lane.REALTIME:
         return
     mine = f"destination = {literal(destination)} AND step = {literal(step.name)}"
     before = f"(SELECT max(everybody_at) FROM delivery.scopes WHERE {mine})"
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE looked_now AS
         SELECT ? AS destination, ? AS step, CAST(? AS BIGINT) AS sequence, ? AS basis, ? AS plan_id, ? AS window_key,
-               {timestamp(window.as_of) if context.among is None else before} AS everybody_at""",
+               {timestamp(window.as_of) if context.scope.is_everyone else before} AS everybody_at""",
         [destination, step.name, change_log.next_sequence(con), _basis(context), plan_id, window.key],
     )
     con.execute(f"DELETE FROM delivery.scopes WHERE {mine}")
@@ -68,17 +68,18 @@ def looked(con: Connection, step: Step, destination: str, context: Context, wind
     con.execute("DROP TABLE looked_now")
 
 
-def note(con: Connection, destination: str, finished: str) -> None:
-    """Note whom the fold of ``finished`` touched; call in its transaction.
+def note_fold(con: Connection, destination: str, kinds: Iterable[Kind], finished: str) -> None:
+    """Note in the change log whom the fold of ``finished`` touched; call in its transaction.
 
     Not whom a daily step only wrote to the record that was known already: of that the real-time lane reads nothing,
     and a daily push does it for everybody.
     """
+    only_writes = names_sql(kinds, lambda kind: kind.only_writes)
     change_log.note(
         con,
-        _about(destination),
+        _table(destination),
         f"""SELECT cio_id FROM {finished} WHERE NOT coalesce(
-            lane = {literal(Lane.DAILY.value)} AND "end" = 'delivered' AND kind IN ('update', 'add', 'remove')
+            lane = {literal(Lane.DAILY.value)} AND "end" = 'delivered' AND kind IN {only_writes}
             AND coalesce(result_record_id, record_id) = record_id
             AND NOT coalesce(json_exists(observed, '$.gone'), false), false)""",
     )
@@ -100,5 +101,6 @@ def _basis(context: Context) -> str:
     return f"{context.activation.fingerprint()} {rejected.catalog_hash(context.catalog)}"
 
 
-def _about(destination: str) -> str:
+def _table(destination: str) -> str:
+    """Return what the change log calls all that is known of a destination."""
     return f"delivery.{destination}"

@@ -1,0 +1,56 @@
+"""What one run of one step did, counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cio_activation.delivery.guards import Verdict
+from cio_activation.errors import CioActivationError
+from cio_activation.journal.days import Allowance
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepReport:
+    """What one run of one step did. planned = delivered + rejected + unneeded + held, or the run fails."""
+
+    destination: str
+    step: str
+    plan_id: str
+    planned: int = 0
+    delivered: int = 0
+    rejected: int = 0
+    unneeded: int = 0
+    """Nothing was left to write, or another attempt had created it."""
+    held: int = 0
+    waiting: int = 0
+    """Rejected earlier and not due for another try: not planned."""
+    recovered: int = 0
+    calls: Mapping[str, int] = field(default_factory=dict)
+    throttled: int = 0
+    by_kind: Mapping[str, int] = field(default_factory=dict)
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    note: str | None = None
+    """Why nothing or not everything was sent; or who released the plan."""
+    stopped: bool = False
+    yielded: bool = False
+    """Not everything was sent, so that others could go first; the next run of the lane takes it up."""
+    guards: tuple[Verdict, ...] = ()
+    """What the guards said of the plan."""
+    units: float = 0.0
+    """Calls or tokens of the vendor's day that the whole plan was to take."""
+    over_budget: int = 0
+    """Operations that did not fit what was left of that day; among the held."""
+    people_in_scope: int | None = None
+    """People for whom the step was planned, as nobody else can have needed anything; None: everybody."""
+    budget: Allowance | None = None
+    """What this lane may still use of that day; None where the vendor does not count by the day."""
+
+    def check(self) -> None:
+        """Raise if the counts do not add up: an operation was lost, and that is never normal."""
+        ended = self.delivered + self.rejected + self.unneeded + self.held
+        if ended != self.planned:
+            raise CioActivationError(
+                f"{self.destination}/{self.step}: {self.planned} operations planned but {ended} accounted for; "
+                "this is a defect, please report it with the plan file"
+            )
