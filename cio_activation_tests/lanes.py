@@ -13,7 +13,6 @@ from typing import Any
 
 from cio_activation.activation.loader import load_activation
 from cio_activation.activation.models import Activation, Lane
-from cio_activation.activation.settings import Settings
 from cio_activation.activation.windows import Window
 from cio_activation.audience.members import update
 from cio_activation.customerio.exports import Poll
@@ -27,6 +26,7 @@ from cio_activation.destinations import DESTINATIONS
 from cio_activation.identity.resolve import resolve
 from cio_activation.runtime import Runtime
 from cio_activation.state.derive import derive
+from cio_activation_tests import access
 
 START = datetime(2026, 11, 2, tzinfo=UTC)
 """Where the first window begins; the stand-ins' histories end at this day's noon and go on from there."""
@@ -81,8 +81,7 @@ def small_activation(folder: Path, text: str = ACTIVATION) -> Activation:
 
 def build_runtime(home: Path, environment: Mapping[str, str], activation: Activation) -> Runtime:
     """Return a runtime over ``home`` that talks to the stand-ins of ``environment``."""
-    settings = QUICK | {name.lower(): value for name, value in environment.items()}
-    return Runtime.build(Settings(activation_home=home, _env_file=None, **settings), activation)  # type: ignore[arg-type, call-arg]
+    return Runtime.build(access.settings(home, environment, **QUICK), activation)
 
 
 def window(lane: Lane, number: int) -> Window:

@@ -22,11 +22,11 @@ from cio_activation.cli.readback import READS
 from cio_activation.definitions import build_definitions
 from cio_activation.destinations import DESTINATIONS
 from cio_activation.sandbox.build import build_sandbox
-from cio_activation.sandbox.customerio_app import CustomerIO
-from cio_activation.sandbox.orders import generate
-from cio_activation.sandbox.request_log import Entry
-from cio_activation.sandbox.server import RunningSandbox
-from cio_activation.sandbox.world import World
+from cio_activation.sandbox.customerio.app import CustomerIO
+from cio_activation.sandbox.server.request_log import Entry
+from cio_activation.sandbox.server.running import RunningSandbox
+from cio_activation.sandbox.world.orders import generate
+from cio_activation.sandbox.world.world import World
 from cio_activation_tests.e2e.clock_oracle import Fact, Person
 
 PEOPLE = 300

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from cio_activation.activation.models import Lane
-from cio_activation.activation.settings import Settings
 from cio_activation.delivery.run import run_step
 from cio_activation.delivery.schema import run_schema
 from cio_activation.destinations.pipedrive import DESTINATION
@@ -18,7 +17,7 @@ from cio_activation.sandbox.server.core import Shared
 from cio_activation.sandbox.server.request_log import Entry
 from cio_activation.sandbox.server.running import start
 from cio_activation.transport.errors import Stop, VendorError
-from cio_activation_tests import builders
+from cio_activation_tests import access, builders
 from cio_activation_tests.destinations.pipedrive import bench as benches
 from cio_activation_tests.faults.cases import Case
 from cio_activation_tests.faults.world import BACKOFF_S, Counts, Rig
@@ -207,11 +206,12 @@ class PipedriveRig(Rig):
 
     def _runtime(self, timeout_s: float | None = None) -> Runtime:
         known = self.bench.runtime
-        environment = {k.lower(): v for k, v in self.running.environment().items() if k.startswith("PIPEDRIVE")}
-        settings = Settings(
-            activation_home=known.settings.activation_home, vendor_backoff_s=BACKOFF_S,
-            vendor_timeout_s=timeout_s or 30.0, _env_file=None, **environment,
-        )  # type: ignore[call-arg]  # fmt: skip
+        settings = access.settings(
+            known.settings.activation_home,
+            self.running.environment(),
+            vendor_backoff_s=BACKOFF_S,
+            vendor_timeout_s=timeout_s or 30.0,
+        )
         return Runtime(settings, known.activation, known.warehouse)
 
 

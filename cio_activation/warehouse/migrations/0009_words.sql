@@ -13,3 +13,7 @@ ALTER TABLE IF EXISTS identity.persons RENAME COLUMN held_reason TO undeliverabl
 ALTER TABLE IF EXISTS raw.members_looked RENAME TO members_checked;
 ALTER TABLE IF EXISTS raw.members_checked RENAME COLUMN looked_at TO checked_at;
 ALTER TABLE IF EXISTS state.fallback_gaps RENAME TO median_gaps;
+ALTER TABLE IF EXISTS delivery.shadow_hubspot_daily RENAME COLUMN doubt TO in_doubt;
+ALTER TABLE IF EXISTS delivery.shadow_hubspot_realtime RENAME COLUMN doubt TO in_doubt;
+ALTER TABLE IF EXISTS delivery.shadow_pipedrive_daily RENAME COLUMN doubt TO in_doubt;
+ALTER TABLE IF EXISTS delivery.shadow_pipedrive_realtime RENAME COLUMN doubt TO in_doubt;

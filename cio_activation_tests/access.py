@@ -1,0 +1,21 @@
+"""Settings that point at stand-ins, whatever this process's environment holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cio_activation.activation.settings import Settings
+from cio_activation.destinations.hubspot.config import HubSpotAccess
+from cio_activation.destinations.pipedrive.config import PipedriveAccess
+
+
+def settings(home: Path, environment: Mapping[str, str], **given: Any) -> Settings:
+    """Return the settings of ``home`` with a sandbox's ``environment``; ``given`` are further fields."""
+    named = {name.lower(): value for name, value in environment.items()}
+    made = Settings(activation_home=home, _env_file=None, **{**named, **given})  # type: ignore[call-arg]
+    return made.with_access(
+        HubSpotAccess(_env_file=None, **named),  # type: ignore[call-arg, arg-type]
+        PipedriveAccess(_env_file=None, **named),  # type: ignore[call-arg, arg-type]
+    )
