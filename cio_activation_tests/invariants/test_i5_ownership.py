@@ -29,12 +29,12 @@ THEIR_FIELD, THEIR_AUDIENCE = "Shoe size", "Board's friends"
 
 def foreign(town: Town) -> dict[str, dict[str, Any]]:
     """Return all that is not ours, by record: whatever delivery does, it must stay like this."""
-    portal = town.sandbox.vendors["hubspot"].portal  # type: ignore[attr-defined]
+    account = town.sandbox.vendors["hubspot"].account  # type: ignore[attr-defined]
     contacts = {
         f"contact {record.id}": {
             n: v for n, v in record.values.items() if not n.startswith("cio_") and n not in BY_VENDOR
         }
-        for record in portal.records["contacts"].live.values()
+        for record in account.records["contacts"].live.values()
     }
     persons = {
         f"person {number}": {k: person[k] for k in ("name", "emails", "phones", "label_ids", "owner_id")}

@@ -15,13 +15,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from cio_activation.sandbox.customerio.answers import Refusal, answering, nowhere
-from cio_activation.sandbox.customerio.exports import Exports
 from cio_activation.sandbox.customerio.files import ExportRoutes
 from cio_activation.sandbox.customerio.manual_edits import apply_edit
 from cio_activation.sandbox.customerio.people import PeopleRoutes
 from cio_activation.sandbox.customerio.segments import SegmentRoutes
 from cio_activation.sandbox.customerio.track import Track
-from cio_activation.sandbox.customerio.webhooks import Webhooks
 from cio_activation.sandbox.customerio.workspace import Workspace
 from cio_activation.sandbox.server.core import Shared, Vendor
 from cio_activation.sandbox.server.rolling_window import RollingWindow
@@ -54,19 +52,17 @@ class CustomerIO(Vendor):
     ) -> None:
         super().__init__(shared)
         self.world = world
-        self.workspace = Workspace(world, shared.clock.now)
-        self.exports = Exports(export_seconds)
+        self.workspace = Workspace(world, shared.clock.now, export_seconds)
+        self.webhooks = self.workspace.webhooks
         self.region, self.account_region = region, account_region or region
         self.limited = limited
-        self.quota_left = True
         self.track = Track(world, self.workspace.moment, self.account_region)
-        self.webhooks = Webhooks(shared.clock.now)
         self._window = RollingWindow(requests_per_second, 1.0)
 
     def routes(self) -> list[BaseRoute]:
         """Return the App API, the export files and the Track API; every other path is answered with 404."""
         return [
-            *ExportRoutes(self.workspace, self.exports).routes(),
+            *ExportRoutes(self.workspace).routes(),
             *SegmentRoutes(self.workspace).routes(),
             *PeopleRoutes(self.workspace).routes(),
             *self.track.routes(),
@@ -82,7 +78,7 @@ class CustomerIO(Vendor):
             return self.track.refusal(request)
         if request.headers.get("authorization") != f"Bearer {APP_KEY}" or self.region != self.account_region:
             return Refusal(401, "unauthorized").response
-        if not self.quota_left:
+        if not self.workspace.quota_left:
             # Without Retry-After: the documents give the header for the per-second limit only.
             return Refusal(429, "daily request quota reached").response
         if self.limited and not self._window.take():
@@ -108,7 +104,7 @@ class CustomerIO(Vendor):
                 }
                 for s in self.world.segments.values()
             },
-            "exports": self.exports.shown(),
+            "exports": self.workspace.exports.shown(),
             "attributes": self.world.custom,
             "track": self.track.state(),
             "webhooks": self.webhooks.state(),
@@ -120,4 +116,4 @@ class CustomerIO(Vendor):
 
     def edit(self, change: dict[str, Any]) -> dict[str, Any]:
         """Apply one action by hand; see :mod:`cio_activation.sandbox.customerio.manual_edits`."""
-        return apply_edit(self, change)
+        return apply_edit(self.workspace, change)

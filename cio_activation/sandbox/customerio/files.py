@@ -9,15 +9,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
 from cio_activation.sandbox.customerio.answers import Refusal, body, number, routes
-from cio_activation.sandbox.customerio.exports import Exports, write_csv
+from cio_activation.sandbox.customerio.exports import write_csv
 from cio_activation.sandbox.customerio.workspace import Workspace
 
 
 class ExportRoutes:
     """Exports over a workspace."""
 
-    def __init__(self, workspace: Workspace, exports: Exports) -> None:
-        self._workspace, self.exports = workspace, exports
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace, self._exports = workspace, workspace.exports
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes."""
@@ -43,31 +43,31 @@ class ExportRoutes:
         picture = await self._workspace.picture()
         wanted = self._workspace.filter(given["filters"], picture, "filters")
         content, rows = await asyncio.to_thread(write_csv, picture, wanted, attributes)
-        export = self.exports.create(content, rows, self._workspace.now(), "People export through the API")
+        export = self._exports.create(content, rows, self._workspace.now(), "People export through the API")
         return JSONResponse({"export": export.shown()})
 
     async def _list_exports(self, _request: Request) -> Response:
-        return JSONResponse({"exports": self.exports.shown()})
+        return JSONResponse({"exports": self._exports.shown()})
 
     async def _get_export(self, request: Request) -> Response:
-        export = self.exports.get(number(request, "export_id"))
+        export = self._exports.get(number(request, "export_id"))
         if export is None:
             raise Refusal(404, "export not found")
         return JSONResponse({"export": export.shown()})
 
     async def _download(self, request: Request) -> Response:
-        export = self.exports.get(number(request, "export_id"))
+        export = self._exports.get(number(request, "export_id"))
         if export is None:
             raise Refusal(404, "export not found")
         if export.status != "done":
             raise Refusal(400, "export is not ready" if export.status == "pending" else "export failed")
-        return JSONResponse({"url": self.exports.link(export, str(request.base_url), self._workspace.now())})
+        return JSONResponse({"url": self._exports.link(export, str(request.base_url), self._workspace.now())})
 
     async def _file(self, request: Request) -> Response:
         if "authorization" in request.headers:
             return _storage_error(400, "InvalidArgument", "Only one auth mechanism allowed")
         query = request.query_params
-        export = self.exports.fetch(
+        export = self._exports.fetch(
             int(request.path_params["number"]),
             query.get("Expires", ""),
             query.get("Signature", ""),

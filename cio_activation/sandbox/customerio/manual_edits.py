@@ -21,51 +21,49 @@ Actions happen at the workspace's present moment, or at ``at`` (seconds since th
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cio_activation.sandbox.customerio.webhooks import SIGNING_KEY
-
-if TYPE_CHECKING:
-    from cio_activation.sandbox.customerio.app import CustomerIO
+from cio_activation.sandbox.customerio.workspace import Workspace
 
 Change = dict[str, Any]
 
 STATES = ("events", "build", "events_queued", "build_queued", "finished")
 
 
-def apply_edit(cio: CustomerIO, change: Change) -> dict[str, Any]:
+def apply_edit(workspace: Workspace, change: Change) -> dict[str, Any]:
     """Apply one action. Raises ValueError for an unknown one, KeyError for an unknown person or missing field."""
     action = change.get("action")
     if action not in _ACTIONS:
         raise ValueError(f"action must be one of {', '.join(_ACTIONS)}")
-    moment = float(change.get("at", cio.workspace.moment()))
-    return {"at": int(moment), **(_ACTIONS[action](cio, change, moment) or {})}
+    moment = float(change.get("at", workspace.moment()))
+    return {"at": int(moment), **(_ACTIONS[action](workspace, change, moment) or {})}
 
 
-def _place_order(cio: CustomerIO, change: Change, moment: float) -> None:
-    cio.world.place_order(change["cio_id"], moment, float(change["value"]), change.get("category"))
-    _journey(cio, change, moment, "order_placed", value=float(change["value"]), category=change.get("category"))
+def _place_order(workspace: Workspace, change: Change, moment: float) -> None:
+    workspace.world.place_order(change["cio_id"], moment, float(change["value"]), change.get("category"))
+    _journey(workspace, change, moment, "order_placed", value=float(change["value"]), category=change.get("category"))
 
 
-def _fill_cart(cio: CustomerIO, change: Change, moment: float) -> None:
+def _fill_cart(workspace: Workspace, change: Change, moment: float) -> None:
     stage = change.get("stage", "cart")
-    cio.world.fill_cart(change["cio_id"], moment, float(change["value"]), stage)
-    _journey(cio, change, moment, "cart_updated", value=float(change["value"]), stage=stage)
+    workspace.world.fill_cart(change["cio_id"], moment, float(change["value"]), stage)
+    _journey(workspace, change, moment, "cart_updated", value=float(change["value"]), stage=stage)
 
 
-def _clear_cart(cio: CustomerIO, change: Change, moment: float) -> None:
-    cio.world.clear_cart(change["cio_id"], moment)
-    _journey(cio, change, moment, "cart_cleared")
+def _clear_cart(workspace: Workspace, change: Change, moment: float) -> None:
+    workspace.world.clear_cart(change["cio_id"], moment)
+    _journey(workspace, change, moment, "cart_cleared")
 
 
-def _click(cio: CustomerIO, change: Change, moment: float) -> None:
+def _click(workspace: Workspace, change: Change, moment: float) -> None:
     kind = change.get("kind", "email")
-    cio.world.click(change["cio_id"], moment, kind)
-    if cio.webhooks.connected:
-        who = _identifiers(cio, change["cio_id"], moment)
+    workspace.world.click(change["cio_id"], moment, kind)
+    if workspace.webhooks.connected:
+        who = _identifiers(workspace, change["cio_id"], moment)
         more = {"machine": True} if change.get("machine") else {}
         href = f"https://shop.example.com/{kind}"
-        cio.webhooks.report(
+        workspace.webhooks.report(
             "email",
             "clicked",
             who,
@@ -78,86 +76,86 @@ def _click(cio: CustomerIO, change: Change, moment: float) -> None:
         )
 
 
-def _identifiers(cio: CustomerIO, cio_id: str, moment: float) -> Change:
-    _, external_id, email = cio.world.at(moment).among([cio_id])[cio_id]
+def _identifiers(workspace: Workspace, cio_id: str, moment: float) -> Change:
+    _, external_id, email = workspace.world.at(moment).among([cio_id])[cio_id]
     return {"id": external_id, "email": email, "cio_id": cio_id}
 
 
-def _journey(cio: CustomerIO, change: Change, moment: float, event: str, **values: Any) -> None:
-    if cio.webhooks.connected:
-        who = _identifiers(cio, change["cio_id"], moment)
-        cio.webhooks.act({"event": event, "identifiers": who, "timestamp": int(moment), **values})
+def _journey(workspace: Workspace, change: Change, moment: float, event: str, **values: Any) -> None:
+    if workspace.webhooks.connected:
+        who = _identifiers(workspace, change["cio_id"], moment)
+        workspace.webhooks.act({"event": event, "identifiers": who, "timestamp": int(moment), **values})
 
 
-def _add_person(cio: CustomerIO, change: Change, moment: float) -> dict[str, Any]:
-    added = cio.world.add_person(moment, external_id=change.get("id"), email=change.get("email"))
+def _add_person(workspace: Workspace, change: Change, moment: float) -> dict[str, Any]:
+    added = workspace.world.add_person(moment, external_id=change.get("id"), email=change.get("email"))
     return {"cio_id": added}
 
 
-def _delete_person(cio: CustomerIO, change: Change, _moment: float) -> None:
-    cio.world.delete_person(change["cio_id"])
+def _delete_person(workspace: Workspace, change: Change, _moment: float) -> None:
+    workspace.world.delete_person(change["cio_id"])
 
 
-def _set_attribute(cio: CustomerIO, change: Change, _moment: float) -> None:
+def _set_attribute(workspace: Workspace, change: Change, _moment: float) -> None:
     value = change.get("value")
-    cio.world.set_attribute(change["cio_id"], change["name"], None if value is None else str(value))
+    workspace.world.set_attribute(change["cio_id"], change["name"], None if value is None else str(value))
 
 
-def _add_to_segment(cio: CustomerIO, change: Change, _moment: float) -> None:
-    cio.world.pick(int(change["segment"]), change["cio_id"])
+def _add_to_segment(workspace: Workspace, change: Change, _moment: float) -> None:
+    workspace.world.pick(int(change["segment"]), change["cio_id"])
 
 
-def _remove_from_segment(cio: CustomerIO, change: Change, _moment: float) -> None:
-    cio.world.pick(int(change["segment"]), change["cio_id"], member=False)
+def _remove_from_segment(workspace: Workspace, change: Change, _moment: float) -> None:
+    workspace.world.pick(int(change["segment"]), change["cio_id"], member=False)
 
 
-def _set_segment_state(cio: CustomerIO, change: Change, _moment: float) -> None:
+def _set_segment_state(workspace: Workspace, change: Change, _moment: float) -> None:
     state = change["state"]
     if state not in STATES:
         raise ValueError(f"state must be one of {', '.join(STATES)}")
-    segment = cio.world.segments[int(change["segment"])]
+    segment = workspace.world.segments[int(change["segment"])]
     segment.state = state
     segment.progress = None if state == "finished" else int(change.get("progress", 50))
 
 
-def _freeze(cio: CustomerIO, _change: Change, moment: float) -> None:
-    cio.workspace.frozen_at = moment
+def _freeze(workspace: Workspace, _change: Change, moment: float) -> None:
+    workspace.frozen_at = moment
 
 
-def _thaw(cio: CustomerIO, _change: Change, _moment: float) -> None:
-    cio.workspace.frozen_at = None
+def _thaw(workspace: Workspace, _change: Change, _moment: float) -> None:
+    workspace.frozen_at = None
 
 
-def _fail_exports(cio: CustomerIO, change: Change, _moment: float) -> None:
-    cio.exports.failing = int(change.get("times", 1))
+def _fail_exports(workspace: Workspace, change: Change, _moment: float) -> None:
+    workspace.exports.failing = int(change.get("times", 1))
 
 
-def _export_seconds(cio: CustomerIO, change: Change, _moment: float) -> None:
-    cio.exports.seconds = float(change["seconds"])
+def _export_seconds(workspace: Workspace, change: Change, _moment: float) -> None:
+    workspace.exports.seconds = float(change["seconds"])
 
 
-def _quota(cio: CustomerIO, change: Change, _moment: float) -> None:
-    cio.quota_left = bool(change["left"])
+def _quota(workspace: Workspace, change: Change, _moment: float) -> None:
+    workspace.quota_left = bool(change["left"])
 
 
-def _connect_webhook(cio: CustomerIO, change: Change, _moment: float) -> None:
-    cio.webhooks.connect(change["source"], change["url"], change.get("key", SIGNING_KEY))
+def _connect_webhook(workspace: Workspace, change: Change, _moment: float) -> None:
+    workspace.webhooks.connect(change["source"], change["url"], change.get("key", SIGNING_KEY))
 
 
-def _disconnect_webhooks(cio: CustomerIO, _change: Change, _moment: float) -> None:
-    cio.webhooks.disconnect()
+def _disconnect_webhooks(workspace: Workspace, _change: Change, _moment: float) -> None:
+    workspace.webhooks.disconnect()
 
 
-def _webhook_faults(cio: CustomerIO, change: Change, _moment: float) -> None:
+def _webhook_faults(workspace: Workspace, change: Change, _moment: float) -> None:
     names = ("duplicates", "disorder", "resign")
-    cio.webhooks.misbehave(**{name: change[name] for name in names if name in change})
+    workspace.webhooks.misbehave(**{name: change[name] for name in names if name in change})
 
 
-def _journey_webhook(cio: CustomerIO, change: Change, _moment: float) -> dict[str, Any]:
-    return {"idempotency_key": cio.webhooks.act(change["body"])}
+def _journey_webhook(workspace: Workspace, change: Change, _moment: float) -> dict[str, Any]:
+    return {"idempotency_key": workspace.webhooks.act(change["body"])}
 
 
-_ACTIONS: dict[str, Callable[[CustomerIO, Change, float], dict[str, Any] | None]] = {
+_ACTIONS: dict[str, Callable[[Workspace, Change, float], dict[str, Any] | None]] = {
     "place_order": _place_order,
     "fill_cart": _fill_cart,
     "clear_cart": _clear_cart,

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from cio_activation.sandbox.customerio.answers import Refusal
+from cio_activation.sandbox.customerio.exports import Exports
 from cio_activation.sandbox.customerio.filters import BadFilter, compile_filter
+from cio_activation.sandbox.customerio.webhooks import Webhooks
 from cio_activation.sandbox.world.condition import Condition
 from cio_activation.sandbox.world.segments import Segment
 from cio_activation.sandbox.world.snapshot import Picture
@@ -15,11 +17,18 @@ from cio_activation.sandbox.world.world import World
 
 
 class Workspace:
-    """A world and the moment it is seen at: the vendors' time, unless frozen by hand."""
+    """One workspace: a world, the moment it is seen at (the vendors' time, unless frozen by hand), what it sends.
 
-    def __init__(self, world: World, now: Callable[[], float]) -> None:
+    ``export_seconds``: real seconds an export stays pending.
+    """
+
+    def __init__(self, world: World, now: Callable[[], float], export_seconds: float) -> None:
         self.world = world
         self.now = now
+        self.exports = Exports(export_seconds)
+        self.webhooks = Webhooks(now)
+        self.quota_left = True
+        """False: the App API answers 429 without ``Retry-After``."""
         self.frozen_at: float | None = None
 
     def moment(self) -> float:

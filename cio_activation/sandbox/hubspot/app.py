@@ -14,23 +14,30 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from cio_activation.sandbox.hubspot.account import Account
 from cio_activation.sandbox.hubspot.batch import BatchDesk
+from cio_activation.sandbox.hubspot.call import Handler, RouteRow, endpoint
 from cio_activation.sandbox.hubspot.contacts import AccountDesk, ObjectDesk
 from cio_activation.sandbox.hubspot.errors import CORRELATION_HEADER, correlation_id, not_found
 from cio_activation.sandbox.hubspot.limits import ALL_SCOPES, Limits
 from cio_activation.sandbox.hubspot.lists import ListDesk, Lists
 from cio_activation.sandbox.hubspot.manual_edits import Edits, snapshot
 from cio_activation.sandbox.hubspot.members import FolderDesk, MemberDesk
-from cio_activation.sandbox.hubspot.portal import Handler, Portal, RouteRow, Settings, endpoint
 from cio_activation.sandbox.hubspot.properties import PropertyDesk
 from cio_activation.sandbox.hubspot.records import Records
 from cio_activation.sandbox.hubspot.search import SearchDesk
 from cio_activation.sandbox.hubspot.seed import contact_properties, seed_contacts, task_properties
+from cio_activation.sandbox.hubspot.settings import Settings
 from cio_activation.sandbox.hubspot.tasks import AssociationDesk, Links
 from cio_activation.sandbox.server.core import Shared, Vendor
 
 CONTACT_DEFAULTS = ("createdate", "email", "firstname", "hs_object_id", "lastmodifieddate", "lastname")
 TASK_DEFAULTS = ("hs_createdate", "hs_lastmodifieddate", "hs_object_id")
+_OBJECT_TYPES = (
+    ("contacts", "CONTACT", 150_000_000_001, CONTACT_DEFAULTS),
+    ("tasks", "TASK", 90_000_000_001, TASK_DEFAULTS),
+)
+"""Name, label, first id, what reads answer unasked."""
 
 
 class HubSpot(Vendor):
@@ -60,45 +67,53 @@ class HubSpot(Vendor):
         omit_empty_ids: bool = False,
     ) -> None:
         super().__init__(shared)
-        self.portal = portal = Portal(shared.clock, Settings(search_lag_s, echo_trace_ids, omit_empty_ids))
-        self.limits = Limits(tier, token, frozenset(scopes), portal.time_zone, limited=limited)
-        portal.properties = {
+        self.account = account = Account(shared.clock, Settings(search_lag_s, echo_trace_ids, omit_empty_ids))
+        self.limits = Limits(tier, token, frozenset(scopes), account.time_zone, limited=limited)
+        account.properties = {
             "contacts": contact_properties(property_limit, property_lag_s),
             "tasks": task_properties(property_limit, property_lag_s),
         }
-        portal.records = {
-            "contacts": Records(portal, "contacts", "CONTACT", 150_000_000_001, CONTACT_DEFAULTS),
-            "tasks": Records(portal, "tasks", "TASK", 90_000_000_001, TASK_DEFAULTS),
+        account.records = {
+            name: Records(
+                shared.clock,
+                account.settings,
+                account.properties[name],
+                object_type=name,
+                label=label,
+                first_id=first_id,
+                defaults=defaults,
+            )
+            for name, label, first_id, defaults in _OBJECT_TYPES
         }
-        self.lists, self.links = Lists(portal), Links(portal)
-        portal.records["contacts"].listeners += [self.lists.records_gone, self.links.contacts_gone]
-        portal.records["tasks"].listeners.append(self.links.tasks_gone)
-        seed_contacts(portal.records["contacts"], seed)
-        self._account = AccountDesk(portal, "DEVELOPER_TEST" if tier == "free" else "STANDARD")
-        self._edits = Edits(portal, self.lists, self.limits)
+        self.lists, self.links = Lists(account), Links(account)
+        account.records["contacts"].listeners += [self.lists.records_gone, self.links.contacts_gone]
+        account.records["tasks"].listeners.append(self.links.tasks_gone)
+        seed_contacts(account.records["contacts"], seed)
+        self._account_desk = AccountDesk(account, "DEVELOPER_TEST" if tier == "free" else "STANDARD")
+        self._edits = Edits(account, self.lists, self.limits)
 
     def routes(self) -> list[BaseRoute]:
         """Return every family at its dated path and at its numbered one."""
-        portal = self.portal
-        association = AssociationDesk(portal, self.links)
-        search: RouteRow = ("POST", "/{type}/search", SearchDesk(portal).search)
+        account = self.account
+        association = AssociationDesk(account, self.links)
+        search: RouteRow = ("POST", "/{type}/search", SearchDesk(account).search)
         objects = [
-            *BatchDesk(portal, self.links).routes(),
+            *BatchDesk(account, self.links).routes(),
             search,
             *association.object_routes(),
-            *ObjectDesk(portal, self.links).routes(),
+            *ObjectDesk(account, self.links).routes(),
         ]
         lists = [*MemberDesk(self.lists).routes(), *FolderDesk(self.lists).routes(), *ListDesk(self.lists).routes()]
-        properties = PropertyDesk(portal)
+        properties = PropertyDesk(account)
         return [
             *_family("/crm/objects/{version}", "/crm/v3/objects", "v3", objects),
             *_family("/crm/lists/{version}", "/crm/v3/lists", "v3", lists),
             *_family("/crm/properties/{version}", "/crm/v3/properties", "v3", properties.routes()),
             *_family("/crm/associations/{version}", "/crm/v4/associations", "v4", association.routes()),
             *_family("/crm/objects/{version}", "/crm/v4/objects", "v4", association.object_routes()),
-            *_family("/crm/owners/{version}", "/crm/v3/owners", "v3", self._account.routes()),
-            _route("GET", "/account-info/v3/details", self._account.details, "v3"),
-            _route("GET", "/account-info/{version}/details", self._account.details, None),
+            *_family("/crm/owners/{version}", "/crm/v3/owners", "v3", self._account_desk.routes()),
+            _route("GET", "/account-info/v3/details", self._account_desk.details, "v3"),
+            _route("GET", "/account-info/{version}/details", self._account_desk.details, None),
             _route("GET", "/crm/v3/limits/custom-properties", properties.limits, "v3"),
             _route("GET", "/crm/limits/{version}/custom-properties", properties.limits, None),
             Route("/{rest:path}", _unknown, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
@@ -117,7 +132,7 @@ class HubSpot(Vendor):
 
     def state(self) -> dict[str, Any]:
         """Return contacts, properties, lists and tasks."""
-        return snapshot(self.portal, self.lists, self.links)
+        return snapshot(self.account, self.lists, self.links)
 
     def hold_limits(self, on: bool) -> None:
         """Hold the rate windows from now on, or only count."""

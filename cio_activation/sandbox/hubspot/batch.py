@@ -13,6 +13,8 @@ from typing import Any
 
 from starlette.responses import Response
 
+from cio_activation.sandbox.hubspot.account import Account
+from cio_activation.sandbox.hubspot.call import Call, RouteRow
 from cio_activation.sandbox.hubspot.errors import (
     Refusal,
     batch_reply,
@@ -22,8 +24,8 @@ from cio_activation.sandbox.hubspot.errors import (
     missing_records,
     no_content,
 )
-from cio_activation.sandbox.hubspot.portal import Call, Portal, RouteRow
-from cio_activation.sandbox.hubspot.records import Claims, Record, Records
+from cio_activation.sandbox.hubspot.record import Record
+from cio_activation.sandbox.hubspot.records import Claims, Records
 from cio_activation.sandbox.hubspot.tasks import Links, Pair, prepare_task
 from cio_activation.sandbox.hubspot.values import as_text, email_of
 
@@ -45,8 +47,8 @@ class Row:
 class BatchDesk:
     """Serves ``/crm/objects/{version}/{type}/batch/...``."""
 
-    def __init__(self, portal: Portal, links: Links) -> None:
-        self._portal, self._links = portal, links
+    def __init__(self, account: Account, links: Links) -> None:
+        self._account, self._links = account, links
 
     def routes(self) -> list[RouteRow]:
         """Return the routes below ``/crm/objects/{version}``."""
@@ -59,7 +61,7 @@ class BatchDesk:
         ]
 
     def _records(self, call: Call) -> Records:
-        return self._portal.records[self._portal.object_type(call.params["type"])]
+        return self._account.records[self._account.object_type(call.params["type"])]
 
     def _read(self, call: Call) -> Response:
         records, body = self._records(call), call.object()
@@ -82,9 +84,9 @@ class BatchDesk:
             else:
                 found[record.id] = record
         rows = [with_history(records, record, records.row(record, names), history) for record in found.values()]
-        self._portal.rng.shuffle(rows)
+        self._account.rng.shuffle(rows)
         errors = [missing_records(records.label, list(missing))] if missing else []
-        return batch_reply(rows, errors, self._portal.now)
+        return batch_reply(rows, errors, self._account.now)
 
     def _create(self, call: Call) -> Response:
         rows = [_row(item) for item in call.inputs()]
@@ -164,8 +166,8 @@ class BatchDesk:
             if clash is not None:
                 raise clash
         results = [self._store(records, row, upsert) for row in good]
-        self._portal.rng.shuffle(results)
-        return batch_reply(results, errors, self._portal.now, status=201 if created else 200)
+        self._account.rng.shuffle(results)
+        return batch_reply(results, errors, self._account.now, status=201 if created else 200)
 
     def _check(self, call: Call, row: Row) -> None:
         records = self._records(call)
@@ -174,7 +176,7 @@ class BatchDesk:
             given = {row.key[0]: row.key[1], **given}
         row.changes, row.warnings = records.check(given, row.record, call.version, by_email=row.by_email)
         if records.object_type == "tasks":
-            prepare_task(row.changes, row.record, self._portal.now)
+            prepare_task(row.changes, row.record, self._account.now)
         row.links = self._links.check(records.object_type, row.given.get("associations"))
 
     def _store(self, records: Records, row: Row, upsert: bool) -> dict[str, Any]:
@@ -186,7 +188,7 @@ class BatchDesk:
             answer["new"] = new
         if row.warnings:
             answer["warnings"] = row.warnings
-        if row.trace and self._portal.settings.echo_trace_ids:
+        if row.trace and self._account.settings.echo_trace_ids:
             answer["objectWriteTraceId"] = row.trace
         return answer
 

@@ -9,10 +9,12 @@ from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
+from cio_activation.sandbox.hubspot.account import Account
 from cio_activation.sandbox.hubspot.batch import checked_properties, with_history
+from cio_activation.sandbox.hubspot.call import Call, RouteRow
 from cio_activation.sandbox.hubspot.errors import invalid_input, missing_fields, no_content, not_found, reply, stamp
-from cio_activation.sandbox.hubspot.portal import Call, Portal, RouteRow
-from cio_activation.sandbox.hubspot.records import Claims, Record, Records
+from cio_activation.sandbox.hubspot.record import Record
+from cio_activation.sandbox.hubspot.records import Claims, Records
 from cio_activation.sandbox.hubspot.tasks import Links, prepare_task
 from cio_activation.sandbox.hubspot.values import as_text
 
@@ -22,8 +24,8 @@ PAGE_MAX = 100
 class ObjectDesk:
     """Serves ``/crm/objects/{version}/{type}`` for one record at a time and for pages of records."""
 
-    def __init__(self, portal: Portal, links: Links) -> None:
-        self._portal, self._links = portal, links
+    def __init__(self, account: Account, links: Links) -> None:
+        self._account, self._links = account, links
 
     def routes(self) -> list[RouteRow]:
         """Return the routes below ``/crm/objects/{version}``."""
@@ -38,7 +40,7 @@ class ObjectDesk:
         ]
 
     def _records(self, call: Call) -> Records:
-        return self._portal.records[self._portal.object_type(call.params["type"])]
+        return self._account.records[self._account.object_type(call.params["type"])]
 
     def _found(self, call: Call) -> Record:
         records, id_property = self._records(call), call.query("idProperty")
@@ -83,7 +85,7 @@ class ObjectDesk:
         given = checked_properties(body.get("properties"))
         changes, warnings = records.check(given, record, call.version, by_email=by_email)
         if records.object_type == "tasks":
-            prepare_task(changes, record, self._portal.now)
+            prepare_task(changes, record, self._account.now)
         links = self._links.check(records.object_type, body.get("associations"))
         clash = records.clash(changes, record, Claims())
         if clash is not None:
@@ -130,8 +132,8 @@ class ObjectDesk:
 class AccountDesk:
     """Serves owners and account details."""
 
-    def __init__(self, portal: Portal, account_type: str) -> None:
-        self._portal, self._account_type = portal, account_type
+    def __init__(self, account: Account, account_type: str) -> None:
+        self._account, self._account_type = account, account_type
         self.owners: list[dict[str, Any]] = [_owner(70_000_001 + i, name) for i, name in enumerate(("ada", "grace"))]
 
     def routes(self) -> list[RouteRow]:
@@ -141,14 +143,16 @@ class AccountDesk:
     def details(self, call: Call) -> Response:
         """Answer what account this is (no tier in it)."""
         del call
-        offset = datetime.fromtimestamp(self._portal.now, UTC).astimezone(ZoneInfo(self._portal.time_zone)).utcoffset()
+        offset = (
+            datetime.fromtimestamp(self._account.now, UTC).astimezone(ZoneInfo(self._account.time_zone)).utcoffset()
+        )
         minutes = int(offset.total_seconds() // 60) if offset else 0
         sign, rest = ("-" if minutes < 0 else "+"), abs(minutes)
         return reply(
             {
-                "portalId": self._portal.portal_id,
+                "portalId": self._account.portal_id,
                 "accountType": self._account_type,
-                "timeZone": self._portal.time_zone,
+                "timeZone": self._account.time_zone,
                 "companyCurrency": "USD",
                 "additionalCurrencies": [],
                 "utcOffset": f"{sign}{rest // 60:02d}:{rest % 60:02d}",

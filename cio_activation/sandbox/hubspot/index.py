@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import TYPE_CHECKING
 
-from cio_activation.sandbox.hubspot.portal import Settings
-
-if TYPE_CHECKING:
-    from cio_activation.sandbox.hubspot.records import Record
+from cio_activation.sandbox.hubspot.record import Record
+from cio_activation.sandbox.hubspot.settings import Settings
 
 Seen = tuple[dict[str, str], tuple[str, ...]]
 """Values and additional e-mails as the index knows them."""

@@ -9,6 +9,8 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
+from cio_activation.sandbox.hubspot.account import Account
+from cio_activation.sandbox.hubspot.call import Call, RouteRow
 from cio_activation.sandbox.hubspot.errors import (
     VALIDATION,
     Refusal,
@@ -19,7 +21,6 @@ from cio_activation.sandbox.hubspot.errors import (
     reply,
     stamp,
 )
-from cio_activation.sandbox.hubspot.portal import Call, Portal, RouteRow
 from cio_activation.sandbox.hubspot.values import as_text
 
 RESTORE_SECONDS = 90 * 86_400
@@ -79,8 +80,8 @@ class ContactList:
 class Lists:
     """All lists of the account, deleted ones too."""
 
-    def __init__(self, portal: Portal) -> None:
-        self.portal = portal
+    def __init__(self, account: Account) -> None:
+        self.account = account
         self.by_id: dict[int, ContactList] = {}
         self.folders: dict[int, dict[str, Any]] = {0: {"id": 0, "name": "root", "parentFolderId": 0}}
         self._next_id = 101
@@ -127,7 +128,7 @@ class Lists:
         if not folder.isdecimal() or int(folder) not in self.folders:
             raise invalid_input(f"Folder {folder} does not exist")
         self.require_free(body["name"])
-        made = ContactList(self._next_id, body["name"], kind, int(folder), self.portal.now, body.get("filterBranch"))
+        made = ContactList(self._next_id, body["name"], kind, int(folder), self.account.now, body.get("filterBranch"))
         self._next_id += 1
         self.by_id[made.id] = made
         return made
@@ -186,19 +187,19 @@ class ListDesk:
         if not name:
             raise missing_fields("listName")
         self._lists.require_free(name, but=found)
-        found.name, found.updated = name, self._lists.portal.now
+        found.name, found.updated = name, self._lists.account.now
         found.version += 1
         return reply({"updatedList": found.as_body()})
 
     def _delete(self, call: Call) -> Response:
         found = self._lists.get(call.params["id"])
-        found.deleted_at = self._lists.portal.now
+        found.deleted_at = self._lists.account.now
         return no_content()
 
     def _restore(self, call: Call) -> Response:
         found = self._lists.get(call.params["id"], deleted=True)
         if found.deleted_at is not None:
-            if self._lists.portal.now - found.deleted_at > RESTORE_SECONDS:
+            if self._lists.account.now - found.deleted_at > RESTORE_SECONDS:
                 raise not_found(f"List {found.id} was deleted more than 90 days ago.")
             self._lists.require_free(found.name)
             found.deleted_at = None

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from cio_activation.sandbox.hubspot.account import Account
 from cio_activation.sandbox.hubspot.errors import Refusal, stamp
 from cio_activation.sandbox.hubspot.limits import Limits
 from cio_activation.sandbox.hubspot.lists import ContactList, Lists
-from cio_activation.sandbox.hubspot.portal import Portal
-from cio_activation.sandbox.hubspot.records import Claims, Record
+from cio_activation.sandbox.hubspot.record import Record
+from cio_activation.sandbox.hubspot.records import Claims
 from cio_activation.sandbox.hubspot.tasks import Links, prepare_task
 
 SETTINGS = ("search_lag_s", "echo_trace_ids", "omit_empty_ids")
@@ -18,9 +19,9 @@ SETTINGS = ("search_lag_s", "echo_trace_ids", "omit_empty_ids")
 class Edits:
     """Hand edits. ``{"action": NAME, ...}`` calls the method of that name with the whole change."""
 
-    def __init__(self, portal: Portal, lists: Lists, limits: Limits) -> None:
-        self._portal, self._lists, self._limits = portal, lists, limits
-        self._contacts, self._tasks = portal.records["contacts"], portal.records["tasks"]
+    def __init__(self, account: Account, lists: Lists, limits: Limits) -> None:
+        self._account, self._lists, self._limits = account, lists, limits
+        self._contacts, self._tasks = account.records["contacts"], account.records["tasks"]
         self._actions: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "set": self._set,
             "create": self._create,
@@ -96,32 +97,32 @@ class Edits:
     def _rename_list(self, change: dict[str, Any]) -> dict[str, Any]:
         found = self._list(change)
         self._lists.require_free(change["new_name"], but=found)
-        found.name, found.updated = change["new_name"], self._portal.now
+        found.name, found.updated = change["new_name"], self._account.now
         return {"list_id": str(found.id)}
 
     def _delete_list(self, change: dict[str, Any]) -> dict[str, Any]:
         found = self._list(change)
-        found.deleted_at = self._portal.now
+        found.deleted_at = self._account.now
         return {"list_id": str(found.id)}
 
     def _set_members(self, change: dict[str, Any]) -> dict[str, Any]:
         """Put exactly the contacts ``ids`` on a list (also a DYNAMIC one, as its filter would)."""
         found = self._list(change)
         records = [self._contact({"id": record_id}) for record_id in change["ids"]]
-        found.members = {record.id: found.members.get(record.id, self._portal.now) for record in records}
+        found.members = {record.id: found.members.get(record.id, self._account.now) for record in records}
         found.ordered = None
         return {"list_id": str(found.id), "size": len(found.members)}
 
     def _archive_property(self, change: dict[str, Any]) -> dict[str, Any]:
-        self._portal.properties[change.get("object", "contacts")].archive(change["name"], self._portal.now)
+        self._account.properties[change.get("object", "contacts")].archive(change["name"], self._account.now)
         return {"name": change["name"]}
 
     def _set_options(self, change: dict[str, Any]) -> dict[str, Any]:
-        held = self._portal.properties[change.get("object", "contacts")]
+        held = self._account.properties[change.get("object", "contacts")]
         found = held.live(change["name"])
         if found is None:
             raise ValueError(f"no property {change['name']}")
-        return held.update(found, {"options": change["options"]}, self._portal.now).as_body()
+        return held.update(found, {"options": change["options"]}, self._account.now).as_body()
 
     def _task(self, change: dict[str, Any]) -> Record:
         found = self._tasks.get(str(change["id"]))
@@ -131,7 +132,7 @@ class Edits:
 
     def _complete_task(self, change: dict[str, Any]) -> dict[str, Any]:
         found, changes = self._task(change), {"hs_task_status": str(change.get("status", "COMPLETED"))}
-        prepare_task(changes, found, self._portal.now)
+        prepare_task(changes, found, self._account.now)
         self._tasks.update(found, changes)
         return {"id": str(found.id), **changes}
 
@@ -143,7 +144,7 @@ class Edits:
     def _other_app_calls(self, change: dict[str, Any]) -> dict[str, Any]:
         """Use up calls: ``kind`` ``rolling`` (the same key elsewhere; default), ``search`` or ``daily``."""
         calls = int(change.get("calls", change.get("n", 1)))
-        return {"taken": self._limits.spend(calls, change.get("kind", "rolling"), self._portal.now)}
+        return {"taken": self._limits.spend(calls, change.get("kind", "rolling"), self._account.now)}
 
     def _settings(self, change: dict[str, Any]) -> dict[str, Any]:
         """Turn the behaviours that the documents leave open, or the granted ``scopes``."""
@@ -151,14 +152,14 @@ class Edits:
             self._limits.scopes = frozenset(change["scopes"])
         for name in SETTINGS:
             if name in change:
-                setattr(self._portal.settings, name, change[name])
-        return {name: getattr(self._portal.settings, name) for name in SETTINGS}
+                setattr(self._account.settings, name, change[name])
+        return {name: getattr(self._account.settings, name) for name in SETTINGS}
 
 
-def snapshot(portal: Portal, lists: Lists, links: Links) -> dict[str, Any]:
+def snapshot(account: Account, lists: Lists, links: Links) -> dict[str, Any]:
     """Return the account as JSON-able data. Grows with the number of contacts: for tests and demo worlds."""
-    contacts, tasks = portal.records["contacts"], portal.records["tasks"]
-    custom = ["email", *(p.name for p in portal.properties["contacts"].custom)]
+    contacts, tasks = account.records["contacts"], account.records["tasks"]
+    custom = ["email", *(p.name for p in account.properties["contacts"].custom)]
     return {
         "contacts_count": len(contacts.live),
         "archived_contacts_count": len(contacts.archived),
@@ -170,7 +171,7 @@ def snapshot(portal: Portal, lists: Lists, links: Links) -> dict[str, Any]:
             for record in contacts.live.values()
         },
         "merged": {str(old): str(new) for old, new in contacts.merged_away.items()},
-        "properties": [p.as_body() for p in portal.properties["contacts"].custom],
+        "properties": [p.as_body() for p in account.properties["contacts"].custom],
         "lists": [_list_state(lists, found) for found in lists.by_id.values()],
         "tasks": [
             {

@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from cio_activation.sandbox.hubspot.call import Call, RouteRow
 from cio_activation.sandbox.hubspot.errors import (
     batch_reply,
     invalid_input,
@@ -18,7 +19,6 @@ from cio_activation.sandbox.hubspot.errors import (
     stamp,
 )
 from cio_activation.sandbox.hubspot.lists import ContactList, Lists
-from cio_activation.sandbox.hubspot.portal import Call, RouteRow
 from cio_activation.sandbox.hubspot.values import as_text
 
 IDS_MAX = 100_000
@@ -30,7 +30,7 @@ class MemberDesk:
 
     def __init__(self, lists: Lists) -> None:
         self._lists = lists
-        self._portal = lists.portal
+        self._account = lists.account
 
     def routes(self) -> list[RouteRow]:
         """Return the routes below ``/crm/lists/{version}``."""
@@ -67,7 +67,7 @@ class MemberDesk:
 
     def _change(self, found: ContactList, to_add: list[str], to_remove: list[str]) -> Response:
         """Apply a change; members that are there already, non-members and unknown ids are skipped."""
-        records, now = self._portal.records["contacts"], self._portal.now
+        records, now = self._account.records["contacts"], self._account.now
         added, removed, missing = [], [], []
         for record_id in dict.fromkeys(to_add):
             record = records.get(record_id)
@@ -86,7 +86,7 @@ class MemberDesk:
             found.ordered, found.updated = None, now
         # "recordsIdsAdded" is HubSpot's own spelling; the others have no second s.
         body = {"recordsIdsAdded": added, "recordIdsRemoved": removed, "recordIdsMissing": list(dict.fromkeys(missing))}
-        if self._portal.settings.omit_empty_ids:
+        if self._account.settings.omit_empty_ids:
             body = {name: ids for name, ids in body.items() if ids}
         return reply(body)
 
@@ -95,7 +95,7 @@ class MemberDesk:
         if len(source.members) > IDS_MAX:
             raise invalid_input(f"Lists of more than {IDS_MAX} members cannot be copied")
         for record_id in source.members:
-            found.members.setdefault(record_id, self._portal.now)
+            found.members.setdefault(record_id, self._account.now)
         found.ordered = None
         return no_content()
 
@@ -135,7 +135,7 @@ class MemberDesk:
         return rows
 
     def _of_one(self, call: Call) -> Response:
-        record = self._portal.records[self._portal.object_type(call.params["type"])].get(call.params["id"])
+        record = self._account.records[self._account.object_type(call.params["type"])].get(call.params["id"])
         if record is None:
             raise not_found(f"Object not found: {call.params['id']}")
         rows = self._memberships(record.id)
@@ -147,13 +147,13 @@ class MemberDesk:
             wanted = as_text(item.get("recordId")) or ""
             if not wanted or not item.get("objectTypeId"):
                 raise missing_fields("objectTypeId", "recordId")
-            record = self._portal.records[self._portal.object_type(str(item["objectTypeId"]))].get(wanted)
+            record = self._account.records[self._account.object_type(str(item["objectTypeId"]))].get(wanted)
             if record is None:
                 missing.append(wanted)
                 continue
             rows = self._memberships(record.id)
             results.append({"objectTypeId": item["objectTypeId"], "recordId": wanted, "recordListMemberships": rows})
-        return batch_reply(results, [missing_records("CONTACT", missing)] if missing else [], self._portal.now)
+        return batch_reply(results, [missing_records("CONTACT", missing)] if missing else [], self._account.now)
 
 
 class FolderDesk:
@@ -193,7 +193,7 @@ class FolderDesk:
         if not body.get("name"):
             raise missing_fields("name")
         parent = self._found(as_text(body.get("parentFolderId") or 0) or "")
-        at = stamp(self._lists.portal.now)
+        at = stamp(self._lists.account.now)
         made = {"id": self._next_id, "name": body["name"], "parentFolderId": parent["id"], "userId": 50_000_001}
         made |= {"createdAt": at, "updatedAt": at}
         self._lists.folders[self._next_id] = made

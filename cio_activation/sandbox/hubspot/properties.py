@@ -6,8 +6,9 @@ from typing import Any
 
 from starlette.responses import Response
 
+from cio_activation.sandbox.hubspot.account import Account
+from cio_activation.sandbox.hubspot.call import Call, RouteRow
 from cio_activation.sandbox.hubspot.errors import Refusal, batch_reply, invalid_input, no_content, not_found, reply
-from cio_activation.sandbox.hubspot.portal import Call, Portal, RouteRow
 from cio_activation.sandbox.hubspot.schema import Property, PropertySet
 
 OVERALL_LIMIT = 10_000
@@ -17,8 +18,8 @@ _TYPE_IDS = {"contacts": ("0-1", "Contact", "Contacts"), "tasks": ("0-27", "Task
 class PropertyDesk:
     """Serves ``/crm/properties/{version}/{type}`` and ``/crm/limits/{version}/custom-properties``."""
 
-    def __init__(self, portal: Portal) -> None:
-        self._portal = portal
+    def __init__(self, account: Account) -> None:
+        self._account = account
 
     def routes(self) -> list[RouteRow]:
         """Return the routes below ``/crm/properties/{version}``."""
@@ -43,7 +44,7 @@ class PropertyDesk:
         del call
         rows: list[dict[str, Any]] = []
         for type_, (type_id, singular, plural) in _TYPE_IDS.items():
-            held = self._portal.properties[type_]
+            held = self._account.properties[type_]
             usage = len(held.custom)
             rows.append(
                 {
@@ -66,7 +67,7 @@ class PropertyDesk:
         )
 
     def _set(self, call: Call) -> PropertySet:
-        return self._portal.properties[self._portal.object_type(call.params["type"])]
+        return self._account.properties[self._account.object_type(call.params["type"])]
 
     def _found(self, call: Call, name: str) -> Property:
         """Return a definition that reads see."""
@@ -89,7 +90,7 @@ class PropertyDesk:
         return reply(self._found(call, call.params["name"]).as_body())
 
     def _create(self, call: Call) -> Response:
-        made = self._set(call).create(call.object(), self._portal.now)
+        made = self._set(call).create(call.object(), self._account.now)
         self._index(call, made)
         return reply(made.as_body(), 201)
 
@@ -98,12 +99,12 @@ class PropertyDesk:
         found = held.live(call.params["name"])
         if found is None:
             raise not_found(f"Property {call.params['name']} does not exist")
-        return reply(held.update(found, call.object(), self._portal.now).as_body())
+        return reply(held.update(found, call.object(), self._account.now).as_body())
 
     def _archive(self, call: Call) -> Response:
         if self._set(call).live(call.params["name"]) is None:
             raise not_found(f"Property {call.params['name']} does not exist")
-        self._set(call).archive(call.params["name"], self._portal.now)
+        self._set(call).archive(call.params["name"], self._account.now)
         return no_content()
 
     def _batch_create(self, call: Call) -> Response:
@@ -111,12 +112,12 @@ class PropertyDesk:
         errors: list[dict[str, Any]] = []
         for body in call.inputs():
             try:
-                made = self._set(call).create(body, self._portal.now)
+                made = self._set(call).create(body, self._account.now)
                 self._index(call, made)
                 results.append(made.as_body())
             except Refusal as refusal:
                 errors.append(refusal.as_item(name=[str(body.get("name"))]))
-        return batch_reply(results, errors, self._portal.now, status=201)
+        return batch_reply(results, errors, self._account.now, status=201)
 
     def _batch_read(self, call: Call) -> Response:
         archived = bool(call.object().get("archived"))
@@ -129,17 +130,17 @@ class PropertyDesk:
             else:
                 refusal = not_found(f"Property {item.get('name')} does not exist")
                 errors.append(refusal.as_item(name=[str(item.get("name"))]))
-        return batch_reply(results, errors, self._portal.now)
+        return batch_reply(results, errors, self._account.now)
 
     def _batch_archive(self, call: Call) -> Response:
         for item in call.inputs():
-            self._set(call).archive(str(item.get("name")), self._portal.now)
+            self._set(call).archive(str(item.get("name")), self._account.now)
         return no_content()
 
     def _index(self, call: Call, made: Property) -> None:
         """Give a new unique property its index; a restored one finds its old values again."""
         if made.unique:
-            self._portal.records[self._portal.object_type(call.params["type"])].index_unique(made.name)
+            self._account.records[self._account.object_type(call.params["type"])].index_unique(made.name)
 
     def _groups(self, call: Call) -> Response:
         return reply({"results": list(self._set(call).groups.values())})

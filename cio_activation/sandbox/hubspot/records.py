@@ -18,9 +18,11 @@ from cio_activation.sandbox.hubspot.errors import (
     stamp,
 )
 from cio_activation.sandbox.hubspot.index import SearchIndex
-from cio_activation.sandbox.hubspot.portal import Portal
+from cio_activation.sandbox.hubspot.record import Record
 from cio_activation.sandbox.hubspot.schema import PropertySet
+from cio_activation.sandbox.hubspot.settings import Settings
 from cio_activation.sandbox.hubspot.values import as_text, check, email_of, valid_email
+from cio_activation.sandbox.server.core import Clock
 
 ID_STEP = 50
 MERGED_MAX = 250
@@ -37,19 +39,6 @@ STAGES = (
 """``lifecyclestage`` in its order; it moves forward only until it is cleared."""
 
 
-class Record:
-    """One record. ``values`` is replaced, never changed in place, so that the search index can keep old ones."""
-
-    __slots__ = ("archived_at", "created", "emails", "id", "merged", "updated", "values")
-
-    def __init__(self, record_id: int, values: dict[str, str], created: float) -> None:
-        self.id, self.values = record_id, values
-        self.created = self.updated = created
-        self.archived_at: float | None = None
-        self.emails: tuple[str, ...] = ()
-        self.merged: tuple[int, ...] = ()
-
-
 class Claims:
     """Keys that earlier rows of the same batch are about to take; ``owner`` identifies the row."""
 
@@ -60,22 +49,28 @@ class Claims:
 class Records:
     """All records of one object type, live and archived."""
 
-    def __init__(self, portal: Portal, object_type: str, label: str, first_id: int, defaults: tuple[str, ...]) -> None:
-        self.portal, self.object_type, self.label, self.defaults = portal, object_type, label, defaults
+    def __init__(
+        self,
+        clock: Clock,
+        settings: Settings,
+        properties: PropertySet,
+        *,
+        object_type: str,
+        label: str,
+        first_id: int,
+        defaults: tuple[str, ...],
+    ) -> None:
+        self.properties, self._clock = properties, clock
+        self.object_type, self.label, self.defaults = object_type, label, defaults
         self.live: dict[int, Record] = {}
         self.archived: dict[int, Record] = {}
         self.by_email: dict[str, int] = {}
         self.by_unique: dict[str, dict[str, int]] = {}
         self.merged_away: dict[int, int] = {}
-        self.index = SearchIndex(portal.settings)
+        self.index = SearchIndex(settings)
         self.listeners: list[Callable[[list[int], int | None], None]] = []
         self._ids: list[int] = []
         self._next_id = first_id
-
-    @property
-    def properties(self) -> PropertySet:
-        """The property definitions of the type."""
-        return self.portal.properties[self.object_type]
 
     # -- finding
 
@@ -190,7 +185,7 @@ class Records:
 
     def create(self, values: dict[str, str], *, created: float | None = None) -> Record:
         """Make a record; the values were checked before."""
-        record = Record(self._take_id(), {}, self.portal.now if created is None else created)
+        record = Record(self._take_id(), {}, self._clock.now() if created is None else created)
         self.live[record.id] = record
         self._ids.append(record.id)
         self.index.changed(record.id, None)
@@ -199,7 +194,7 @@ class Records:
 
     def seed(self, rows: Iterable[tuple[dict[str, str], list[str]]]) -> None:
         """Make records that were always there, from checked values and additional e-mails; search knows them."""
-        now = self.portal.now
+        now = self._clock.now()
         for values, emails in rows:
             record = Record(self._take_id(), values, now)
             self.live[record.id] = record
@@ -215,7 +210,7 @@ class Records:
         """Change a record; the changes were checked before."""
         self.index.changed(record.id, record)
         self._store(record, changes)
-        record.updated = self.portal.now
+        record.updated = self._clock.now()
         return record
 
     def add_emails(self, record: Record, emails: Iterable[str]) -> None:
@@ -233,7 +228,7 @@ class Records:
         """Move a record to the recycle bin; its keys become free."""
         self.index.changed(record.id, record)
         self._remove(record)
-        record.archived_at = self.portal.now
+        record.archived_at = self._clock.now()
         self.archived[record.id] = record
         self._tell([record.id], None)
 
@@ -248,7 +243,7 @@ class Records:
             self.index.changed(gone.id, gone)
             self._remove(gone)
         made = self.create(values, created=min(primary.created, other.created))
-        made.updated, made.merged = self.portal.now, merged
+        made.updated, made.merged = self._clock.now(), merged
         self.add_emails(made, [e for e in emails if e and e != made.values.get("email")])
         for old in merged:
             self.merged_away[old] = made.id

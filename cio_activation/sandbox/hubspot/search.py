@@ -7,10 +7,12 @@ from typing import Any
 
 from starlette.responses import Response
 
+from cio_activation.sandbox.hubspot.account import Account
+from cio_activation.sandbox.hubspot.call import Call
 from cio_activation.sandbox.hubspot.errors import invalid_input, missing_fields, reply
 from cio_activation.sandbox.hubspot.index import Seen
-from cio_activation.sandbox.hubspot.portal import Call, Portal
-from cio_activation.sandbox.hubspot.records import Record, Records
+from cio_activation.sandbox.hubspot.record import Record
+from cio_activation.sandbox.hubspot.records import Records
 from cio_activation.sandbox.hubspot.values import as_text, email_of, moment_of
 
 RESULTS_MAX, PAGE_MAX, BODY_MAX = 10_000, 200, 3_000
@@ -24,12 +26,12 @@ _TEXT_SEARCHED = ("email", "firstname", "lastname", "phone", "company", "hs_task
 class SearchDesk:
     """Serves ``POST /crm/objects/{version}/{type}/search``."""
 
-    def __init__(self, portal: Portal) -> None:
-        self._portal = portal
+    def __init__(self, account: Account) -> None:
+        self._account = account
 
     def search(self, call: Call) -> Response:
         """Answer one page of what the index knows."""
-        records = self._portal.records[self._portal.object_type(call.params["type"])]
+        records = self._account.records[self._account.object_type(call.params["type"])]
         body = call.object()
         if len(call.raw) > BODY_MAX:
             raise invalid_input(f"Search request bodies have at most {BODY_MAX} characters")

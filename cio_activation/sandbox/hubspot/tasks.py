@@ -6,6 +6,8 @@ from typing import Any
 
 from starlette.responses import Response
 
+from cio_activation.sandbox.hubspot.account import Account
+from cio_activation.sandbox.hubspot.call import Call, RouteRow
 from cio_activation.sandbox.hubspot.errors import (
     VALIDATION,
     Refusal,
@@ -17,8 +19,7 @@ from cio_activation.sandbox.hubspot.errors import (
     reply,
     stamp,
 )
-from cio_activation.sandbox.hubspot.portal import Call, Portal, RouteRow
-from cio_activation.sandbox.hubspot.records import Record
+from cio_activation.sandbox.hubspot.record import Record
 from cio_activation.sandbox.hubspot.values import as_text
 
 TASK_TO_CONTACT, CONTACT_TO_TASK = 204, 203
@@ -47,8 +48,8 @@ def prepare_task(changes: dict[str, str], record: Record | None, now: float) -> 
 class Links:
     """Which task belongs to which contact."""
 
-    def __init__(self, portal: Portal) -> None:
-        self._portal = portal
+    def __init__(self, account: Account) -> None:
+        self._account = account
         self.contacts_of: dict[int, set[int]] = {}
         self.tasks_of: dict[int, set[int]] = {}
 
@@ -63,7 +64,7 @@ class Links:
             ):
                 raise invalid_input(f"invalid association type for {object_type}: {types}")
             wanted = as_text((link.get("to") or {}).get("id")) or ""
-            other = self._portal.records["contacts" if object_type == "tasks" else "tasks"].get(wanted)
+            other = self._account.records["contacts" if object_type == "tasks" else "tasks"].get(wanted)
             if other is None:
                 raise invalid_input(f"One or more associations are not valid: {wanted} does not exist", ids=[wanted])
             found.append(other.id)
@@ -104,8 +105,8 @@ class Links:
 class AssociationDesk:
     """Serves associations between tasks and contacts."""
 
-    def __init__(self, portal: Portal, links: Links) -> None:
-        self._portal, self._links = portal, links
+    def __init__(self, account: Account, links: Links) -> None:
+        self._account, self._links = account, links
 
     def routes(self) -> list[RouteRow]:
         """Return the routes below ``/crm/associations/{version}``."""
@@ -123,14 +124,14 @@ class AssociationDesk:
         ]
 
     def _ends(self, call: Call) -> tuple[str, str]:
-        ends = self._portal.object_type(call.params["type"]), self._portal.object_type(call.params["to"])
+        ends = self._account.object_type(call.params["type"]), self._account.object_type(call.params["to"])
         if set(ends) != {"tasks", "contacts"}:
             raise invalid_input(f"No associations between {ends[0]} and {ends[1]} here")
         return ends
 
     def _link(self, call: Call, from_id: str, to_id: str) -> dict[str, Any] | None:
         near, far = self._ends(call)
-        one, other = self._portal.records[near].get(from_id), self._portal.records[far].get(to_id)
+        one, other = self._account.records[near].get(from_id), self._account.records[far].get(to_id)
         if one is None or other is None:
             return None
         self._links.add(near, one.id, [other.id])
@@ -148,13 +149,13 @@ class AssociationDesk:
                 results.append(made)
             else:
                 errors.append(not_found("One or both ends do not exist").as_item(ids=[ends[0], ends[1]]))
-        return batch_reply(results, errors, self._portal.now)
+        return batch_reply(results, errors, self._account.now)
 
     def _associate_one(self, call: Call) -> Response:
         made = self._link(call, call.params["id"], call.params["to_id"])
         if made is None:
             raise not_found("One or both ends do not exist")
-        return batch_reply([made], [], self._portal.now)
+        return batch_reply([made], [], self._account.now)
 
     def _rows(self, near: str, record_id: int) -> list[dict[str, Any]]:
         spec = _spec(near)
@@ -167,7 +168,7 @@ class AssociationDesk:
         errors: list[dict[str, Any]] = []
         for item in call.inputs(READ_MAX):
             wanted = as_text(item.get("id")) or ""
-            record = self._portal.records[near].get(wanted)
+            record = self._account.records[near].get(wanted)
             found = self._rows(near, record.id) if record else []
             if found:
                 results.append({"from": {"id": wanted}, "to": found})
@@ -175,11 +176,11 @@ class AssociationDesk:
             refusal = not_found(f"No {far[:-1]} is associated with {near[:-1]} {wanted}.")
             refusal.sub_category = "crm.associations.NO_ASSOCIATIONS_FOUND"
             errors.append(refusal.as_item(fromObjectId=[wanted], fromObjectType=[near[:-1]], toObjectType=[far[:-1]]))
-        return batch_reply(results, errors, self._portal.now)
+        return batch_reply(results, errors, self._account.now)
 
     def _of_one(self, call: Call) -> Response:
         near, _ = self._ends(call)
-        record = self._portal.records[near].get(call.params["id"])
+        record = self._account.records[near].get(call.params["id"])
         if record is None:
             raise not_found(f"Object not found: {call.params['id']}")
         return reply({"results": self._rows(near, record.id)})

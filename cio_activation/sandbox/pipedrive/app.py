@@ -6,7 +6,6 @@ Built from the vendor's documents and OpenAPI files only. Costs are the specs' `
 from __future__ import annotations
 
 import hmac
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,18 +14,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from cio_activation.sandbox.pipedrive import deals, persons
-from cio_activation.sandbox.pipedrive.account import COMPANY, Account
-from cio_activation.sandbox.pipedrive.activities import Activities, Links
-from cio_activation.sandbox.pipedrive.deals import Deals
+from cio_activation.sandbox.pipedrive.company import Company
 from cio_activation.sandbox.pipedrive.envelope import Call, Query, Refusal, reply
-from cio_activation.sandbox.pipedrive.fields import FieldCap, Fields
-from cio_activation.sandbox.pipedrive.limits import PLANS, Limits, correlation_id
-from cio_activation.sandbox.pipedrive.manual_edits import Hand, picture
-from cio_activation.sandbox.pipedrive.notes import Notes
-from cio_activation.sandbox.pipedrive.persons import Persons, Surroundings
-from cio_activation.sandbox.pipedrive.search import SearchIndex
-from cio_activation.sandbox.pipedrive.values import Option
+from cio_activation.sandbox.pipedrive.fields import Fields
+from cio_activation.sandbox.pipedrive.limits import PLANS, correlation_id
+from cio_activation.sandbox.pipedrive.manual_edits import ManualEdits, snapshot
 from cio_activation.sandbox.server.core import Shared, Vendor
 
 Handler = Callable[[Call], Response]
@@ -34,7 +26,6 @@ _METHODS = ["GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS"]
 _PREFIXES = (("/api/v2/", 2), ("/api/v1/", 1), ("/v1/", 1))
 _RETIRED = ("persons", "deals", "activities", "organizations", "products", "pipelines", "stages", "itemSearch")
 """First parts of v1 paths whose v2 twins replaced them; out of support since 2026-08-01."""
-_LABELS = ("Customer", "Hot lead", "Warm lead", "Cold lead")
 
 
 @dataclass(frozen=True)
@@ -65,24 +56,11 @@ class Pipedrive(Vendor):
         search_lag_s: float = 3.0,
     ) -> None:
         super().__init__(shared)
-        terms = PLANS[plan]
         self._token = token
-        self.limits = Limits(shared.clock, terms, seats, limited=limited)
-        self.account = Account(lambda: self.now)
-        self.search = SearchIndex(
-            search_lag_s, lambda i: self.persons.table.get(i), lambda: self.persons.table.living()
-        )
-        self.persons = Persons(self._surroundings(terms.visibilities), self.search)
-        links = self._links()
-        self.activities, self.notes = Activities(links), Notes(links)
-        self.deals = Deals(links, terms.deals_per_seat * seats)
-        cap = FieldCap(terms.custom_fields, COMPANY, lambda: self.now, lambda: self.account.admin)
-        self.fields = Fields("person", cap, persons.BUILT_IN, self._person_values)
-        self.fields.by_code["label_ids"].options = [Option(i, label) for i, label in enumerate(_LABELS, 5)]
-        self.deals.fields = Fields("deal", cap, deals.BUILT_IN, self.deals.custom_values)
-        self.persons.fields = self.search.fields = self.fields
-        self.persons.seed(seed, self.now - 400 * 86_400)
-        self._hand = Hand(self)
+        self.company = Company(shared.clock, PLANS[plan], seats, limited=limited, search_lag_s=search_lag_s)
+        self.company.persons.seed(seed, self.now - 400 * 86_400)
+        self.limits, self.search, self.fields = self.company.limits, self.company.search, self.company.fields
+        self._edits = ManualEdits(self.company)
         self._operations: dict[tuple[int, int], list[Operation]] = {}
         for version, table in ((2, self._v2()), (1, self._v1())):
             for operation in table:
@@ -116,15 +94,15 @@ class Pipedrive(Vendor):
 
     def state(self) -> dict[str, Any]:
         """Return persons (by id), fields, activities, notes, deals, counts and tokens."""
-        return picture(self)
+        return snapshot(self.company)
 
     def hold_limits(self, on: bool) -> None:
         """Hold the rate windows from now on, or only count."""
         self.limits.limited = on
 
     def edit(self, change: dict[str, Any]) -> dict[str, Any]:
-        """Apply a hand edit; see :class:`Hand` for the actions."""
-        return self._hand.apply(change)
+        """Apply a hand edit; see :class:`ManualEdits` for the actions."""
+        return self._edits.apply(change)
 
     # -- dispatch ---------------------------------------------------------------------------------------
 
@@ -163,7 +141,8 @@ class Pipedrive(Vendor):
         return version, None, {}, unknown
 
     def _v2(self) -> list[Operation]:
-        persons, activities, deals, search = self.persons, self.activities, self.deals, self.search
+        company = self.company
+        persons, activities, deals, search = company.persons, company.activities, company.deals, company.search
         return [
             _op("GET persons", 10, persons.index),
             _op("POST persons", 5, persons.create),
@@ -173,7 +152,7 @@ class Pipedrive(Vendor):
             _op("DELETE persons/{id}", 3, persons.delete),
             _op("GET itemSearch", 20, search.items, search=True),
             _op("GET itemSearch/field", 20, search.by_field, search=True),
-            *_field_operations("personFields", self.fields),
+            *_field_operations("personFields", company.fields),
             *_field_operations("dealFields", deals.fields),
             _op("GET activities", 10, activities.index),
             _op("POST activities", 5, activities.create),
@@ -190,75 +169,23 @@ class Pipedrive(Vendor):
         ]
 
     def _v1(self) -> list[Operation]:
-        account, notes = self.account, self.notes
+        company = self.company
+        account, notes = company.account, company.notes
         return [
             _op("GET users", 20, account.list_users),
             _op("GET users/me", 2, account.me),
             _op("GET users/{id}", 2, account.show_user),
             _op("GET activityTypes", 20, account.list_types),
             _op("POST activityTypes", 10, account.create_type),
-            _op("GET personFields", 20, self.fields.index_v1),
-            _op("GET dealFields", 20, self.deals.fields.index_v1),
-            _op("PUT persons/{id}/merge", 40, self.persons.merge),
+            _op("GET personFields", 20, company.fields.index_v1),
+            _op("GET dealFields", 20, company.deals.fields.index_v1),
+            _op("PUT persons/{id}/merge", 40, company.persons.merge),
             _op("GET notes", 20, notes.index),
             _op("POST notes", 10, notes.create),
             _op("GET notes/{id}", 2, notes.show),
             _op("PUT notes/{id}", 10, notes.update),
             _op("DELETE notes/{id}", 6, notes.delete),
         ]
-
-    # -- what the parts need of each other --------------------------------------------------------------
-
-    def _surroundings(self, visibilities: tuple[int, ...]) -> Surroundings:
-        return Surroundings(
-            now=lambda: self.now,
-            users=self.account.active_users,
-            visibilities=visibilities,
-            may_delete=lambda: self.account.admin,
-            tally=self._tally,
-            moved=self._moved,
-            of_deal=self._person_of_deal,
-        )
-
-    def _links(self) -> Links:
-        return Links(
-            now=lambda: self.now,
-            users=self.account.active_users,
-            person=lambda i: self.persons.table.get(i),
-            deal=lambda i: self.deals.table.get(i),
-            types=self.account.type_names,
-        )
-
-    def _person_values(self) -> list[dict[str, Any]]:
-        return [p.custom for p in self.persons.table.rows.values()]
-
-    def _person_of_deal(self, deal_id: int) -> int | None:
-        deal = self.deals.table.get(deal_id)
-        return None if deal is None else deal.values["person_id"]
-
-    def _moved(self, old: int, new: int) -> None:
-        for part in (self.activities, self.notes, self.deals):
-            part.repoint(old, new)
-
-    def _tally(self) -> Callable[[int], dict[str, int]]:
-        done: Counter[tuple[int | None, bool]] = Counter((a.person_id, a.done) for a in self.activities.table.living())
-        deals: Counter[tuple[int | None, str]] = Counter(
-            (d.values["person_id"], d.values["status"]) for d in self.deals.table.living()
-        )
-
-        def counts(person_id: int) -> dict[str, int]:
-            finished, open_ = done[person_id, True], done[person_id, False]
-            return {
-                "open_deals_count": deals[person_id, "open"],
-                "won_deals_count": deals[person_id, "won"],
-                "lost_deals_count": deals[person_id, "lost"],
-                "activities_count": finished + open_,
-                "done_activities_count": finished,
-                "undone_activities_count": open_,
-                "notes_count": self.notes.count_of(person_id),
-            }
-
-        return counts
 
 
 def _op(what: str, cost: int, handler: Handler, *, search: bool = False) -> Operation:

@@ -1,22 +1,20 @@
-"""What a person does by hand in Pipedrive's own UI, and the picture of the whole account for tests."""
+"""What a person does by hand in Pipedrive's own UI, and the snapshot of the whole company for tests."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from cio_activation.sandbox.pipedrive.company import Company
 from cio_activation.sandbox.pipedrive.envelope import utc
 from cio_activation.sandbox.pipedrive.persons import Person
 from cio_activation.sandbox.pipedrive.values import CREATABLE, Field, complaint
 
-if TYPE_CHECKING:
-    from cio_activation.sandbox.pipedrive.app import Pipedrive
 
+class ManualEdits:
+    """Edits by hand. ``action`` names the method; persons are given by id or e-mail, fields by name or code."""
 
-class Hand:
-    """Hand edits. ``action`` names the method; persons are given by id or e-mail, fields by name or code."""
-
-    def __init__(self, account: Pipedrive) -> None:
-        self._account = account
+    def __init__(self, company: Company) -> None:
+        self._company = company
 
     def apply(self, change: dict[str, Any]) -> dict[str, Any]:
         """Apply ``{"action": ..., ...}`` and return what it touched."""
@@ -37,8 +35,8 @@ class Hand:
 
     def do_set_field(self, person: int | str, field: str, value: Any) -> dict[str, Any]:
         """Write a custom field; options by label or id."""
-        persons = self._account.persons
-        target, definition = self._person(person), self._account.fields.named(field)
+        persons = self._company.persons
+        target, definition = self._person(person), self._company.fields.named(field)
         kept = _by_label(definition, value)
         if not definition.is_custom or (bad := complaint(definition, kept)):
             raise ValueError(bad if definition.is_custom else f"{field} is not a custom field")
@@ -50,17 +48,17 @@ class Hand:
         if unknown := set(values) - {"name", "emails", "phones", "label_ids", "owner_id"}:
             raise ValueError(f"cannot set {', '.join(sorted(unknown))}")
         target = self._person(person)
-        self._account.persons.change(target, _points_of(values))
-        return self._account.persons.view(target)
+        self._company.persons.change(target, _points_of(values))
+        return self._company.persons.view(target)
 
     def do_create_person(self, name: str, **values: Any) -> dict[str, Any]:
         """Make a person, as a salesperson would."""
-        return self._account.persons.view(self._account.persons.make(_points_of({"name": name, **values})))
+        return self._company.persons.view(self._company.persons.make(_points_of({"name": name, **values})))
 
     def do_delete_person(self, person: int | str) -> dict[str, Any]:
         """Delete a person."""
         target = self._person(person)
-        self._account.persons.remove(target)
+        self._company.persons.remove(target)
         return {"id": target.id}
 
     def do_merge(self, person: int | str, into: int | str) -> dict[str, Any]:
@@ -68,37 +66,37 @@ class Hand:
         target, survivor = self._person(person), self._person(into)
         if target is survivor:
             raise ValueError("a person cannot be merged with itself")
-        self._account.persons.merge_into(target, survivor)
-        return self._account.persons.view(survivor)
+        self._company.persons.merge_into(target, survivor)
+        return self._company.persons.view(survivor)
 
     def do_rename_field(self, field: str, name: str) -> dict[str, Any]:
         """Give a field another display name; its code stays."""
-        definition = self._account.fields.named(field)
+        definition = self._company.fields.named(field)
         definition.name = name
         return definition.v2()
 
     def do_delete_field(self, field: str) -> dict[str, Any]:
         """Delete a custom field with its values."""
         definition = self._custom(field)
-        self._account.fields.drop(definition)
+        self._company.fields.drop(definition)
         return definition.v2()
 
     def do_create_field(self, name: str, type: str, options: list[str] | None = None) -> dict[str, Any]:
         """Make a custom field, possibly with the name of one that exists."""
         if type not in CREATABLE:
             raise ValueError(f"unknown field type {type!r}")
-        return self._account.fields.define(name, type, [{"label": o} for o in options or ()]).v2()
+        return self._company.fields.define(name, type, [{"label": o} for o in options or ()]).v2()
 
     def do_add_option(self, field: str, label: str) -> dict[str, Any]:
         """Give a field one more option."""
         definition = self._custom(field)
-        self._account.fields.extend(definition, [label])
+        self._company.fields.extend(definition, [label])
         return definition.v2()
 
     def do_delete_option(self, field: str, option: str | int) -> dict[str, Any]:
         """Delete an option by label or id."""
         definition = self._custom(field)
-        self._account.fields.drop_options(definition, {_option_id(definition, option)})
+        self._company.fields.drop_options(definition, {_option_id(definition, option)})
         return definition.v2()
 
     def do_rename_option(self, field: str, option: str | int, label: str) -> dict[str, Any]:
@@ -112,34 +110,34 @@ class Hand:
 
     def do_complete_activity(self, activity: int, done: bool = True) -> dict[str, Any]:
         """Tick an activity off, or back on."""
-        activities = self._account.activities
+        activities = self._company.activities
         return activities.view(activities.complete(activity, done=done))
 
     def do_delete_activity(self, activity: int) -> dict[str, Any]:
         """Delete an activity."""
-        row = self._account.activities.table.get(activity)
+        row = self._company.activities.table.get(activity)
         if row is None:
             raise ValueError(f"no activity {activity}")
-        self._account.activities.table.remove(row, self._account.now)
+        self._company.activities.table.remove(row, self._company.now)
         return {"id": activity}
 
     def do_burn_tokens(self, tokens: int) -> dict[str, Any]:
         """Spend tokens as another integration of the same company does."""
-        self._account.limits.burn(int(tokens))
-        return {"remaining": self._account.limits.remaining_today}
+        self._company.limits.burn(int(tokens))
+        return {"remaining": self._company.limits.remaining_today}
 
     def do_set_admin(self, admin: bool) -> dict[str, Any]:
         """Make the token's user an admin, or an ordinary user."""
-        self._account.account.admin = bool(admin)
+        self._company.account.admin = bool(admin)
         return {"admin": bool(admin)}
 
     def do_unblock(self) -> dict[str, Any]:
         """Lift the firewall's block of the token."""
-        self._account.limits.forgive()
+        self._company.limits.forgive()
         return {}
 
     def _person(self, given: int | str) -> Person:
-        table = self._account.persons.table
+        table = self._company.persons.table
         if isinstance(given, int) or given.isdigit():
             found = table.get(int(given))
         else:
@@ -150,7 +148,7 @@ class Hand:
         return found
 
     def _custom(self, field: str) -> Field:
-        definition = self._account.fields.named(field)
+        definition = self._company.fields.named(field)
         if not definition.is_custom:
             raise ValueError(f"{field} is not a custom field")
         return definition
@@ -179,9 +177,9 @@ def _by_label(definition: Field, value: Any) -> Any:
     return [_option_id(definition, v) for v in (value if isinstance(value, list) else [value])] or None
 
 
-def picture(account: Pipedrive) -> dict[str, Any]:
-    """Return the account for ``GET /_sandbox/state``: living persons by id, custom values by field name."""
-    fields = account.fields.custom
+def snapshot(company: Company) -> dict[str, Any]:
+    """Return the company for ``GET /_sandbox/state``: living persons by id, custom values by field name."""
+    fields = company.fields.custom
     persons = {
         str(p.id): {
             "id": p.id,
@@ -194,13 +192,13 @@ def picture(account: Pipedrive) -> dict[str, Any]:
             "custom_fields": {f.name: f.labels(p.custom.get(c)) for c, f in fields.items()},
             "raw": dict(p.custom),
         }
-        for p in account.persons.table.living()
+        for p in company.persons.table.living()
     }
-    activities, notes, deals = account.activities, account.notes, account.deals
+    activities, notes, deals = company.activities, company.notes, company.deals
     return {
         "persons": persons,
-        "deleted_persons": [i for i, p in account.persons.table.rows.items() if p.is_deleted],
-        "merged_persons": {str(old): new for old, new in account.persons.merged.items()},
+        "deleted_persons": [i for i, p in company.persons.table.rows.items() if p.is_deleted],
+        "merged_persons": {str(old): new for old, new in company.persons.merged.items()},
         "fields": [f.v2() for f in fields.values()],
         "activities": [activities.view(a) for a in activities.table.living()],
         "notes": [notes.view(n) for n in notes.rows.values()],
@@ -213,8 +211,8 @@ def picture(account: Pipedrive) -> dict[str, Any]:
             "deals": len(deals.table),
         },
         "tokens": {
-            "used_today": account.limits.used_today,
-            "remaining_today": account.limits.remaining_today,
-            "daily": account.limits.daily_tokens,
+            "used_today": company.limits.used_today,
+            "remaining_today": company.limits.remaining_today,
+            "daily": company.limits.daily_tokens,
         },
     }

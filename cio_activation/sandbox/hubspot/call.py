@@ -1,67 +1,23 @@
-"""What HubSpot's families share: the account's state, one request as handlers see it, versions of paths."""
+"""One request as HubSpot's handlers see it, and the versions of paths."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
 from cio_activation.sandbox.hubspot.errors import Refusal, invalid_input, missing_fields, not_found
-from cio_activation.sandbox.hubspot.schema import PropertySet
-from cio_activation.sandbox.server.core import Clock
-
-if TYPE_CHECKING:
-    from cio_activation.sandbox.hubspot.records import Records
 
 DATED = ("2026-09", "2026-03")
 BATCH_MAX = 100
-_TYPES = {
-    **dict.fromkeys(("contacts", "contact", "0-1"), "contacts"),
-    **dict.fromkeys(("tasks", "task", "0-27"), "tasks"),
-}
 
 Handler = Callable[["Call"], Response]
 RouteRow = tuple[str, str, Handler]
 """Method, path below the family's base (with ``{names}``), handler."""
-
-
-@dataclass
-class Settings:
-    """Behaviours that the fact sheet leaves open, or that tests want to turn."""
-
-    search_lag_s: float = 3.0
-    echo_trace_ids: bool = True
-    omit_empty_ids: bool = False
-
-
-@dataclass
-class Portal:
-    """One HubSpot account."""
-
-    clock: Clock
-    settings: Settings
-    portal_id: int = 48_000_123
-    time_zone: str = "US/Eastern"
-    rng: random.Random = field(default_factory=lambda: random.Random(20260922))
-    properties: dict[str, PropertySet] = field(default_factory=dict)
-    records: dict[str, Records] = field(default_factory=dict)
-
-    @property
-    def now(self) -> float:
-        """The vendors' present time, seconds since the epoch."""
-        return self.clock.now()
-
-    def object_type(self, name: str) -> str:
-        """Return ``contacts`` or ``tasks`` for any of a type's names."""
-        found = _TYPES.get(name.lower())
-        if found is None:
-            raise Refusal(400, "VALIDATION_ERROR", f"Unable to infer object type from: {name}")
-        return found
 
 
 @dataclass

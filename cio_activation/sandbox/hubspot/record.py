@@ -1,0 +1,16 @@
+"""One record of HubSpot: a contact or a task."""
+
+from __future__ import annotations
+
+
+class Record:
+    """One record. ``values`` is replaced, never changed in place, so that the search index can keep old ones."""
+
+    __slots__ = ("archived_at", "created", "emails", "id", "merged", "updated", "values")
+
+    def __init__(self, record_id: int, values: dict[str, str], created: float) -> None:
+        self.id, self.values = record_id, values
+        self.created = self.updated = created
+        self.archived_at: float | None = None
+        self.emails: tuple[str, ...] = ()
+        self.merged: tuple[int, ...] = ()
