@@ -15,7 +15,7 @@ from cio_activation.sandbox.build import build_sandbox
 from cio_activation.sandbox.customerio.app import CustomerIO as StandIn
 from cio_activation.sandbox.server.running import RunningSandbox
 from cio_activation.sandbox.world.orders import generate
-from cio_activation.sandbox.world.snapshot import Picture
+from cio_activation.sandbox.world.snapshot import Snapshot
 from cio_activation.sandbox.world.world import World
 from cio_activation_tests.builders import START, runtime
 from cio_activation_tests.customerio.landed import audience
@@ -55,7 +55,7 @@ class Site:
     def edit(self, **change: object) -> dict[str, object]:
         return self.stand_in.edit(dict(change))
 
-    def picture(self) -> Picture:
+    def picture(self) -> Snapshot:
         """Return everyone and every membership at the moment the workspace shows."""
         return self.stand_in.world.at(self.stand_in.state()["at"])
 

@@ -69,7 +69,7 @@ class CustomerioRig(Rig):
         return self._pull(counts, len(LIVE) + 1, lambda: pull_live(runtime, live))
 
     def differences(self) -> list[str]:
-        runtime, picture = self._runtime(), self.site.stand_in.world.at(self.site.stand_in.workspace.moment())
+        runtime, picture = self._runtime(), self.site.stand_in.world.at(self.site.stand_in.workspace.instant())
         found = []
         people = {p["cio_id"]: p for p in picture.everyone()}
         for table in ("raw.people", "raw.people_current"):
@@ -149,7 +149,7 @@ class CustomerioRig(Rig):
         )  # fmt: skip
 
     def _everyone(self) -> list[str]:
-        rows = self.site.stand_in.world.at(self.site.stand_in.workspace.moment()).identifiers
+        rows = self.site.stand_in.world.at(self.site.stand_in.workspace.instant()).identifiers
         return sorted(c for c, row in rows.items() if row[1])
 
     def _runtime(self, timeout_s: float | None = None) -> Runtime:

@@ -56,7 +56,7 @@ class CustomerIO(Vendor):
         self.webhooks = self.workspace.webhooks
         self.region, self.account_region = region, account_region or region
         self.limited = limited
-        self.track = Track(world, self.workspace.moment, self.account_region)
+        self.track = Track(world, self.workspace.instant, self.account_region)
         self._window = RollingWindow(requests_per_second, 1.0)
 
     def routes(self) -> list[BaseRoute]:
@@ -89,18 +89,18 @@ class CustomerIO(Vendor):
 
     def state(self) -> dict[str, Any]:
         """Return segments with their counts, exports, hand-set attributes and what the Track API took."""
-        picture = self.world.at(self.workspace.moment())
+        snapshot = self.world.at(self.workspace.instant())
         return {
-            "at": picture.at,
+            "at": snapshot.at,
             "frozen": self.workspace.frozen_at is not None,
-            "people": len(picture),
+            "people": len(snapshot),
             "source": self.world.source,
             "segments": {
                 str(s.id): {
                     "name": s.name,
                     "type": s.type,
                     "state": s.state,
-                    "count": picture.count(s.id),
+                    "count": snapshot.count(s.id),
                 }
                 for s in self.world.segments.values()
             },

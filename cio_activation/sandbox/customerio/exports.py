@@ -1,6 +1,6 @@
 """Exports of the Customer.io stand-in: requested, pending for a while, then a CSV behind a signed link.
 
-Facts: fact sheet section 3. The file is a picture of the moment it was asked for; ``total`` is 0 until done; the
+Facts: fact sheet section 3. The file is a snapshot of the instant it was asked for; ``total`` is 0 until done; the
 link lasts 15 minutes of the vendors' time and carries its own signature, so that an ``Authorization`` header
 beside it is refused, as object stores do.
 """
@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 
 from cio_activation.sandbox.world.condition import Condition
 from cio_activation.sandbox.world.facts import ATTRIBUTES, IDENTITY
-from cio_activation.sandbox.world.snapshot import Picture
+from cio_activation.sandbox.world.snapshot import Snapshot
 
 LINK_SECONDS = 15 * 60
 _SIGNING = b"sandbox-export-links"
@@ -72,18 +72,18 @@ def csv_columns(attributes: list[str]) -> list[str]:
     return sorted({*IDENTITY, *attributes}, key=lambda name: hashlib.md5(name.encode()).digest())
 
 
-def write_csv(picture: Picture, condition: Condition, attributes: list[str] | None) -> tuple[bytes, int]:
+def write_csv(snapshot: Snapshot, condition: Condition, attributes: list[str] | None) -> tuple[bytes, int]:
     """Return people as UTF-8 CSV, and how many; absent attributes are empty cells.
 
     ``attributes`` None: every attribute anybody has.
     """
-    named = [*ATTRIBUTES, *picture.custom_names(condition)] if attributes is None else attributes
+    named = [*ATTRIBUTES, *snapshot.custom_names(condition)] if attributes is None else attributes
     columns = csv_columns(named)
     head = io.StringIO(newline="")
     csv.writer(head, lineterminator="\n").writerow(columns)
     out, rows = io.BytesIO(), 0
     out.write(head.getvalue().encode())
-    for people, lines in picture.lines(columns, condition):
+    for people, lines in snapshot.lines(columns, condition):
         out.write(lines.encode())
         rows += people
     return out.getvalue(), rows

@@ -40,9 +40,9 @@ class ExportRoutes:
             not isinstance(attributes, list) or not all(isinstance(name, str) and name for name in attributes)
         ):
             raise Refusal(400, "attributes must be a list of names")
-        picture = await self._workspace.picture()
-        wanted = self._workspace.filter(given["filters"], picture, "filters")
-        content, rows = await asyncio.to_thread(write_csv, picture, wanted, attributes)
+        snapshot = await self._workspace.snapshot()
+        wanted = self._workspace.filter(given["filters"], snapshot, "filters")
+        content, rows = await asyncio.to_thread(write_csv, snapshot, wanted, attributes)
         export = self._exports.create(content, rows, self._workspace.now(), "People export through the API")
         return JSONResponse({"export": export.shown()})
 

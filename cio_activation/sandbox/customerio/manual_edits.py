@@ -15,7 +15,7 @@ With a webhook connected, ``click`` sends a reporting event (``machine``: true f
 ``fill_cart`` and ``clear_cart`` run a journey whose webhook action has ``event``, ``identifiers``, ``timestamp`` and
 the action's values as its body.
 
-Actions happen at the workspace's present moment, or at ``at`` (seconds since the epoch) if given.
+Actions happen at the workspace's present instant, or at ``at`` (seconds since the epoch) if given.
 """
 
 from __future__ import annotations
@@ -36,38 +36,38 @@ def apply_edit(workspace: Workspace, change: Change) -> dict[str, Any]:
     action = change.get("action")
     if action not in _ACTIONS:
         raise ValueError(f"action must be one of {', '.join(_ACTIONS)}")
-    moment = float(change.get("at", workspace.moment()))
-    return {"at": int(moment), **(_ACTIONS[action](workspace, change, moment) or {})}
+    instant = float(change.get("at", workspace.instant()))
+    return {"at": int(instant), **(_ACTIONS[action](workspace, change, instant) or {})}
 
 
-def _place_order(workspace: Workspace, change: Change, moment: float) -> None:
-    workspace.world.place_order(change["cio_id"], moment, float(change["value"]), change.get("category"))
-    _journey(workspace, change, moment, "order_placed", value=float(change["value"]), category=change.get("category"))
+def _place_order(workspace: Workspace, change: Change, instant: float) -> None:
+    workspace.world.place_order(change["cio_id"], instant, float(change["value"]), change.get("category"))
+    _journey(workspace, change, instant, "order_placed", value=float(change["value"]), category=change.get("category"))
 
 
-def _fill_cart(workspace: Workspace, change: Change, moment: float) -> None:
+def _fill_cart(workspace: Workspace, change: Change, instant: float) -> None:
     stage = change.get("stage", "cart")
-    workspace.world.fill_cart(change["cio_id"], moment, float(change["value"]), stage)
-    _journey(workspace, change, moment, "cart_updated", value=float(change["value"]), stage=stage)
+    workspace.world.fill_cart(change["cio_id"], instant, float(change["value"]), stage)
+    _journey(workspace, change, instant, "cart_updated", value=float(change["value"]), stage=stage)
 
 
-def _clear_cart(workspace: Workspace, change: Change, moment: float) -> None:
-    workspace.world.clear_cart(change["cio_id"], moment)
-    _journey(workspace, change, moment, "cart_cleared")
+def _clear_cart(workspace: Workspace, change: Change, instant: float) -> None:
+    workspace.world.clear_cart(change["cio_id"], instant)
+    _journey(workspace, change, instant, "cart_cleared")
 
 
-def _click(workspace: Workspace, change: Change, moment: float) -> None:
+def _click(workspace: Workspace, change: Change, instant: float) -> None:
     kind = change.get("kind", "email")
-    workspace.world.click(change["cio_id"], moment, kind)
+    workspace.world.click(change["cio_id"], instant, kind)
     if workspace.webhooks.connected:
-        who = _identifiers(workspace, change["cio_id"], moment)
+        who = _identifiers(workspace, change["cio_id"], instant)
         more = {"machine": True} if change.get("machine") else {}
         href = f"https://shop.example.com/{kind}"
         workspace.webhooks.report(
             "email",
             "clicked",
             who,
-            moment,
+            instant,
             href=href,
             link_id=1,
             recipient=who["email"],
@@ -76,40 +76,40 @@ def _click(workspace: Workspace, change: Change, moment: float) -> None:
         )
 
 
-def _identifiers(workspace: Workspace, cio_id: str, moment: float) -> Change:
-    _, external_id, email = workspace.world.at(moment).among([cio_id])[cio_id]
+def _identifiers(workspace: Workspace, cio_id: str, instant: float) -> Change:
+    _, external_id, email = workspace.world.at(instant).among([cio_id])[cio_id]
     return {"id": external_id, "email": email, "cio_id": cio_id}
 
 
-def _journey(workspace: Workspace, change: Change, moment: float, event: str, **values: Any) -> None:
+def _journey(workspace: Workspace, change: Change, instant: float, event: str, **values: Any) -> None:
     if workspace.webhooks.connected:
-        who = _identifiers(workspace, change["cio_id"], moment)
-        workspace.webhooks.act({"event": event, "identifiers": who, "timestamp": int(moment), **values})
+        who = _identifiers(workspace, change["cio_id"], instant)
+        workspace.webhooks.act({"event": event, "identifiers": who, "timestamp": int(instant), **values})
 
 
-def _add_person(workspace: Workspace, change: Change, moment: float) -> dict[str, Any]:
-    added = workspace.world.add_person(moment, external_id=change.get("id"), email=change.get("email"))
+def _add_person(workspace: Workspace, change: Change, instant: float) -> dict[str, Any]:
+    added = workspace.world.add_person(instant, external_id=change.get("id"), email=change.get("email"))
     return {"cio_id": added}
 
 
-def _delete_person(workspace: Workspace, change: Change, _moment: float) -> None:
+def _delete_person(workspace: Workspace, change: Change, _instant: float) -> None:
     workspace.world.delete_person(change["cio_id"])
 
 
-def _set_attribute(workspace: Workspace, change: Change, _moment: float) -> None:
+def _set_attribute(workspace: Workspace, change: Change, _instant: float) -> None:
     value = change.get("value")
     workspace.world.set_attribute(change["cio_id"], change["name"], None if value is None else str(value))
 
 
-def _add_to_segment(workspace: Workspace, change: Change, _moment: float) -> None:
+def _add_to_segment(workspace: Workspace, change: Change, _instant: float) -> None:
     workspace.world.pick(int(change["segment"]), change["cio_id"])
 
 
-def _remove_from_segment(workspace: Workspace, change: Change, _moment: float) -> None:
+def _remove_from_segment(workspace: Workspace, change: Change, _instant: float) -> None:
     workspace.world.pick(int(change["segment"]), change["cio_id"], member=False)
 
 
-def _set_segment_state(workspace: Workspace, change: Change, _moment: float) -> None:
+def _set_segment_state(workspace: Workspace, change: Change, _instant: float) -> None:
     state = change["state"]
     if state not in STATES:
         raise ValueError(f"state must be one of {', '.join(STATES)}")
@@ -118,40 +118,40 @@ def _set_segment_state(workspace: Workspace, change: Change, _moment: float) -> 
     segment.progress = None if state == "finished" else int(change.get("progress", 50))
 
 
-def _freeze(workspace: Workspace, _change: Change, moment: float) -> None:
-    workspace.frozen_at = moment
+def _freeze(workspace: Workspace, _change: Change, instant: float) -> None:
+    workspace.frozen_at = instant
 
 
-def _thaw(workspace: Workspace, _change: Change, _moment: float) -> None:
+def _thaw(workspace: Workspace, _change: Change, _instant: float) -> None:
     workspace.frozen_at = None
 
 
-def _fail_exports(workspace: Workspace, change: Change, _moment: float) -> None:
+def _fail_exports(workspace: Workspace, change: Change, _instant: float) -> None:
     workspace.exports.failing = int(change.get("times", 1))
 
 
-def _export_seconds(workspace: Workspace, change: Change, _moment: float) -> None:
+def _export_seconds(workspace: Workspace, change: Change, _instant: float) -> None:
     workspace.exports.seconds = float(change["seconds"])
 
 
-def _quota(workspace: Workspace, change: Change, _moment: float) -> None:
+def _quota(workspace: Workspace, change: Change, _instant: float) -> None:
     workspace.quota_left = bool(change["left"])
 
 
-def _connect_webhook(workspace: Workspace, change: Change, _moment: float) -> None:
+def _connect_webhook(workspace: Workspace, change: Change, _instant: float) -> None:
     workspace.webhooks.connect(change["source"], change["url"], change.get("key", SIGNING_KEY))
 
 
-def _disconnect_webhooks(workspace: Workspace, _change: Change, _moment: float) -> None:
+def _disconnect_webhooks(workspace: Workspace, _change: Change, _instant: float) -> None:
     workspace.webhooks.disconnect()
 
 
-def _webhook_faults(workspace: Workspace, change: Change, _moment: float) -> None:
+def _webhook_faults(workspace: Workspace, change: Change, _instant: float) -> None:
     names = ("duplicates", "disorder", "resign")
     workspace.webhooks.misbehave(**{name: change[name] for name in names if name in change})
 
 
-def _journey_webhook(workspace: Workspace, change: Change, _moment: float) -> dict[str, Any]:
+def _journey_webhook(workspace: Workspace, change: Change, _instant: float) -> dict[str, Any]:
     return {"idempotency_key": workspace.webhooks.act(change["body"])}
 
 

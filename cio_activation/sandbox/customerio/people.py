@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute
 
 from cio_activation.sandbox.customerio.answers import Refusal, body, cut, page, routes
 from cio_activation.sandbox.customerio.workspace import Workspace
-from cio_activation.sandbox.world.snapshot import Identifiers, Picture
+from cio_activation.sandbox.world.snapshot import Identifiers, Snapshot
 
 SEARCH_LIMIT = 1_000
 ATTRIBUTES_LIMIT = 100
@@ -40,10 +40,10 @@ class PeopleRoutes:
         email = request.query_params.get("email")
         if not email:
             raise Refusal(400, "email is required")
-        picture = await self._workspace.picture()
+        snapshot = await self._workspace.snapshot()
         # Reviewed behaviour of the real API: an address that was not percent-encoded finds nobody, with 200.
-        found = [] if b"@" in request.scope["query_string"] else self._workspace.world.find("email", email, picture.at)
-        known = picture.among(found)
+        found = [] if b"@" in request.scope["query_string"] else self._workspace.world.find("email", email, snapshot.at)
+        known = snapshot.among(found)
         shown = [_shown_ids(known[c]) for c in found if c in known]
         return JSONResponse({"results": shown})
 
@@ -52,9 +52,9 @@ class PeopleRoutes:
         given = await body(request)
         if "filter" not in given:
             raise Refusal(400, "filter is required")
-        picture = await self._workspace.picture()
-        wanted = self._workspace.filter(given["filter"], picture, "filter")
-        found = await asyncio.to_thread(picture.page, wanted, after=start, limit=limit + 1)
+        snapshot = await self._workspace.snapshot()
+        wanted = self._workspace.filter(given["filter"], snapshot, "filter")
+        found = await asyncio.to_thread(snapshot.page, wanted, after=start, limit=limit + 1)
         people, following = cut(found, limit)
         return JSONResponse({**listed(people), "next": following})
 
@@ -64,38 +64,38 @@ class PeopleRoutes:
             raise Refusal(400, "ids must be a list of texts")
         if not 1 <= len(ids) <= ATTRIBUTES_LIMIT:
             raise Refusal(400, f"ids must hold 1 to {ATTRIBUTES_LIMIT} values")
-        kind, picture = _id_type(request), await self._workspace.picture()
-        owners = [self._workspace.world.find(kind, value, picture.at) for value in ids]
+        kind, snapshot = _id_type(request), await self._workspace.snapshot()
+        owners = [self._workspace.world.find(kind, value, snapshot.at) for value in ids]
         wanted = dict.fromkeys(found[0] for found in owners if found)
-        found = picture.attributes(list(wanted))
+        found = snapshot.attributes(list(wanted))
         return JSONResponse({"customers": [{"customer": _profile(found[c])} for c in wanted if c in found]})
 
-    async def _one(self, request: Request) -> tuple[Picture, str]:
+    async def _one(self, request: Request) -> tuple[Snapshot, str]:
         kind, given = _id_type(request), str(request.path_params["customer_id"])
-        picture = await self._workspace.picture()
+        snapshot = await self._workspace.snapshot()
         if "id_type" not in request.query_params and given.startswith("cio_"):
             kind = "cio_id"
-        found = self._workspace.world.find(kind, given, picture.at)
-        if not found or found[0] not in picture.among(found[:1]):
+        found = self._workspace.world.find(kind, given, snapshot.at)
+        if not found or found[0] not in snapshot.among(found[:1]):
             raise Refusal(404, "customer not found")
-        return picture, found[0]
+        return snapshot, found[0]
 
     async def _attributes(self, request: Request) -> Response:
-        picture, cio_id = await self._one(request)
-        return JSONResponse({"customer": _profile(picture.attributes([cio_id])[cio_id])})
+        snapshot, cio_id = await self._one(request)
+        return JSONResponse({"customer": _profile(snapshot.attributes([cio_id])[cio_id])})
 
     async def _segments_of(self, request: Request) -> Response:
-        picture, cio_id = await self._one(request)
+        snapshot, cio_id = await self._one(request)
         inside = [
             s
             for s in self._workspace.world.segments.values()
-            if picture.among([cio_id], self._workspace.visible(s, picture))
+            if snapshot.among([cio_id], self._workspace.visible(s, snapshot))
         ]
         rows = [{"id": s.id, "name": s.name, "description": s.description} for s in inside]
         return JSONResponse({"segments": rows})
 
     async def _workspaces(self, _request: Request) -> Response:
-        people = len(await self._workspace.picture())
+        people = len(await self._workspace.snapshot())
         zero = {"messages_sent": 0, "billable_messages_sent": 0, "object_types": 0, "objects": 0}
         return JSONResponse({"workspaces": [{"id": 100, "name": "Sandbox", "people": people, **zero}]})
 

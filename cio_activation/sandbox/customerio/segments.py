@@ -61,19 +61,19 @@ class SegmentRoutes:
         return Response(status_code=204)
 
     async def _count(self, request: Request) -> Response:
-        segment, picture = self._segment(request), await self._workspace.picture()
+        segment, snapshot = self._segment(request), await self._workspace.snapshot()
         return JSONResponse(
-            {"segment_id": segment.id, "count": picture.how_many(self._workspace.visible(segment, picture))}
+            {"segment_id": segment.id, "count": snapshot.how_many(self._workspace.visible(segment, snapshot))}
         )
 
     async def _membership(self, request: Request) -> Response:
         segment = self._segment(request)
         limit, start = page(request, default=1_000, maximum=MEMBERSHIP_LIMIT)
-        picture = await self._workspace.picture()
+        snapshot = await self._workspace.snapshot()
 
         def answer() -> Response:
-            shown = self._workspace.visible(segment, picture)
-            members, following = cut(picture.page(shown, after=start, limit=limit + 1), limit)
+            shown = self._workspace.visible(segment, snapshot)
+            members, following = cut(snapshot.page(shown, after=start, limit=limit + 1), limit)
             return JSONResponse({"segment_id": segment.id, **listed(members), "next": following})
 
         return await asyncio.to_thread(answer)

@@ -33,10 +33,10 @@ Problem = dict[str, Any]
 
 
 class Track:
-    """The Track API over a world; ``moment`` gives the workspace's present time."""
+    """The Track API over a world; ``instant`` gives the workspace's present time."""
 
-    def __init__(self, world: World, moment: Callable[[], float], region: str) -> None:
-        self._world, self._moment, self._region = world, moment, region
+    def __init__(self, world: World, instant: Callable[[], float], region: str) -> None:
+        self._world, self._instant, self._region = world, instant, region
         self._accepted = 0
         self._suppressed: set[str] = set()
         self._events: list[dict[str, Any]] = []
@@ -184,7 +184,7 @@ class Track:
     # What both versions do
 
     def _find(self, kind: str, value: str) -> list[str]:
-        return self._world.find(kind, value, self._moment())
+        return self._world.find(kind, value, self._instant())
 
     def _taken(self) -> Response:
         self._accepted += 1
@@ -204,7 +204,7 @@ class Track:
         if not matches:
             if update or kind == "cio_id":
                 return
-            matches = [self._world.add_person(self._moment(), external_id=None, email=None)]
+            matches = [self._world.add_person(self._instant(), external_id=None, email=None)]
         if kind in ("id", "email"):
             attributes = {**attributes, kind: value}
         for name, given in attributes.items():
@@ -229,13 +229,13 @@ class Track:
     def _bar(self, kind: str, value: str) -> None:
         self._suppressed.add(value.lower())
         for cio_id in self._find(kind, value):
-            known = self._world.at(self._moment()).among([cio_id])[cio_id]
+            known = self._world.at(self._instant()).among([cio_id])[cio_id]
             self._suppressed |= {key.lower() for key in known[1:] if key}
             self._world.delete_person(cio_id)
 
     def _note_event(self, kind: str, value: str, body: dict[str, Any]) -> None:
         owner = next(iter(self._find(kind, value)), None)
-        self._events.append({"cio_id": owner, "name": str(body.get("name")), "at": int(self._moment())})
+        self._events.append({"cio_id": owner, "name": str(body.get("name")), "at": int(self._instant())})
 
 
 def _kind(identifier: str) -> tuple[str, str]:

@@ -36,7 +36,7 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 @dataclass
 class Delivery:
-    """One event on its way. Moments are in the vendors' time."""
+    """One event on its way. Instants are in the vendors' time."""
 
     body: bytes
     headers: dict[str, str]
@@ -71,7 +71,7 @@ class Address:
 
     def __init__(self, source: str, url: str, key: str, now: Callable[[], float], seed: int) -> None:
         self.source, self.url, self.faults, self.tally = source, url, Misbehaviour(), Tally()
-        self._key, self._now, self._draw = key.encode(), now, random.Random(seed)
+        self._key, self._now, self._random = key.encode(), now, random.Random(seed)
         self._queue: list[Delivery] = []
         self._change = threading.Condition()
         self._open = True
@@ -105,8 +105,8 @@ class Address:
     def _next(self) -> Delivery | None:
         with self._change:
             due = [d for d in self._queue if d.due_at <= self._now()]
-            if self._queue and self.faults.disorder and self._draw.random() < self.faults.disorder:
-                due = [self._draw.choice(due)] if due else []
+            if self._queue and self.faults.disorder and self._random.random() < self.faults.disorder:
+                due = [self._random.choice(due)] if due else []
             elif self.source == "reporting" and due and due[0] is not self._queue[0]:
                 due = []  # it queues behind the failing one
             if not due:
@@ -119,7 +119,7 @@ class Address:
         self.tally.answers[name] = self.tally.answers.get(name, 0) + 1
         if isinstance(answer, int) and 200 <= answer < 300:
             self.tally.taken += 1
-            if self._draw.random() < self.faults.duplicates:
+            if self._random.random() < self.faults.duplicates:
                 self.tally.repeated += 1
                 delivery.due_at = self._now()
             else:
@@ -167,7 +167,7 @@ class Webhooks:
     """Every address of a workspace, and what is sent to them."""
 
     def __init__(self, now: Callable[[], float], seed: int = 7) -> None:
-        self._now, self._draw = now, random.Random(seed)
+        self._now, self._random = now, random.Random(seed)
         self._addresses: list[Address] = []
 
     @property
@@ -179,7 +179,7 @@ class Webhooks:
         """Send the events of ``source`` to ``url`` from now on, signed with ``key``."""
         if source not in SOURCES:
             raise ValueError(f"source must be one of {', '.join(SOURCES)}")
-        self._addresses.append(Address(source, url, key, self._now, self._draw.randrange(2**32)))
+        self._addresses.append(Address(source, url, key, self._now, self._random.randrange(2**32)))
 
     def disconnect(self) -> None:
         """Forget every address and what waits for it."""
@@ -223,11 +223,11 @@ class Webhooks:
                 address.put(content, headers)
 
     def _ulid(self, at: float) -> str:
-        number = (int(at * 1000) << 80) | self._draw.getrandbits(80)
+        number = (int(at * 1000) << 80) | self._random.getrandbits(80)
         return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
 
     def _name(self) -> str:
-        return "".join(self._draw.choice(_ALPHABET) for _ in range(28))
+        return "".join(self._random.choice(_ALPHABET) for _ in range(28))
 
 
 def wait_until_quiet(webhooks: Webhooks, seconds: float = 60.0) -> None:

@@ -1,4 +1,4 @@
-"""What all parts of the Customer.io stand-in look at: the world at the workspace's present moment."""
+"""What all parts of the Customer.io stand-in look at: the world at the workspace's present instant."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from cio_activation.sandbox.customerio.filters import BadFilter, compile_filter
 from cio_activation.sandbox.customerio.webhooks import Webhooks
 from cio_activation.sandbox.world.condition import Condition
 from cio_activation.sandbox.world.segments import Segment
-from cio_activation.sandbox.world.snapshot import Picture
+from cio_activation.sandbox.world.snapshot import Snapshot
 from cio_activation.sandbox.world.world import World
 
 
 class Workspace:
-    """One workspace: a world, the moment it is seen at (the vendors' time, unless frozen by hand), what it sends.
+    """One workspace: a world, the instant it is seen at (the vendors' time, unless frozen by hand), what it sends.
 
     ``export_seconds``: real seconds an export stays pending.
     """
@@ -31,26 +31,26 @@ class Workspace:
         """False: the App API answers 429 without ``Retry-After``."""
         self.frozen_at: float | None = None
 
-    def moment(self) -> float:
-        """Return the moment the workspace shows, seconds since the epoch."""
+    def instant(self) -> float:
+        """Return the instant the workspace shows, seconds since the epoch."""
         return self.now() if self.frozen_at is None else self.frozen_at
 
-    async def picture(self) -> Picture:
-        """Return everyone at the present moment, without blocking the other vendors."""
-        return await asyncio.to_thread(self.world.at, self.moment())
+    async def snapshot(self) -> Snapshot:
+        """Return everyone at the present instant, without blocking the other vendors."""
+        return await asyncio.to_thread(self.world.at, self.instant())
 
-    def visible(self, segment: Segment, picture: Picture) -> Condition:
+    def visible(self, segment: Segment, snapshot: Snapshot) -> Condition:
         """Return the condition of being a member the API shows: while a segment is being built, only a part is."""
-        member = picture.member(segment.id)
+        member = snapshot.member(segment.id)
         if segment.state == "finished":
             return member
-        return picture.member(segment.id, picture.how_many(member) * (segment.progress or 0) // 100)
+        return snapshot.member(segment.id, snapshot.how_many(member) * (segment.progress or 0) // 100)
 
-    def filter(self, given: Any, picture: Picture, path: str) -> Condition:
+    def filter(self, given: Any, snapshot: Snapshot, path: str) -> Condition:
         """Return the condition a filter stands for; refuses one outside the language."""
 
         def members(segment: int) -> Condition:
-            return self.visible(self.world.segments[segment], picture)
+            return self.visible(self.world.segments[segment], snapshot)
 
         try:
             return compile_filter(given, members, path)

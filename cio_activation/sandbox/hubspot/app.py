@@ -21,7 +21,7 @@ from cio_activation.sandbox.hubspot.contacts import AccountDesk, ObjectDesk
 from cio_activation.sandbox.hubspot.errors import CORRELATION_HEADER, correlation_id, not_found
 from cio_activation.sandbox.hubspot.limits import ALL_SCOPES, Limits
 from cio_activation.sandbox.hubspot.lists import ListDesk, Lists
-from cio_activation.sandbox.hubspot.manual_edits import Edits, snapshot
+from cio_activation.sandbox.hubspot.manual_edits import ManualEdits, snapshot
 from cio_activation.sandbox.hubspot.members import FolderDesk, MemberDesk
 from cio_activation.sandbox.hubspot.properties import PropertyDesk
 from cio_activation.sandbox.hubspot.records import Records
@@ -90,7 +90,7 @@ class HubSpot(Vendor):
         account.records["tasks"].listeners.append(self.links.tasks_gone)
         seed_contacts(account.records["contacts"], seed)
         self._account_desk = AccountDesk(account, "DEVELOPER_TEST" if tier == "free" else "STANDARD")
-        self._edits = Edits(account, self.lists, self.limits)
+        self._edits = ManualEdits(account, self.lists, self.limits)
 
     def routes(self) -> list[BaseRoute]:
         """Return every family at its dated path and at its numbered one."""
@@ -139,7 +139,7 @@ class HubSpot(Vendor):
         self.limits.limited = on
 
     def edit(self, change: dict[str, Any]) -> dict[str, Any]:
-        """Apply a hand edit; the actions are the methods of :class:`Edits`."""
+        """Apply an edit by hand; the actions are the methods of :class:`ManualEdits`."""
         return self._edits.apply(change)
 
 

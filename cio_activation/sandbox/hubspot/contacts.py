@@ -66,8 +66,8 @@ class ObjectDesk:
         if not after.isdecimal():
             raise invalid_input(f"Invalid paging cursor: {after}")
         if call.query("archived") == "true":
-            kept = sorted((r for r in records.archived.values() if r.id > int(after)), key=lambda r: r.id)
-            page, more = kept[:limit], len(kept) > limit
+            archived = sorted((r for r in records.archived.values() if r.id > int(after)), key=lambda r: r.id)
+            page, more = archived[:limit], len(archived) > limit
         else:
             page, more = records.page(int(after), limit)
         body: dict[str, Any] = {"results": [records.row(record, names) for record in page]}

@@ -21,9 +21,9 @@ def correlation_id() -> str:
     return str(uuid.uuid4())
 
 
-def stamp(moment: float) -> str:
+def stamp(instant: float) -> str:
     """Return seconds since the epoch as HubSpot writes times: ISO 8601, milliseconds, ``Z``."""
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    return datetime.fromtimestamp(instant, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def reply(content: Any, status: int = 200) -> Response:

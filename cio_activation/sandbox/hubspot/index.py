@@ -13,7 +13,7 @@ Seen = tuple[dict[str, str], tuple[str, ...]]
 
 
 class SearchIndex:
-    """Remembers, for records written a moment ago, what they looked like before."""
+    """Remembers, for records written just now, what they looked like before."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -52,8 +52,8 @@ class SearchIndex:
         edge = now - self._settings.search_lag_s
         while self._order and self._order[0][0] <= edge:
             _, record_id = self._order.popleft()
-            kept = [entry for entry in self._before.get(record_id, ()) if entry[0] > edge]
-            if kept:
-                self._before[record_id] = kept
+            recent = [entry for entry in self._before.get(record_id, ()) if entry[0] > edge]
+            if recent:
+                self._before[record_id] = recent
             else:
                 self._before.pop(record_id, None)

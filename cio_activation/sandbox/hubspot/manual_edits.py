@@ -16,8 +16,8 @@ from cio_activation.sandbox.hubspot.tasks import Links, prepare_task
 SETTINGS = ("search_lag_s", "echo_trace_ids", "omit_empty_ids")
 
 
-class Edits:
-    """Hand edits. ``{"action": NAME, ...}`` calls the method of that name with the whole change."""
+class ManualEdits:
+    """Edits by hand. ``{"action": NAME, ...}`` calls the method of that name with the whole change."""
 
     def __init__(self, account: Account, lists: Lists, limits: Limits) -> None:
         self._account, self._lists, self._limits = account, lists, limits
@@ -118,11 +118,11 @@ class Edits:
         return {"name": change["name"]}
 
     def _set_options(self, change: dict[str, Any]) -> dict[str, Any]:
-        held = self._account.properties[change.get("object", "contacts")]
-        found = held.live(change["name"])
+        definitions = self._account.properties[change.get("object", "contacts")]
+        found = definitions.live(change["name"])
         if found is None:
             raise ValueError(f"no property {change['name']}")
-        return held.update(found, {"options": change["options"]}, self._account.now).as_body()
+        return definitions.update(found, {"options": change["options"]}, self._account.now).as_body()
 
     def _task(self, change: dict[str, Any]) -> Record:
         found = self._tasks.get(str(change["id"]))

@@ -44,16 +44,16 @@ class PropertyDesk:
         del call
         rows: list[dict[str, Any]] = []
         for type_, (type_id, singular, plural) in _TYPE_IDS.items():
-            held = self._account.properties[type_]
-            usage = len(held.custom)
+            definitions = self._account.properties[type_]
+            usage = len(definitions.custom)
             rows.append(
                 {
                     "objectTypeId": type_id,
                     "singularLabel": singular,
                     "pluralLabel": plural,
-                    "limit": held.limit,
+                    "limit": definitions.limit,
                     "usage": usage,
-                    "percentage": round(100 * usage / held.limit, 2),
+                    "percentage": round(100 * usage / definitions.limit, 2),
                 }
             )
         total = sum(row["usage"] for row in rows)
@@ -95,11 +95,11 @@ class PropertyDesk:
         return reply(made.as_body(), 201)
 
     def _update(self, call: Call) -> Response:
-        held = self._set(call)
-        found = held.live(call.params["name"])
+        definitions = self._set(call)
+        found = definitions.live(call.params["name"])
         if found is None:
             raise not_found(f"Property {call.params['name']} does not exist")
-        return reply(held.update(found, call.object(), self._account.now).as_body())
+        return reply(definitions.update(found, call.object(), self._account.now).as_body())
 
     def _archive(self, call: Call) -> Response:
         if self._set(call).live(call.params["name"]) is None:

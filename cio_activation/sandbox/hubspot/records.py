@@ -252,8 +252,8 @@ class Records:
 
     def index_unique(self, name: str) -> None:
         """Build the index of a unique property (new ones have no values yet, restored ones do)."""
-        held = self.by_unique.setdefault(name, {})
-        held.update({r.values[name]: r.id for r in self.live.values() if name in r.values})
+        owners = self.by_unique.setdefault(name, {})
+        owners.update({r.values[name]: r.id for r in self.live.values() if name in r.values})
 
     def _store(self, record: Record, changes: dict[str, str]) -> None:
         old, new = record.values, {**record.values, **changes}

@@ -13,7 +13,7 @@ from cio_activation.sandbox.hubspot.errors import invalid_input, missing_fields,
 from cio_activation.sandbox.hubspot.index import Seen
 from cio_activation.sandbox.hubspot.record import Record
 from cio_activation.sandbox.hubspot.records import Records
-from cio_activation.sandbox.hubspot.values import as_text, email_of, moment_of
+from cio_activation.sandbox.hubspot.values import as_text, email_of, instant_of
 
 RESULTS_MAX, PAGE_MAX, BODY_MAX = 10_000, 200, 3_000
 GROUPS_MAX, GROUP_FILTERS_MAX, FILTERS_MAX = 5, 6, 18
@@ -145,12 +145,12 @@ def _test(records: Records, record: Record, seen: Seen, one: dict[str, Any]) -> 
     if not stored:
         return operator in ("NEQ", "NOT_IN", "NOT_CONTAINS_TOKEN")
     lowered = stored.lower()
-    held = {lowered, *lowered.split(";")} if ";" in lowered else {lowered}
+    current = {lowered, *lowered.split(";")} if ";" in lowered else {lowered}
     if operator in ("EQ", "NEQ"):
-        return (str(as_text(one["value"])).lower() in held) == (operator == "EQ")
+        return (str(as_text(one["value"])).lower() in current) == (operator == "EQ")
     if operator in ("IN", "NOT_IN"):
         # The index holds lowercased text and compares these values as they come.
-        return bool(held.intersection(as_text(v) or "" for v in one["values"])) == (operator == "IN")
+        return bool(current.intersection(as_text(v) or "" for v in one["values"])) == (operator == "IN")
     if operator in _ORDERED:
         return _ordered(operator, stored, one)
     token = str(as_text(one["value"])).strip("*").lower()
@@ -172,8 +172,8 @@ def _comparable(text: str) -> Any:
     try:
         return float(text)
     except ValueError:
-        moment = moment_of(text)
-        return text if moment is None else moment.timestamp() * 1000
+        instant = instant_of(text)
+        return text if instant is None else instant.timestamp() * 1000
 
 
 def _contains(seen: Seen, query: str) -> bool:

@@ -21,35 +21,37 @@ _SYSTEM = (("hs_object_id", "number"), ("hs_merged_object_ids", "string"), ("hs_
 
 def contact_properties(limit: int, read_delay_s: float) -> PropertySet:
     """Return the built-in contact properties (those a CRM sync may meet)."""
-    held = PropertySet("contactinformation", limit, read_delay_s)
+    definitions = PropertySet("contactinformation", limit, read_delay_s)
     for name in _TEXTS:
-        held.built_in(name, "string", "phonenumber" if "phone" in name else "text")
-    held.built_in("lifecyclestage", "enumeration", "radio", *STAGES)
-    held.built_in("hs_lead_status", "enumeration", "radio", "NEW", "OPEN", "IN_PROGRESS", "CONNECTED", "UNQUALIFIED")
-    held.built_in("hubspot_owner_id", "string", "text")
+        definitions.built_in(name, "string", "phonenumber" if "phone" in name else "text")
+    definitions.built_in("lifecyclestage", "enumeration", "radio", *STAGES)
+    definitions.built_in(
+        "hs_lead_status", "enumeration", "radio", "NEW", "OPEN", "IN_PROGRESS", "CONNECTED", "UNQUALIFIED"
+    )
+    definitions.built_in("hubspot_owner_id", "string", "text")
     for name, type_ in _SYSTEM:
-        held.built_in(name, type_, "number" if type_ == "number" else "text", read_only=True)
+        definitions.built_in(name, type_, "number" if type_ == "number" else "text", read_only=True)
     for name in ("createdate", "lastmodifieddate"):
-        held.built_in(name, "datetime", "date", read_only=True)
-    return held
+        definitions.built_in(name, "datetime", "date", read_only=True)
+    return definitions
 
 
 def task_properties(limit: int, read_delay_s: float) -> PropertySet:
     """Return the built-in task properties."""
-    held = PropertySet("taskinformation", limit, read_delay_s)
-    held.built_in("hs_timestamp", "datetime", "date")
-    held.built_in("hs_task_subject", "string", "text")
-    held.built_in("hs_task_body", "string", "html")
-    held.built_in("hs_task_status", "enumeration", "select", *STATUSES)
-    held.built_in("hs_task_priority", "enumeration", "select", "LOW", "MEDIUM", "HIGH", "NONE")
-    held.built_in("hs_task_type", "enumeration", "select", "EMAIL", "CALL", "TODO")
-    held.built_in("hs_task_reminders", "string", "text")
-    held.built_in("hubspot_owner_id", "string", "text")
-    held.built_in("hs_task_completion_date", "datetime", "date", read_only=True)
-    held.built_in("hs_object_id", "number", "number", read_only=True)
+    definitions = PropertySet("taskinformation", limit, read_delay_s)
+    definitions.built_in("hs_timestamp", "datetime", "date")
+    definitions.built_in("hs_task_subject", "string", "text")
+    definitions.built_in("hs_task_body", "string", "html")
+    definitions.built_in("hs_task_status", "enumeration", "select", *STATUSES)
+    definitions.built_in("hs_task_priority", "enumeration", "select", "LOW", "MEDIUM", "HIGH", "NONE")
+    definitions.built_in("hs_task_type", "enumeration", "select", "EMAIL", "CALL", "TODO")
+    definitions.built_in("hs_task_reminders", "string", "text")
+    definitions.built_in("hubspot_owner_id", "string", "text")
+    definitions.built_in("hs_task_completion_date", "datetime", "date", read_only=True)
+    definitions.built_in("hs_object_id", "number", "number", read_only=True)
     for name in ("hs_createdate", "hs_lastmodifieddate"):
-        held.built_in(name, "datetime", "date", read_only=True)
-    return held
+        definitions.built_in(name, "datetime", "date", read_only=True)
+    return definitions
 
 
 def seed_contacts(records: Records, rows: list[dict[str, Any]]) -> None:

@@ -101,8 +101,8 @@ def _check_options(rules: Rules, value: str, current: str | None) -> Checked:
     for part in sent:
         if part not in rules.options:
             return _no_option(rules, part)
-    kept = current.split(";") if current and value.startswith(";") else []
-    return Checked(";".join(dict.fromkeys([*kept, *sent])))
+    before = current.split(";") if current and value.startswith(";") else []
+    return Checked(";".join(dict.fromkeys([*before, *sent])))
 
 
 def _no_option(rules: Rules, value: str) -> Checked:
@@ -114,11 +114,11 @@ def _no_option(rules: Rules, value: str) -> Checked:
 def _check_date(rules: Rules, value: str, current: str | None) -> Checked:
     del current
     text = value.strip()
-    moment = moment_of(text)
-    if moment is None:
+    instant = instant_of(text)
+    if instant is None:
         return Checked(invalid=Invalid(rules.name, "INVALID_DATE", f"{value} was not a valid date."))
-    day = moment.date().isoformat()
-    midnight = moment == datetime.combine(moment.date(), datetime.min.time(), UTC)
+    day = instant.date().isoformat()
+    midnight = instant == datetime.combine(instant.date(), datetime.min.time(), UTC)
     if _DAY.fullmatch(text) or (_MILLISECONDS.fullmatch(text) and midnight):
         return Checked(day)
     return _normalized(rules, value, day)
@@ -127,10 +127,10 @@ def _check_date(rules: Rules, value: str, current: str | None) -> Checked:
 def _check_datetime(rules: Rules, value: str, current: str | None) -> Checked:
     del current
     text = value.strip()
-    moment = moment_of(text)
-    if moment is None:
+    instant = instant_of(text)
+    if instant is None:
         return Checked(invalid=Invalid(rules.name, "INVALID_DATE", f"{value} was not a valid datetime."))
-    written = moment.isoformat(timespec="milliseconds" if moment.microsecond else "seconds")[:-6] + "Z"
+    written = instant.isoformat(timespec="milliseconds" if instant.microsecond else "seconds")[:-6] + "Z"
     if _MILLISECONDS.fullmatch(text) or re.search(r"(Z|[+-]\d\d:?\d\d)$", text[10:]):
         return Checked(written)
     return _normalized(rules, value, written)
@@ -146,7 +146,7 @@ def _normalized(rules: Rules, raw: str, normalized: str) -> Checked:
     return Checked(normalized, warning=warning)
 
 
-def moment_of(text: str) -> datetime | None:
+def instant_of(text: str) -> datetime | None:
     """Return the UTC time a text means: milliseconds, a day, ISO 8601; None when it means none."""
     try:
         if _MILLISECONDS.fullmatch(text):
@@ -155,10 +155,10 @@ def moment_of(text: str) -> datetime | None:
             return datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
         if len(text) < 16:
             return None
-        moment = datetime.fromisoformat(text)
+        instant = datetime.fromisoformat(text)
     except (ValueError, OverflowError, OSError):
         return None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
 _CHECKS: dict[str, Callable[[Rules, str, str | None], Checked]] = {

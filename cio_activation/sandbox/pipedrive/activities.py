@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from cio_activation.sandbox.pipedrive import body_checks as shapes
+from cio_activation.sandbox.pipedrive import body_checks
 from cio_activation.sandbox.pipedrive.envelope import BAD_REQUEST, Call, Refusal, missing, ok, utc
 from cio_activation.sandbox.pipedrive.table import Table
 
@@ -65,9 +65,9 @@ class _Known(Container[int]):
         return isinstance(item, int) and self._find(item) is not None
 
 
-def link(find: Callable[[int], object | None], name: str) -> shapes.Check:
+def link(find: Callable[[int], object | None], name: str) -> body_checks.Check:
     """Accept null or the id of a record that exists."""
-    return shapes.nullable(shapes.integer(_Known(find), name))
+    return body_checks.nullable(body_checks.integer(_Known(find), name))
 
 
 class Activities:
@@ -80,7 +80,7 @@ class Activities:
 
     def _note(self, value: Any) -> str | None:
         if not isinstance(value, str):
-            return shapes.expected("string", value)
+            return body_checks.expected("string", value)
         return None if len(value.encode()) <= NOTE_MAX_BYTES else "is larger than 100 KB"
 
     def _body(self, call: Call) -> dict[str, Any]:
@@ -89,29 +89,31 @@ class Activities:
         if isinstance(raw, dict) and "person_id" in raw:
             # In the spec's body, refused by the server.
             raise Refusal(400, "person_id is read-only, use participants instead", BAD_REQUEST)
-        person = shapes.integer(_Known(self._links.person), "person")
-        participant = shapes.record({"person_id": person, "primary": shapes.boolean}, ("person_id",))
-        schema: dict[str, shapes.Check] = {
-            "subject": shapes.text(255, 1),
-            "type": shapes.one_of(*self._links.types()),
-            "owner_id": shapes.integer(self._links.users(), "user"),
+        person = body_checks.integer(_Known(self._links.person), "person")
+        participant = body_checks.record({"person_id": person, "primary": body_checks.boolean}, ("person_id",))
+        schema: dict[str, body_checks.Check] = {
+            "subject": body_checks.text(255, 1),
+            "type": body_checks.one_of(*self._links.types()),
+            "owner_id": body_checks.integer(self._links.users(), "user"),
             "deal_id": link(self._links.deal, "deal"),
-            "lead_id": shapes.one_of(None),
-            "org_id": shapes.one_of(None),
-            "project_id": shapes.one_of(None),
-            "due_date": shapes.nullable(shapes.calendar_date),
-            "due_time": shapes.nullable(shapes.clock_time),
-            "duration": shapes.nullable(shapes.clock_time),
-            "busy": shapes.boolean,
-            "done": shapes.boolean,
-            "location": shapes.nullable(shapes.address),
-            "participants": shapes.array(participant),
-            "attendees": shapes.array(shapes.record({"email": shapes.text(255), "name": shapes.text(255)})),
-            "public_description": shapes.nullable(self._note),
-            "priority": shapes.nullable(shapes.integer()),
-            "note": shapes.nullable(self._note),
+            "lead_id": body_checks.one_of(None),
+            "org_id": body_checks.one_of(None),
+            "project_id": body_checks.one_of(None),
+            "due_date": body_checks.nullable(body_checks.calendar_date),
+            "due_time": body_checks.nullable(body_checks.clock_time),
+            "duration": body_checks.nullable(body_checks.clock_time),
+            "busy": body_checks.boolean,
+            "done": body_checks.boolean,
+            "location": body_checks.nullable(body_checks.address),
+            "participants": body_checks.array(participant),
+            "attendees": body_checks.array(
+                body_checks.record({"email": body_checks.text(255), "name": body_checks.text(255)})
+            ),
+            "public_description": body_checks.nullable(self._note),
+            "priority": body_checks.nullable(body_checks.integer()),
+            "note": body_checks.nullable(self._note),
         }
-        return shapes.body_of(call, schema)
+        return body_checks.body_of(call, schema)
 
     def create(self, call: Call) -> Response:
         """``POST /activities``; sent twice, it makes two."""
@@ -229,6 +231,6 @@ def _copy(activity: Activity) -> list[dict[str, Any]]:
 def _participants(given: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return participants without doubles, exactly one of them primary."""
     unique = {p["person_id"]: bool(p.get("primary")) for p in reversed(given)}
-    kept = [{"person_id": i, "primary": unique[i]} for i in dict.fromkeys(p["person_id"] for p in given)]
-    first = next((p for p in kept if p["primary"]), kept[0] if kept else None)
-    return [p | {"primary": p is first} for p in kept]
+    made = [{"person_id": i, "primary": unique[i]} for i in dict.fromkeys(p["person_id"] for p in given)]
+    first = next((p for p in made if p["primary"]), made[0] if made else None)
+    return [p | {"primary": p is first} for p in made]

@@ -101,7 +101,7 @@ class Pipedrive(Vendor):
         self.limits.limited = on
 
     def edit(self, change: dict[str, Any]) -> dict[str, Any]:
-        """Apply a hand edit; see :class:`ManualEdits` for the actions."""
+        """Apply an edit by hand; see :class:`ManualEdits` for the actions."""
         return self._edits.apply(change)
 
     # -- dispatch ---------------------------------------------------------------------------------------

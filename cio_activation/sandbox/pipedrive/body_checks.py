@@ -8,7 +8,7 @@ from collections.abc import Callable, Container, Mapping
 from datetime import date
 from typing import Any
 
-from cio_activation.sandbox.pipedrive.envelope import Call, bad_schema, moment_of
+from cio_activation.sandbox.pipedrive.envelope import Call, bad_schema, instant_of
 
 Check = Callable[[Any], str | None]
 """Takes a value, returns what is wrong with it, or None."""
@@ -95,9 +95,9 @@ def clock_time(value: Any) -> str | None:
     return None if is_time(value) else "expected a time as HH:MM:SS"
 
 
-def moment(value: Any) -> str | None:
+def instant(value: Any) -> str | None:
     """Accept an RFC 3339 time."""
-    return None if moment_of(value) is not None else "expected an RFC 3339 time"
+    return None if instant_of(value) is not None else "expected an RFC 3339 time"
 
 
 def one_of(*allowed: Any) -> Check:

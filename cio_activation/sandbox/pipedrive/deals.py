@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from cio_activation.sandbox.pipedrive import body_checks as shapes
+from cio_activation.sandbox.pipedrive import body_checks
 from cio_activation.sandbox.pipedrive.activities import Links, link
 from cio_activation.sandbox.pipedrive.envelope import Call, Refusal, missing, ok, utc
 from cio_activation.sandbox.pipedrive.fields import Fields
@@ -82,25 +82,25 @@ class Deals:
         raw = call.json()
         custom = isinstance(raw, dict) and "custom_fields" in raw
         problems = self.fields.problems(raw["custom_fields"]) if custom else []
-        schema: dict[str, shapes.Check] = {
-            "title": shapes.text(255, 1),
-            "owner_id": shapes.integer(self._links.users(), "user"),
+        schema: dict[str, body_checks.Check] = {
+            "title": body_checks.text(255, 1),
+            "owner_id": body_checks.integer(self._links.users(), "user"),
             "person_id": link(self._links.person, "person"),
-            "org_id": shapes.one_of(None),
-            "pipeline_id": shapes.integer(self.pipelines, "pipeline"),
-            "stage_id": shapes.integer(self.stages, "stage"),
-            "value": shapes.nullable(shapes.number),
+            "org_id": body_checks.one_of(None),
+            "pipeline_id": body_checks.integer(self.pipelines, "pipeline"),
+            "stage_id": body_checks.integer(self.stages, "stage"),
+            "value": body_checks.nullable(body_checks.number),
             "currency": lambda v: None if isinstance(v, str) and len(v) == 3 else "expected an ISO 4217 code",
-            "status": shapes.one_of("open", "won", "lost"),
-            "probability": shapes.nullable(shapes.number),
-            "lost_reason": shapes.nullable(shapes.text(255)),
-            "visible_to": shapes.integer((1, 3, 5, 7), "visibility"),
-            "expected_close_date": shapes.nullable(shapes.calendar_date),
-            "label_ids": shapes.array(shapes.integer((), "label")),
-            "is_archived": shapes.boolean,
+            "status": body_checks.one_of("open", "won", "lost"),
+            "probability": body_checks.nullable(body_checks.number),
+            "lost_reason": body_checks.nullable(body_checks.text(255)),
+            "visible_to": body_checks.integer((1, 3, 5, 7), "visibility"),
+            "expected_close_date": body_checks.nullable(body_checks.calendar_date),
+            "label_ids": body_checks.array(body_checks.integer((), "label")),
+            "is_archived": body_checks.boolean,
             "custom_fields": lambda _value: None,
         }
-        return shapes.body_of(call, schema, ("title",) if new else (), lambda _given: problems)
+        return body_checks.body_of(call, schema, ("title",) if new else (), lambda _given: problems)
 
     def create(self, call: Call) -> Response:
         """``POST /deals``."""

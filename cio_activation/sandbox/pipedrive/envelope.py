@@ -68,17 +68,17 @@ def ok(data: Any, status: int = 200, **additional: Any) -> Response:
     return reply(body, status)
 
 
-def utc(moment: float) -> str:
+def utc(instant: float) -> str:
     """Return a time as v2 writes it: RFC 3339, UTC, whole seconds."""
-    return datetime.fromtimestamp(int(moment), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(int(instant), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def utc_v1(moment: float) -> str:
+def utc_v1(instant: float) -> str:
     """Return a time as v1 writes it: ``YYYY-MM-DD HH:MM:SS``, UTC."""
-    return datetime.fromtimestamp(int(moment), UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return datetime.fromtimestamp(int(instant), UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def moment_of(text: Any) -> float | None:
+def instant_of(text: Any) -> float | None:
     """Return the epoch seconds of an RFC 3339 time with zone, or None if it is not one."""
     if not isinstance(text, str) or not _RFC3339.match(text):
         return None
@@ -152,10 +152,10 @@ class Query:
             return []
         return [int(w) for w in words]
 
-    def moment(self, name: str) -> float | None:
+    def instant(self, name: str) -> float | None:
         """Return an RFC 3339 time as epoch seconds."""
         raw = self.text(name)
-        found = moment_of(raw)
+        found = instant_of(raw)
         if raw is not None and found is None:
             self._problems.append(f"{name}: expected an RFC 3339 time")
         return found

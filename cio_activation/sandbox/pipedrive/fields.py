@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from cio_activation.sandbox.pipedrive import body_checks as shapes
+from cio_activation.sandbox.pipedrive import body_checks
 from cio_activation.sandbox.pipedrive.envelope import (
     PAGE_DEFAULT,
     PAGE_MAX,
@@ -34,10 +34,10 @@ from cio_activation.sandbox.pipedrive.values import (
 CAPPED = "feature_capping_custom_fields_limit"
 """The vendor answers 403 with a code; which one for custom fields is not confirmed."""
 OPTIONS_MAX = 10_000
-_LABEL = shapes.text(255, 1)
-_ANY_SETTING: dict[str, shapes.Check] = dict.fromkeys(
+_LABEL = body_checks.text(255, 1)
+_ANY_SETTING: dict[str, body_checks.Check] = dict.fromkeys(
     ("ui_visibility", "important_fields", "required_fields"),
-    lambda value: None if isinstance(value, dict) else shapes.expected("object", value),
+    lambda value: None if isinstance(value, dict) else body_checks.expected("object", value),
 )
 
 
@@ -88,11 +88,11 @@ class Fields:
     def write(self, target: dict[str, Any], given: dict[str, Any]) -> None:
         """Put checked values into a record."""
         for code, value in given.items():
-            kept = stored(self.custom[code], value)
-            if kept is None:
+            new = stored(self.custom[code], value)
+            if new is None:
                 target.pop(code, None)
             else:
-                target[code] = kept
+                target[code] = new
 
     def read(self, values: dict[str, Any], codes: Iterable[str] | None, *, expand: bool) -> dict[str, Any]:
         """Return every defined custom field of a record (or the asked ones), null when absent."""
@@ -126,11 +126,11 @@ class Fields:
         definition.options = [o for o in definition.options if o.id not in ids]
         code = definition.code
         for values in self._values():
-            held = values.get(code)
-            if definition.type == "enum" and held in ids:
+            current = values.get(code)
+            if definition.type == "enum" and current in ids:
                 del values[code]
-            elif definition.type == "set" and held and not ids.isdisjoint(held):
-                values[code] = [v for v in held if v not in ids]
+            elif definition.type == "set" and current and not ids.isdisjoint(current):
+                values[code] = [v for v in current if v not in ids]
                 if not values[code]:
                     del values[code]
 
@@ -157,14 +157,14 @@ class Fields:
     def create(self, call: Call) -> Response:
         """``POST /personFields``; names need not be unique."""
         self._admin_only()
-        option = shapes.record({"label": _LABEL}, ("label",))
+        option = body_checks.record({"label": _LABEL}, ("label",))
         schema = {
             "field_name": _LABEL,
-            "field_type": shapes.one_of(*CREATABLE),
-            "options": shapes.array(option),
+            "field_type": body_checks.one_of(*CREATABLE),
+            "options": body_checks.array(option),
             **_ANY_SETTING,
         }
-        given = shapes.body_of(call, schema, ("field_name", "field_type"), _options_fit)
+        given = body_checks.body_of(call, schema, ("field_name", "field_type"), _options_fit)
         if self._cap.used >= self._cap.most:
             raise Refusal(403, f"The plan allows {self._cap.most} custom fields", CAPPED)
         return ok(self.define(given["field_name"], given["field_type"], given.get("options", ())).v2())
@@ -182,7 +182,7 @@ class Fields:
         """``PATCH /personFields/{code}``: code and type stay for ever."""
         self._admin_only()
         definition = self._custom(call)
-        given = shapes.body_of(call, {"field_name": _LABEL, **_ANY_SETTING})
+        given = body_checks.body_of(call, {"field_name": _LABEL, **_ANY_SETTING})
         definition.name = given.pop("field_name", definition.name)
         definition.settings |= given
         definition.update_time = self._cap.now()
@@ -204,7 +204,7 @@ class Fields:
 
     def rename_options(self, call: Call) -> Response:
         """``PATCH .../options``: all or none."""
-        definition, given = self._options_body(call, {"id": shapes.integer(), "label": _LABEL})
+        definition, given = self._options_body(call, {"id": body_checks.integer(), "label": _LABEL})
         touched = self._known(definition, given)
         for option, change in zip(touched, given, strict=True):
             option.label = change["label"]
@@ -212,7 +212,7 @@ class Fields:
 
     def remove_options(self, call: Call) -> Response:
         """``DELETE .../options``: fails as a whole if one id is unknown."""
-        definition, given = self._options_body(call, {"id": shapes.integer()})
+        definition, given = self._options_body(call, {"id": body_checks.integer()})
         touched = self._known(definition, given)
         self.drop_options(definition, {o.id for o in touched})
         return _touched(touched)
@@ -251,13 +251,13 @@ class Fields:
             raise Refusal(403, f"The built-in field {definition.code} cannot be changed", "ERR_FORBIDDEN")
         return definition
 
-    def _options_body(self, call: Call, keys: dict[str, shapes.Check]) -> tuple[Field, list[dict[str, Any]]]:
+    def _options_body(self, call: Call, keys: dict[str, body_checks.Check]) -> tuple[Field, list[dict[str, Any]]]:
         self._admin_only()
         definition = self._custom(call)
         if definition.type not in OPTIONED:
             raise Refusal(400, f"A {definition.type} field has no options")
         given = call.json()
-        if bad := shapes.array(shapes.record(keys, tuple(keys)))(given):
+        if bad := body_checks.array(body_checks.record(keys, tuple(keys)))(given):
             raise bad_schema([f"body: {bad}"])
         if not given:
             raise bad_schema(["body: must contain at least 1 item"])

@@ -37,10 +37,10 @@ class ManualEdits:
         """Write a custom field; options by label or id."""
         persons = self._company.persons
         target, definition = self._person(person), self._company.fields.named(field)
-        kept = _by_label(definition, value)
-        if not definition.is_custom or (bad := complaint(definition, kept)):
+        new = _by_label(definition, value)
+        if not definition.is_custom or (bad := complaint(definition, new)):
             raise ValueError(bad if definition.is_custom else f"{field} is not a custom field")
-        persons.change(target, {"custom_fields": {definition.code: kept}})
+        persons.change(target, {"custom_fields": {definition.code: new}})
         return persons.view(target)
 
     def do_set_person(self, person: int | str, **values: Any) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from typing import Any
 
 from starlette.responses import Response
 
-from cio_activation.sandbox.pipedrive import body_checks as shapes
+from cio_activation.sandbox.pipedrive import body_checks
 from cio_activation.sandbox.pipedrive.activities import Links, link
-from cio_activation.sandbox.pipedrive.envelope import Call, Refusal, missing, moment_of, ok, utc_v1
+from cio_activation.sandbox.pipedrive.envelope import Call, Refusal, instant_of, missing, ok, utc_v1
 
 CONTENT_MAX = 100_000
 PAGE_DEFAULT, PAGE_MAX = 100, 500
@@ -88,7 +88,7 @@ class Notes:
         start = query.integer("start", 0, 0) or 0
         limit = min(query.integer("limit", PAGE_DEFAULT) or PAGE_DEFAULT, PAGE_MAX)
         wanted = {t: query.integer(t) for t in _TARGETS if t != "lead_id" and query.has(t)}
-        user, since = query.integer("user_id"), query.moment("updated_since")
+        user, since = query.integer("user_id"), query.instant("updated_since")
         column, _, way = (query.text("sort") or "id ASC").partition(" ")
         if column not in _SORTS or way.upper() not in ("", "ASC", "DESC"):
             query.problem("sort: is not a field and ASC or DESC")
@@ -141,14 +141,14 @@ class Notes:
         given = call.json()
         if not isinstance(given, dict):
             raise Refusal(400, "The request body must be an object")
-        checks: dict[str, shapes.Check] = {
-            "content": shapes.text(CONTENT_MAX, 1),
+        checks: dict[str, body_checks.Check] = {
+            "content": body_checks.text(CONTENT_MAX, 1),
             "person_id": link(self._links.person, "person"),
             "deal_id": link(self._links.deal, "deal"),
-            "user_id": shapes.integer(self._links.users(), "user"),
+            "user_id": body_checks.integer(self._links.users(), "user"),
             "add_time": lambda v: _timestamp(v),
-            **dict.fromkeys(("org_id", "lead_id", "project_id", "task_id"), shapes.one_of(None)),
-            **dict.fromkeys(_PINS, shapes.one_of(0, 1)),
+            **dict.fromkeys(("org_id", "lead_id", "project_id", "task_id"), body_checks.one_of(None)),
+            **dict.fromkeys(_PINS, body_checks.one_of(0, 1)),
         }
         known = {k: v for k, v in given.items() if k in checks}
         if wrong := [f"{k}: {bad}" for k, v in known.items() if (bad := checks[k](v))]:
@@ -174,7 +174,7 @@ class Notes:
 
 def _timestamp(value: Any) -> str | None:
     right = isinstance(value, str) and _TIMESTAMP.match(value)
-    return None if right and moment_of(value.replace(" ", "T") + "Z") is not None else "expected YYYY-MM-DD HH:MM:SS"
+    return None if right and instant_of(value.replace(" ", "T") + "Z") is not None else "expected YYYY-MM-DD HH:MM:SS"
 
 
 def sanitised(content: str) -> str:

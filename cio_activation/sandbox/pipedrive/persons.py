@@ -9,8 +9,8 @@ from typing import Any
 
 from starlette.responses import Response
 
-from cio_activation.sandbox.pipedrive import body_checks as shapes
-from cio_activation.sandbox.pipedrive.envelope import Call, Query, Refusal, missing, moment_of, ok, utc, utc_v1
+from cio_activation.sandbox.pipedrive import body_checks
+from cio_activation.sandbox.pipedrive.envelope import Call, Query, Refusal, instant_of, missing, ok, utc, utc_v1
 from cio_activation.sandbox.pipedrive.fields import Fields
 from cio_activation.sandbox.pipedrive.search import SearchIndex
 from cio_activation.sandbox.pipedrive.table import Table
@@ -109,7 +109,7 @@ class Persons:
     def make(self, given: dict[str, Any]) -> Person:
         """Create a person from a checked body."""
         now = int(self._around.now())
-        add_time = moment_of(given.get("add_time"))
+        add_time = instant_of(given.get("add_time"))
         person = Person(next(self._ids), "", None, None, now if add_time is None else int(add_time), now)
         self._search.before(person, new=True)
         self._assign(person, given)
@@ -125,7 +125,7 @@ class Persons:
         self._search.learn(person)
 
     def remove(self, person: Person) -> None:
-        """Delete softly: gone from every list, still in the lagging search index for a moment."""
+        """Delete softly: gone from every list, still in the lagging search index for a while."""
         self._search.before(person)
         self.table.remove(person, self._around.now())
         self._search.forget(person)
@@ -163,19 +163,19 @@ class Persons:
             if "custom_fields" in raw:
                 call.extras["problems"] = self.fields.problems(raw["custom_fields"])
         labels = {o.id for o in self.fields.by_code["label_ids"].options}
-        schema: dict[str, shapes.Check] = {
-            "name": lambda value: shapes.text(255, 1)(value.strip() if isinstance(value, str) else value),
-            "owner_id": shapes.integer(self._around.users(), "user"),
-            "org_id": shapes.nullable(shapes.integer((), "organization")),
-            "emails": shapes.contact_points,
-            "phones": shapes.contact_points,
-            "visible_to": shapes.one_of(*self._around.visibilities),
-            "label_ids": shapes.array(shapes.integer(labels, "label")),
+        schema: dict[str, body_checks.Check] = {
+            "name": lambda value: body_checks.text(255, 1)(value.strip() if isinstance(value, str) else value),
+            "owner_id": body_checks.integer(self._around.users(), "user"),
+            "org_id": body_checks.nullable(body_checks.integer((), "organization")),
+            "emails": body_checks.contact_points,
+            "phones": body_checks.contact_points,
+            "visible_to": body_checks.one_of(*self._around.visibilities),
+            "label_ids": body_checks.array(body_checks.integer(labels, "label")),
             "custom_fields": lambda _value: None,
-            **({"add_time": shapes.moment} if new else {}),
+            **({"add_time": body_checks.instant} if new else {}),
         }
         required = ("name",) if new else ()
-        return shapes.body_of(call, schema, required, lambda _given: call.extras.get("problems", []))
+        return body_checks.body_of(call, schema, required, lambda _given: call.extras.get("problems", []))
 
     # -- v2 ---------------------------------------------------------------------------------------------
 
@@ -301,11 +301,11 @@ class Persons:
 
 
 def points(given: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return e-mails or phones as kept: label ``work`` by default, the first one primary if none is."""
-    kept = [{"value": p["value"], "primary": bool(p.get("primary")), "label": p.get("label", "work")} for p in given]
-    if kept and not any(p["primary"] for p in kept):
-        kept[0]["primary"] = True
-    return kept
+    """Return e-mails or phones as they are stored: label ``work`` by default, the first one primary if none is."""
+    made = [{"value": p["value"], "primary": bool(p.get("primary")), "label": p.get("label", "work")} for p in given]
+    if made and not any(p["primary"] for p in made):
+        made[0]["primary"] = True
+    return made
 
 
 def _united(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -110,7 +110,7 @@ class SearchIndex:
             self._emails.setdefault(email["value"].lower(), set()).add(person.id)
 
     def forget(self, person: Findable) -> None:
-        """Drop a deleted person's e-mails (``before`` has kept what is still seen)."""
+        """Drop a deleted person's e-mails (``before`` remembers what is still seen)."""
         for email in person.emails:
             self._emails.get(email["value"].lower(), set()).discard(person.id)
 

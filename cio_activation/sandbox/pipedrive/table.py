@@ -95,7 +95,7 @@ class Table(Generic[R]):
         limit = query.integer("limit", PAGE_DEFAULT, 1, PAGE_MAX) or PAGE_DEFAULT
         sort = query.choice("sort_by", sorts, "id")
         descending = query.choice("sort_direction", ("asc", "desc"), "asc") == "desc"
-        since, until = query.moment("updated_since"), query.moment("updated_until")
+        since, until = query.instant("updated_since"), query.instant("updated_until")
         marker = _marker(query, sort, descending)
         query.done()
         rows = self._walk(sort, descending, since, until, marker, only)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from cio_activation.sandbox.pipedrive import body_checks as shapes
+from cio_activation.sandbox.pipedrive import body_checks
 from cio_activation.sandbox.pipedrive.envelope import Refusal, utc, utc_v1
 
 TEXTS = {"varchar": 255, "varchar_auto": 255, "phone": 255, "text": 65_535}
@@ -102,27 +102,27 @@ def complaint(definition: Field, value: Any) -> str | None:
     if value is None:
         return None
     if kind in TEXTS:
-        return shapes.text(TEXTS[kind])(value)
+        return body_checks.text(TEXTS[kind])(value)
     if kind == "enum":
         return _option(definition, value)
     if kind == "set":
         if not isinstance(value, list):
-            return shapes.expected("array", value)
+            return body_checks.expected("array", value)
         if not value:
             return "must contain at least 1 item (null clears the field)"
         return next((bad for v in value if (bad := _option(definition, v))), None)
     if kind == "double":
-        if not shapes.is_number(value):
-            return shapes.expected("number", value)
+        if not body_checks.is_number(value):
+            return body_checks.expected("number", value)
         return "has more than 14 digits" if abs(value) >= _MAX_DIGITS else None
     if kind in REFERENCES:
-        return shapes.integer()(value)
+        return body_checks.integer()(value)
     return _STRUCTURES[kind](value)
 
 
 def _option(definition: Field, value: Any) -> str | None:
-    if not shapes.is_int(value):
-        return shapes.expected("number", value)
+    if not body_checks.is_int(value):
+        return body_checks.expected("number", value)
     return None if definition.option(value) else f"option {value} does not exist"
 
 
@@ -130,19 +130,21 @@ def _currency(value: Any) -> str | None:
     return None if isinstance(value, str) and _CURRENCY.match(value) else "expected an ISO 4217 code"
 
 
-_ZONED = {"value": shapes.clock_time, "timezone_name": shapes.nullable(shapes.text(64))}
+_ZONED = {"value": body_checks.clock_time, "timezone_name": body_checks.nullable(body_checks.text(64))}
 _STRUCTURES: dict[str, Callable[[Any], str | None]] = {
-    "date": shapes.calendar_date,
-    "monetary": shapes.record({"value": shapes.number, "currency": _currency}, ("value", "currency")),
-    "daterange": shapes.record({"value": shapes.calendar_date, "until": shapes.calendar_date}, ("value", "until")),
-    "time": shapes.record(_ZONED, ("value",)),
-    "timerange": shapes.record({**_ZONED, "until": shapes.clock_time}, ("value", "until")),
-    "address": shapes.address,
+    "date": body_checks.calendar_date,
+    "monetary": body_checks.record({"value": body_checks.number, "currency": _currency}, ("value", "currency")),
+    "daterange": body_checks.record(
+        {"value": body_checks.calendar_date, "until": body_checks.calendar_date}, ("value", "until")
+    ),
+    "time": body_checks.record(_ZONED, ("value",)),
+    "timerange": body_checks.record({**_ZONED, "until": body_checks.clock_time}, ("value", "until")),
+    "address": body_checks.address,
 }
 
 
 def stored(definition: Field, value: Any) -> Any:
-    """Return a checked value as it is kept: options in id order, empty text as nothing."""
+    """Return a checked value as it is stored: options in id order, empty text as nothing."""
     if definition.type == "set" and value is not None:
         return sorted(set(value))
     return None if value == "" else value

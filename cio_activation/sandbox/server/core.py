@@ -29,9 +29,9 @@ class Clock:
         """Return the vendors' present time."""
         return time.time() + self._offset
 
-    def set(self, moment: float) -> None:
-        """Make the vendors' present time ``moment``; it goes on from there."""
-        self._offset = moment - time.time()
+    def set(self, instant: float) -> None:
+        """Make the vendors' present time ``instant``; it goes on from there."""
+        self._offset = instant - time.time()
 
     def advance(self, seconds: float) -> None:
         """Move the vendors' time on."""

@@ -12,11 +12,11 @@ from itertools import islice
 from typing import Any
 
 KEEP_ENTRIES = 20_000
-"""Log entries kept with bodies; counts are kept for ever."""
+"""Log entries retained with bodies; counts are never dropped."""
 
 
 PACK_ABOVE = 2_000
-"""Bytes. Bodies are kept as they came, longer ones packed: parsed, ten thousand batch calls would fill gigabytes."""
+"""Bytes. Bodies are stored as they came, longer ones packed: parsed, ten thousand batch calls would fill gigabytes."""
 
 
 @dataclass
@@ -58,12 +58,12 @@ class Entry:
 
 
 def _packed(body: bytes) -> bytes:
-    """Return a body as it is kept: one byte that says how, then the bytes."""
+    """Return a body as it is stored: one byte that says how, then the bytes."""
     return b"z" + zlib.compress(body, 1) if len(body) > PACK_ABOVE else b"=" + body
 
 
-def _loads(kept: bytes) -> Any:
-    body = zlib.decompress(kept[1:]) if kept[:1] == b"z" else kept[1:]
+def _loads(stored: bytes) -> Any:
+    body = zlib.decompress(stored[1:]) if stored[:1] == b"z" else stored[1:]
     try:
         return json.loads(body) if body.strip() else None
     except (ValueError, UnicodeDecodeError):

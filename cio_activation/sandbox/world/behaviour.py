@@ -1,13 +1,13 @@
 """What people of the world do: orders, carts, opens, clicks, win-back mails, refunds; as tables with intervals.
 
 Tables lie in order of ``person``, so that one person's rows are found without reading everyone's. Every table says
-from when until when a row is the newest of its person, so that the state at any moment is one
+from when until when a row is the newest of its person, so that the state at any instant is one
 filter per table. All times are whole seconds since the epoch. Everything but the orders up to ``ends_at`` and
 refunds that the history itself holds is made up, from the world's seed:
 
 - orders after ``ends_at`` repeat the orders of 52 weeks before (or of as many whole weeks as the history has), so
   that a demo can go on for :data:`HORIZON_DAYS`;
-- carts are opened at random moments, worth about a person's usual basket with a heavy tail above; a cart empties
+- carts are opened at random instants, worth about a person's usual basket with a heavy tail above; a cart empties
   with the next order or after 72 hours;
 - win-back mails go out 95, 140 and 200 days after the last order; three in ten are clicked;
 - "where is my order" clicks and, if the history has no negative values, refunds follow a few orders.
@@ -30,7 +30,7 @@ def create_behaviour(con: duckdb.DuckDBPyConnection, ends_at: int) -> None:
     _echo(con, ends_at)
     con.execute("CREATE TABLE history AS " + _history("TRUE") + " ORDER BY person")
     con.execute("CREATE TABLE winbacks AS " + _winbacks("TRUE") + " ORDER BY person")
-    con.execute("CREATE TABLE drawn_carts AS " + _carts(ends_at))
+    con.execute("CREATE TABLE filled_carts AS " + _carts(ends_at))
     con.execute("CREATE TABLE carts AS " + _cart_intervals("TRUE") + " ORDER BY person")
     con.execute("CREATE TABLE refunded AS " + _refunds(con, ends_at))
     con.execute("CREATE TABLE refunds AS " + _refund_intervals("TRUE") + " ORDER BY person")
@@ -101,7 +101,7 @@ def _winbacks(where: str) -> str:
     WITH sent AS (
         SELECT
             person,
-            ordered_at + d.days * {DAY} + floor(draw('winback_hour', person) * 6 * 3600)::BIGINT AS sent_at,
+            ordered_at + d.days * {DAY} + floor(chance('winback_hour', person) * 6 * 3600)::BIGINT AS sent_at,
             until AS next_order_at
         FROM history, (VALUES (95), (140), (200)) AS d(days)
         WHERE {where}
@@ -110,8 +110,8 @@ def _winbacks(where: str) -> str:
         SELECT
             person,
             sent_at,
-            CASE WHEN draw('winback_click', concat_ws('/', person, sent_at)) < 0.3
-                THEN sent_at + 300 + floor(draw('winback_wait', concat_ws('/', person, sent_at)) * 60 * 3600)::BIGINT
+            CASE WHEN chance('winback_click', concat_ws('/', person, sent_at)) < 0.3
+                THEN sent_at + 300 + floor(chance('winback_wait', concat_ws('/', person, sent_at)) * 60 * 3600)::BIGINT
             END AS clicked_at
         FROM sent
         WHERE sent_at < next_order_at
@@ -136,7 +136,7 @@ def _carts(ends_at: int) -> str:
             person,
             created_at,
             basket,
-            unnest(range(floor(carts_per_day * {days} + draw('carts_more', person))::BIGINT)) AS n
+            unnest(range(floor(carts_per_day * {days} + chance('carts_more', person))::BIGINT)) AS n
         FROM people
     ),
     keyed AS (
@@ -144,14 +144,14 @@ def _carts(ends_at: int) -> str:
     )
     SELECT
         person,
-        greatest(created_at, {start} + floor(draw('cart_at', cart) * {days * DAY})::BIGINT) AS opened_at,
-        CASE WHEN draw('checkout', cart) < 0.4 THEN 180 + floor(draw('checkout_wait', cart) * 2400)::BIGINT END
+        greatest(created_at, {start} + floor(chance('cart_at', cart) * {days * DAY})::BIGINT) AS opened_at,
+        CASE WHEN chance('checkout', cart) < 0.4 THEN 180 + floor(chance('checkout_wait', cart) * 2400)::BIGINT END
             AS checkout_after,
         -- Two in five carts are far above the usual basket: the ones a concierge would call about.
         round(
             greatest(basket, 8) * (
-                0.5 + 1.5 * draw('cart_value', cart)
-                + CASE WHEN draw('cart_tail', cart) < 0.4 THEN 2 + 12 * pow(draw('cart_big', cart), 2) ELSE 0 END
+                0.5 + 1.5 * chance('cart_value', cart)
+                + CASE WHEN chance('cart_tail', cart) < 0.4 THEN 2 + 12 * pow(chance('cart_big', cart), 2) ELSE 0 END
             ),
             2
         ) AS value,
@@ -167,7 +167,7 @@ def _cart_intervals(where: str) -> str:
         SELECT
             c.*,
             o.ordered_at AS bought_at
-        FROM (SELECT *, rowid AS drawn FROM drawn_carts WHERE {where}) AS c
+        FROM (SELECT *, rowid AS filled FROM filled_carts WHERE {where}) AS c
         ASOF LEFT JOIN (SELECT person, ordered_at FROM orders WHERE value >= 0 AND {where}) AS o
             ON c.person = o.person AND c.opened_at <= o.ordered_at
     )
@@ -175,7 +175,7 @@ def _cart_intervals(where: str) -> str:
         person,
         opened_at,
         opened_at + checkout_after AS checkout_at,
-        coalesce(lead(opened_at) OVER (PARTITION BY person ORDER BY opened_at, drawn), 253402300799) AS until,
+        coalesce(lead(opened_at) OVER (PARTITION BY person ORDER BY opened_at, filled), 253402300799) AS until,
         least(bought_at, cleared_at, opened_at + coalesce(checkout_after, 0) + {CART_LIFE_HOURS * 3600}) AS closed_at,
         value
     FROM placed
@@ -197,9 +197,9 @@ def _refunds(con: duckdb.DuckDBPyConnection, ends_at: int) -> str:
         return "SELECT person, ordered_at AS done_at FROM orders WHERE value < 0"
     share = _share_of_orders(con, ends_at, 0.03)
     return f"""
-    SELECT person, ordered_at + {2 * DAY} + floor(draw('refund_wait', order_id) * {10 * DAY})::BIGINT AS done_at
+    SELECT person, ordered_at + {2 * DAY} + floor(chance('refund_wait', order_id) * {10 * DAY})::BIGINT AS done_at
     FROM orders
-    WHERE value > 0 AND draw('refund', order_id) < {share}
+    WHERE value > 0 AND chance('refund', order_id) < {share}
     """
 
 
@@ -220,7 +220,7 @@ def _wismo(con: duckdb.DuckDBPyConnection, ends_at: int) -> str:
     return f"""
     SELECT
         person,
-        ordered_at + {DAY} + floor(draw('wismo_wait', order_id || '/' || n) * {4 * DAY})::BIGINT AS done_at
+        ordered_at + {DAY} + floor(chance('wismo_wait', order_id || '/' || n) * {4 * DAY})::BIGINT AS done_at
     FROM orders, range(3) AS t(n)
-    WHERE value > 0 AND draw('wismo', order_id) < {share} AND n < 1 + floor(3 * draw('wismo_n', order_id))
+    WHERE value > 0 AND chance('wismo', order_id) < {share} AND n < 1 + floor(3 * chance('wismo_n', order_id))
     """

@@ -1,4 +1,4 @@
-"""A condition on people, in SQL: what a picture is asked with."""
+"""A condition on people, in SQL: what a snapshot is asked with."""
 
 from __future__ import annotations
 

@@ -14,18 +14,18 @@ Custom = Mapping[str, Mapping[str, str]]
 """Per ``cio_id``, attribute to text; an empty text hides what the world says."""
 
 
-def dressed_sql(con: duckdb.DuckDBPyConnection, rows: str, names: Collection[str], custom: Custom) -> str:
-    """Return SQL for ``rows`` (of a picture) with a column per attribute of ``names`` (``column_of``); NULL if absent.
+def custom_attributes_sql(con: duckdb.DuckDBPyConnection, rows: str, names: Collection[str], custom: Custom) -> str:
+    """Return SQL for ``rows`` (of a snapshot) with a column per attribute of ``names`` (``column_of``); NULL if absent.
 
-    What is set by hand at this moment is registered with ``con``, the connection that the SQL is for.
+    What is set by hand at this instant is registered with ``con``, the connection that the SQL is for.
     """
     set_by_hand = list(custom.items()) if names else []
     if not set_by_hand:
         shown = "".join(f", {_world_sql(name)} AS {column_of(name)}" for name in names)
         return f"SELECT *{shown} FROM {rows}"
-    held = [(cio_id, dict(given)) for cio_id, given in set_by_hand]
-    columns = {f"given_{column_of(n)}": pa.array([given.get(n) for _, given in held], pa.string()) for n in names}
-    con.register("set_by_hand", pa.table({"owner": [cio_id for cio_id, _ in held], **columns}))
+    given_by = [(cio_id, dict(given)) for cio_id, given in set_by_hand]
+    columns = {f"given_{column_of(n)}": pa.array([given.get(n) for _, given in given_by], pa.string()) for n in names}
+    con.register("set_by_hand", pa.table({"owner": [cio_id for cio_id, _ in given_by], **columns}))
     shown = "".join(
         f", CASE WHEN owner IS NULL THEN {_world_sql(n)} "
         f"ELSE nullif(coalesce(given_{column_of(n)}, {_world_sql(n)}), '') END AS {column_of(n)}"

@@ -26,7 +26,7 @@ BAD_PHONES = ("call me", "12", "+1 555", "0800-FLOWERS", "+999999999999999999")
 
 
 def soil(con: duckdb.DuckDBPyConnection, share: float) -> None:
-    """Make ``share`` of ``people`` dirty, in place, and note the kind in column ``dirt``."""
+    """Make ``share`` of ``people`` dirty, in place, and note the kind in column ``dirty_kind``."""
     con.execute(
         """
         CREATE TEMP TABLE soiled AS
@@ -35,7 +35,7 @@ def soil(con: duckdb.DuckDBPyConnection, share: float) -> None:
                 cio_id,
                 email,
                 external_id,
-                row_number() OVER (ORDER BY draw('dirt', person), cio_id) AS place,
+                row_number() OVER (ORDER BY chance('dirt', person), cio_id) AS place,
                 count(*) OVER () AS everyone
             FROM people
             WHERE external_id IS NOT NULL AND NOT starts_with(external_id, '00')
@@ -63,7 +63,7 @@ def soil(con: duckdb.DuckDBPyConnection, share: float) -> None:
         """
         UPDATE people
         SET
-            dirt = kind,
+            dirty_kind = kind,
             email = CASE kind
                 WHEN 'upper_email' THEN upper(email)
                 WHEN 'padded_email' THEN '  ' || email || ' '

@@ -1,4 +1,4 @@
-"""One moment of the world: every person's facts, and the same facts as Customer.io writes them.
+"""One instant of the world: every person's facts, and the same facts as Customer.io writes them.
 
 Facts are typed (times in seconds since the epoch); on the wire everything is text, absent values are absent,
 times are seconds or, for some people, ISO 8601.
@@ -53,7 +53,7 @@ SQL_TYPES = {"time": "BIGINT", "count": "BIGINT", "money": "DOUBLE", "number": "
 
 
 def facts_sql(at: int, where: str = "TRUE") -> str:
-    """Return SQL for facts at the moment ``at``: one row per person that exists then and for whom ``where`` holds.
+    """Return SQL for facts at the instant ``at``: one row per person that exists then and for whom ``where`` holds.
 
     ``where`` is SQL over ``person``; it limits what is read of every table.
     """
@@ -105,10 +105,10 @@ def facts_sql(at: int, where: str = "TRUE") -> str:
         p.first_name,
         p.last_name,
         p.iso,
-        p.dirt,
+        p.dirty_kind,
         p.created_at,
         h.first_order_at,
-        CASE WHEN p.dirt IS DISTINCT FROM 'bad_last_order_at' THEN h.ordered_at END AS last_order_at,
+        CASE WHEN p.dirty_kind IS DISTINCT FROM 'bad_last_order_at' THEN h.ordered_at END AS last_order_at,
         coalesce(h.orders_count, 0)::BIGINT AS orders_count,
         round(coalesce(h.total_spent, 0), 2) AS total_spent,
         round(h.total_spent / h.orders_count, 2) AS average_order_value,
@@ -118,7 +118,7 @@ def facts_sql(at: int, where: str = "TRUE") -> str:
         h.last_product,
         CASE WHEN c.open THEN c.value WHEN c.person IS NOT NULL THEN 0 END AS cart_value,
         CASE WHEN c.open THEN c.stage ELSE 'empty' END AS cart_stage_raw,
-        CASE WHEN p.dirt IS DISTINCT FROM 'bad_cart_updated_at' THEN c.updated_at END AS cart_updated_at,
+        CASE WHEN p.dirty_kind IS DISTINCT FROM 'bad_cart_updated_at' THEN c.updated_at END AS cart_updated_at,
         greatest(
             CASE WHEN r.clicked_at >= p.created_at THEN r.clicked_at END,
             CASE WHEN w.clicked_at <= {at} THEN w.clicked_at END,
@@ -164,14 +164,14 @@ def wire_sql(name: str) -> str:
         return name
     kind = FACTS[name]
     if kind == "time":
-        # Two spellings of the same moment: connectors agree on neither zone suffix.
+        # Two spellings of the same instant: connectors agree on neither zone suffix.
         iso = (
             f"strftime(make_timestamp({name} * 1000000), '%Y-%m-%dT%H:%M:%S') "
             f"|| CASE WHEN {name} % 2 = 0 THEN 'Z' ELSE '+00:00' END"
         )
         written = f"CASE WHEN iso THEN {iso} ELSE {name}::VARCHAR END"
         if name in ("last_order_at", "cart_updated_at"):
-            return f"CASE WHEN dirt = 'bad_{name}' THEN {bad_time_sql(name)} ELSE {written} END"
+            return f"CASE WHEN dirty_kind = 'bad_{name}' THEN {bad_time_sql(name)} ELSE {written} END"
         return f"{name}::VARCHAR" if name == "created_at" else written
     if kind == "money":
         return f"printf('%.2f', {name})"

@@ -20,7 +20,7 @@ from typing import Any
 
 import duckdb
 
-from cio_activation.sandbox.world.deterministic_random import create_draw
+from cio_activation.sandbox.world.deterministic_random import create_chance
 
 DAY = 86_400
 COLUMNS = ("customer_id", "order_id", "ordered_at", "value", "category")
@@ -35,7 +35,7 @@ class Orders:
 
     table: Any
     ends_at: float
-    """The moment the history was shifted to end at, seconds since the epoch."""
+    """The instant the history was shifted to end at, seconds since the epoch."""
     source: str
     skipped: dict[str, int] = field(default_factory=dict)
     """Input rows that could not be used, by reason: ``customer_id``, ``ordered_at`` or ``value`` missing."""
@@ -153,10 +153,10 @@ def _id_text(column: str, types: dict[str, str]) -> str:
 
 
 def _seconds(column: str, types: dict[str, str]) -> str:
-    """Return SQL for a moment of any sane type as whole seconds since the epoch; NULL when it is none."""
+    """Return SQL for an instant of any sane type as whole seconds since the epoch; NULL when it is none."""
     kind = types[column]
     if kind.startswith(("TIMESTAMP", "DATE")):
-        # A moment outside year 1..9999 (NaT written as infinity) is none.
+        # An instant outside year 1..9999 (NaT written as infinity) is none.
         return f"CASE WHEN isfinite({column}) THEN epoch({column})::BIGINT END"
     if kind in ("VARCHAR", "ENUM"):
         return (
@@ -197,7 +197,7 @@ def generate(people: int, seed: int = 7, *, ends_at: float) -> Orders:
     three to five weeks ago.
     """
     con = _connect()
-    create_draw(con, seed)
+    create_chance(con, seed)
     con.execute(_GENERATED, [people, int(ends_at)])
     return _finish(con, ends_at, f"generated ({people} people, seed {seed})", {})
 
@@ -208,11 +208,11 @@ WITH persons AS (
     SELECT
         n AS person,
         (n * 37 % 100) / 100.0 AS bucket,
-        5 + 55 * pow(draw('rhythm', n), 2) AS rhythm,
-        12 + 90 * pow(draw('basket', n), 3) AS basket,
-        30 + 400 * draw('tenure', n) AS tenure,
-        draw('age', n) AS age,
-        1 + floor(6 * draw('taste', n))::INT AS taste
+        5 + 55 * pow(chance('rhythm', n), 2) AS rhythm,
+        12 + 90 * pow(chance('basket', n), 3) AS basket,
+        30 + 400 * chance('tenure', n) AS tenure,
+        chance('age', n) AS age,
+        1 + floor(6 * chance('taste', n))::INT AS taste
     FROM range($1) AS t(n)
 ),
 aged AS (
@@ -238,11 +238,12 @@ numbered AS (
 SELECT
     (1000 + person)::VARCHAR AS customer_id,
     (person * 100 + back)::VARCHAR AS order_id,
-    $2 - ((days_back + rhythm * (back + CASE WHEN back > 0 THEN 0.3 * draw('jitter', key) ELSE 0 END)) * 86400)::BIGINT
-        AS ordered_at,
-    round(basket * (0.5 + 1.2 * draw('value', key)), 2) AS value,
+    $2 - (
+        (days_back + rhythm * (back + CASE WHEN back > 0 THEN 0.3 * chance('jitter', key) ELSE 0 END)) * 86400
+    )::BIGINT AS ordered_at,
+    round(basket * (0.5 + 1.2 * chance('value', key)), 2) AS value,
     ['Coffee', 'Tea', 'Bakery', 'Pantry', 'Garden', 'Care'][
-        CASE WHEN draw('loyal', key) < 0.7 THEN taste ELSE 1 + (taste + back) % 6 END
+        CASE WHEN chance('loyal', key) < 0.7 THEN taste ELSE 1 + (taste + back) % 6 END
     ] AS category
 FROM numbered
 """

@@ -61,7 +61,7 @@ def add_newcomers(con: duckdb.DuckDBPyConnection, ends_at: int, share: float) ->
         arrived AS (
             SELECT
                 'new-' || n AS person,
-                $1 - 90 * 86400 + floor(draw('newcomer', n) * 150 * 86400)::BIGINT AS first_at,
+                $1 - 90 * 86400 + floor(chance('newcomer', n) * 150 * 86400)::BIGINT AS first_at,
                 n
             FROM (
                 SELECT unnest(range(ceil($2 * everyone)::BIGINT)) AS n FROM panel WHERE fresh < 0.01 * everyone
@@ -70,12 +70,12 @@ def add_newcomers(con: duckdb.DuckDBPyConnection, ends_at: int, share: float) ->
         SELECT
             person,
             person || '-' || k,
-            first_at + k * (15 + floor(draw('again_wait', n) * 35))::BIGINT * 86400,
-            round(basket * (0.5 + draw('newcomer_value', n || '/' || k)), 2),
+            first_at + k * (15 + floor(chance('again_wait', n) * 35))::BIGINT * 86400,
+            round(basket * (0.5 + chance('newcomer_value', n || '/' || k)), 2),
             category,
             TRUE
         FROM arrived, usual, range(2) AS r(k)
-        WHERE k = 0 OR draw('again', n) < 0.4
+        WHERE k = 0 OR chance('again', n) < 0.4
         """,
         [ends_at, share],
     )
@@ -103,7 +103,7 @@ WITH customers AS (
         person,
         min(ordered_at) AS first_order_at,
         avg(value) FILTER (value > 0) AS basket,
-        row_number() OVER (ORDER BY draw('pick', person), person) AS pick
+        row_number() OVER (ORDER BY chance('pick', person), person) AS pick
     FROM orders
     GROUP BY person
     QUALIFY $1 IS NULL OR pick <= $1
@@ -111,17 +111,17 @@ WITH customers AS (
 named AS (
     SELECT
         *,
-        $2[1 + floor(draw('first', person) * len($2))::INT] AS first_name,
-        $3[1 + floor(draw('last', person) * len($3))::INT] AS last_name,
-        draw('id', person) AS id_draw
+        $2[1 + floor(chance('first', person) * len($2))::INT] AS first_name,
+        $3[1 + floor(chance('last', person) * len($3))::INT] AS last_name,
+        chance('id', person) AS id_chance
     FROM customers
 )
 SELECT
     person,
     {cio_id_sql("person")} AS cio_id,
     CASE
-        WHEN id_draw < {NO_ID_SHARE} THEN NULL
-        WHEN id_draw < {NO_ID_SHARE + NUMERIC_ID_SHARE} THEN '00' || (10000 + pick)
+        WHEN id_chance < {NO_ID_SHARE} THEN NULL
+        WHEN id_chance < {NO_ID_SHARE + NUMERIC_ID_SHARE} THEN '00' || (10000 + pick)
         WHEN regexp_full_match(person, '[0-9]{{1,6}}') THEN 'C' || (1000000 + person::INT)
         WHEN regexp_full_match(person, '[0-9]+') THEN 'C' || person
         ELSE person
@@ -129,23 +129,26 @@ SELECT
     regexp_replace(lower(strip_accents(first_name || '.' || last_name)), '[^a-z.]|[.]$', '', 'g')
         || '.' || pick || '@example.com' AS email,
     CASE
-        WHEN draw('phone', person) < 0.85
-        THEN '+1' || $4[1 + floor(draw('area', person) * len($4))::INT] || '55501'
-            || lpad(floor(draw('line', person) * 100)::INT::VARCHAR, 2, '0')
+        WHEN chance('phone', person) < 0.85
+        THEN '+1' || $4[1 + floor(chance('area', person) * len($4))::INT] || '55501'
+            || lpad(floor(chance('line', person) * 100)::INT::VARCHAR, 2, '0')
     END AS phone,
     first_name,
     last_name,
-    first_order_at - floor(draw('created', person) * 45 * 86400)::BIGINT - 60 AS created_at,
-    draw('iso', person) < {ISO_SHARE} AS iso,
-    CASE WHEN draw('unsubscribed', person) < 0.06 THEN 'true' WHEN draw('unsubscribed', person) < 0.5 THEN 'false' END
+    first_order_at - floor(chance('created', person) * 45 * 86400)::BIGINT - 60 AS created_at,
+    chance('iso', person) < {ISO_SHARE} AS iso,
+    CASE
+        WHEN chance('unsubscribed', person) < 0.06 THEN 'true'
+        WHEN chance('unsubscribed', person) < 0.5 THEN 'false' END
         AS unsubscribed,
-    NULL::VARCHAR AS dirt,
+    NULL::VARCHAR AS dirty_kind,
     greatest(coalesce(basket, 20), 5) AS basket,
-    CASE WHEN draw('opens', person) < 0.88 THEN (2 + 30 * pow(draw('open_every', person), 2)) * 86400 END::BIGINT
+    CASE WHEN chance('opens', person) < 0.88 THEN (2 + 30 * pow(chance('open_every', person), 2)) * 86400 END::BIGINT
         AS open_every,
-    floor(draw('open_phase', person) * 40 * 86400)::BIGINT AS open_phase,
-    CASE WHEN draw('clicks', person) < 0.8 THEN 2 + floor(draw('click_every', person) * 6) END::BIGINT AS click_every,
-    CASE WHEN draw('carts', person) < 0.7 THEN 0.015 + 0.15 * pow(draw('cart_rate', person), 2) ELSE 0 END
+    floor(chance('open_phase', person) * 40 * 86400)::BIGINT AS open_phase,
+    CASE WHEN chance('clicks', person) < 0.8 THEN 2 + floor(chance('click_every', person) * 6) END::BIGINT
+        AS click_every,
+    CASE WHEN chance('carts', person) < 0.7 THEN 0.015 + 0.15 * pow(chance('cart_rate', person), 2) ELSE 0 END
         AS carts_per_day
 FROM named
 ORDER BY person
@@ -156,13 +159,13 @@ def crm_seed_sql(share: float) -> str:
     """Return SQL for the people a CRM already holds; a fifth of them with an e-mail in other letter case."""
     return f"""
     SELECT
-        CASE WHEN draw('crm_case', person) < 0.2
+        CASE WHEN chance('crm_case', person) < 0.2
             THEN upper(left(email, 1)) || substr(split_part(email, '@', 1), 2) || '@Example.COM'
             ELSE email END AS email,
         first_name,
         last_name,
         coalesce(phone, '') AS phone
     FROM people
-    WHERE email IS NOT NULL AND dirt IS NULL AND draw('crm', person) < {float(share)}
+    WHERE email IS NOT NULL AND dirty_kind IS NULL AND chance('crm', person) < {float(share)}
     ORDER BY cio_id
     """

@@ -1,6 +1,6 @@
-"""The segments of the sandbox's workspace, each a rule over a person's facts at one moment.
+"""The segments of the sandbox's workspace, each a rule over a person's facts at one instant.
 
-Rules are SQL over the columns of :data:`cio_activation.sandbox.world.facts.FACTS`; ``$at`` is the moment, in seconds.
+Rules are SQL over the columns of :data:`cio_activation.sandbox.world.facts.FACTS`; ``$at`` is the instant, in seconds.
 A rule that cannot be decided (a missing or unreadable time) keeps the person out, as in Customer.io.
 """
 

@@ -1,4 +1,4 @@
-"""What the workspace looks like at one moment: attributes as text, identifiers, members of segments."""
+"""What the workspace looks like at one instant: attributes as text, identifiers, members of segments."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 
 from cio_activation.sandbox.world.condition import EVERYONE, Condition, column_of, joined
-from cio_activation.sandbox.world.custom_attributes import Custom, dressed_sql
+from cio_activation.sandbox.world.custom_attributes import Custom, custom_attributes_sql
 from cio_activation.sandbox.world.facts import ATTRIBUTES, FACTS, wire_sql
 
 Identifiers = tuple[str, str | None, str | None]
@@ -34,15 +34,15 @@ class Table:
 
 @dataclass(eq=False)
 class Base:
-    """Everyone's facts at the moment ``at``, with all actions up to number ``seen``, in order of ``cio_id``."""
+    """Everyone's facts at the instant ``at``, with all actions up to number ``seen``, in order of ``cio_id``."""
 
     table: Table
     at: int
     seen: int
 
 
-class Picture:
-    """Everyone at the moment ``at``; all values are what the API would show, all lists in order of ``cio_id``.
+class Snapshot:
+    """Everyone at the instant ``at``; all values are what the API would show, all lists in order of ``cio_id``.
 
     It shows two tables that never change, so that it outlives the world's next change: ``base``, and ``beside`` it
     those who were acted on since (``touched``, with no facts if they are gone). Every question takes a connection
@@ -115,7 +115,7 @@ class Picture:
         top = "" if limit is None else f" LIMIT {int(limit)}"
         return con.execute(
             f"""
-            SELECT cio_id, id, email FROM ({dressed_sql(con, self._rows, condition.fields, self._custom)})
+            SELECT cio_id, id, email FROM ({custom_attributes_sql(con, self._rows, condition.fields, self._custom)})
             WHERE ({condition.sql}) AND cio_id > $after
             ORDER BY cio_id{top}
             """,
@@ -132,14 +132,14 @@ class Picture:
         if not cio_ids:
             return {}
         rows = self._query(f"SELECT {_WIRE} FROM {self._rows} WHERE cio_id IN ({_list(cio_ids)})")
-        return {row[2]: self._dressed(row) for row in rows}
+        return {row[2]: self._with_custom(row) for row in rows}
 
     def everyone(self) -> list[dict[str, str]]:
         """Return everyone's attributes, absent ones left out; what was set by hand meanwhile is in.
 
         For small worlds.
         """
-        return [self._dressed(row) for row in self._query(f"SELECT {_WIRE} FROM {self._rows} ORDER BY cio_id")]
+        return [self._with_custom(row) for row in self._query(f"SELECT {_WIRE} FROM {self._rows} ORDER BY cio_id")]
 
     def custom_names(self, condition: Condition) -> list[str]:
         """Return the attributes beyond the usual ones that anybody has for whom the condition holds."""
@@ -150,13 +150,13 @@ class Picture:
         con = self._con.cursor()
         held = Condition(f"{column_of(name)} IS NOT NULL", frozenset({name}))
         both = joined("AND", [held, condition])
-        source = dressed_sql(con, self._rows, both.fields, self._custom)
+        source = custom_attributes_sql(con, self._rows, both.fields, self._custom)
         return bool(con.execute(f"SELECT 1 FROM ({source}) WHERE {both.sql} LIMIT 1", both.values).fetchall())
 
     def lines(self, columns: Sequence[str], condition: Condition) -> Iterable[tuple[int, str]]:
         """Yield CSV lines of those attributes, as (people, text), of everyone for whom the condition holds."""
         con = self._con.cursor()
-        source = dressed_sql(con, self._rows, {*columns, *condition.fields}, self._custom)
+        source = custom_attributes_sql(con, self._rows, {*columns, *condition.fields}, self._custom)
         line = " || ',' || ".join(_cell(column_of(name)) for name in columns)
         for within in _slices(len(self)):
             (row,) = con.execute(
@@ -175,7 +175,7 @@ class Picture:
             raise KeyError(cio_id)
         return dict(zip(FACTS, rows[0], strict=True))
 
-    def _dressed(self, row: tuple[Any, ...]) -> dict[str, str]:
+    def _with_custom(self, row: tuple[Any, ...]) -> dict[str, str]:
         values = {name: value for name, value in zip(ATTRIBUTES, row, strict=True) if value is not None}
         if custom := self._custom.get(row[2]):
             values.update(custom)

@@ -1,6 +1,6 @@
-"""Keeps the pictures of a world: what is worked out for everyone, and again only for whom somebody acted on.
+"""Keeps the snapshots of a world: what is worked out for everyone, and again only for whom somebody acted on.
 
-The facts of everyone at one moment are a *base*, a table that never changes and lives as long as a picture shows it.
+The facts of everyone at one instant are a *base*, a table that never changes and lives as long as a snapshot shows it.
 Whoever is acted on after that has the newest facts in a table beside it, so one action costs one person's facts.
 
 A base of a small world is used for its own second only. In a large world it serves some seconds longer
@@ -18,21 +18,21 @@ from collections.abc import Callable, Mapping
 
 import duckdb
 
-from cio_activation.sandbox.world.snapshot import Base, Picture, Table
+from cio_activation.sandbox.world.snapshot import Base, Snapshot, Table
 
 PEOPLE_PER_SECOND = 20_000
 """For every so many people, a base serves for one more second; below that, for its own second."""
-KEPT_PICTURES = 4
-KEPT_LARGE = 2
-"""Bases of a large world: the newest, and the one before for who asks for a moment ago."""
+SNAPSHOTS_RETAINED = 4
+BASES_RETAINED = 2
+"""Bases of a large world: the newest, and the one before for who asks about just before."""
 FEW = 100
 """People; a base is done with once more than these and a twentieth of everyone were acted on."""
 
 
-class Gallery:
-    """The pictures of a world of about ``people`` people.
+class SnapshotCache:
+    """The snapshots of a world of about ``people`` people.
 
-    ``facts`` returns SQL for the rows of a picture at a moment, of those for whom a condition over ``person`` holds;
+    ``facts`` returns SQL for the rows of a snapshot at an instant, of those for whom a condition over ``person`` holds;
     it and everything here that the world calls needs ``lock`` to be held, but :meth:`at` takes it itself.
     """
 
@@ -49,44 +49,44 @@ class Gallery:
         """Seconds that a base is used for beyond its own."""
         self._con, self._lock, self._facts, self._picked, self._custom = con, lock, facts, picked, custom
         self._many = max(FEW, people // 20)
-        self._kept = KEPT_LARGE if self.serves_s else KEPT_PICTURES
+        self._retained = BASES_RETAINED if self.serves_s else SNAPSHOTS_RETAINED
         self._bases: list[Base] = []
-        self._pictures: OrderedDict[int, Picture] = OrderedDict()
+        self._snapshots: OrderedDict[int, Snapshot] = OrderedDict()
         self._touched: dict[str, tuple[str, int]] = {}
         self._actions = 0
         self._names = itertools.count(1)
         self._working = threading.Lock()
 
-    def at(self, at: int) -> Picture:
-        """Return the picture of everyone at ``at``, seconds since the epoch."""
+    def at(self, at: int) -> Snapshot:
+        """Return the snapshot of everyone at ``at``, seconds since the epoch."""
         with self._lock:
-            if (kept := self._pictures.get(at)) is not None and not self._late(kept.base, at):
-                return kept
+            if (snapshot := self._snapshots.get(at)) is not None and not self._late(snapshot.base, at):
+                return snapshot
             if (base := self._serving(at)) is not None:
                 if self._late(base, at) and not self._working.locked():
                     threading.Thread(target=self._work_out, args=(at,), name="base", daemon=True).start()
-                return self._painted(at, base)
+                return self._snapshot_of(at, base)
         base = self._work_out(at)
         with self._lock:
-            return self._painted(at, base)
+            return self._snapshot_of(at, base)
 
-    def _painted(self, at: int, base: Base) -> Picture:
-        kept = self._pictures.get(at)
-        if kept is None or kept.base is not base:
-            while len(self._pictures) >= KEPT_PICTURES:
-                self._pictures.popitem(last=False)
-            kept = self._pictures[at] = self._paint(at, base)
-        return kept
+    def _snapshot_of(self, at: int, base: Base) -> Snapshot:
+        snapshot = self._snapshots.get(at)
+        if snapshot is None or snapshot.base is not base:
+            while len(self._snapshots) >= SNAPSHOTS_RETAINED:
+                self._snapshots.popitem(last=False)
+            snapshot = self._snapshots[at] = self._make(at, base)
+        return snapshot
 
     def touch(self, cio_id: str, person: str) -> None:
         """Note that a person's facts have changed, or that there is one more or one less."""
         self._actions += 1
         self._touched[cio_id] = (person, self._actions)
-        self.repaint()
+        self.forget_snapshots()
 
-    def repaint(self) -> None:
+    def forget_snapshots(self) -> None:
         """Note that what is not in a base has changed."""
-        self._pictures.clear()
+        self._snapshots.clear()
 
     def _late(self, base: Base, at: int) -> bool:
         return at - base.at > self.serves_s
@@ -107,7 +107,7 @@ class Gallery:
                 base = self._serving(at)
                 if base is not None and not self._late(base, at):
                     return base
-                while len(self._bases) >= self._kept:
+                while len(self._bases) >= self._retained:
                     self._bases.pop(0)
                 con = self._con.cursor()
                 con.execute("BEGIN")
@@ -123,7 +123,7 @@ class Gallery:
                 self._touched = {c: known for c, known in self._touched.items() if known[1] > oldest}
             return base
 
-    def _paint(self, at: int, base: Base) -> Picture:
+    def _make(self, at: int, base: Base) -> Snapshot:
         touched = self._since(base)
         beside = None
         if touched:
@@ -137,4 +137,4 @@ class Gallery:
                 LEFT JOIN ({self._facts(at, f"person IN ({persons})")}) AS f ON f.cio_id = t.cio_id
                 """
             )
-        return Picture(at, self._con, base, beside, self._custom, self._picked())
+        return Snapshot(at, self._con, base, beside, self._custom, self._picked())

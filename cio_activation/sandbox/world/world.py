@@ -1,12 +1,12 @@
 """The sandbox's world: an order history replayed on a clock, with everything else made up around it.
 
-Given the orders, the seed and a moment, the world is always the same; only actions by hand change it. The order
+Given the orders, the seed and an instant, the world is always the same; only actions by hand change it. The order
 history is the one thing that is not invented here (see :mod:`cio_activation.sandbox.world.orders` for where the default
 comes from: its distributor calls it simulated, the earlier R package called it household purchases). Names,
 e-mails, phones, carts, opens, clicks, win-back mails and the orders beyond ``ends_at`` are synthesized.
 
-Everything is held in an in-memory DuckDB; one moment is worked out set-based, in some hundredths of a second for
-the default history; see :mod:`cio_activation.sandbox.world.snapshot_cache` for what is kept when somebody acts.
+Everything is in an in-memory DuckDB; one instant is worked out set-based, in some hundredths of a second for
+the default history; see :mod:`cio_activation.sandbox.world.snapshot_cache` for what is retained when somebody acts.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from contextlib import contextmanager
 import duckdb
 
 from cio_activation.sandbox.world import behaviour, dirty_data, people
-from cio_activation.sandbox.world.deterministic_random import create_draw
+from cio_activation.sandbox.world.deterministic_random import create_chance
 from cio_activation.sandbox.world.directory import Directory
 from cio_activation.sandbox.world.facts import FACTS, PROFILE, SQL_TYPES, facts_sql, parse_sql
 from cio_activation.sandbox.world.orders import Orders
 from cio_activation.sandbox.world.segments import Segment, default_segments
-from cio_activation.sandbox.world.snapshot import Picture
-from cio_activation.sandbox.world.snapshot_cache import Gallery
+from cio_activation.sandbox.world.snapshot import Snapshot
+from cio_activation.sandbox.world.snapshot_cache import SnapshotCache
 
 ORDER_FACTS = (
     "first_order_at",
@@ -44,9 +44,9 @@ REFUND_FACTS = ("last_refund_at", "refund_count")
 
 
 class World:
-    """Everyone in the workspace, at any moment.
+    """Everyone in the workspace, at any instant.
 
-    ``ends_at`` (default: where the orders end) is the moment the sandbox's clock starts at; ``people_limit`` keeps
+    ``ends_at`` (default: where the orders end) is the instant the sandbox's clock starts at; ``people_limit`` keeps
     that many customers, picked by the seed; ``dirty_share`` of them hold the mistakes of
     :data:`.dirty_data.KINDS`; a history without new customers gets ``newcomer_share`` of them (see
     :func:`cio_activation.sandbox.world.people.add_newcomers`).
@@ -79,10 +79,10 @@ class World:
         self._directory = Directory.read(self._con)
         people = len(self._directory.persons)
         me = weakref.proxy(self)  # a world nobody holds shall go at once, with all its tables
-        self._gallery = Gallery(
+        self._cache = SnapshotCache(
             self._con,
             self._lock,
-            lambda at, where: str(me._picture_sql(at, where)),
+            lambda at, where: str(me._snapshot_sql(at, where)),
             lambda: dict(me._picked()),
             self.custom,
             people,
@@ -99,7 +99,7 @@ class World:
             """
         )
         con.unregister("given")
-        create_draw(con, self.seed)
+        create_chance(con, self.seed)
         people.add_newcomers(con, int(self.ends_at), newcomers)
         people.create_people(con, limit)
         if dirty_share > 0:
@@ -114,19 +114,19 @@ class World:
         ).fetchall()[0][0]
         return round(row[0], 2), round(row[1], 2)
 
-    def at(self, moment: float) -> Picture:
-        """Return the picture of everyone at ``moment`` (seconds since the epoch, rounded down to a second)."""
-        return self._gallery.at(int(moment))
+    def at(self, instant: float) -> Snapshot:
+        """Return the snapshot of everyone at ``instant`` (seconds since the epoch, rounded down to a second)."""
+        return self._cache.at(int(instant))
 
-    def warm(self, moment: float) -> None:
-        """Work a large world out at ``moment``, so that the first to ask need not wait for it."""
-        if self._gallery.serves_s:
-            self.at(moment)
+    def warm(self, instant: float) -> None:
+        """Work a large world out at ``instant``, so that the first to ask need not wait for it."""
+        if self._cache.serves_s:
+            self.at(instant)
 
     def _picked(self) -> dict[int, frozenset[str]]:
         return {number: frozenset(members) for number, members in self.hand_picked.items()}
 
-    def _picture_sql(self, at: int, where: str) -> str:
+    def _snapshot_sql(self, at: int, where: str) -> str:
         changed = [r[0] for r in self._con.execute("SELECT DISTINCT name FROM overrides ORDER BY 1").fetchall()]
         replaced = ", ".join(
             f"CASE WHEN o.has_{n} THEN {parse_sql(n, f'o.{n}')} ELSE f.{n} END::{SQL_TYPES[FACTS[n]]} AS {n}"
@@ -156,50 +156,51 @@ class World:
             rows = self._con.execute(people.crm_seed_sql(share)).fetchall()
         return [dict(zip(("email", "first_name", "last_name", "phone"), row, strict=True)) for row in rows]
 
-    # Actions. Each takes the person's cio_id and the moment (seconds), and shows at once.
+    # Actions. Each takes the person's cio_id and the instant (seconds), and shows at once.
 
-    def place_order(self, cio_id: str, moment: float, value: float, category: str | None = None) -> None:
+    def place_order(self, cio_id: str, instant: float, value: float, category: str | None = None) -> None:
         """Let a person buy; an open cart empties. A negative ``value`` is a refund."""
         with self._changing(cio_id) as person:
             order_id = f"hand-{self._next()}"
             self._con.execute(
-                "INSERT INTO orders VALUES ($1, $2, $3, $4, $5, TRUE)", [person, order_id, int(moment), value, category]
+                "INSERT INTO orders VALUES ($1, $2, $3, $4, $5, TRUE)",
+                [person, order_id, int(instant), value, category],
             )
             if value < 0:
-                self._con.execute("INSERT INTO refunded VALUES ($1, $2)", [person, int(moment)])
+                self._con.execute("INSERT INTO refunded VALUES ($1, $2)", [person, int(instant)])
             self._forget(cio_id, person, REFUND_FACTS if value < 0 else (*ORDER_FACTS, *CART_FACTS))
             behaviour.rebuild(self._con, person)
 
-    def fill_cart(self, cio_id: str, moment: float, value: float, stage: str = "cart") -> None:
-        """Let a person fill a cart worth ``value``, as of ``moment``; ``stage`` is cart or checkout."""
+    def fill_cart(self, cio_id: str, instant: float, value: float, stage: str = "cart") -> None:
+        """Let a person fill a cart worth ``value``, as of ``instant``; ``stage`` is cart or checkout."""
         if stage not in ("cart", "checkout"):
             raise ValueError(f"stage must be cart or checkout, not {stage!r}")
         with self._changing(cio_id) as person:
             self._con.execute(
-                "INSERT INTO drawn_carts VALUES ($1, $2, $3, $4, NULL)",
-                [person, int(moment), 0 if stage == "checkout" else None, value],
+                "INSERT INTO filled_carts VALUES ($1, $2, $3, $4, NULL)",
+                [person, int(instant), 0 if stage == "checkout" else None, value],
             )
             self._forget(cio_id, person, CART_FACTS)
             behaviour.rebuild(self._con, person)
 
-    def clear_cart(self, cio_id: str, moment: float) -> None:
+    def clear_cart(self, cio_id: str, instant: float) -> None:
         """Let a person empty the cart."""
         with self._changing(cio_id) as person:
             self._con.execute(
-                "UPDATE drawn_carts SET cleared_at = $2 WHERE person = $1 AND opened_at <= $2 AND cleared_at IS NULL",
-                [person, int(moment)],
+                "UPDATE filled_carts SET cleared_at = $2 WHERE person = $1 AND opened_at <= $2 AND cleared_at IS NULL",
+                [person, int(instant)],
             )
             self._forget(cio_id, person, CART_FACTS)
             behaviour.rebuild(self._con, person)
 
-    def click(self, cio_id: str, moment: float, kind: str = "email") -> None:
+    def click(self, cio_id: str, instant: float, kind: str = "email") -> None:
         """Let a person click: ``email`` (any mail), ``winback`` or ``wismo`` (where is my order)."""
         if kind not in ("email", "winback", "wismo"):
             raise ValueError(f"kind must be email, winback or wismo, not {kind!r}")
         with self._changing(cio_id) as person:
-            self._con.execute("INSERT INTO clicks VALUES ($1, $2, $3)", [person, kind, int(moment)])
+            self._con.execute("INSERT INTO clicks VALUES ($1, $2, $3)", [person, kind, int(instant)])
             if kind == "wismo":
-                self._con.execute("INSERT INTO wismo VALUES ($1, $2)", [person, int(moment)])
+                self._con.execute("INSERT INTO wismo VALUES ($1, $2)", [person, int(instant)])
             self._forget(cio_id, person, CLICK_FACTS)
 
     def delete_person(self, cio_id: str) -> None:
@@ -213,7 +214,7 @@ class World:
             for members in self.hand_picked.values():
                 members.discard(cio_id)
 
-    def add_person(self, moment: float, *, external_id: str | None, email: str | None) -> str:
+    def add_person(self, instant: float, *, external_id: str | None, email: str | None) -> str:
         """Add a profile without any history and return its cio_id."""
         with self._lock:
             person = f"made-{self.seed}-{self._next()}"
@@ -224,12 +225,12 @@ class World:
                 SELECT $1 AS person, $2 AS cio_id, $3 AS external_id, $4 AS email, $5::BIGINT AS created_at,
                     FALSE AS iso, 20.0 AS basket, 0.0 AS carts_per_day, 0::BIGINT AS open_phase
                 """,
-                [person, cio_id, external_id, email, int(moment)],
+                [person, cio_id, external_id, email, int(instant)],
             )
-            self._directory.add(cio_id, person, int(moment))
+            self._directory.add(cio_id, person, int(instant))
             self._directory.name(cio_id, "id", None, external_id)
             self._directory.name(cio_id, "email", None, email)
-            self._gallery.touch(cio_id, person)
+            self._cache.touch(cio_id, person)
             return cio_id
 
     def set_attribute(self, cio_id: str, name: str, value: str | None, at: float | None = None) -> bool:
@@ -248,12 +249,12 @@ class World:
                     before = dict(zip(("id", "email"), self._named(person), strict=True))[name]
                     self._directory.name(cio_id, name, before, value)
                 self._con.execute(f"UPDATE people SET {column} = $2 WHERE person = $1", [person, value or None])
-                self._gallery.touch(cio_id, person)
+                self._cache.touch(cio_id, person)
                 return True
             if name in FACTS:
                 self._con.execute("DELETE FROM overrides WHERE person = $1 AND name = $2", [person, name])
                 self._con.execute("INSERT INTO overrides VALUES ($1, $2, $3)", [person, name, value or ""])
-                self._gallery.touch(cio_id, person)
+                self._cache.touch(cio_id, person)
             self.custom.setdefault(cio_id, {})[name] = value or ""
             return True
 
@@ -264,7 +265,7 @@ class World:
         with self._lock:
             self._person(cio_id)
             (self.hand_picked[segment].add if member else self.hand_picked[segment].discard)(cio_id)
-            self._gallery.repaint()
+            self._cache.forget_snapshots()
 
     def add_segment(self, name: str, description: str) -> Segment:
         """Add an empty manual segment."""
@@ -272,19 +273,19 @@ class World:
             segment = Segment(max(self.segments) + 1, name, description, rule=None)
             self.segments[segment.id] = segment
             self.hand_picked[segment.id] = set()
-            self._gallery.repaint()
+            self._cache.forget_snapshots()
             return segment
 
     def drop_segment(self, segment: int) -> None:
         """Remove a manual segment."""
         with self._lock:
             del self.segments[segment], self.hand_picked[segment]
-            self._gallery.repaint()
+            self._cache.forget_snapshots()
 
-    def find(self, kind: str, value: str, moment: float) -> list[str]:
-        """Return the cio_ids of those who have the identifier at ``moment``: ``id``, ``email`` or ``cio_id``."""
+    def find(self, kind: str, value: str, instant: float) -> list[str]:
+        """Return the cio_ids of those who have the identifier at ``instant``: ``id``, ``email`` or ``cio_id``."""
         with self._lock:
-            return self._directory.find(kind, value, int(moment))
+            return self._directory.find(kind, value, int(instant))
 
     @contextmanager
     def _changing(self, cio_id: str) -> Iterator[str]:
@@ -292,7 +293,7 @@ class World:
         with self._lock:
             person = self._person(cio_id)
             yield person
-            self._gallery.touch(cio_id, person)
+            self._cache.touch(cio_id, person)
 
     def _person(self, cio_id: str) -> str:
         if cio_id not in self._directory.persons:
@@ -305,10 +306,10 @@ class World:
 
     def _forget(self, cio_id: str, person: str, names: tuple[str, ...]) -> None:
         """Drop values set by hand that an action has just overtaken."""
-        kept = self.custom.get(cio_id)
-        if kept:
+        given = self.custom.get(cio_id)
+        if given:
             for name in names:
-                kept.pop(name, None)
+                given.pop(name, None)
         self._con.execute(
             "DELETE FROM overrides WHERE person = $1 AND list_contains($2::VARCHAR[], name)", [person, list(names)]
         )

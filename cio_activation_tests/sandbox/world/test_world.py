@@ -1,4 +1,4 @@
-"""The world: the same for the same seed and moment, moved by the clock and by hand, and a little dirty."""
+"""The world: the same for the same seed and instant, moved by the clock and by hand, and a little dirty."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from cio_activation.sandbox.world import orders
 from cio_activation.sandbox.world.dirty_data import BAD_TIMES, KINDS
 from cio_activation.sandbox.world.orders import Orders
-from cio_activation.sandbox.world.snapshot import Picture
+from cio_activation.sandbox.world.snapshot import Snapshot
 from cio_activation.sandbox.world.world import World
 from cio_activation_tests.sandbox.customerio.customerio_rig import DAY, NOON, small_world
 
@@ -25,7 +25,7 @@ def world() -> World:
 
 
 @pytest.fixture(scope="module")
-def noon(world: World) -> Picture:
+def noon(world: World) -> Snapshot:
     return world.at(NOON)
 
 
@@ -44,30 +44,30 @@ def history(*rows: tuple[str, float, float, str | None]) -> Orders:
 
 
 def clean(*rows: tuple[str, float, float, str | None]) -> tuple[World, str]:
-    """Return a world of one customer without dirt or newcomers, and the customer's cio_id."""
+    """Return a world of one customer without dirty data or newcomers, and the customer's cio_id."""
     made = World(history(*rows), dirty_share=0, newcomer_share=0)
     return made, next(iter(made.at(NOON).identifiers))
 
 
-def test_the_world_is_the_same_again_at_the_same_moment(noon: Picture) -> None:
+def test_the_world_is_the_same_again_at_the_same_instant(noon: Snapshot) -> None:
     again = small_world(PEOPLE, dirty_share=0.03)
     again.at(NOON + 9 * DAY)
     assert again.at(NOON).everyone() == noon.everyone()
     assert [again.at(NOON).members(s) for s in range(1, 11)] == [noon.members(s) for s in range(1, 11)]
 
 
-def test_another_seed_gives_other_people_with_the_same_cio_ids(noon: Picture) -> None:
+def test_another_seed_gives_other_people_with_the_same_cio_ids(noon: Snapshot) -> None:
     other = World(orders.generate(PEOPLE, 7, ends_at=NOON), seed=8).at(NOON)
     assert other.identifiers.keys() == noon.identifiers.keys()
     assert other.everyone() != noon.everyone()
 
 
-def test_a_cio_id_is_lower_case_hexadecimal(noon: Picture) -> None:
+def test_a_cio_id_is_lower_case_hexadecimal(noon: Snapshot) -> None:
     assert all(re.fullmatch(r"[0-9a-f]{24,}", cio_id) for cio_id in noon.identifiers)
     assert len(noon) == PEOPLE
 
 
-def test_every_segment_has_members_and_the_manual_one_none(world: World, noon: Picture) -> None:
+def test_every_segment_has_members_and_the_manual_one_none(world: World, noon: Snapshot) -> None:
     counts = {number: noon.count(number) for number in world.segments}
     assert counts.pop(11) == 0
     assert counts.pop(10) == PEOPLE
@@ -83,20 +83,20 @@ def test_life_goes_on_for_thirty_days_beyond_the_history(world: World) -> None:
         assert opened
 
 
-def test_about_three_in_a_hundred_are_dirty_each_kind_in_turn(noon: Picture) -> None:
-    kinds = Counter(noon.facts["dirt"].to_pylist())
+def test_about_three_in_a_hundred_are_dirty_each_kind_in_turn(noon: Snapshot) -> None:
+    kinds = Counter(noon.facts["dirty_kind"].to_pylist())
     del kinds[None]
     assert 0.02 * PEOPLE <= kinds.total() <= 0.04 * PEOPLE
     assert kinds.keys() == set(KINDS)
     assert max(kinds.values()) - min(kinds.values()) <= 1
 
 
-def dirty(noon: Picture, kind: str) -> dict[str, str]:
-    row = next(r for r in noon.facts.to_pylist() if r["dirt"] == kind)
+def dirty(noon: Snapshot, kind: str) -> dict[str, str]:
+    row = next(r for r in noon.facts.to_pylist() if r["dirty_kind"] == kind)
     return noon.attributes([row["cio_id"]])[row["cio_id"]]
 
 
-def test_each_kind_of_dirt_shows(noon: Picture) -> None:
+def test_each_kind_of_dirt_shows(noon: Snapshot) -> None:
     emails = Counter((a.get("email") or "").strip().lower() for a in noon.everyone())
     ids = [a["id"] for a in noon.everyone() if "id" in a]
     upper = dirty(noon, "upper_email")["email"]
@@ -113,7 +113,7 @@ def test_each_kind_of_dirt_shows(noon: Picture) -> None:
     assert ids.count(twin) == 1
 
 
-def test_some_are_known_by_email_only_and_some_ids_look_like_numbers(noon: Picture) -> None:
+def test_some_are_known_by_email_only_and_some_ids_look_like_numbers(noon: Snapshot) -> None:
     people = noon.everyone()
     nameless = [a for a in people if "id" not in a]
     assert 0 < len(nameless) < 0.06 * PEOPLE
@@ -123,14 +123,14 @@ def test_some_are_known_by_email_only_and_some_ids_look_like_numbers(noon: Pictu
     assert all(value.startswith("00") for value in numbers)
 
 
-def test_times_are_seconds_for_most_and_iso_text_for_some(noon: Picture) -> None:
+def test_times_are_seconds_for_most_and_iso_text_for_some(noon: Snapshot) -> None:
     forms = Counter("T" in a["first_order_at"] for a in noon.everyone() if "first_order_at" in a)
     assert 0 < forms[True] < 0.25 * forms.total()
     assert all(a["created_at"].isdigit() for a in noon.everyone())
 
 
-def test_emails_and_phones_can_reach_nobody(noon: Picture) -> None:
-    people = [a for a, dirt in zip(noon.everyone(), noon.facts["dirt"].to_pylist(), strict=True) if dirt is None]
+def test_emails_and_phones_can_reach_nobody(noon: Snapshot) -> None:
+    people = [a for a, kind in zip(noon.everyone(), noon.facts["dirty_kind"].to_pylist(), strict=True) if kind is None]
     assert all(a["email"].endswith("@example.com") for a in people)
     phones = [a["phone"] for a in people if "phone" in a]
     assert all(re.fullmatch(r"\+1[2-9]\d{2}55501\d\d", phone) for phone in phones)
@@ -226,7 +226,7 @@ def test_newcomers_join_a_history_that_has_none_and_come_over_time() -> None:
     assert counts == sorted(counts)
 
 
-def test_the_crm_knows_some_people_some_in_other_letter_case(world: World, noon: Picture) -> None:
+def test_the_crm_knows_some_people_some_in_other_letter_case(world: World, noon: Snapshot) -> None:
     seed = world.crm_seed(0.3)
     assert 0.2 * PEOPLE < len(seed) < 0.4 * PEOPLE
     assert seed == small_world(PEOPLE, dirty_share=0.03).crm_seed(0.3)

@@ -1,4 +1,4 @@
-"""Hand edits and the state picture of the Pipedrive stand-in, through the control surface."""
+"""Manual edits and the state snapshot of the Pipedrive stand-in, through the control surface."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def edit(rig: Rig, action: str, **more: Any) -> Any:
 
 
 def state(rig: Rig) -> dict[str, Any]:
-    picture: dict[str, Any] = rig.http.get("/_sandbox/state").json()["pipedrive"]
-    return picture
+    snapshot: dict[str, Any] = rig.http.get("/_sandbox/state").json()["pipedrive"]
+    return snapshot
 
 
 def test_the_state_resolves_names_and_labels(rig: Rig) -> None:
@@ -51,10 +51,10 @@ def test_persons_are_changed_merged_made_and_deleted_by_hand(rig: Rig) -> None:
     edit(rig, "merge", person=1, into=4)
     rig.refused(404, "GET", "/persons/1")
     edit(rig, "delete_person", person=3)
-    picture = state(rig)
-    assert list(picture["persons"]) == ["2", "4"]
-    assert picture["merged_persons"] == {"1": 4}
-    assert sorted(picture["deleted_persons"]) == [1, 3]
+    snapshot = state(rig)
+    assert list(snapshot["persons"]) == ["2", "4"]
+    assert snapshot["merged_persons"] == {"1": 4}
+    assert sorted(snapshot["deleted_persons"]) == [1, 3]
 
 
 def test_fields_and_options_are_renamed_and_deleted_by_hand(rig: Rig) -> None:

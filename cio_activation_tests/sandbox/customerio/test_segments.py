@@ -72,7 +72,7 @@ def test_a_segment_being_built_shows_a_part_only(rig: Rig) -> None:
 
 
 def test_people_join_and_leave_with_what_they_do(rig: Rig) -> None:
-    person = rig.somebody(cart_stage_raw="empty", dirt=None, iso=False)
+    person = rig.somebody(cart_stage_raw="empty", dirty_kind=None, iso=False)
     rig.edit("place_order", cio_id=person, value=2_000, category="Tea", at=NOON - 9 * 86_400)
     rig.edit("place_order", cio_id=person, value=2_000, category="Tea", at=NOON - 8 * 86_400)
     rig.edit("fill_cart", cio_id=person, value=300, stage="checkout", at=NOON - 3 * 3600)

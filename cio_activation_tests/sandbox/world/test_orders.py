@@ -24,7 +24,7 @@ def rows(history: orders.Orders) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.parametrize(
-    "moment",
+    "instant",
     [
         "TIMESTAMP '2017-05-01 09:30:00'",
         "TIMESTAMPTZ '2017-05-01 05:30:00-04'",
@@ -35,10 +35,10 @@ def rows(history: orders.Orders) -> list[tuple[object, ...]]:
         "'1493631000'",
     ],
 )
-def test_a_moment_of_any_type_is_the_same_moment_shifted_by_whole_days(tmp_path: Path, moment: str) -> None:
+def test_an_instant_of_any_type_is_the_same_instant_shifted_by_whole_days(tmp_path: Path, instant: str) -> None:
     file = write(
         tmp_path / "o.parquet",
-        f"SELECT 7 AS customer_id, 1 AS order_id, {moment} AS ordered_at, 5.5 AS value, 'x' AS category",
+        f"SELECT 7 AS customer_id, 1 AS order_id, {instant} AS ordered_at, 5.5 AS value, 'x' AS category",
     )
     (row,) = rows(orders.load_parquet(file, NOON))
     assert row[:2] == ("7", "1")

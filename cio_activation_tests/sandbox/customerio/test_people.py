@@ -67,7 +67,7 @@ def test_the_id_type_decides_and_a_wrong_one_finds_nobody(shared: Rig) -> None:
 
 
 def test_ids_that_differ_by_case_are_two_people(shared: Rig) -> None:
-    twin = shared.world.at(NOON).attributes([shared.somebody(dirt="twin_id")]).popitem()[1]["id"]
+    twin = shared.world.at(NOON).attributes([shared.somebody(dirty_kind="twin_id")]).popitem()[1]["id"]
     first = shared.get(f"/v1/customers/{twin}/attributes")["customer"]["identifiers"]["cio_id"]
     second = shared.get(f"/v1/customers/{twin.upper()}/attributes")["customer"]["identifiers"]["cio_id"]
     assert first != second
@@ -138,7 +138,7 @@ def test_a_used_up_quota_is_told_without_retry_after(rig: Rig) -> None:
 def test_the_workspace_moves_with_the_clock_unless_frozen() -> None:
     with running(small_world(20)) as rig:
         rig.edit("thaw")
-        person = rig.somebody(dirt=None)
+        person = rig.somebody(dirty_kind=None)
         rig.edit("fill_cart", cio_id=person, value=99)
         path = f"/v1/customers/cio_{person}/attributes"
         assert rig.get(path)["customer"]["attributes"]["cart_value"] == "99.00"
@@ -155,7 +155,7 @@ def test_a_wrong_edit_says_what_is_wrong(shared: Rig) -> None:
         {"action": "explode"},
         {"action": "click", "cio_id": "nobody"},
         {"action": "set_segment_state", "segment": 3, "state": "ready"},
-        {"action": "add_to_segment", "segment": 3, "cio_id": shared.somebody(dirt=None)},
+        {"action": "add_to_segment", "segment": 3, "cio_id": shared.somebody(dirty_kind=None)},
     ):
         answer = shared.app.post("/_sandbox/edit", json={"vendor": "customerio", **change})
         assert answer.status_code == 400

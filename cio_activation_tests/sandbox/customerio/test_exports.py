@@ -75,7 +75,7 @@ def test_an_export_may_fail(shared: Rig) -> None:
 
 
 def test_the_file_is_a_picture_of_the_moment_it_was_asked_for(rig: Rig) -> None:
-    person = rig.somebody(dirt=None)
+    person = rig.somebody(dirty_kind=None)
     number = rig.request_export(attributes=["orders_count"])["id"]
     rig.edit("delete_person", cio_id=person)
     rig.wait(number)

@@ -1,4 +1,4 @@
-"""A large world: pictures that are mended, not made again, and that time moves only every so many seconds."""
+"""A large world: snapshots that are mended, not made again, and that time moves only every so many seconds."""
 
 from __future__ import annotations
 
