@@ -220,7 +220,7 @@ def _happens(world: World, what: str, details: list[Any]) -> None:
     elif what == "persons":
         world.persons([person(n) for n in details[0]])
     elif what == "delete":
-        found = world.portal.portal.records["contacts"].lookup("email", f"person{details[0]}@example.com")
+        found = world.portal.account.records["contacts"].lookup("email", f"person{details[0]}@example.com")
         if found is not None:
             world.edit("delete", type="contacts", id=str(found.id))
     elif what == "fault":

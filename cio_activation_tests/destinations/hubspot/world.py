@@ -166,7 +166,7 @@ class World:
         return dict(self.sql("SELECT cio_id, reason FROM delivery.rejected"))
 
     def contact(self, record_id: str) -> dict[str, str]:
-        found = self.portal.portal.records["contacts"].get(record_id)
+        found = self.portal.account.records["contacts"].get(record_id)
         assert found is not None
         return dict(found.values)
 
@@ -177,7 +177,7 @@ class World:
         return {r["cio_id"]: r for r in found}
 
     def id_of(self, email: str) -> str:
-        found = self.portal.portal.records["contacts"].lookup("email", email)
+        found = self.portal.account.records["contacts"].lookup("email", email)
         assert found is not None
         return str(found.id)
 
