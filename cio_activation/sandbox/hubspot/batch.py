@@ -13,6 +13,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from cio_activation.sandbox.hubspot import body_checks
 from cio_activation.sandbox.hubspot.account import Account
 from cio_activation.sandbox.hubspot.call import Call, RouteRow
 from cio_activation.sandbox.hubspot.errors import (
@@ -28,6 +29,11 @@ from cio_activation.sandbox.hubspot.record import Record
 from cio_activation.sandbox.hubspot.records import Claims, Records
 from cio_activation.sandbox.hubspot.tasks import Links, Pair, prepare_task
 from cio_activation.sandbox.hubspot.values import as_text, email_of
+
+_READING: body_checks.Shape = {
+    **dict.fromkeys(("properties", "propertiesWithHistory"), body_checks.texts),
+    "idProperty": body_checks.text,
+}
 
 
 @dataclass
@@ -64,8 +70,8 @@ class BatchDesk:
         return self._account.records[self._account.object_type(call.params["type"])]
 
     def _read(self, call: Call) -> Response:
-        records, body = self._records(call), call.object()
-        inputs = call.inputs()
+        records, inputs = self._records(call), call.inputs(body_checks.IDENTITY, beside=_READING)
+        body = call.body()
         id_property = body.get("idProperty")
         if id_property == "hs_object_id":
             id_property = None
@@ -89,13 +95,13 @@ class BatchDesk:
         return batch_reply(rows, errors, self._account.now)
 
     def _create(self, call: Call) -> Response:
-        rows = [_row(item) for item in call.inputs()]
+        rows = [_row(item) for item in call.inputs(body_checks.NEW_RECORD)]
         return self._write(call, rows, [], created=True)
 
     def _update(self, call: Call) -> Response:
         records, errors = self._records(call), []
         rows: list[Row] = []
-        inputs = [_row(item, "id") for item in call.inputs()]
+        inputs = [_row(item, "id") for item in call.inputs(body_checks.CHANGED_RECORD)]
         _refuse_duplicates([str(as_text(row.given["id"])).strip() for row in inputs])
         for row in inputs:
             wanted, id_property = str(as_text(row.given["id"])), row.given.get("idProperty")
@@ -116,7 +122,7 @@ class BatchDesk:
 
     def _upsert(self, call: Call) -> Response:
         records = self._records(call)
-        rows = [_row(item, "id") for item in call.inputs()]
+        rows = [_row(item, "id") for item in call.inputs(body_checks.CHANGED_RECORD)]
         keys: list[str] = []
         for row in rows:
             id_property = row.given.get("idProperty")
@@ -133,7 +139,7 @@ class BatchDesk:
 
     def _archive(self, call: Call) -> Response:
         records = self._records(call)
-        for item in call.inputs():
+        for item in call.inputs(body_checks.IDENTITY):
             record = records.get(as_text(item.get("id")) or "")
             if record is not None:
                 records.archive(record)

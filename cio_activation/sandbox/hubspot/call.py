@@ -10,6 +10,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from cio_activation.sandbox.hubspot.body_checks import Shape, array, record, require
 from cio_activation.sandbox.hubspot.errors import Refusal, invalid_input, missing_fields, not_found
 
 DATED = ("2026-09", "2026-03")
@@ -57,23 +58,27 @@ class Call:
                 f"Invalid input JSON on line {error.lineno}, column {error.colno}: {error.msg}"
             ) from error
 
-    def object(self) -> dict[str, Any]:
-        """Return the body, which must be a JSON object."""
+    def object(self, shape: Shape) -> dict[str, Any]:
+        """Return the body, which must be a JSON object with no key but those of ``shape``."""
         found = self.body()
         if not isinstance(found, dict):
             raise invalid_input("Invalid input JSON on line 1, column 1: Cannot deserialize value of type `object`")
+        require(shape, found)
         return found
 
-    def inputs(self, maximum: int = BATCH_MAX) -> list[dict[str, Any]]:
-        """Return a batch's ``inputs``: a list of objects, ``maximum`` at most."""
-        found = self.object().get("inputs")
+    def inputs(self, item: Shape, maximum: int = BATCH_MAX, beside: Shape | None = None) -> list[dict[str, Any]]:
+        """Return a batch's ``inputs``: objects of the shape ``item``, at least one and ``maximum`` at most.
+
+        ``beside``: what the body may hold beside them.
+        """
+        found = self.object({**(beside or {}), "inputs": array(record(item))}).get("inputs")
         if found is None:
             raise missing_fields("inputs")
-        if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
-            raise invalid_input("Invalid input JSON: Cannot deserialize value of type `inputs`")
+        if not found:
+            raise invalid_input("The number of inputs in a batch request must be at least 1")
         if len(found) > maximum:
             raise invalid_input(f"The maximum number of inputs supported in a batch request is {maximum}")
-        return found
+        return list(found)
 
 
 def endpoint(handler: Handler, version: str | None) -> Callable[[Request], Awaitable[Response]]:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
+from cio_activation.sandbox.hubspot import body_checks
 from cio_activation.sandbox.hubspot.account import Account
 from cio_activation.sandbox.hubspot.batch import checked_properties, with_history
 from cio_activation.sandbox.hubspot.call import Call, RouteRow
@@ -19,6 +20,10 @@ from cio_activation.sandbox.hubspot.tasks import Links, prepare_task
 from cio_activation.sandbox.hubspot.values import as_text
 
 PAGE_MAX = 100
+_NEW = {name: body_checks.NEW_RECORD[name] for name in ("properties", "associations")}
+_CHANGE = {"properties": body_checks.values}
+_MERGE = {"primaryObjectId": body_checks.text, "objectIdToMerge": body_checks.text}
+_ERASURE = {"objectId": body_checks.text, "idProperty": body_checks.text}
 
 
 class ObjectDesk:
@@ -80,7 +85,7 @@ class ObjectDesk:
         return reply(body)
 
     def _write(self, call: Call, record: Record | None) -> dict[str, Any]:
-        records, body = self._records(call), call.object()
+        records, body = self._records(call), call.object(_CHANGE if record else _NEW)
         by_email = call.query("idProperty") == "email"
         given = checked_properties(body.get("properties"))
         changes, warnings = records.check(given, record, call.version, by_email=by_email)
@@ -108,7 +113,7 @@ class ObjectDesk:
         return no_content()
 
     def _merge(self, call: Call) -> Response:
-        records, body = self._records(call), call.object()
+        records, body = self._records(call), call.object(_MERGE)
         lacking = [name for name in ("primaryObjectId", "objectIdToMerge") if not body.get(name)]
         if lacking:
             raise missing_fields(*lacking)
@@ -120,7 +125,7 @@ class ObjectDesk:
         return reply(records.row(records.merge(primary, other)))
 
     def _erase(self, call: Call) -> Response:
-        records, body = self._records(call), call.object()
+        records, body = self._records(call), call.object(_ERASURE)
         wanted, id_property = as_text(body.get("objectId")) or "", body.get("idProperty")
         found = records.lookup(id_property, wanted) if id_property else records.get(wanted)
         if found is not None:

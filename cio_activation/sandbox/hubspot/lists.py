@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
+from cio_activation.sandbox.hubspot import body_checks
 from cio_activation.sandbox.hubspot.account import Account
 from cio_activation.sandbox.hubspot.call import Call, RouteRow
 from cio_activation.sandbox.hubspot.errors import (
@@ -166,7 +167,7 @@ class ListDesk:
         ]
 
     def _create(self, call: Call) -> Response:
-        return reply({"list": self._lists.create(call.object()).as_body(filters=True)})
+        return reply({"list": self._lists.create(call.object(body_checks.NEW_LIST)).as_body(filters=True)})
 
     def _get(self, call: Call) -> Response:
         found = self._lists.get(call.params["id"], deleted=True)
@@ -206,7 +207,7 @@ class ListDesk:
         return no_content()
 
     def _search(self, call: Call) -> Response:
-        body = call.object() if call.raw.strip() else {}
+        body = call.object(body_checks.LIST_SEARCH) if call.raw.strip() else {}
         offset, count = _number(body, "offset", 0, 2**31), _number(body, "count", 20, SEARCH_MAX)
         found = self._chosen(body)
         query = str(body.get("query") or "").casefold()
@@ -228,7 +229,7 @@ class ListDesk:
     def _all(self, call: Call) -> Response:
         if call.version != "2026-09":
             raise not_found("This endpoint exists from 2026-09")
-        body = call.object() if call.raw.strip() else {}
+        body = call.object(body_checks.LIST_PAGES) if call.raw.strip() else {}
         count = _number(body, "count", 20, SEARCH_MAX)
         asked = [sorted(body.get("processingTypes") or []), body.get("objectTypeId")]
         found, after = self._chosen(body), 0

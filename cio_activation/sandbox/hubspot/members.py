@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from cio_activation.sandbox.hubspot import body_checks
 from cio_activation.sandbox.hubspot.call import Call, RouteRow
 from cio_activation.sandbox.hubspot.errors import (
     batch_reply,
@@ -23,6 +24,7 @@ from cio_activation.sandbox.hubspot.values import as_text
 
 IDS_MAX = 100_000
 PAGE_MAX = 250
+_MEMBER = {"objectTypeId": body_checks.text, "recordId": body_checks.text}
 
 
 class MemberDesk:
@@ -53,7 +55,7 @@ class MemberDesk:
         return found
 
     def _add_and_remove(self, call: Call) -> Response:
-        body = call.object()
+        body = call.object(dict.fromkeys(("recordIdsToAdd", "recordIdsToRemove"), body_checks.texts))
         lacking = [key for key in ("recordIdsToAdd", "recordIdsToRemove") if key not in body]
         if lacking:
             raise missing_fields(*lacking)
@@ -143,7 +145,7 @@ class MemberDesk:
 
     def _of_many(self, call: Call) -> Response:
         results, missing = [], []
-        for item in call.inputs():
+        for item in call.inputs(_MEMBER):
             wanted = as_text(item.get("recordId")) or ""
             if not wanted or not item.get("objectTypeId"):
                 raise missing_fields("objectTypeId", "recordId")
@@ -189,7 +191,7 @@ class FolderDesk:
         return reply({"folder": self._tree(self._found(call.query("folderId", "0")))})
 
     def _create(self, call: Call) -> Response:
-        body = call.object()
+        body = call.object({"name": body_checks.text, "parentFolderId": body_checks.text})
         if not body.get("name"):
             raise missing_fields("name")
         parent = self._found(as_text(body.get("parentFolderId") or 0) or "")
@@ -226,7 +228,7 @@ class FolderDesk:
         return no_content()
 
     def _move_list(self, call: Call) -> Response:
-        body = call.object()
+        body = call.object({"listId": body_checks.text, "newFolderId": body_checks.text})
         lacking = [key for key in ("listId", "newFolderId") if body.get(key) is None]
         if lacking:
             raise missing_fields(*lacking)

@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from cio_activation.sandbox.hubspot import body_checks
 from cio_activation.sandbox.hubspot.account import Account
 from cio_activation.sandbox.hubspot.call import Call
 from cio_activation.sandbox.hubspot.errors import invalid_input, missing_fields, reply
@@ -32,7 +33,7 @@ class SearchDesk:
     def search(self, call: Call) -> Response:
         """Answer one page of what the index knows."""
         records = self._account.records[self._account.object_type(call.params["type"])]
-        body = call.object()
+        body = call.object(body_checks.SEARCH)
         if len(call.raw) > BODY_MAX:
             raise invalid_input(f"Search request bodies have at most {BODY_MAX} characters")
         limit, after = _whole(body.get("limit", 10), "limit"), _whole(body.get("after", 0) or 0, "after")

@@ -6,6 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from cio_activation.sandbox.hubspot import body_checks
 from cio_activation.sandbox.hubspot.account import Account
 from cio_activation.sandbox.hubspot.call import Call, RouteRow
 from cio_activation.sandbox.hubspot.errors import (
@@ -25,6 +26,7 @@ from cio_activation.sandbox.hubspot.values import as_text
 TASK_TO_CONTACT, CONTACT_TO_TASK = 204, 203
 STATUSES = ("NOT_STARTED", "IN_PROGRESS", "WAITING", "DEFERRED", "COMPLETED")
 ASSOCIATE_MAX, READ_MAX = 100, 1_000
+_FAR_ENDS = {**body_checks.ENDS, "to": body_checks.array(body_checks.record(body_checks.IDENTITY))}
 Pair = int
 """The id of a record at the other end of a link."""
 
@@ -140,7 +142,7 @@ class AssociationDesk:
     def _associate(self, call: Call) -> Response:
         results: list[dict[str, Any]] = []
         errors: list[dict[str, Any]] = []
-        for item in call.inputs(ASSOCIATE_MAX):
+        for item in call.inputs(body_checks.ENDS, ASSOCIATE_MAX):
             ends = [as_text((item.get(end) or {}).get("id")) for end in ("from", "to")]
             if not ends[0] or not ends[1]:
                 raise missing_fields("from", "to")
@@ -166,7 +168,7 @@ class AssociationDesk:
         near, far = self._ends(call)
         results: list[dict[str, Any]] = []
         errors: list[dict[str, Any]] = []
-        for item in call.inputs(READ_MAX):
+        for item in call.inputs({**body_checks.IDENTITY, "after": body_checks.text}, READ_MAX):
             wanted = as_text(item.get("id")) or ""
             record = self._account.records[near].get(wanted)
             found = self._rows(near, record.id) if record else []
@@ -187,7 +189,7 @@ class AssociationDesk:
 
     def _archive(self, call: Call) -> Response:
         near, _ = self._ends(call)
-        for item in call.inputs(ASSOCIATE_MAX):
+        for item in call.inputs(_FAR_ENDS, ASSOCIATE_MAX):
             one = as_text((item.get("from") or {}).get("id")) or ""
             for far in item.get("to") or []:
                 other = as_text(far.get("id")) or ""

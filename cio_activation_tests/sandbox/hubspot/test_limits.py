@@ -37,15 +37,15 @@ def test_missing_scopes_are_403_and_named() -> None:
         assert body["category"] == "MISSING_SCOPES"
         assert body["errors"][0]["context"]["requiredGranularScopes"] == ["crm.lists.read"]
         world.call("POST", PROPERTIES, {}, 403)
-        world.call("POST", f"{OBJECTS}/batch/update", {"inputs": []}, 403)
-        world.call("POST", f"{OBJECTS}/batch/read", {"inputs": []})
+        world.call("POST", f"{OBJECTS}/batch/update", {"inputs": [{"id": "1"}]}, 403)
+        world.call("POST", f"{OBJECTS}/batch/read", {"inputs": []}, 400)
         world.call("GET", "/crm/v3/owners", status=403)
         world.call("GET", "/crm/limits/2026-09/custom-properties")
         world.edit("settings", scopes=["crm.schemas.contacts.read"])
         world.call("GET", "/crm/limits/2026-09/custom-properties", status=403)
         world.call("GET", "/account-info/2026-09/details")
         world.edit("settings", scopes=sorted(ALL_SCOPES))
-        world.call("POST", f"{OBJECTS}/batch/update", {"inputs": []})
+        world.call("POST", f"{OBJECTS}/batch/update", {"inputs": []}, 400)
 
 
 def test_the_rolling_window_shows_itself_and_refuses() -> None:
@@ -159,7 +159,7 @@ def searched() -> World:
 
 
 def test_search_pages(searched: World) -> None:
-    seen, after = [], 0
+    seen, after = [], "0"
     while True:
         page = searched.call("POST", SEARCH, {"limit": 200, "after": after, "sorts": ["-createdate"]})
         seen += [row["id"] for row in page["results"]]

@@ -33,7 +33,7 @@ def _written(world: World) -> dict[str, dict[str, str]]:
 
 
 def test_200_all_written_in_another_order_with_new_told(world: World) -> None:
-    first = [_row(f"c{i}", f"t{i}", email=f"New{i}@Example.com", cio_score=i) for i in range(40)]
+    first = [_row(f"c{i}", f"t{i}", email=f"New{i}@Example.com", cio_score=str(i)) for i in range(40)]
     body = world.batch("upsert", first)
     assert all(row["new"] for row in body["results"])
     traces = [row["objectWriteTraceId"] for row in body["results"]]
@@ -101,12 +101,12 @@ def test_linking_first_makes_the_same_upsert_pass(world: World) -> None:
     world.batch("upsert", rows[:1])
     assert set(_written(world)) == {"c1"}
     world.batch("update", [{"id": bob, "properties": {"cio_id": "c2"}}])
-    row = world.batch("upsert", [_row("c2", "t2", email="bob@example.com", cio_score=4)])["results"][0]
+    row = world.batch("upsert", [_row("c2", "t2", email="bob@example.com", cio_score="4")])["results"][0]
     assert (row["id"], row["new"]) == (bob, False)
 
 
 def test_an_upsert_by_an_additional_address_keeps_the_primary_one(world: World) -> None:
-    row = {"id": "CC@example.com", "idProperty": "email", "properties": {"email": "cc@example.com", "cio_score": 3}}
+    row = {"id": "CC@example.com", "idProperty": "email", "properties": {"email": "cc@example.com", "cio_score": "3"}}
     body = world.batch("upsert", [row])
     assert body["results"][0]["new"] is False
     read = world.call("GET", f"{OBJECTS}/{body['results'][0]['id']}?properties=email,cio_score,hs_additional_emails")
