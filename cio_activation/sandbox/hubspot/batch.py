@@ -72,6 +72,8 @@ class BatchDesk:
     def _read(self, call: Call) -> Response:
         records, inputs = self._records(call), call.inputs(body_checks.IDENTITY, beside=_READING)
         body = call.body()
+        if body.get("propertiesWithHistory") is None:
+            raise missing_fields("propertiesWithHistory")
         id_property = body.get("idProperty")
         if id_property == "hs_object_id":
             id_property = None
@@ -79,7 +81,7 @@ class BatchDesk:
             records.require_key(id_property)
         if any("id" not in item for item in inputs):
             raise missing_fields("id")
-        names, history = body.get("properties"), body.get("propertiesWithHistory") or []
+        names, history = body.get("properties"), body["propertiesWithHistory"]
         found: dict[int, Record] = {}
         missing: dict[str, None] = {}
         for item in inputs:

@@ -45,7 +45,8 @@ class World:
         return answer.json() if answer.content else None
 
     def batch(self, verb: str, inputs: list[dict[str, Any]], status: int = 200, **more: Any) -> Any:
-        return self.call("POST", f"{OBJECTS}/batch/{verb}", {"inputs": inputs, **more}, status)
+        needed = {"propertiesWithHistory": []} if verb == "read" else {}
+        return self.call("POST", f"{OBJECTS}/batch/{verb}", {"inputs": inputs, **needed, **more}, status)
 
     def edit(self, action: str, **values: Any) -> Any:
         return self.call("POST", "/_sandbox/edit", {"vendor": "hubspot", "action": action, **values})

@@ -93,6 +93,12 @@ def test_a_batch_without_inputs_is_refused(world: World, verb: str) -> None:
     assert "at least 1" in _refused(world, "POST", f"{OBJECTS}/batch/{verb}", body)
 
 
+def test_a_batch_read_says_of_which_properties_it_wants_the_history(world: World) -> None:
+    body = {"inputs": [{"id": world.id_of("ann@example.com")}], "properties": ["email"]}
+    assert "propertiesWithHistory" in _refused(world, "POST", f"{OBJECTS}/batch/read", body)
+    assert world.call("POST", f"{OBJECTS}/batch/read", {**body, "propertiesWithHistory": []})["results"]
+
+
 def test_nothing_of_the_refused_requests_was_applied(world: World) -> None:
     for inputs in ([{"properties": EMAIL, "x": 1}], [{"properties": EMAIL}, {"properties": {"email": 7}}]):
         world.batch("create", inputs, 400)

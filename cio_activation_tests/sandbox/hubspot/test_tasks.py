@@ -54,7 +54,8 @@ def test_completion_is_read_in_batches_and_deleted_tasks_are_missing(world: Worl
     done, gone = (world.call("POST", TASKS, _task(ann), 201)["id"] for _ in range(2))
     world.edit("complete_task", id=done)
     world.call("DELETE", f"{TASKS}/{gone}", status=204)
-    asked = {"inputs": [{"id": done}, {"id": gone}], "properties": ["hs_task_status", "hs_task_completion_date"]}
+    names = ["hs_task_status", "hs_task_completion_date"]
+    asked = {"inputs": [{"id": done}, {"id": gone}], "properties": names, "propertiesWithHistory": []}
     body = world.call("POST", f"{TASKS}/batch/read", asked, 207)
     assert body["results"][0]["properties"]["hs_task_status"] == "COMPLETED"
     assert body["results"][0]["properties"]["hs_task_completion_date"]
