@@ -42,6 +42,13 @@ class Call:
         """Return a query parameter that may be repeated or hold commas."""
         return [part for value in self.request.query_params.getlist(name) for part in value.split(",") if part]
 
+    def flag(self, name: str) -> bool:
+        """Return a query parameter that is true or false, in any letter case; false if it is absent."""
+        text = self.query(name, "false").lower()
+        if text not in ("true", "false"):
+            raise invalid_input(f"{name} must be true or false, was {text}")
+        return text == "true"
+
     def whole(self, name: str, default: int, low: int, high: int) -> int:
         """Return a number from the query, refused outside ``low..high``."""
         text = self.query(name, str(default))

@@ -50,7 +50,7 @@ class ObjectDesk:
     def _found(self, call: Call) -> Record:
         records, id_property = self._records(call), call.query("idProperty")
         wanted = call.params["id"]
-        if call.query("archived") == "true" and wanted.isdecimal():
+        if call.flag("archived") and wanted.isdecimal():
             found = records.archived.get(int(wanted))
         elif id_property and id_property != "hs_object_id":
             found = records.lookup(id_property, wanted)
@@ -62,20 +62,33 @@ class ObjectDesk:
 
     def _get(self, call: Call) -> Response:
         records, found = self._records(call), self._found(call)
+        return reply(self._row(call, records, found))
+
+    def _row(self, call: Call, records: Records, found: Record) -> dict[str, Any]:
+        """Return a record with what the query asks for: properties, their histories, linked records."""
         row = records.row(found, call.names("properties"))
-        return reply(with_history(records, found, row, call.names("propertiesWithHistory")))
+        row = with_history(records, found, row, call.names("propertiesWithHistory"))
+        near = records.object_type
+        linked: dict[str, Any] = {}
+        for name in call.names("associations"):
+            far = self._account.object_type(name)
+            others = self._links.of(near, found.id) if far != near else []
+            kind = f"{near[:-1]}_to_{far[:-1]}"
+            if others:
+                linked[far] = {"results": [{"id": str(i), "type": kind} for i in others]}
+        return {**row, "associations": linked} if linked else row
 
     def _list(self, call: Call) -> Response:
         records, limit = self._records(call), call.whole("limit", 10, 1, PAGE_MAX)
-        after, names = call.query("after", "0"), call.names("properties")
+        after = call.query("after", "0")
         if not after.isdecimal():
             raise invalid_input(f"Invalid paging cursor: {after}")
-        if call.query("archived") == "true":
+        if call.flag("archived"):
             archived = sorted((r for r in records.archived.values() if r.id > int(after)), key=lambda r: r.id)
             page, more = archived[:limit], len(archived) > limit
         else:
             page, more = records.page(int(after), limit)
-        body: dict[str, Any] = {"results": [records.row(record, names) for record in page]}
+        body: dict[str, Any] = {"results": [self._row(call, records, record) for record in page]}
         if more:
             cursor = str(page[-1].id)
             query = urlencode({**dict(call.request.query_params), "after": cursor})
@@ -169,7 +182,7 @@ class AccountDesk:
 
     def _list(self, call: Call) -> Response:
         limit, after = call.whole("limit", 100, 1, 500), call.whole("after", 0, 0, 2**53)
-        email, archived = call.query("email").lower(), call.query("archived") == "true"
+        email, archived = call.query("email").lower(), call.flag("archived")
         rows = [o for o in self.owners if o["archived"] == archived and email in ("", o["email"])]
         rows = [o for o in rows if int(o["id"]) > after]
         body: dict[str, Any] = {"results": rows[:limit]}

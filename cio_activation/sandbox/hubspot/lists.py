@@ -171,13 +171,13 @@ class ListDesk:
 
     def _get(self, call: Call) -> Response:
         found = self._lists.get(call.params["id"], deleted=True)
-        return reply({"list": found.as_body(filters=call.query("includeFilters") == "true")})
+        return reply({"list": found.as_body(filters=call.flag("includeFilters"))})
 
     def _by_name(self, call: Call) -> Response:
         found = self._lists.named(call.params["name"]) if call.params["type"] == "0-1" else None
         if found is None:
             raise not_found(f"List does not exist with name {call.params['name']}.")
-        return reply({"list": found.as_body(filters=call.query("includeFilters") == "true")})
+        return reply({"list": found.as_body(filters=call.flag("includeFilters"))})
 
     def _several(self, call: Call) -> Response:
         wanted = set(call.names("listIds"))

@@ -75,13 +75,13 @@ class PropertyDesk:
     def _found(self, call: Call, name: str) -> Property:
         """Return a definition that reads see."""
         found = self._set(call).properties.get(name)
-        wanted_archived = call.query("archived") == "true"
+        wanted_archived = call.flag("archived")
         if found is None or not found.readable or (found.archived_at is not None) != wanted_archived:
             raise not_found(f"Property {name} does not exist", propertyName=[name])
         return found
 
     def _list(self, call: Call) -> Response:
-        archived = call.query("archived") == "true"
+        archived = call.flag("archived")
         shown = [
             p.as_body()
             for p in self._set(call).properties.values()

@@ -241,6 +241,15 @@ def test_pages_of_contacts_follow_after(world: World) -> None:
     world.call("GET", f"{OBJECTS}?limit=101", status=400)
 
 
+def test_a_flag_of_the_query_is_read_in_any_letter_case(world: World) -> None:
+    ann = world.id_of("ann@example.com")
+    world.call("DELETE", f"{OBJECTS}/{ann}", status=204)
+    for spelling in ("true", "True", "TRUE"):
+        assert world.call("GET", f"{OBJECTS}/{ann}?archived={spelling}")["archived"] is True
+    world.call("GET", f"{OBJECTS}/{ann}?archived=False", status=404)
+    world.call("GET", f"{OBJECTS}/{ann}?archived=1", status=400)
+
+
 def test_histories_come_when_asked_for(kept: World) -> None:
     body = kept.batch("read", [{"id": kept.id_of("ann@example.com")}], propertiesWithHistory=["firstname"])
     assert body["results"][0]["propertiesWithHistory"]["firstname"][0]["value"] == "Ann"

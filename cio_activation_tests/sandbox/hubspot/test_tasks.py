@@ -49,6 +49,19 @@ def test_a_task_needs_a_due_time_a_known_status_and_an_existing_contact(world: W
     assert world.state()["tasks"] == []
 
 
+def test_a_single_record_names_what_it_is_linked_with_when_asked(world: World) -> None:
+    ann = world.id_of("ann@example.com")
+    task = world.call("POST", TASKS, _task(ann), 201)["id"]
+    found = world.call("GET", f"{OBJECTS}/{ann}?associations=tasks")
+    assert found["associations"] == {"tasks": {"results": [{"id": task, "type": "contact_to_task"}]}}
+    found = world.call("GET", f"{TASKS}/{task}?associations=contacts")
+    assert found["associations"] == {"contacts": {"results": [{"id": ann, "type": "task_to_contact"}]}}
+    page = world.call("GET", f"{OBJECTS}?associations=tasks")["results"]
+    assert [row["id"] for row in page if "associations" in row] == [ann]
+    assert "associations" not in world.call("GET", f"{OBJECTS}/{ann}")
+    world.call("GET", f"{OBJECTS}/{ann}?associations=planets", status=400)
+
+
 def test_completion_is_read_in_batches_and_deleted_tasks_are_missing(world: World) -> None:
     ann = world.id_of("ann@example.com")
     done, gone = (world.call("POST", TASKS, _task(ann), 201)["id"] for _ in range(2))

@@ -21,7 +21,12 @@ def test_three_vendors_share_a_clock_and_both_crms_know_the_seeded_people() -> N
         contact = httpx.post(
             f"{environment['HUBSPOT_URL']}/crm/v3/objects/contacts/batch/read",
             headers=bearer,
-            json={"idProperty": "email", "inputs": [{"id": email}], "properties": ["email"], "propertiesWithHistory": []},
+            json={
+                "idProperty": "email",
+                "inputs": [{"id": email}],
+                "properties": ["email"],
+                "propertiesWithHistory": [],
+            },
         ).json()
         assert [row["properties"]["email"] for row in contact["results"]] == [email]
         persons = httpx.get(
