@@ -185,7 +185,8 @@ class FolderDesk:
     def _tree(self, folder: dict[str, Any]) -> dict[str, Any]:
         children = [f for f in self._lists.folders.values() if f["parentFolderId"] == folder["id"] and f["id"] != 0]
         inside = [found.id for found in self._lists.live if found.folder == folder["id"]]
-        return {**folder, "childLists": inside, "childNodes": [self._tree(child) for child in children]}
+        ids = {name: str(folder[name]) for name in ("id", "parentFolderId")}
+        return {**folder, **ids, "childLists": inside, "childNodes": [self._tree(child) for child in children]}
 
     def _get(self, call: Call) -> Response:
         return reply({"folder": self._tree(self._found(call.query("folderId", "0")))})

@@ -142,11 +142,13 @@ def test_lists_are_enumerated_with_a_cursor_from_2026_09_and_by_offset_before(wo
 
 def test_folders_hold_lists(world: World) -> None:
     folder = world.call("POST", f"{LISTS}/folders", {"name": "cio"})["folder"]["id"]
-    inside = _make(world, "inside", listFolderId=folder)
+    assert isinstance(folder, str)
+    inside = _make(world, "inside", listFolderId=int(folder))
     moved = _make(world, "moved")
-    world.call("PUT", f"{LISTS}/folders/move-list", {"listId": moved, "newFolderId": str(folder)}, 204)
+    world.call("PUT", f"{LISTS}/folders/move-list", {"listId": moved, "newFolderId": folder}, 204)
     world.call("PUT", f"{LISTS}/folders/{folder}/rename?newFolderName=lifecycle")
     root = world.call("GET", f"{LISTS}/folders?folderId=0")["folder"]
+    assert (root["id"], root["childNodes"][0]["id"], root["childNodes"][0]["parentFolderId"]) == ("0", folder, "0")
     assert root["childNodes"][0]["name"] == "lifecycle"
     assert root["childNodes"][0]["childLists"] == [int(inside), int(moved)]
     world.call("DELETE", f"{LISTS}/folders/{folder}", status=400)
