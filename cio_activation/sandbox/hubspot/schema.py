@@ -139,7 +139,7 @@ class PropertySet:
         self._keep(made)
 
     def create(self, body: dict[str, Any], now: float) -> Property:
-        """Create a custom property, or bring back an archived one of that name."""
+        """Create a custom property; an archived one of that name comes back as it was, whatever ``body`` wants."""
         _check_new(body)
         name = body["name"]
         if self.live(name):
@@ -154,12 +154,15 @@ class PropertySet:
             raise Refusal(400, VALIDATION, f"You have reached the limit of {self.limit} custom properties.")
         options = _options(body.get("options") or [], body["type"], body["fieldType"])
         archived = self.properties.get(name)
-        # Uniqueness is fixed when a property is first made; restoring does not change it.
         unique = archived.unique if archived else bool(body.get("hasUniqueValue"))
         if unique and len(self.unique_names()) >= UNIQUE_MAX:
             raise invalid_input(f"At most {UNIQUE_MAX} properties of an object type can have unique values.")
         if unique and body["type"] not in ("string", "number"):
             raise invalid_input("Only text and number properties can have unique values.")
+        if archived:
+            archived.archived_at, archived.updated_at = None, now
+            archived.readable_from = time.monotonic() + self.read_delay_s
+            return self._keep(archived)
         made = Property(
             name, body["label"], body["type"], body["fieldType"], body["groupName"],
             description=body.get("description") or "",
@@ -168,7 +171,7 @@ class PropertySet:
             hidden=bool(body.get("hidden")),
             form_field=bool(body.get("formField")),
             unique=unique,
-            created_at=archived.created_at if archived else now,
+            created_at=now,
             updated_at=now,
             readable_from=time.monotonic() + self.read_delay_s,
         )  # fmt: skip

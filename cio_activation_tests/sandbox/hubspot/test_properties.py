@@ -109,7 +109,9 @@ def test_an_archived_property_is_unknown_and_comes_back_with_its_values(world: W
     error = world.call("POST", OBJECTS, {"properties": {"comes_back": "v"}}, 400)
     assert "PROPERTY_DOESNT_EXIST" in error["message"]
     assert "comes_back" not in world.call("GET", f"{OBJECTS}/{made}?properties=comes_back")["properties"]
-    world.property("comes_back")
+    back = world.property("comes_back", "number", "number", label="Another", hasUniqueValue=True)
+    assert (back["type"], back["label"], back["hasUniqueValue"]) == ("string", "comes_back", False)
+    assert world.call("GET", f"{PROPERTIES}/comes_back") == back
     assert world.call("GET", f"{OBJECTS}/{made}?properties=comes_back")["properties"]["comes_back"] == "v"
 
 
