@@ -66,7 +66,7 @@ class Account:
         first = user["id"] == 1
         admin = first and self.admin
         access = [{"app": app, "admin": admin, "permission_set_id": "sandbox"} for app in ("sales", "global")]
-        return user | {"is_admin": int(admin), "access": access, "is_you": first}
+        return user | {"access": access, "is_you": first}
 
     def me(self, call: Call) -> Response:
         """``GET /v1/users/me``: the cheapest check of a token."""

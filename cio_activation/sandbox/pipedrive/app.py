@@ -81,7 +81,8 @@ class Pipedrive(Vendor):
             # Neither spec declares ?api_token=, and a token in an address ends in logs: it is not looked at.
             request.scope["pipedrive.stranger"] = True
             text = {"success": False, "error": "unauthorized access", "errorCode": 401}
-            return reply(text | {"error_info": "the x-api-token header holds no valid token"}, 401)
+            more = {"error_info": "the x-api-token header holds no valid token"} if version == 1 else {}
+            return reply(text | more, 401)
         cost, search = (operation.cost, operation.search) if operation else (0, False)
         return self.limits.admit(cost, request.method, search=search)
 

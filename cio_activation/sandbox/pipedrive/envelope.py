@@ -26,19 +26,17 @@ _RFC3339 = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)
 class Refusal(Exception):
     """A request the vendor refuses: HTTP status, error text and the v2 ``code``."""
 
-    def __init__(self, status: int, error: str, code: str | None = None, info: str | None = None) -> None:
+    def __init__(self, status: int, error: str, code: str | None = None) -> None:
         super().__init__(error)
-        self.status, self.error, self.code, self.info = status, error, code, info
+        self.status, self.error, self.code = status, error, code
 
     def response(self, version: int) -> Response:
         """Return the refusal in the envelope of API ``version``."""
         body: dict[str, Any] = {"success": False, "error": self.error}
         if version == 2:
             body["code"] = self.code or BAD_REQUEST
-            if self.info:
-                body["error_info"] = self.info
         else:
-            body["error_info"] = self.info or "see the API reference"
+            body["error_info"] = "see the API reference"
             body |= {"data": None, "additional_data": None}
             if self.code:
                 body["code"] = self.code

@@ -165,7 +165,7 @@ class Notes:
             "update_time": utc_v1(note.update_time),
             "content": note.content,
             **note.targets,
-            **note.pins,
+            **{name: pinned for name, pinned in note.pins.items() if name != "pinned_to_lead_flag"},
             "person": {"name": getattr(person, "name", "")} if person is not None else None,
             "user_id": note.user_id,
             "last_update_user_id": None,

@@ -297,6 +297,7 @@ class Persons:
         seen |= {"add_time": utc_v1(person.add_time), "update_time": utc_v1(person.update_time)}
         seen |= {"email": seen.pop("emails"), "phone": seen.pop("phones"), "active_flag": True}
         custom: dict[str, Any] = seen.pop("custom_fields")
+        del seen["is_deleted"]  # v1 says active_flag
         return seen | custom | self._around.tally()(person.id)
 
 

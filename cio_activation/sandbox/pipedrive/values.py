@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cio_activation.sandbox.pipedrive import body_checks
-from cio_activation.sandbox.pipedrive.envelope import Refusal, utc, utc_v1
+from cio_activation.sandbox.pipedrive.envelope import Refusal, utc_v1
 
 TEXTS = {"varchar": 255, "varchar_auto": 255, "phone": 255, "text": 65_535}
 OPTIONED = ("enum", "set")
@@ -75,8 +75,6 @@ class Field:
             "subfields": None,
             "is_custom_field": self.is_custom,
             "is_optional_response_field": False,
-            "add_time": utc(self.add_time),
-            "update_time": utc(self.update_time),
         }
 
     def v1(self, position: int) -> dict[str, Any]:

@@ -110,4 +110,4 @@ def test_an_ordinary_user_may_not_change_fields_nor_delete_persons(rig: Rig) -> 
     rig.vendor.edit({"action": "set_admin", "admin": False})
     rig.refused(403, "POST", "/personFields", json={"field_name": "x", "field_type": "text"})
     rig.refused(403, "DELETE", "/persons/1")
-    assert rig.data("GET", "/v1/users/me")["is_admin"] == 0
+    assert not any(right["admin"] for right in rig.data("GET", "/v1/users/me")["access"])
