@@ -162,6 +162,8 @@ class Pipedrive(Vendor):
             _op("DELETE activities/{id}", 3, activities.delete),
             _op("GET deals", 10, deals.index),
             _op("POST deals", 5, deals.create),
+            _op("GET deals/archived", 20, deals.index_archived),
+            _op("GET deals/search", 20, search.deals, search=True),
             _op("GET deals/{id}", 1, deals.show),
             _op("PATCH deals/{id}", 5, deals.update),
             _op("DELETE deals/{id}", 3, deals.delete),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import count
 from typing import Any
 
@@ -11,7 +12,7 @@ from starlette.responses import Response
 
 from cio_activation.sandbox.pipedrive import body_checks
 from cio_activation.sandbox.pipedrive.activities import Links, link
-from cio_activation.sandbox.pipedrive.envelope import Call, Refusal, missing, ok, utc
+from cio_activation.sandbox.pipedrive.envelope import Call, Query, Refusal, missing, ok, utc
 from cio_activation.sandbox.pipedrive.fields import Fields
 from cio_activation.sandbox.pipedrive.table import Table
 
@@ -23,6 +24,15 @@ _STAGES = {
 }
 _PIPELINES = {1: "Sales", 2: "Retention"}
 _PLAIN = ("title", "owner_id", "person_id", "org_id", "pipeline_id", "stage_id", "value", "currency", "status")
+INCLUDED = (
+    *("next_activity_id", "last_activity_id", "first_won_time", "products_count", "files_count", "notes_count"),
+    *("followers_count", "email_messages_count", "activities_count", "done_activities_count"),
+    *("undone_activities_count", "participants_count", "last_incoming_mail_time", "last_outgoing_mail_time"),
+    *("smart_bcc_email", "source_lead_id"),
+)
+"""What ``include_fields`` may name; the sandbox counts nothing of it: counts are 0, the rest is null."""
+_TIMES = {"won_time": ("won",), "lost_time": ("lost",), "close_time": ("won", "lost")}
+"""Times that may be written, and the states of a deal they are allowed in."""
 _MORE = ("probability", "lost_reason", "visible_to", "expected_close_date", "label_ids", "is_archived")
 
 
@@ -98,6 +108,7 @@ class Deals:
             "expected_close_date": body_checks.nullable(body_checks.calendar_date),
             "label_ids": body_checks.array(body_checks.integer((), "label")),
             "is_archived": body_checks.boolean,
+            **dict.fromkeys((*_TIMES, "archive_time"), body_checks.nullable(_written_time)),
             "custom_fields": lambda _value: None,
         }
         return body_checks.body_of(call, schema, ("title",) if new else (), lambda _given: problems)
@@ -111,7 +122,7 @@ class Deals:
         values: dict[str, Any] = dict.fromkeys(_PLAIN + _MORE)
         values |= {"owner_id": 1, "value": 0, "currency": "USD", "status": "open", "visible_to": 3, "label_ids": []}
         values |= {"pipeline_id": None, "stage_id": None, "is_archived": False}
-        times = dict.fromkeys(("stage_change_time", "close_time", "won_time", "lost_time"))
+        times = dict.fromkeys(("stage_change_time", "close_time", "won_time", "lost_time", "archive_time"))
         deal = Deal(next(self._ids), now, now, values, times)
         self._assign(deal, given)
         self.table.add(deal)
@@ -137,14 +148,22 @@ class Deals:
 
     def show(self, call: Call) -> Response:
         """``GET /deals/{id}``."""
+        show = self._showing(call.query)
         call.query.done()
         deal = self.table.rows.get(call.id)
         if deal is None:
             raise missing("Deal")
-        return ok(self.view(deal))
+        return ok(show(deal))
 
     def index(self, call: Call) -> Response:
         """``GET /deals``: archived deals are left out."""
+        return self._index(call, self._showing(call.query), archived=False)
+
+    def index_archived(self, call: Call) -> Response:
+        """``GET /deals/archived``."""
+        return self._index(call, self._showing(call.query, labels=False), archived=True)
+
+    def _index(self, call: Call, show: Callable[[Deal], dict[str, Any]], *, archived: bool) -> Response:
         query = call.query
         if query.has("filter_id"):
             raise missing("Filter")
@@ -159,12 +178,31 @@ class Deals:
             only = [i for i in dict.fromkeys(only) if self.table.get(i)]
 
         def keep(deal: Deal) -> bool:
-            if deal.values["is_archived"] or (status not in ("", "deleted") and deal.values["status"] != status):
+            if deal.values["is_archived"] is not archived or (
+                status not in ("", "deleted") and deal.values["status"] != status
+            ):
                 return False
             return all(deal.values[name] == value for name, value in wanted.items())
 
         rows, cursor = self.table.page(query, keep=keep, only=only)
-        return ok([self.view(d) for d in rows], next_cursor=cursor)
+        return ok([show(d) for d in rows], next_cursor=cursor)
+
+    def _showing(self, query: Query, *, labels: bool = True) -> Callable[[Deal], dict[str, Any]]:
+        """Read the parameters that shape a deal's answer; ``labels``: whether options and labels may be spelled out."""
+        codes = query.words("custom_fields", 15)
+        if wrong := [c for c in codes or () if c not in self.fields.custom]:
+            query.problem(f"custom_fields: unknown {', '.join(wrong)}")
+        expand = labels and bool(query.flag("include_option_labels"))
+        labelled = labels and bool(query.flag("include_labels"))
+        extra = query.words("include_fields", len(INCLUDED), INCLUDED) or []
+
+        def show(deal: Deal) -> dict[str, Any]:
+            seen = self.view(deal, codes, expand=expand)
+            if labelled:
+                seen["labels"] = []  # deals have no labels here
+            return seen | {name: 0 if name.endswith("_count") else None for name in extra}
+
+        return show
 
     def list_stages(self, call: Call) -> Response:
         """``GET /stages``."""
@@ -198,6 +236,8 @@ class Deals:
         status = given.get("status", deal.values["status"])
         if given.get("lost_reason") is not None and status != "lost":
             raise Refusal(400, "lost_reason is only allowed when status is lost")
+        if wrong := [n for n, states in _TIMES.items() if given.get(n) is not None and status not in states]:
+            raise Refusal(400, f"{', '.join(wrong)}: not allowed while the deal is {status}")
         now = utc(self._links.now())
         stage = given.get("stage_id", deal.values["stage_id"])
         if stage is None or ("pipeline_id" in given and "stage_id" not in given):
@@ -211,11 +251,14 @@ class Deals:
         if status != deal.values["status"]:
             won, lost = (now if status == end else None for end in ("won", "lost"))
             deal.times |= {"won_time": won, "lost_time": lost, "close_time": won or lost}
+        deal.times |= {name: _shown_time(given[name]) for name in (*_TIMES, "archive_time") if name in given}
+        if given.get("is_archived") and deal.times["archive_time"] is None:
+            deal.times["archive_time"] = now
         self.fields.write(deal.custom, given.get("custom_fields", {}))
         deal.values |= {k: v for k, v in given.items() if k in deal.values}
         deal.values |= {"stage_id": stage, "pipeline_id": pipeline}
 
-    def view(self, deal: Deal) -> dict[str, Any]:
+    def view(self, deal: Deal, codes: list[str] | None = None, *, expand: bool = False) -> dict[str, Any]:
         """Return a deal as v2 shows it."""
         return {
             "id": deal.id,
@@ -224,8 +267,21 @@ class Deals:
             "add_time": utc(deal.add_time),
             "update_time": utc(deal.update_time),
             "is_deleted": deal.is_deleted,
-            "custom_fields": self.fields.read(deal.custom, None, expand=False),
+            "custom_fields": self.fields.read(deal.custom, codes, expand=expand),
         }
+
+
+def _written_time(value: Any) -> str | None:
+    """Return why ``value`` is no time as deals take it: ``YYYY-MM-DD HH:MM:SS``, UTC."""
+    try:
+        datetime.strptime(value, "%Y-%m-%d %H:%M:%S")
+    except (TypeError, ValueError):
+        return "expected YYYY-MM-DD HH:MM:SS"
+    return None
+
+
+def _shown_time(written: str | None) -> str | None:
+    return None if written is None else written.replace(" ", "T") + "Z"
 
 
 def _short(call: Call, rows: list[dict[str, Any]]) -> Response:

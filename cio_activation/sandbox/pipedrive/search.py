@@ -156,6 +156,19 @@ class SearchIndex:
         call.query.words("include_fields", 1, ("person.picture",))
         return self._answer(call.query, person=True)
 
+    def deals(self, call: Call) -> Response:
+        """``GET /deals/search``: checked, and it finds nothing; only persons are indexed."""
+        query = call.query
+        _term(query, 1 if query.flag("exact_match") else 2)
+        query.words("fields", 3, ("custom_fields", "notes", "title"))
+        for name in ("person_id", "organization_id"):
+            query.integer(name)
+        query.choice("status", ("open", "won", "lost"), "")
+        query.words("include_fields", 1, ("deal.cc_email",))
+        _paging(query)
+        query.done()
+        return ok({"items": []}, next_cursor=None)
+
     def items(self, call: Call) -> Response:
         """``GET /itemSearch``: only persons are there to be found."""
         types = call.query.words("item_types", 8, _TYPES)

@@ -155,3 +155,35 @@ def test_archived_and_deleted_deals_leave_the_list(rig: Rig) -> None:
     rig.data("DELETE", f"/deals/{two}")
     assert rig.data("GET", "/deals") == []
     assert [d["id"] for d in rig.data("GET", "/deals", params={"status": "deleted"})] == [two]
+
+
+def test_a_deal_shows_what_the_query_asks_for(rig: Rig) -> None:
+    body = {"field_name": "x", "field_type": "enum", "options": [{"label": "one"}]}
+    field = rig.data("POST", "/dealFields", json=body)
+    code, option = field["field_code"], field["options"][0]
+    deal = rig.data("POST", "/deals", json={"title": "D", "custom_fields": {code: option["id"]}})["id"]
+    asked = {"custom_fields": code, "include_option_labels": "true", "include_fields": "notes_count"}
+    for found in (rig.data("GET", f"/deals/{deal}", params=asked), rig.data("GET", "/deals", params=asked)[0]):
+        assert found["custom_fields"] == {code: {"id": option["id"], "label": "one"}}
+        assert found["notes_count"] == 0
+    assert rig.data("GET", f"/deals/{deal}", params={"include_labels": "true"})["labels"] == []
+    for wrong in ({"include_fields": "no_such"}, {"custom_fields": "0" * 40}, {"include_labels": "yes"}):
+        rig.refused(400, "GET", f"/deals/{deal}", params=wrong)
+
+
+def test_the_time_of_winning_is_written_with_the_state_that_it_belongs_to(rig: Rig) -> None:
+    deal = rig.data("POST", "/deals", json={"title": "D"})["id"]
+    won = {"won_time": "2026-10-01 08:00:00"}
+    rig.refused(400, "PATCH", f"/deals/{deal}", json=won)
+    rig.refused(400, "PATCH", f"/deals/{deal}", json={"status": "won", "won_time": "yesterday"})
+    assert rig.data("PATCH", f"/deals/{deal}", json={"status": "won", **won})["won_time"] == "2026-10-01T08:00:00Z"
+    rig.refused(400, "PATCH", f"/deals/{deal}", json={"lost_time": "2026-10-01 08:00:00"})
+
+
+def test_the_words_search_and_archived_are_no_ids_of_deals(rig: Rig) -> None:
+    deal = rig.data("POST", "/deals", json={"title": "D"})["id"]
+    assert rig.data("GET", "/deals/archived") == []
+    rig.data("PATCH", f"/deals/{deal}", json={"is_archived": True, "archive_time": "2026-10-01 08:00:00"})
+    assert [d["id"] for d in rig.data("GET", "/deals/archived")] == [deal]
+    assert rig.data("GET", "/deals/search", params={"term": "D D"}) == {"items": []}
+    rig.refused(400, "GET", "/deals/search")
