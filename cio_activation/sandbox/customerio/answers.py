@@ -54,14 +54,16 @@ async def nowhere(_request: Request) -> Response:
     raise Refusal(404, "not found")
 
 
-async def body(request: Request) -> dict[str, Any]:
-    """Return the JSON object of the request."""
+async def body(request: Request, *documented: str) -> dict[str, Any]:
+    """Return the JSON object of the request; refuses keys that are not among the ``documented`` ones."""
     try:
         given = await request.json()
     except ValueError:
         raise Refusal(400, "the body is not JSON") from None
     if not isinstance(given, dict):
         raise Refusal(400, "the body must be an object")
+    if unknown := sorted(set(given) - set(documented)):
+        raise Refusal(400, f"unknown in the body: {', '.join(unknown)}")
     return given
 
 

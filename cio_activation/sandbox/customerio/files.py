@@ -32,7 +32,7 @@ class ExportRoutes:
         )
 
     async def _export_people(self, request: Request) -> Response:
-        given = await body(request)
+        given = await body(request, "filters", "attributes")
         if "filters" not in given:
             raise Refusal(400, "filters is required")
         attributes = given.get("attributes")

@@ -49,7 +49,7 @@ class PeopleRoutes:
 
     async def _search(self, request: Request) -> Response:
         limit, start = page(request, default=50, maximum=SEARCH_LIMIT)
-        given = await body(request)
+        given = await body(request, "filter")
         if "filter" not in given:
             raise Refusal(400, "filter is required")
         snapshot = await self._workspace.snapshot()
@@ -59,7 +59,7 @@ class PeopleRoutes:
         return JSONResponse({**listed(people), "next": following})
 
     async def _batch_attributes(self, request: Request) -> Response:
-        ids = (await body(request)).get("ids")
+        ids = (await body(request, "ids")).get("ids")
         if not isinstance(ids, list) or not all(isinstance(value, str) for value in ids):
             raise Refusal(400, "ids must be a list of texts")
         if not 1 <= len(ids) <= ATTRIBUTES_LIMIT:
@@ -123,7 +123,7 @@ def _profile(attributes: dict[str, str]) -> dict[str, Any]:
     created = attributes.get("created_at", "")
     set_at = int(created) if created.isdigit() else 0
     return {
-        "id": attributes.get("id"),
+        "id": attributes.get("id", ""),  # text in the document, also of a person without one
         "identifiers": {name: attributes.get(name) for name in ("email", "id", "cio_id")},
         "attributes": {"id": None, "email": None, **attributes},
         "timestamps": dict.fromkeys(attributes, set_at),

@@ -44,7 +44,7 @@ class SegmentRoutes:
         return JSONResponse({"segment": self._shown(self._segment(request))})
 
     async def _create_segment(self, request: Request) -> Response:
-        given = (await body(request)).get("segment")
+        given = (await body(request, "segment")).get("segment")
         name = given.get("name") if isinstance(given, dict) else None
         if not isinstance(name, str) or not name:
             raise Refusal(400, "segment.name is required")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -51,6 +52,20 @@ def test_people_without_an_id_are_reached_by_cio_id_only(shared: Rig) -> None:
     alone = shared.get(f"/v1/customers/{cio_id}/attributes", id_type="cio_id")
     assert alone == shared.get(f"/v1/customers/cio_{cio_id}/attributes", id_type="cio_id") == by_cio[0]
     assert alone["customer"]["attributes"]["id"] is None
+    assert alone["customer"]["id"] == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/customers/attributes", {"ids": ["1"]}),
+        ("/v1/customers", {"filter": EVERYONE}),
+        ("/v1/exports/customers", {"filters": EVERYONE}),
+        ("/v1/segments", {"segment": {"name": "S"}}),
+    ],
+)
+def test_a_key_that_no_document_has_is_refused(shared: Rig, path: str, body: dict[str, Any]) -> None:
+    assert "surprise" in shared.refused(400, "POST", path, json={**body, "surprise": 1})
 
 
 def test_the_id_type_decides_and_a_wrong_one_finds_nobody(shared: Rig) -> None:
