@@ -30,7 +30,11 @@ class Runtime:
         In the warehouse, whoever works for the daily ``lane`` waits for the real-time one to finish.
         """
         settings.activation_home.mkdir(parents=True, exist_ok=True)
-        warehouse = Warehouse(settings.warehouse_path, urgent=None if lane is None else lane is Lane.REALTIME)
+        warehouse = Warehouse(
+            settings.warehouse_path,
+            urgent=None if lane is None else lane is Lane.REALTIME,
+            memory_limit=settings.activation_duckdb_memory,
+        )
         # Once a process is enough; a file that was replaced since is another file.
         if _identity(warehouse.path) not in _migrated:
             warehouse.migrate()
@@ -38,7 +42,7 @@ class Runtime:
         return cls(settings, activation, warehouse)
 
     def raw_folder(self, lane: str, key: str) -> Path:
-        """Return (and create) the folder that keeps one window's raw files."""
+        """Return (and create) the folder of one window's raw files."""
         folder = self.settings.raw_dir / lane / key.replace(":", "-")
         folder.mkdir(parents=True, exist_ok=True)
         return folder

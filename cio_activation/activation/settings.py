@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
-from pydantic import PrivateAttr, SecretStr
+from pydantic import Field, PrivateAttr, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from cio_activation.errors import ConfigError
@@ -14,6 +14,7 @@ _CUSTOMERIO_HOSTS = {
     "us": ("https://api.customer.io", "https://track.customer.io"),
     "eu": ("https://api-eu.customer.io", "https://track-eu.customer.io"),
 }
+_SIZE = r"(?i)^\d+(\.\d+)?\s*([KMGT](i?B)?|%)$"
 DEFAULT_ACTIVATION = Path(__file__).parent.parent / "activation.yaml"
 
 
@@ -40,6 +41,8 @@ class Settings(Access):
 
     activation_home: Path = Path(".activation")
     activation_file: Path = DEFAULT_ACTIVATION
+    activation_duckdb_memory: str | None = Field(default=None, pattern=_SIZE)
+    """Most memory that DuckDB uses in one process, such as ``3GB`` or ``50%``; its own default is 80 % of the machine's."""
     journal_url: str | None = None
 
     customerio_app_api_key: SecretStr | None = None
@@ -68,6 +71,12 @@ class Settings(Access):
     vendor_settle_s: float = 60.0
     """Seconds after which a creation whose answer was lost is surely made or not: twice a call's own time-out."""
 
+    @field_validator("activation_duckdb_memory", mode="before")
+    @classmethod
+    def _unset(cls, value: Any) -> Any:
+        """An empty text, as a line of ``.env`` without a value gives it, is no setting."""
+        return None if value == "" else value
+
     @property
     def warehouse_path(self) -> Path:
         """The DuckDB file."""
@@ -75,7 +84,7 @@ class Settings(Access):
 
     @property
     def raw_dir(self) -> Path:
-        """Kept raw files, one folder a lane and window: ``raw/<lane>/<window key>/``."""
+        """Retained raw files, one folder a lane and window: ``raw/<lane>/<window key>/``."""
         return self.activation_home / "raw"
 
     @property

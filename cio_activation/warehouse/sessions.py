@@ -50,9 +50,15 @@ YIELD_S = 60.0
 class Warehouse:
     """One DuckDB file shared by processes through short, exclusive-or-shared sessions."""
 
-    def __init__(self, path: Path, *, urgent: bool | None = None, lock_timeout_s: float = 120.0) -> None:
-        """``urgent``: True lets this one's sessions go first, False makes the long ones wait; None does neither."""
+    def __init__(
+        self, path: Path, *, urgent: bool | None = None, lock_timeout_s: float = 120.0, memory_limit: str | None = None
+    ) -> None:
+        """``urgent``: True lets this one's sessions go first, False makes the long ones wait; None does neither.
+
+        ``memory_limit``: what DuckDB may use in this process, such as ``3GB``; its own default if None.
+        """
         self.path = Path(path)
+        self._memory_limit = memory_limit
         self._urgent = urgent
         self._timeout = lock_timeout_s
 
@@ -130,8 +136,8 @@ class Warehouse:
 
     def _session(self, *, read_only: bool) -> AbstractContextManager[Connection]:
         config = dict(_CONFIG)
-        if limit := os.environ.get("ACTIVATION_DUCKDB_MEMORY"):
-            config["memory_limit"] = limit
+        if self._memory_limit:
+            config["memory_limit"] = self._memory_limit
         return session(self.path, config, read_only=read_only)
 
     @contextmanager
