@@ -1,10 +1,10 @@
 """Audience assets: one per audience, so that its lineage reads segment -> audience -> list."""
 
-import re
 from collections.abc import Iterator
 
 import dagster as dg
 
+from cio_activation.activation.expressions import gate_expression
 from cio_activation.activation.models import Activation, Audience, Lane
 from cio_activation.customerio.assets import segment_key
 from cio_activation.lanes.failures import failures
@@ -29,7 +29,10 @@ def _lane_assets(activation: Activation, lanes: Lanes, lane: Lane) -> dg.AssetsD
         chosen = [name for name, spec in specs.items() if spec.key in context.selected_asset_keys]
         with failures():
             results = update(
-                runtime_of(activation, lane), lanes.window(lane, context.partition_key), chosen, run_id=context.run_id
+                runtime_of(activation, lane),
+                lanes.window(lane, context.partition_key),
+                chosen,
+                run_id=context.run.run_id,
             )
         for name in chosen:
             result = results[name]
@@ -48,7 +51,8 @@ def _spec(activation: Activation, audience: Audience) -> dg.AssetSpec:
     if activation.lane_properties(lane):
         keys.append(dg.AssetKey(["state", f"{lane}_properties"]))
     deps = [dg.AssetDep(key) for key in keys]
-    named = set(re.findall(r"\w+", audience.gate or ""))
+    gate = gate_expression(activation, audience)
+    named = gate.columns if gate else frozenset()
     if lane is Lane.REALTIME and any(p.name in named for p in activation.lane_properties(Lane.DAILY)):
         deps.append(across_lanes(dg.AssetKey(["state", "daily_properties"])))
     return dg.AssetSpec(

@@ -33,11 +33,17 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_an_instance_with_the_names_of_0_1_0_loads_and_says_the_new_ones(home: Path) -> None:
-    with pytest.warns(FutureWarning) as told, dg.DagsterInstance.get() as instance:
+def load(home: Path) -> None:
+    """Load the instance and use both; Dagster imports the launcher only when it is asked for."""
+    with dg.DagsterInstance.get() as instance:
         assert isinstance(instance.run_launcher, ForkingRunLauncher)
         assert isinstance(instance.event_log_storage, type(OpenSqliteStorage(str(home)).event_log_storage))
         assert not instance.get_runs()
+
+
+def test_an_instance_with_the_names_of_0_1_0_loads_and_says_the_new_ones(home: Path) -> None:
+    with pytest.warns(FutureWarning) as told:
+        load(home)
     said = " ".join(str(warning.message) for warning in told)
     for new in (ForkingRunLauncher, OpenSqliteStorage):
         assert f"name {new.__module__} and {new.__name__}" in said

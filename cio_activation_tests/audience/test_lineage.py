@@ -1,0 +1,41 @@
+"""An audience's lineage in the asset graph: what its gate reads, however the gate is written."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pytest
+
+from cio_activation.activation.loader import load_activation
+from cio_activation.activation.models import Lane
+from cio_activation.activation.settings import DEFAULT_ACTIVATION
+from cio_activation.audience.assets import build_assets
+from cio_activation.destinations import DESTINATIONS
+from cio_activation.lanes.partitions import Lanes
+
+NAME = "high_intent_cart"
+
+
+def reads_daily_state(gate: str | None) -> bool:
+    """Tell whether a real-time audience with this gate depends on the daily lane's properties."""
+    loaded = load_activation(DEFAULT_ACTIVATION, DESTINATIONS)
+    audience = loaded.audiences[NAME].model_copy(update={"gate": gate})
+    activation = loaded.model_copy(update={"audiences": {**loaded.audiences, NAME: audience}})
+    specs = {spec.key: spec for asset in build_assets(activation, Lanes.of(activation)) for spec in asset.specs}
+    deps = specs[dg.AssetKey(["audience", NAME])].deps
+    return dg.AssetKey(["state", "daily_properties"]) in {dep.asset_key for dep in deps}
+
+
+def test_the_audience_is_of_the_real_time_lane() -> None:
+    assert load_activation(DEFAULT_ACTIVATION, DESTINATIONS).audiences[NAME].lane is Lane.REALTIME
+
+
+@pytest.mark.parametrize(
+    "gate", ["ltv_tier IN ('gold')", "LTV_TIER IN ('gold')", "cart_value > 1 AND \"ltv_tier\" = 'gold'"]
+)
+def test_a_gate_over_a_daily_property_depends_on_the_daily_state(gate: str) -> None:
+    assert reads_daily_state(gate)
+
+
+@pytest.mark.parametrize("gate", [None, "cart_value >= 200", "last_product = 'ltv_tier'"])
+def test_a_gate_that_only_mentions_its_name_or_reads_nothing_daily_does_not(gate: str | None) -> None:
+    assert not reads_daily_state(gate)
