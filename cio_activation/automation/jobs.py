@@ -11,7 +11,10 @@ from cio_activation.lanes.partitions import LANE_TAG, Lanes
 
 
 def lane_job(lane: Lane, lanes: Lanes, assets: list[Any]) -> Any:
-    """Return the job that brings one window of ``lane`` from Customer.io to every destination."""
+    """Return the job that brings one window of ``lane`` from Customer.io to every destination.
+
+    Its partitions are the lane's: Dagster infers them from the assets selected.
+    """
     keys: list[dg.AssetKey] = []
     for asset in assets:
         if isinstance(asset, dg.AssetsDefinition) and asset.partitions_def in (None, lanes[lane]):
@@ -19,7 +22,6 @@ def lane_job(lane: Lane, lanes: Lanes, assets: list[Any]) -> Any:
     return dg.define_asset_job(
         str(lane),
         selection=dg.AssetSelection.assets(*keys),
-        partitions_def=lanes[lane],
         executor_def=dg.in_process_executor,
         tags={LANE_TAG: str(lane)},
         description=f"One {lane} window: extract, decide, deliver.",

@@ -137,7 +137,7 @@ def _pull(
     try:
         with failures(), runtime.warehouse.at_work():
             window = lanes.window(lane, context.partition_key)
-            result = use_case(runtime, window, customerio_pacer(journal, lane), context.run_id)
+            result = use_case(runtime, window, customerio_pacer(journal, lane), context.run.run_id)
     finally:
         journal.close()
     if getattr(result, "defers", False):

@@ -189,7 +189,7 @@ def _lane_assets(
                     most = inf if step is steps[-1] else MOST_S  # nothing of this destination comes after the last
                     time_slice = TimeSlice(lambda: is_awaited(context.instance), most_s=most)
                 with failures(), runtime.warehouse.at_work():
-                    report = run_step(runtime, destination, step, window, context.run_id, time_slice)
+                    report = run_step(runtime, destination, step, window, context.run.run_id, time_slice)
                 if report.yielded:
                     defer(context, f"{destination.name}/{step.name}")
                 yield _result(spec, report)

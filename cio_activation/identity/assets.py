@@ -55,7 +55,9 @@ def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefiniti
         from cio_activation.identity.resolve import resolve
 
         with failures():
-            result = resolve(runtime_of(activation, lane), lanes.window(lane, context.partition_key), context.run_id)
+            result = resolve(
+                runtime_of(activation, lane), lanes.window(lane, context.partition_key), context.run.run_id
+            )
         return metadata_of(result), not result.quarantined
 
     @dg.multi_asset(

@@ -27,7 +27,7 @@ def is_awaited(instance: dg.DagsterInstance) -> bool:
 
 def defer(context: dg.AssetExecutionContext, key: str) -> None:
     """Say by the run's tag that something of an asset is left for the lane's next run; the sensor asks for that."""
-    context.instance.add_run_tags(context.run_id, {DEFERRED_TAG: key})
+    context.instance.add_run_tags(context.run.run_id, {DEFERRED_TAG: key})
 
 
 def runtime_of(activation: Activation, lane: Lane | None = None) -> Runtime:
@@ -46,4 +46,4 @@ def note_fingerprints(context: dg.AssetExecutionContext, looks: Mapping[str, str
 
     ``looks``: segment id -> its look, see ``customerio.watching``.
     """
-    context.instance.add_run_tags(context.run_id, {FINGERPRINTS_TAG: json.dumps(looks, sort_keys=True)})
+    context.instance.add_run_tags(context.run.run_id, {FINGERPRINTS_TAG: json.dumps(looks, sort_keys=True)})

@@ -55,7 +55,7 @@ def _lane_asset(activation: Activation, lanes: Lanes, lane: Lane) -> dg.AssetsDe
         window = lanes.window(lane, context.partition_key)
         full = config.full or (lane is Lane.DAILY and window.start.weekday() == FULL_CHECK_DAY)
         with failures():
-            result = derive(runtime, window, full=full, run_id=context.run_id)
+            result = derive(runtime, window, full=full, run_id=context.run.run_id)
         with runtime.warehouse.read() as con:
             spread = distribution(con, activation, lane)
         found = metadata_of(result)

@@ -20,7 +20,7 @@ from cio_activation.transport.errors import OutcomeUnknown, Retryable, VendorErr
 from cio_activation.transport.policy import policy_for
 
 LONGEST_WAIT_S = 120.0
-"""A vendor that asks for a longer pause is not waited for: the run holds the rest, a later one goes on."""
+"""A vendor that asks for a longer pause is not waited for: the rest is deferred to a later run."""
 _WIDEST_BACKOFF_S = 60.0
 T = TypeVar("T")
 
@@ -35,12 +35,12 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     except ValueError:
         pass  # not a number: then it should be a date
     try:
-        moment = parsedate_to_datetime(text)
+        instant = parsedate_to_datetime(text)
     except ValueError:
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+    if instant.tzinfo is None:
+        instant = instant.replace(tzinfo=UTC)
+    return max(0.0, (instant - datetime.now(UTC)).total_seconds())
 
 
 def asks_too_long(error: VendorError) -> bool:
@@ -59,7 +59,7 @@ async def retrying(call: Callable[[], Awaitable[T]], *, attempts: int, backoff_s
         kinds = (Retryable, OutcomeUnknown) if repeatable else (Retryable,)
         return isinstance(error, kinds) and not asks_too_long(error)
 
-    backoff = wait_exponential_jitter(initial=backoff_s, max=_WIDEST_BACKOFF_S, jitter=backoff_s)
+    backoff = wait_exponential_jitter(multiplier=backoff_s, max=_WIDEST_BACKOFF_S, jitter=backoff_s)
     spread = wait_random(0, backoff_s)
 
     def pause(state: RetryCallState) -> float:
@@ -67,7 +67,7 @@ async def retrying(call: Callable[[], Awaitable[T]], *, attempts: int, backoff_s
         if not isinstance(error, VendorError):
             return 0.0
         if error.retry_after_s is not None:
-            return error.retry_after_s + spread(state)  # or all workers come back in the same moment
+            return error.retry_after_s + spread(state)  # or all workers come back at once
         return backoff(state) * (policy_for(error.status).backoff_factor if error.status else 1.0)
 
     loop = AsyncRetrying(stop=stop_after_attempt(attempts), wait=pause, retry=retry_if_exception(again), reraise=True)
