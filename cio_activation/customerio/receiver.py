@@ -18,15 +18,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import sqlalchemy as sa
+from prometheus_client import Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from cio_activation.customerio.inbox import Inbox, Source
 from cio_activation.customerio.inbox_writer import InboxWriter, NotStored
-from cio_activation.customerio.receiver_metrics import Metrics
+from cio_activation.customerio.receiver_metrics import CONTENT_TYPE, Metrics
 from cio_activation.customerio.webhook import Keys, Refused, check, event_of, headers_of
 
 log = logging.getLogger("cio_activation.receiver")
@@ -95,7 +97,8 @@ class Receiver:
         else:
             whole, now = bytes(body), time.time()
             seal = check(source, headers, whole, self._keys, now)
-            self.metrics.previous_key += seal.previous
+            if seal.previous:
+                self.metrics.previous_key_used()
             await self.writer.store(event_of(source, headers, whole, seal, now), began + ANSWER_S)
         finally:
             self._bytes -= held
@@ -130,21 +133,23 @@ class Receiver:
         return None
 
     async def _show(self, _request: Request) -> Response:
-        values = {
-            "cio_receiver_in_line": ("gauge", "Requests that wait for their commit.", float(self.writer.waiting)),
-            "cio_receiver_commits_total": ("counter", "Commits to the inbox.", float(self.writer.commits)),
-            "cio_receiver_new_total": ("counter", "Events stored.", float(self.writer.new)),
-            "cio_receiver_known_total": ("counter", "Events that were in the inbox already.", float(self.writer.known)),
-        }
+        read: list[Metric] = [
+            GaugeMetricFamily("cio_receiver_in_line", "Requests that wait for their commit.", self.writer.waiting),
+            CounterMetricFamily("cio_receiver_commits", "Commits to the inbox.", self.writer.commits),
+            CounterMetricFamily("cio_receiver_new", "Events stored.", self.writer.new),
+            CounterMetricFamily("cio_receiver_known", "Events that were in the inbox already.", self.writer.known),
+        ]
         try:
             news = await asyncio.to_thread(self._inbox.news)
         except sa.exc.SQLAlchemyError as error:
             log.warning("the inbox cannot be read: %s", type(getattr(error, "orig", error)).__name__)
         else:
             age = max(0.0, time.time() - news.oldest_at) if news.oldest_at is not None else 0.0
-            values["cio_inbox_events"] = ("gauge", "Events that no run has landed yet.", float(news.events))
-            values["cio_inbox_oldest_seconds"] = ("gauge", "Age of the oldest of them.", age)
-        return PlainTextResponse(self.metrics.text(values), media_type="text/plain; version=0.0.4")
+            read += [
+                GaugeMetricFamily("cio_inbox_events", "Events that no run has landed yet.", news.events),
+                GaugeMetricFamily("cio_inbox_oldest_seconds", "Age of the oldest of them.", age),
+            ]
+        return Response(self.metrics.text(read), media_type=CONTENT_TYPE)
 
     @asynccontextmanager
     async def _life(self, _app: Starlette) -> AsyncIterator[None]:

@@ -21,6 +21,7 @@ from typing import Any
 import httpx
 import sqlalchemy as sa
 import uvicorn
+from prometheus_client.parser import text_string_to_metric_families
 
 from cio_activation.cli.output import emitted
 from cio_activation.customerio.inbox import Event, Inbox
@@ -93,8 +94,12 @@ class Rig:
         return socket.create_connection((parts.host, parts.port or 0), timeout=30)
 
     def metrics(self) -> dict[str, float]:
-        lines = [line for line in self.client.get("/metrics").text.splitlines() if not line.startswith("#")]
-        return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+        """Return every series as Prometheus reads it: ``name`` or ``name{label="value",...}``, labels by name."""
+        answer = self.client.get("/metrics")
+        assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+        samples = [s for family in text_string_to_metric_families(answer.text) for s in family.samples]
+        labels = [",".join(f'{k}="{v}"' for k, v in sorted(s.labels.items())) for s in samples]
+        return {s.name + (f"{{{told}}}" if told else ""): s.value for s, told in zip(samples, labels, strict=True)}
 
     @contextmanager
     def locked(self) -> Iterator[None]:

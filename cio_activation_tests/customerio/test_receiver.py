@@ -11,6 +11,7 @@ import pytest
 
 from cio_activation.customerio import receiver as receiver_module
 from cio_activation.customerio.inbox import DAY_S, REPLAY_WINDOW_S, SKEW_S, Inbox, Source
+from cio_activation.customerio.receiver_metrics import Metrics
 from cio_activation_tests.customerio.receiving import (
     KEY,
     LIMIT,
@@ -214,7 +215,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(rig: Rig, monkeypatch: pyte
     head = f"POST /webhooks/reporting HTTP/1.1\r\nhost: x\r\n{headers}content-length: {len(body)}\r\n\r\n"
     assert rig.raw(head.encode() + body[:-1]).startswith(b"HTTP/1.1 408")
     assert rig.stored() == []
-    assert rig.metrics()['cio_receiver_answers_total{source="reporting",outcome="too_slow",status="408"}'] == 1
+    assert rig.metrics()['cio_receiver_answers_total{outcome="too_slow",source="reporting",status="408"}'] == 1
 
 
 def test_bodies_in_memory_are_limited_all_together(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,14 +270,36 @@ def test_metrics_count_answers_and_what_waits_in_the_inbox(rig: Rig) -> None:
     text = rig.client.get("/metrics").text
     assert "example.com" not in text
     metrics = rig.metrics()
-    assert metrics['cio_receiver_answers_total{source="reporting",outcome="stored",status="200"}'] == 2
-    assert metrics['cio_receiver_answers_total{source="reporting",outcome="forged",status="401"}'] == 1
+    assert metrics['cio_receiver_answers_total{outcome="stored",source="reporting",status="200"}'] == 2
+    assert metrics['cio_receiver_answers_total{outcome="forged",source="reporting",status="401"}'] == 1
     assert metrics["cio_receiver_answer_seconds_count"] == metrics['cio_receiver_answer_seconds_bucket{le="+Inf"}'] == 3
     assert (metrics["cio_receiver_new_total"], metrics["cio_receiver_known_total"]) == (1, 1)
     assert metrics["cio_inbox_events"] == 1
     assert metrics["cio_inbox_oldest_seconds"] >= 0
-    for line in text.splitlines():
-        assert line.startswith("# ") or len(line.rsplit(" ", 1)) == 2
+    assert "_created" not in text
+    kinds = {line.split()[2]: line.split()[3] for line in text.splitlines() if line.startswith("# TYPE")}
+    assert kinds == {
+        "cio_receiver_answers_total": "counter",
+        "cio_receiver_answer_seconds": "histogram",
+        "cio_receiver_previous_key_total": "counter",
+        "cio_receiver_in_line": "gauge",
+        "cio_receiver_commits_total": "counter",
+        "cio_receiver_new_total": "counter",
+        "cio_receiver_known_total": "counter",
+        "cio_inbox_events": "gauge",
+        "cio_inbox_oldest_seconds": "gauge",
+    }
+    edges = [
+        name.partition('"')[2].rstrip('"}') for name in metrics if name.startswith("cio_receiver_answer_seconds_bucket")
+    ]
+    assert edges == ["0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1.0", "2.0", "4.0", "+Inf"]
+
+
+def test_metrics_of_two_receivers_in_one_process_do_not_mix() -> None:
+    one, other = Metrics(), Metrics()
+    one.answered("journey", "stored", 200, 0.3)
+    assert b"cio_receiver_answer_seconds_count 1.0" in one.text([])
+    assert b"cio_receiver_answer_seconds_count 0.0" in other.text([])
 
 
 def test_no_log_line_has_anything_of_a_body_a_key_or_a_signature(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
