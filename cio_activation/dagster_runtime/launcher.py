@@ -34,6 +34,8 @@ NICE = {"daily": 10}
 """Lane -> how far behind others a run stands for the processor: an hour of daily work must not slow a cart down."""
 WAIT_S = 60.0
 """A warm process that does not answer for so long is given up, and another one started."""
+END_S = 10.0
+"""A warm process that is still there so long after its input ended is killed."""
 _PACKAGE = Path(__file__).parent.parent
 _CODE = (".py", ".sql", ".yaml", ".json")
 
@@ -105,14 +107,16 @@ class ForkingRunLauncher(RunLauncher[Any], ConfigurableClass):
         self._warm = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._stamp = stamp
         if self._answer() != "ready":
+            self._give_up()
             raise OSError("the warm process does not start; its output is in the daemon's log")
 
     def dispose(self) -> None:
-        """Let the warm process end; runs go on."""
-        if self._warm is not None and self._warm.stdin is not None:
-            with suppress(OSError):  # it is gone, and with it who would have read the rest
-                self._warm.stdin.close()
-            self._warm = None
+        """Let the warm process end, and wait for that a little; runs go on."""
+        if self._warm is not None:
+            _close(self._warm)
+            with suppress(subprocess.TimeoutExpired):
+                self._warm.wait(END_S)
+        self._give_up()
 
     def _ask(self, request: str) -> str:
         """Return the forked process's answer; asks again where none can come, which a claim makes safe."""
@@ -139,6 +143,7 @@ class ForkingRunLauncher(RunLauncher[Any], ConfigurableClass):
         if self._warm is not None:
             self._warm.kill()
             self._warm.wait()
+            _close(self._warm)
             self._warm = None
 
     def _answer(self) -> str:
@@ -148,11 +153,19 @@ class ForkingRunLauncher(RunLauncher[Any], ConfigurableClass):
         return self._warm.stdout.readline().strip() if ready else ""
 
 
+def _close(process: subprocess.Popen[str]) -> None:
+    """Close what is shared with a process: it ends, and whom it forked sees that nobody hears its answer."""
+    for pipe in (process.stdin, process.stdout):
+        with suppress(OSError):  # it is gone, and with it who would have read the rest
+            if pipe is not None:
+                pipe.close()
+
+
 def _fingerprint() -> str:
     """Return a text that changes with the project's code and with the packages beside Dagster.
 
-    A run must never execute other code than is installed; an older release comes with older times, and with its own
-    moment of being put there.
+    A run must never execute other code than is installed; an older release comes with older times of its files, but was
+    put there later.
     """
     found = hashlib.sha256(str(Path(dagster.__file__).parent.parent.stat().st_mtime_ns).encode())
     for file in sorted(path for path in _PACKAGE.rglob("*.*") if path.suffix in _CODE):

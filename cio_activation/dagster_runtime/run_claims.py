@@ -1,7 +1,7 @@
 """The process of a run: its claim to it, its name in the run's tags, and whether it lives.
 
 More than one process may come to be started for a run: a warm process is killed before it can be told that it forked
-one, or two daemons overlap for a moment. The one that claims the run executes it. A claim is a lock on one byte of a
+one, or two daemons overlap for a while. The one that claims the run executes it. A claim is a lock on one byte of a
 file, which the kernel drops with its process: nothing is left behind, and a run whose process dies before it began can
 still be started.
 """

@@ -25,7 +25,7 @@ from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS, create_db_
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes.config_class import ConfigurableClassData
 
-RUNS_KEPT = 16
+RUNS_OPEN = 16
 """Runs whose event log stays open in a process, two file handles each. Looking at an older one opens it again."""
 
 
@@ -101,7 +101,7 @@ class _Events(SqliteEventLogStorage):
             if shard != INDEX_SHARD_NAME:
                 self._engines.move_to_end(shard)
                 runs = [name for name in self._engines if name != INDEX_SHARD_NAME]
-                for name in runs[:-RUNS_KEPT]:
+                for name in runs[:-RUNS_OPEN]:
                     self._engines.pop(name).dispose()
             return found
 

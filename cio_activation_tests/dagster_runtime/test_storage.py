@@ -20,7 +20,7 @@ import pytest
 import sqlalchemy as sa
 from dagster._core.storage.event_log.base import EventLogRecord
 
-from cio_activation.dagster_runtime.storage import RUNS_KEPT, OpenSqliteStorage
+from cio_activation.dagster_runtime.storage import RUNS_OPEN, OpenSqliteStorage
 
 HANDLES = Path("/proc/self/fd")
 
@@ -150,9 +150,9 @@ def test_an_event_costs_no_new_connection(instance: dg.DagsterInstance) -> None:
 
 
 def test_only_so_many_runs_stay_open(instance: dg.DagsterInstance, home: Path) -> None:
-    runs = [dg.materialize([carts], instance=instance).run_id for _ in range(RUNS_KEPT + 3)]
+    runs = [dg.materialize([carts], instance=instance).run_id for _ in range(RUNS_OPEN + 3)]
     shards = {Path(name).name.partition(".")[0] for name in open_files(home / "history" / "runs")} - {"index"}
-    assert shards == set(runs[-RUNS_KEPT:])
+    assert shards == set(runs[-RUNS_OPEN:])
     assert len(instance.all_logs(runs[0])) > 10
 
 
