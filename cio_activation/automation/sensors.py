@@ -1,6 +1,6 @@
 """The real-time lane's sensor: asks for one run of the current window when there is news.
 
-News is an event in the webhooks' inbox, looked for at every tick, or members of a segment that changed, asked for every
+News is an event in the webhooks' inbox, read at every tick, or members of a segment that changed, asked for every
 10 s: one call per source segment, paced with everything else. It never fetches people: the run does the work.
 A window that passes without news still gets one run, so that grace periods and expiries end on time.
 """
@@ -38,9 +38,9 @@ AGAIN_SECONDS = 60
 _WAITING = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Seen:
-    """What the sensor saw when it last looked: its cursor. Times are seconds since the epoch."""
+    """What the sensor saw at a tick: its cursor. Times are seconds since the epoch."""
 
     window: str = ""
     segments: dict[str, Fingerprint] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class Seen:
     polled_at: float = 0.0
     asked_at: float = 0.0
     followed: str = ""
-    """Id of the run whose leftovers a run was last asked for."""
+    """Id of the run for whose deferred operations a run was last asked for."""
     asked: int = 0
     """Runs asked for so far. It is in a run's key: a tick that is repeated after a crash asks for the same run."""
 
@@ -71,7 +71,7 @@ class Seen:
 
 
 def realtime_sensor(job: Any, activation: Activation, lanes: Lanes) -> dg.SensorDefinition:
-    """Return the sensor that keeps the real-time lane moving."""
+    """Return the sensor that asks for the real-time lane's runs."""
 
     @dg.sensor(
         name="realtime_sensor",
@@ -79,33 +79,33 @@ def realtime_sensor(job: Any, activation: Activation, lanes: Lanes) -> dg.Sensor
         minimum_interval_seconds=TICK_SECONDS,
         description="Runs the current window when a webhook came or a segment changed, and once a window anyway.",
     )
-    def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+    def ask_for_runs(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         waiting = context.instance.get_runs_count(dg.RunsFilter(job_name=str(Lane.REALTIME), statuses=_WAITING))
         if waiting:
             return dg.SkipReason("a run of this lane is already waiting; it will see everything that is new")
         seen, now = Seen.read(context.cursor), time.time()
         window = lanes.window_at(Lane.REALTIME, datetime.fromtimestamp(now, UTC))
         news = inbox_news(Settings())
-        looked, problem = seen, None
+        current, problem = seen, None
         taken = _taken(context.instance)
         if now - seen.polled_at >= POLL_SECONDS and taken is not None:
             segments = [a.segment for a in activation.lane_audiences(Lane.REALTIME)]
             try:
                 found = fingerprint_segments(runtime_of(activation), segments, seen.segments, now)
-                looked = replace(seen, segments=found, polled_at=now)
-                seen, looked = _without_taken(seen, looked, taken)
+                current = replace(seen, segments=found, polled_at=now)
+                seen, current = _without_taken(seen, current, taken)
             except CioActivationError as error:
                 problem = f"Customer.io could not be asked: {error}"
         if news.events and (asked_at := _asked_elsewhere(context.instance, news.mark)) is not None:
             seen = replace(seen, mark=news.mark, asked_at=max(seen.asked_at, asked_at))
-            looked = replace(looked, mark=seen.mark, asked_at=seen.asked_at)
-        unfinished = _deferred(context.instance)
-        why = reason(seen, looked, news, window.key, now, unfinished)
+            current = replace(current, mark=seen.mark, asked_at=seen.asked_at)
+        deferred_by = _deferred_by(context.instance)
+        why = reason(seen, current, news, window.key, now, deferred_by)
         if why is None or (problem and not news.events):
-            return dg.SensorResult(skip_reason=problem or "no news since the last look", cursor=_cursor(looked))
+            return dg.SensorResult(skip_reason=problem or "no news since the last tick", cursor=_cursor(current))
         context.log.info(f"{window.key}: {why}")
         asked = replace(
-            looked, window=window.key, mark=news.mark, asked_at=now, asked=seen.asked + 1, followed=unfinished
+            current, window=window.key, mark=news.mark, asked_at=now, asked=seen.asked + 1, followed=deferred_by
         )
         request = dg.RunRequest(
             run_key=f"{window.key} {asked.asked} {news.mark}",
@@ -114,10 +114,10 @@ def realtime_sensor(job: Any, activation: Activation, lanes: Lanes) -> dg.Sensor
         )
         return dg.SensorResult(run_requests=[request], cursor=_cursor(asked))
 
-    return watch
+    return ask_for_runs
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Taken:
     """What of the segments the lane's runs have read. ``for_good``: the run that did ended well."""
 
@@ -126,33 +126,33 @@ class Taken:
 
 
 def _taken(instance: dg.DagsterInstance) -> Taken | None:
-    """Return what the run that goes on, or else the last that ended well, has read; None if it has yet to read.
+    """Return what the run at work, or else the last that ended well, has read; None if it has yet to read.
 
     Asking Customer.io then would show what that run is about to see by itself.
     """
     status = dg.DagsterRunStatus
-    going = instance.get_runs(dg.RunsFilter(job_name=str(Lane.REALTIME), statuses=[status.STARTED]), limit=1)
-    if going:
-        tag = going[0].tags.get(FINGERPRINTS_TAG)
-        return None if tag is None else Taken(json.loads(tag), for_good=False)
+    running = instance.get_runs(dg.RunsFilter(job_name=str(Lane.REALTIME), statuses=[status.STARTED]), limit=1)
+    if running:
+        tag = running[0].tags.get(FINGERPRINTS_TAG)
+        return None if tag is None else Taken(fingerprints=json.loads(tag), for_good=False)
     ended = instance.get_runs(dg.RunsFilter(job_name=str(Lane.REALTIME), statuses=[status.SUCCESS]), limit=1)
-    return Taken(json.loads(ended[0].tags.get(FINGERPRINTS_TAG, "{}")) if ended else {})
+    return Taken(fingerprints=json.loads(ended[0].tags.get(FINGERPRINTS_TAG, "{}")) if ended else {})
 
 
-def _without_taken(seen: Seen, looked: Seen, taken: Taken) -> tuple[Seen, Seen]:
+def _without_taken(seen: Seen, current: Seen, taken: Taken) -> tuple[Seen, Seen]:
     """Return both without those changes that a run has read already.
 
-    What only a run that still goes on has read counts as not seen: should the run fail, it is news again.
+    What only a run still at work has read counts as not seen: should the run fail, it is news again.
     """
     known = {
         s: told
-        for s, told in looked.segments.items()
+        for s, told in current.segments.items()
         if s in taken.fingerprints and told.members == taken.fingerprints[s]
     }
     if taken.for_good:
-        return replace(seen, segments=seen.segments | known), looked
+        return replace(seen, segments=seen.segments | known), current
     before = {s: replace(t, members=seen.segments.get(s, Fingerprint()).members) for s, t in known.items()}
-    return seen, replace(looked, segments=looked.segments | before)
+    return seen, replace(current, segments=current.segments | before)
 
 
 def _asked_elsewhere(instance: dg.DagsterInstance, mark: str) -> float | None:
@@ -161,28 +161,28 @@ def _asked_elsewhere(instance: dg.DagsterInstance, mark: str) -> float | None:
     return records[0].create_timestamp.timestamp() if records else None
 
 
-def _deferred(instance: dg.DagsterInstance) -> str:
-    """Return the id of the lane's newest run if it ended with operations left over for the next; else nothing."""
+def _deferred_by(instance: dg.DagsterInstance) -> str:
+    """Return the id of the lane's newest run if it ended with operations deferred to the next; else nothing."""
     newest = instance.get_run_records(dg.RunsFilter(job_name=str(Lane.REALTIME)), limit=1)
     run = newest[0].dagster_run if newest else None
     return run.run_id if run and run.is_finished and DEFERRED_TAG in run.tags else ""
 
 
-def reason(seen: Seen, looked: Seen, news: News, window_key: str, now: float, unfinished: str = "") -> str | None:
+def reason(seen: Seen, current: Seen, news: News, window_key: str, now: float, deferred_by: str = "") -> str | None:
     """Return why a run should be asked for, None if nothing calls for one. ``now``: seconds since the epoch.
 
-    ``unfinished``: id of the lane's newest run if that left operations over.
+    ``deferred_by``: id of the lane's newest run if that deferred operations.
     """
     if news.events and news.mark != seen.mark:
         return f"{news.events} events in the inbox"
     if news.events and now - seen.asked_at >= AGAIN_SECONDS:
         return f"{news.events} events are still in the inbox"
-    if looked.members != seen.members:
+    if current.members != seen.members:
         return "a segment's members changed"
     if window_key != seen.window:
         return "a new window began"
-    if unfinished and unfinished != seen.followed:
-        return "the last run left operations over"
+    if deferred_by and deferred_by != seen.followed:
+        return "the last run deferred operations"
     return None
 
 
@@ -196,7 +196,7 @@ def inbox_news(settings: Settings) -> News:
 def fingerprint_segments(
     runtime: Runtime, segments: list[int], before: Mapping[str, Fingerprint], now: float
 ) -> dict[str, Fingerprint]:
-    """Return segment id -> what Customer.io has in it now; see :func:`watching.look`."""
+    """Return segment id -> what Customer.io has in it now; see :mod:`cio_activation.customerio.segment_probe`."""
     from cio_activation.customerio.client import CustomerIO
     from cio_activation.customerio.segment_probe import fingerprint
 

@@ -27,12 +27,12 @@ log = logging.getLogger("cio_activation.trigger")
 
 NEWS_TAG = "cio/news"
 """Tag of a run: the mark of the news it was asked for."""
-LOOK_S = 0.25
-"""How often the inbox is looked at: one read of an index."""
+POLL_S = 0.25
+"""How often the inbox is read: one read of an index."""
 LANDING_S = 4.0
 """A run that began so recently has probably not landed the inbox yet, and will take what is new with it.
 
-A guess is enough. Where the run has landed already, the next look after it ends asks for another, which could not have
+A guess is enough. Where the run has landed already, the next read after it ends asks for another, which could not have
 begun before: the lane has one run at a time. Where it lands later than this, one run more waits, and finds less to do.
 """
 AGAIN_S = 30.0
@@ -64,19 +64,17 @@ class Trigger:
         self._asked, self._asked_at = "", float("-inf")
         self._selector: dict[str, str] = {}
         self._last, self._length = datetime.min.replace(tzinfo=UTC), timedelta()
-        self.launched = 0
-        """Runs asked for so far."""
 
     async def watch(self) -> None:
-        """Fingerprint and launch until cancelled; whatever does not work is logged once and tried again."""
+        """Read the inbox and launch until cancelled; whatever does not work is logged once and tried again."""
         said = ""
         while True:
             try:
                 async with VendorClient("dagster", self._url, {}, attempts=1, timeout_s=30.0) as client:
                     while True:
-                        await self.look(client)
+                        await self.launch_for_news(client)
                         said = ""
-                        await asyncio.sleep(LOOK_S)
+                        await asyncio.sleep(POLL_S)
             except (CioActivationError, sa.exc.SQLAlchemyError, KeyError, TypeError) as error:
                 told = f"{type(error).__name__}: {error}" if isinstance(error, CioActivationError) else repr(error)
                 if told != said:
@@ -84,7 +82,7 @@ class Trigger:
                 said = told
                 await asyncio.sleep(PAUSE_S)
 
-    async def look(self, client: VendorClient) -> str | None:
+    async def launch_for_news(self, client: VendorClient) -> str | None:
         """Launch a run if there is news that no run is about to take; return its id."""
         news = await asyncio.to_thread(self._inbox.news)
         now = time.time()
@@ -106,7 +104,6 @@ class Trigger:
             self._selector = {}  # the location may have another name by now
             raise Refusal(f"Dagster answered {answer['__typename']}: {str(answer.get('message', ''))[:200]}")
         self._asked, self._asked_at = news.mark, now
-        self.launched += 1
         return str(answer["run"]["runId"])
 
     async def _learn(self, client: VendorClient) -> None:
@@ -120,7 +117,7 @@ class Trigger:
             raise Refusal(f"no code location has a job {JOB}")
         selector = {**place, "pipelineName": JOB}
         keys = (await self._ask(client, _KEYS, {"p": selector}))["pipelineOrError"]["partitionKeysOrError"]
-        newest, before = sorted((_moment(k) for k in keys["partitionKeys"]), reverse=True)
+        newest, before = sorted((_instant(k) for k in keys["partitionKeys"]), reverse=True)
         self._last, self._length = newest, newest - before
         self._selector = {**place, "jobName": JOB}
 
@@ -143,5 +140,5 @@ def takes_it_with_it(runs: Sequence[dict[str, Any]], now: float) -> bool:
     return any(r["status"] != "STARTED" or now - (r["startTime"] or now) < LANDING_S for r in runs)
 
 
-def _moment(key: str) -> datetime:
+def _instant(key: str) -> datetime:
     return datetime.strptime(key, _KEY).replace(tzinfo=UTC)

@@ -102,8 +102,8 @@ class Demo:
             before = write_calls(sandbox.urls)
             self._materialize(definitions, instance, daily[-1], "second_run")
             after = write_calls(sandbox.urls)
-            for window, moment in realtime:
-                sandbox.shared.clock.set(moment)
+            for window, at in realtime:
+                sandbox.shared.clock.set(at)
                 self._materialize(definitions, instance, window, "realtime")
         runtime = Runtime.build(settings, activation)
         return {
@@ -122,7 +122,7 @@ class Demo:
         }
 
     def _choose(self, lanes: Any, now: float) -> tuple[list[Window], list[tuple[Window, float]]]:
-        """Return the last full days, and (window, vendors' moment) of the real-time runs that follow them."""
+        """Return the last full days, and (window, vendors' time in s) of the real-time runs that follow them."""
         newest = lanes.window_at(Lane.DAILY, datetime.fromtimestamp(now, UTC)).start
         daily: list[Window] = []
         for back in range(self._days, 0, -1):
@@ -130,8 +130,8 @@ class Demo:
         earliest = daily[-1].end.timestamp() + SETTLE_SECONDS
         span = lanes.window_at(Lane.REALTIME, datetime.fromtimestamp(now, UTC))
         length = (span.end - span.start).total_seconds()
-        moments = sorted({max(earliest + i, now - (2 - i) * length) for i in range(3)})
-        return daily, [(lanes.window_at(Lane.REALTIME, datetime.fromtimestamp(m, UTC)), m) for m in moments]
+        instants = sorted({max(earliest + i, now - (2 - i) * length) for i in range(3)})
+        return daily, [(lanes.window_at(Lane.REALTIME, datetime.fromtimestamp(i, UTC)), i) for i in instants]
 
     def _materialize(self, definitions: Any, instance: Any, window: Window, stage: str) -> None:
         started = time.monotonic()

@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 def plan(
     lane: Annotated[Lane | None, typer.Option(help="Only this lane.")] = None,
     as_of: Annotated[
-        datetime | None, typer.Option(help="Window that contains this moment (UTC); the newest decided one by default.")
+        datetime | None,
+        typer.Option(help="Window that contains this instant (UTC); the newest decided one by default."),
     ] = None,
     people: Annotated[bool, typer.Option("--people", help="List every operation: person, field, new value.")] = False,
     json: Json = False,
 ) -> None:
-    """Show the exact operations of the next run, from what was last decided; no vendor is called, nothing is kept."""
+    """Show the exact operations of the next run, from what was last decided; no vendor is called, nothing changed."""
     with exit_codes(json):
         steps = _plans(lane, as_of.replace(tzinfo=UTC) if as_of else None, people)
     if json:
@@ -55,7 +56,7 @@ def _shown(budget: dict[str, Any] | None) -> str:
     return f"{budget['left']:,.0f} {budget['unit']}" if budget and budget["left"] is not None else ""
 
 
-def _plans(lane: Lane | None, moment: datetime | None, people: bool) -> list[dict[str, Any]]:
+def _plans(lane: Lane | None, instant: datetime | None, people: bool) -> list[dict[str, Any]]:
     from cio_activation.destinations import DESTINATIONS
     from cio_activation.lanes.partitions import Lanes
 
@@ -64,7 +65,7 @@ def _plans(lane: Lane | None, moment: datetime | None, people: bool) -> list[dic
     lanes = Lanes.of(activation)
     found: list[dict[str, Any]] = []
     for chosen in [lane] if lane else list(Lane):
-        key = lanes.window_at(chosen, moment).key if moment else _newest_decided(runtime, chosen)
+        key = lanes.window_at(chosen, instant).key if instant else _newest_decided(runtime, chosen)
         if key is None:
             continue
         for destination in DESTINATIONS:

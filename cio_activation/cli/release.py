@@ -13,7 +13,7 @@ from cio_activation.cli.output import Json, decided, emit, exit_codes, notes
 
 def release(
     plan: Annotated[str, typer.Argument(help="Id of the held plan, as the run's note and its asset check tell it.")],
-    why: Annotated[str, typer.Option(help="Why what the guard saw is right; kept with the release.")],
+    why: Annotated[str, typer.Option(help="Why what the guard saw is right; recorded with the release.")],
     who: Annotated[str | None, typer.Option(help="Who lets it go; the user of this machine by default.")] = None,
     json: Json = False,
 ) -> None:

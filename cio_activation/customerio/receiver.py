@@ -77,8 +77,8 @@ class Receiver:
             raise NotStored(reason)
         headers = headers_of(scope["headers"])
         declared = _declared(scope)
-        self._hold(declared, declared)
-        held = declared
+        self._reserve(declared, declared)
+        reserved = declared
         try:
             async with asyncio.timeout(READ_S):
                 body = bytearray()
@@ -87,9 +87,9 @@ class Receiver:
                     if message["type"] == "http.disconnect":
                         raise Gone
                     body += message.get("body", b"")
-                    if len(body) > held:  # a length that was not told, or not truly
-                        self._hold(len(body) - held, len(body))
-                        held = len(body)
+                    if len(body) > reserved:  # a length that was not told, or not truly
+                        self._reserve(len(body) - reserved, len(body))
+                        reserved = len(body)
                     if not message.get("more_body"):
                         break
         except TimeoutError:
@@ -101,9 +101,9 @@ class Receiver:
                 self.metrics.previous_key_used()
             await self.writer.store(event_of(source, headers, whole, seal, now), began + ANSWER_S)
         finally:
-            self._bytes -= held
+            self._bytes -= reserved
 
-    def _hold(self, more: int, size: int) -> None:
+    def _reserve(self, more: int, size: int) -> None:
         """Reserve ``more`` bytes for a body of ``size`` so far, before they are read."""
         if size > self._most_bytes:
             raise Refused(413, "too_large")

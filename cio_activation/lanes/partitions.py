@@ -43,9 +43,9 @@ class Lanes:
         span = self[lane].time_window_for_partition_key(key)
         return Window(lane, key, span.start, span.end)
 
-    def window_at(self, lane: Lane, moment: datetime) -> Window:
-        """Return the window that ``moment`` (aware) falls into."""
-        return self.window(lane, self[lane].get_partition_key_for_timestamp(moment.timestamp()))
+    def window_at(self, lane: Lane, instant: datetime) -> Window:
+        """Return the window that ``instant`` (aware) falls into."""
+        return self.window(lane, self[lane].get_partition_key_for_timestamp(instant.timestamp()))
 
 
 def across_lanes(key: dg.AssetKey) -> dg.AssetDep:

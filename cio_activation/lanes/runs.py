@@ -1,4 +1,4 @@
-"""What is known of a run: the lane it works for, what it leaves for the next, who waits for it."""
+"""What is known of a run: the lane it works for, whether it deferred something, who waits for it."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from cio_activation.lanes.partitions import LANE_TAG
 from cio_activation.runtime import Runtime
 
 DEFERRED_TAG = "cio/deferred"
-"""Tag of a real-time run that let others go first: the asset of which something is left over."""
+"""Tag of a real-time run that let others go first: the asset of which something is deferred."""
 FINGERPRINTS_TAG = "cio/segments"
 """Tag of a real-time run: what the sensor sees of each segment (JSON) if nothing changed since the run read it."""
 
 
 def is_awaited(instance: dg.DagsterInstance) -> bool:
-    """Tell whether a run of the real-time lane waits for the one that goes on."""
+    """Tell whether a run of the real-time lane waits for the one at work."""
     status = dg.DagsterRunStatus
     before_work = [status.QUEUED, status.NOT_STARTED, status.STARTING]
     return instance.get_runs_count(dg.RunsFilter(tags={LANE_TAG: str(Lane.REALTIME)}, statuses=before_work)) > 0
 
 
 def defer(context: dg.AssetExecutionContext, key: str) -> None:
-    """Say by the run's tag that something of an asset is left for the lane's next run; the sensor asks for that."""
+    """Say by the run's tag that something of an asset is deferred to the lane's next run; the sensor asks for that."""
     context.instance.add_run_tags(context.run.run_id, {DEFERRED_TAG: key})
 
 
@@ -41,9 +41,9 @@ def lane_of(context: dg.AssetExecutionContext) -> Lane | None:
     return Lane(tag) if tag in tuple(Lane) else None
 
 
-def note_fingerprints(context: dg.AssetExecutionContext, looks: Mapping[str, str]) -> None:
+def note_fingerprints(context: dg.AssetExecutionContext, fingerprints: Mapping[str, str]) -> None:
     """Say by the run's tag which state of the segments it has taken, so that the sensor asks for no run because of it.
 
-    ``looks``: segment id -> its look, see ``customerio.watching``.
+    ``fingerprints``: segment id -> a text that changes with its members, see ``customerio.segment_probe``.
     """
-    context.instance.add_run_tags(context.run.run_id, {FINGERPRINTS_TAG: json.dumps(looks, sort_keys=True)})
+    context.instance.add_run_tags(context.run.run_id, {FINGERPRINTS_TAG: json.dumps(fingerprints, sort_keys=True)})

@@ -7,7 +7,7 @@ VendorError                 vendor, operation, status, request id; never a body 
 ├── OutcomeUnknown          sent, no answer (reset, timeout, 5xx, truncated): look before sending again
 ├── Rejected                a permanent refusal of this request (400, 404, 409, 422)
 └── Stop                    nothing more to this vendor in this run: 401, 403, HTML 403, daily budget spent
-    └── BudgetSpent         our own part of the vendor's day is used up; what is left over goes first tomorrow
+    └── BudgetSpent         our own part of the vendor's day is used up; what is deferred goes first tomorrow
 """
 
 from __future__ import annotations
@@ -66,4 +66,4 @@ class Stop(VendorError):
 
 
 class BudgetSpent(Stop):
-    """What we may use of the vendor's day is used up. Not a fault: the rest is held, and first tomorrow."""
+    """What we may use of the vendor's day is used up. Not a fault: the rest is deferred, and first tomorrow."""

@@ -26,7 +26,7 @@ from cio_activation.transport.retry import retry_after, retrying
 _REQUEST_ID_HEADERS = ("x-hubspot-correlation-id", "x-correlation-id", "x-request-id", "cf-ray")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Response:
     """A successful (2xx) answer."""
 
@@ -69,7 +69,7 @@ class Unpaced:
         """Learn nothing."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Calls:
     """What one client did: calls per operation, and how many were answered 429."""
 
@@ -236,7 +236,7 @@ class VendorClient:
         if policy.meaning is Meaning.OK:
             if answer.content.strip() and body is None:
                 raise OutcomeUnknown("the answer's body is cut off or is not JSON", **context)
-            return Response(status, answer.headers, answer.content, request_id)
+            return Response(status=status, headers=answer.headers, content=answer.content, request_id=request_id)
         context |= {"body": body, "retry_after_s": retry_after(answer.headers)}
         if status == 429:
             self.calls.throttled += 1

@@ -2,8 +2,8 @@
 
 One run of a lane goes at a time, and its steps one after another. A step with an hour's worth of calls (everybody was
 just linked, a tier was redefined) would hold up every cart that comes meanwhile. So it stops early: soon when another
-run of the lane waits, otherwise in time for the steps after it; a last step goes on until somebody waits. What is left
-over is the next run's, after whom Customer.io told of most recently (``delivery.order``, ``customerio.live``).
+run of the lane waits, otherwise in time for the steps after it; a last step works until somebody waits. What is
+deferred is the next run's, after whom Customer.io told of most recently (``delivery.order``, ``customerio.live``).
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable
 
 LEAST_S = 2.0
-"""A step works so long whoever waits: even under a stream of news what was left over gets smaller."""
+"""A step works so long whoever waits: even under a stream of news what is deferred gets less."""
 MOST_S = 4.0
 """A step works no longer than this, for the steps after it carry the same cart on."""
 ASK_EVERY_S = 0.5
 
-YIELDED = "left for the next run of the lane"
+YIELDED = "deferred to the next run of the lane"
 
 
 class TimeSlice:

@@ -40,7 +40,7 @@ class Webserver:
         async def ask() -> str | None:
             transport = httpx.MockTransport(self._answer)
             async with VendorClient("dagster", "http://dagster.test", {}, attempts=1, transport=transport) as client:
-                return await self.trigger.look(client)
+                return await self.trigger.launch_for_news(client)
 
         return asyncio.run(ask())
 
