@@ -2,6 +2,7 @@ import os
 
 import pytest
 
+from cio_activation_tests.forms import VARIABLE
 from cio_activation_tests.postgres import journal_url, postgres
 from cio_activation_tests.scope_check import few_come_out_like_all
 
@@ -11,7 +12,24 @@ __all__ = ["few_come_out_like_all", "journal_url", "postgres"]
 os.environ.setdefault("VENDOR_SETTLE_S", "0")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files with slow tests first: whoever draws one of them last works alone at the end."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="the long form: every fault, every kill, many histories")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Say which form it is before a test module is imported."""
+    if config.getoption("--long"):
+        os.environ[VARIABLE] = "1"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave what is for the long form only to that, and put the files with slow tests first.
+
+    Whoever draws one of them last works alone at the end.
+    """
+    if not config.getoption("--long"):
+        for_later = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=for_later)
+        items[:] = [item for item in items if item not in for_later]
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)

@@ -1,4 +1,4 @@
-"""The short form of the crash suite; ``python -m cio_activation_tests.crash.run --kills 200`` is the long one."""
+"""The crash suite in its two forms; ``python -m cio_activation_tests.crash.run`` takes other numbers."""
 
 from __future__ import annotations
 
@@ -9,8 +9,14 @@ import sys
 
 import pytest
 
+from cio_activation_tests.forms import form
+
 pytestmark = pytest.mark.slow
-KILLS, BOUNDARIES = 8, 2
+KILLS = form(8, 200)
+"""At random instants."""
+BOUNDARIES: int | None = form(2, None)
+"""Named ones a lane; None takes all there are."""
+TIMEOUT_S = form(280, 7_200)
 
 
 def test_killed_runs_lose_and_double_nothing() -> None:
@@ -21,15 +27,14 @@ def test_killed_runs_lose_and_double_nothing() -> None:
         "cio_activation_tests.crash.run",
         "--kills",
         str(KILLS),
-        "--boundaries",
-        str(BOUNDARIES),
+        *(["--boundaries", str(BOUNDARIES)] if BOUNDARIES else []),
     ]
     environment = {k: v for k, v in os.environ.items() if k != "VENDOR_SETTLE_S"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=280, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=TIMEOUT_S, check=False)
     assert done.stdout, done.stderr[-3000:]
     figures = json.loads(done.stdout)
     assert figures["complaints"] == []
     assert done.returncode == 0
-    assert figures["kills"] + figures["outlived"] >= KILLS + 2 * BOUNDARIES
+    assert figures["kills"] + figures["outlived"] >= KILLS + 2 * (BOUNDARIES or 10)
     assert figures["kills"] >= KILLS // 2
     assert figures["further_runs"] >= 1

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+from cio_activation_tests.forms import form
 from cio_activation_tests.town import Town, town
 
 settings.register_profile(
@@ -19,7 +20,7 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
 )
 
-LONGEST_S = 1200
+LONGEST_S = form(1200, 14_400)
 """These tests carry whole lanes, many times over: on a busy machine that takes longer than any other test may."""
 
 

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from cio_activation.activation.models import Lane
 from cio_activation.journal.attempts import Journal
 from cio_activation.journal.schema import attempts
+from cio_activation_tests.forms import form
 from cio_activation_tests.histories import FAULTS, RUNS, WAITS, Event, histories, play
 from cio_activation_tests.invariants.conftest import MakeTown
 from cio_activation_tests.town import Town
@@ -78,7 +79,7 @@ def check_queue(town: Town) -> None:
     assert town.query(f"FROM delivery.rejected JOIN ({last}) USING (operation_id) WHERE last = 'delivered'") == []
 
 
-@settings(TOWNS, max_examples=4)
+@settings(TOWNS, max_examples=form(4, 60))
 @given(events=histories(RUNS, WAITS, FAULTS, FAULTS, size=14))
 def test_nothing_planned_is_unaccounted_for(make_town: MakeTown, events: list[Event]) -> None:
     town = make_town()

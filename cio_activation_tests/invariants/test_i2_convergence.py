@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from cio_activation_tests.expected import doubles
+from cio_activation_tests.forms import form
 from cio_activation_tests.histories import FAULTS, RUNS, WAITS, Event, histories, play
 from cio_activation_tests.invariants.conftest import MakeTown
 
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.slow
 TOWNS = settings.get_profile("towns")
 
 
-@settings(TOWNS, max_examples=4)
+@settings(TOWNS, max_examples=form(4, 60))
 @given(events=histories(RUNS, WAITS))
 def test_any_history_ends_where_it_should(make_town: MakeTown, events: list[Event]) -> None:
     town = make_town()
@@ -25,7 +26,7 @@ def test_any_history_ends_where_it_should(make_town: MakeTown, events: list[Even
     assert doubles(town.there) == []
 
 
-@settings(TOWNS, max_examples=5)
+@settings(TOWNS, max_examples=form(5, 60))
 @given(events=histories(RUNS, WAITS, FAULTS, FAULTS, size=14))
 def test_any_history_of_faults_ends_where_it_should(make_town: MakeTown, events: list[Event]) -> None:
     town = make_town()

@@ -20,6 +20,7 @@ from cio_activation.delivery.run import run_step
 from cio_activation.delivery.schema import run_schema
 from cio_activation.destinations.pipedrive.destination import DESTINATION as PIPEDRIVE
 from cio_activation_tests.expected import doubles
+from cio_activation_tests.forms import form
 from cio_activation_tests.invariants.conftest import MakeTown
 from cio_activation_tests.lanes import decide_lane
 from cio_activation_tests.town import Town
@@ -69,7 +70,7 @@ LOSSES = st.lists(
 )
 
 
-@settings(TOWNS, max_examples=4)
+@settings(TOWNS, max_examples=form(4, 60))
 @given(losses=LOSSES, runs=st.lists(st.sampled_from(list(Lane)), min_size=1, max_size=3))
 def test_lost_answers_make_no_doubles(
     make_town: MakeTown, losses: list[tuple[str, str, str, int]], runs: list[Lane]

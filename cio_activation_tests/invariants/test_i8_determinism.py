@@ -22,6 +22,7 @@ from cio_activation.destinations import DESTINATIONS
 from cio_activation.runtime import Runtime
 from cio_activation.warehouse import sessions
 from cio_activation_tests import lanes
+from cio_activation_tests.forms import form
 from cio_activation_tests.histories import WAITS, Event, histories, play
 from cio_activation_tests.invariants.conftest import MakeTown
 
@@ -60,7 +61,7 @@ def threads(count: int) -> Iterator[None]:
         yield
 
 
-@settings(TOWNS, max_examples=3)
+@settings(TOWNS, max_examples=form(3, 60))
 @given(events=histories(WAITS, size=12))
 def test_two_homes_decide_and_plan_alike(make_town: MakeTown, tmp_path: Path, events: list[Event]) -> None:
     town = make_town(people=25, warm=False)

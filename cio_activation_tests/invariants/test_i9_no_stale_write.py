@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from cio_activation.activation.models import Lane
 from cio_activation.activation.windows import Window
 from cio_activation_tests import lanes
+from cio_activation_tests.forms import form
 from cio_activation_tests.histories import ACTIONS, Event, play
 from cio_activation_tests.invariants.conftest import MakeTown
 from cio_activation_tests.town import Town
@@ -38,7 +39,7 @@ def held(town: Town) -> list[object]:
     return [there["hubspot"]["contacts"], there["hubspot"]["lists"], there["pipedrive"]["persons"]]
 
 
-@settings(TOWNS, max_examples=3)
+@settings(TOWNS, max_examples=form(3, 60))
 @given(actions=st.lists(ACTIONS, min_size=6, max_size=12), order=st.permutations(range(4)))
 def test_old_windows_in_any_order_write_nothing(make_town: MakeTown, actions: list[Event], order: list[int]) -> None:
     town = make_town(people=25)

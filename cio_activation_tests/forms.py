@@ -1,0 +1,19 @@
+"""How much a test does: a short form for every change, a long one for ``scripts/test --long``.
+
+A test has a long form in one of two ways: it takes its numbers from :func:`form`, or it is marked ``long`` and runs in
+the long form only.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TypeVar
+
+VARIABLE = "ACTIVATION_TESTS_LONG"
+"""Set by ``pytest --long`` before any test is imported; processes that tests start have it too."""
+T = TypeVar("T")
+
+
+def form(short: T, long: T) -> T:
+    """Return what the form of this run of the tests takes."""
+    return long if os.environ.get(VARIABLE) else short
