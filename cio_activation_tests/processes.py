@@ -7,13 +7,12 @@ killed and started again as a process manager would.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -21,10 +20,13 @@ from typing import Any
 
 import dagster as dg
 import httpx
+from ruamel.yaml import YAML
 
 from cio_activation.cli.output import emitted
 
 LOCATION = "cio_activation"
+GRACE_S = 5.0
+"""Who has not ended so long after a SIGTERM is killed: a killed process leaves nothing behind here."""
 _FIND = """query($f: RunsFilter!) { runsOrError(filter: $f, limit: 1000) {
     ... on Runs { results { runId status creationTime startTime endTime tags { key value } } }
     ... on PythonError { message } } }"""
@@ -38,9 +40,18 @@ class Site:
     """One installation under ``home``. Its environment is also put into this process's, for reading it directly.
 
     ``apart``: Customer.io's stand-in is a process of its own, so that it is not slow because a CRM's is busy.
+    ``monitoring``: numbers of ``dagster.yaml``'s ``run_monitoring`` that are to be others than the packaged ones.
     """
 
-    def __init__(self, home: Path, people: int, orders: Path | None = None, *, apart: bool = False) -> None:
+    def __init__(
+        self,
+        home: Path,
+        people: int,
+        orders: Path | None = None,
+        *,
+        apart: bool = False,
+        monitoring: Mapping[str, int] | None = None,
+    ) -> None:
         self.home = home
         self.processes: dict[str, subprocess.Popen[str]] = {}
         self._commands: dict[str, list[str]] = {}
@@ -49,7 +60,9 @@ class Site:
         self._logs.mkdir()
         packaged = resources.files("cio_activation.dagster_runtime").joinpath("dagster.yaml")
         with resources.as_file(packaged) as path:
-            shutil.copyfile(path, home / "dagster" / "dagster.yaml")
+            instance = YAML().load(path)
+        instance["run_monitoring"].update(monitoring or {})
+        YAML().dump(instance, home / "dagster" / "dagster.yaml")
         world = ["--orders", str(orders)] if orders else []
         command = ["sandbox", "--people", str(people), "--port", "0", "--json", *world]
         told = self._told("sandbox", command)
@@ -105,7 +118,7 @@ class Site:
         self.edit(action="connect_webhook", source="journey", url=told["webhooks"]["journey"])
 
     def edit(self, **change: Any) -> dict[str, Any]:
-        """Do something by hand in the Customer.io stand-in; see its module ``customerio_edit``."""
+        """Do something by hand in the Customer.io stand-in; see the stand-in's module ``manual_edits``."""
         answer = httpx.post(
             f"{self.vendors['customerio']}/_sandbox/edit", json={"vendor": "customerio", **change}, timeout=60
         )
@@ -161,11 +174,15 @@ class Site:
         for name in ("daemon", "receiver", "webserver", "code", "sandbox", "customerio"):
             if process := self.processes.get(name):
                 process.terminate()
+        until = time.monotonic() + GRACE_S
         for process in self.processes.values():
             try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
+                process.wait(max(0.0, until - time.monotonic()))
+            except subprocess.TimeoutExpired:  # Dagster's processes finish what they wait for first
                 process.kill()
+                process.wait(20)
+            if process.stdout is not None:
+                process.stdout.close()
 
     def _switched_on(self) -> bool:
         selector = {"repositoryLocationName": LOCATION, "repositoryName": "__repository__"}
@@ -174,14 +191,14 @@ class Site:
 
     def _told(self, name: str, arguments: list[str]) -> dict[str, Any]:
         """Start one of our own commands and return what it prints once it is ready."""
-        log = (self._logs / f"{name}.log").open("a")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "cio_activation.cli.main", *arguments],
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            cwd=self.home,
-        )
+        with (self._logs / f"{name}.log").open("a") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "cio_activation.cli.main", *arguments],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                cwd=self.home,
+            )
         self.processes[name] = process
         assert process.stdout is not None
         told = emitted(process.stdout)
@@ -190,10 +207,17 @@ class Site:
 
 
 @contextmanager
-def site(home: Path, people: int, orders: Path | None = None, *, apart: bool = False) -> Iterator[Site]:
+def site(
+    home: Path,
+    people: int,
+    orders: Path | None = None,
+    *,
+    apart: bool = False,
+    monitoring: Mapping[str, int] | None = None,
+) -> Iterator[Site]:
     """Yield an installation whose stand-ins run; everything it started ends with the block."""
     before = dict(os.environ)
-    made = Site(home, people, orders, apart=apart)
+    made = Site(home, people, orders, apart=apart, monitoring=monitoring)
     try:
         yield made
     finally:

@@ -35,6 +35,6 @@ def test_killed_runs_lose_and_double_nothing() -> None:
     figures = json.loads(done.stdout)
     assert figures["complaints"] == []
     assert done.returncode == 0
-    assert figures["kills"] + figures["outlived"] >= KILLS + 2 * (BOUNDARIES or 10)
+    assert figures["kills"] + figures["outlived"] >= KILLS + 2 * (BOUNDARIES or 50)
     assert figures["kills"] >= KILLS // 2
     assert figures["further_runs"] >= 1
