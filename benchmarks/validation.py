@@ -6,11 +6,13 @@ from benchmarks import people
 from benchmarks.cases import Row, Stage
 from benchmarks.homes import Site, count, digest, take
 from benchmarks.measure import Sample
+from benchmarks.state_screen import screen_sql
 from cio_activation.activation.models import Lane
 from cio_activation.runtime import Runtime
-from cio_activation.state.contract import Failure, duplicates_sql, frame_schema, screen_sql, validate
-from cio_activation.state.quarantine import refuse
+from cio_activation.state.contract import LAYER, breaches, duplicates_sql, frame_schema
+from cio_activation.warehouse import quarantine
 from cio_activation.warehouse.sessions import Connection
+from cio_activation.warehouse.validation import MISSING, Breach
 
 _TABLE = "state.daily_properties"
 _BREAKS = (
@@ -25,7 +27,8 @@ def ours(site: Site, sample: Sample) -> None:
     run = _soiled(site)
     with run.warehouse.write() as con:
         with sample.timed():
-            refuse(con, people.window(1), _TABLE, validate(con, run.activation, Lane.DAILY, _TABLE))
+            found = breaches(con, run.activation, Lane.DAILY, _TABLE)
+            quarantine.refuse(con, LAYER, people.window(1), _TABLE, found)
         sample.answer = {"quarantine": _quarantined(con)}
 
 
@@ -35,20 +38,20 @@ def whole_frame(site: Site, sample: Sample) -> None:
 
     run = _soiled(site)
     names = [p.name for p in run.activation.lane_properties(Lane.DAILY)]
-    reasons = {"vip": "flag is missing"}
+    reasons = {"vip": MISSING}
     with run.warehouse.write() as con:
         with sample.timed():
             frame = con.sql(f"SELECT cio_id, {', '.join(names)} FROM {_TABLE}").df()
-            failures: list[Failure] = []
+            found: list[Breach] = []
             try:
                 frame_schema(run.activation, Lane.DAILY).validate(frame, lazy=True)
             except SchemaErrors as broken:
                 cases = broken.failure_cases
-                failures = [
-                    Failure(str(frame["cio_id"].iloc[key]), str(column), reasons.get(str(column), str(check)))
+                found = [
+                    Breach(str(frame["cio_id"].iloc[key]), str(column), reasons.get(str(column), str(check)))
                     for key, column, check in zip(cases["index"], cases["column"], cases["check"], strict=True)
                 ]
-            refuse(con, people.window(1), _TABLE, failures)
+            quarantine.refuse(con, LAYER, people.window(1), _TABLE, found)
         sample.answer = {"quarantine": _quarantined(con)}
 
 
@@ -58,7 +61,7 @@ def screened(site: Site, sample: Sample) -> None:
     with run.warehouse.write() as con:
         with sample.timed():
             rows = con.execute(screen_sql(run.activation, Lane.DAILY, _TABLE)).fetchall()
-            refuse(con, people.window(1), _TABLE, [Failure(*row) for row in rows])
+            quarantine.refuse(con, LAYER, people.window(1), _TABLE, [Breach(*row) for row in rows])
         sample.answer = {"quarantine": _quarantined(con)}
 
 

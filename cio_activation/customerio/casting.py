@@ -14,15 +14,6 @@ from collections.abc import Callable, Mapping
 
 from cio_activation.activation.models import AttributeType
 
-SQL_TYPE: Mapping[AttributeType, str] = {
-    AttributeType.TEXT: "VARCHAR",
-    AttributeType.NUMBER: "DOUBLE",
-    AttributeType.MONEY: "DOUBLE",
-    AttributeType.INTEGER: "BIGINT",
-    AttributeType.TIMESTAMP: "TIMESTAMP",
-    AttributeType.DATE: "DATE",
-    AttributeType.BOOLEAN: "BOOLEAN",
-}
 _YEAR_2200 = "7258118400"
 """Epoch seconds at which the plausible span ends."""
 _DAY = "(19|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}"
@@ -77,7 +68,7 @@ def _boolean(text: str) -> str:
 def _epoch(text: str) -> str:
     """Epoch seconds from 1973 to 2200 (and as far before 1970), or milliseconds for the same span.
 
-    Other numbers are refused: ``2024`` and ``20240115`` are dates written badly, not moments in 1970.
+    Other numbers are refused: ``2024`` and ``20240115`` are dates written badly, not seconds in 1970.
     """
     value = f"TRY_CAST({text} AS DOUBLE)"
     return (
@@ -86,7 +77,7 @@ def _epoch(text: str) -> str:
     )
 
 
-def _moment(text: str) -> str:
+def _instant(text: str) -> str:
     """ISO 8601 of the years 1900 to 2199 with an offset, Z, or nothing (then UTC).
 
     Cast to TIMESTAMPTZ, since a cast to TIMESTAMP silently ignores the offset. Both patterns mend spellings that
@@ -100,7 +91,7 @@ def _moment(text: str) -> str:
 def _timestamp(text: str) -> str:
     return (
         f"CASE WHEN TRY_CAST({text} AS DOUBLE) IS NOT NULL "
-        f"THEN make_timestamp(CAST(round({_epoch(text)} * 1000000) AS BIGINT)) ELSE {_moment(text)} END"
+        f"THEN make_timestamp(CAST(round({_epoch(text)} * 1000000) AS BIGINT)) ELSE {_instant(text)} END"
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cio_activation.activation.models import Activation, AttributeType
 from cio_activation.customerio.people_table import columns
+from cio_activation.warehouse.tables import PEOPLE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 MAX_TEXT = 10_000
 """Characters. Customer.io takes values of 1,000 bytes; a cell ten times that has swallowed other lines."""
 EARLIEST, LATEST = "1900-01-01", "2200-01-01"
-"""Moments outside are slips of a unit or of a sign, not dates of a person's life."""
+"""Instants outside are slips of a unit or of a sign, not dates of a person's life."""
 
 
 def people_schema(activation: Activation) -> pa.DataFrameSchema:
@@ -24,13 +25,13 @@ def people_schema(activation: Activation) -> pa.DataFrameSchema:
 
     # Sources of each check: identifiers have no blanks and at most 150 bytes (Track API document).
     found: dict[str, pa.Column] = {
-        "cio_id": pa.Column(str, pa.Check.str_matches(r"^\S{1,150}$", name="cio_id"), nullable=False),
+        "cio_id": pa.Column(str, pa.Check.str_matches(r"^\S{1,150}$", error="no cio_id"), nullable=False),
     }
     for column in columns(activation)[1:]:
         found[column.name] = _column(column.type)
     found["changed_at"] = pa.Column("datetime64[us]", nullable=False)
     found["observed_at"] = pa.Column("datetime64[us]", nullable=False)
-    return pa.DataFrameSchema(found, strict=False, name="raw.people")
+    return pa.DataFrameSchema(found, strict=False, name=PEOPLE)
 
 
 def _column(kind: AttributeType) -> pa.Column:
@@ -38,18 +39,22 @@ def _column(kind: AttributeType) -> pa.Column:
     import pandera.pandas as pa
 
     if kind is AttributeType.TEXT:
-        return pa.Column(str, _check(lambda s: s.str.len() <= MAX_TEXT, "length"), nullable=True)
+        return pa.Column(str, _check(lambda s: s.str.len() <= MAX_TEXT, "text is too long"), nullable=True)
     if kind is AttributeType.TIMESTAMP:
         first, last = pd.Timestamp(EARLIEST), pd.Timestamp(LATEST)
-        return pa.Column("datetime64[us]", _check(lambda s: s.between(first, last), "plausible time"), nullable=True)
+        return pa.Column(
+            "datetime64[us]",
+            _check(lambda s: s.between(first, last), f"time is not between {EARLIEST} and {LATEST}"),
+            nullable=True,
+        )
     if kind in (AttributeType.NUMBER, AttributeType.MONEY):
-        return pa.Column("float64", _check(lambda s: s.abs() < float("inf"), "finite"), nullable=True)
+        return pa.Column("float64", _check(lambda s: s.abs() < float("inf"), "number is not finite"), nullable=True)
     # Whole numbers and booleans with gaps, and dates, have no one pandas type: SQL's own type is the check.
     return pa.Column(nullable=True)
 
 
-def _check(holds: Callable[[pd.Series[Any]], pd.Series[bool]], name: str) -> pa.Check:
+def _check(holds: Callable[[pd.Series[Any]], pd.Series[bool]], reason: str) -> pa.Check:
     """Return a check that lets empty cells pass itself: Pandera would copy the column without them first."""
     import pandera.pandas as pa
 
-    return pa.Check(lambda values: holds(values) | values.isna(), name=name, error=name, ignore_na=False)
+    return pa.Check(lambda values: holds(values) | values.isna(), error=reason, ignore_na=False)

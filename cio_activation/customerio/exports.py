@@ -1,4 +1,4 @@
-"""A people export as one resumable errand: ask, remember the id, wait, fetch the link, download, keep.
+"""A people export as one resumable errand: ask, remember the id, wait, fetch the link, download, retain.
 
 The id is stored before the first poll, so a run that dies is resumed by the next one instead of asking again:
 Customer.io has no idempotency key, and every request makes another export.
@@ -20,6 +20,7 @@ from cio_activation.customerio.people_table import sources
 from cio_activation.errors import ContractError
 from cio_activation.runtime import Runtime
 from cio_activation.transport.errors import Rejected
+from cio_activation.warehouse.tables import EXPORTS
 
 KIND = "people"
 FILE = "people.csv"
@@ -40,7 +41,7 @@ class Poll:
 async def fetch(
     runtime: Runtime, client: CustomerIO, window: Window, poll: Poll, clock: Callable[[], datetime], *, refresh: bool
 ) -> tuple[RawFile, int]:
-    """Return the window's people file, newly downloaded and kept, and the id of the export it came from."""
+    """Return the window's people file, newly downloaded and retained, and the id of the export it came from."""
     export_id, requested_at = await _reserve(runtime, client, window, clock, refresh=refresh)
     try:
         done = await _wait(client, export_id, poll)
@@ -59,16 +60,16 @@ async def fetch(
     with runtime.warehouse.write() as con:
         files.retain(con, runtime.settings.activation_home, window, file)
         con.execute(
-            "UPDATE raw.exports SET status = 'done' WHERE window_key = ? AND export_id = ?", [window.key, export_id]
+            f"UPDATE {EXPORTS} SET status = 'done' WHERE window_key = ? AND export_id = ?", [window.key, export_id]
         )
     return file, export_id
 
 
 def give_up(runtime: Runtime, window: Window, file: RawFile) -> None:
-    """Put a file that cannot be believed aside (kept as ``.refused``), so that the next run asks for a new export."""
+    """Put a file that cannot be believed aside (as ``.refused``), so that the next run asks for a new export."""
     with runtime.warehouse.write() as con:
         files.forget(con, window, file.kind)
-        con.execute("UPDATE raw.exports SET status = 'failed' WHERE window_key = ?", [window.key])
+        con.execute(f"UPDATE {EXPORTS} SET status = 'failed' WHERE window_key = ?", [window.key])
     if file.path.exists():
         file.path.rename(file.path.with_suffix(".csv.refused"))
 
@@ -84,17 +85,17 @@ async def _reserve(
     if not refresh:
         with runtime.warehouse.read() as con:
             stored = con.execute(
-                "SELECT export_id, requested_at FROM raw.exports WHERE window_key = ? AND status <> 'failed' "
+                f"SELECT export_id, requested_at FROM {EXPORTS} WHERE window_key = ? AND status <> 'failed' "
                 "ORDER BY requested_at DESC, export_id DESC LIMIT 1",
                 [window.key],
             ).fetchall()
         if stored:
             return int(stored[0][0]), stored[0][1]
-    # Before the request: the picture cannot be older than this.
+    # Before the request: the snapshot cannot be older than this.
     requested_at = clock()
     export = await client.request_export(sources(runtime.activation))
     with runtime.warehouse.write() as con:
-        con.execute("INSERT INTO raw.exports VALUES (?, ?, ?, 'pending')", [window.key, export.id, requested_at])
+        con.execute(f"INSERT INTO {EXPORTS} VALUES (?, ?, ?, 'pending')", [window.key, export.id, requested_at])
     return export.id, requested_at
 
 
@@ -134,5 +135,5 @@ async def _download(client: CustomerIO, export_id: int, part: Path) -> str:
 def _set_status(runtime: Runtime, window: Window, export_id: int, status: str) -> None:
     with runtime.warehouse.write() as con:
         con.execute(
-            "UPDATE raw.exports SET status = ? WHERE window_key = ? AND export_id = ?", [status, window.key, export_id]
+            f"UPDATE {EXPORTS} SET status = ? WHERE window_key = ? AND export_id = ?", [status, window.key, export_id]
         )

@@ -1,4 +1,4 @@
-"""Kept raw files: what a vendor sent, as it came, with its SHA-256. Landing is repeated from them, not from the API."""
+"""Raw files: what a vendor sent, as it came, with its SHA-256. Landing is repeated from them, not from the API."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cio_activation.activation.windows import Window
 from cio_activation.warehouse.sessions import Connection
+from cio_activation.warehouse.tables import FILES
 
 
 @dataclass(frozen=True)
@@ -22,13 +23,13 @@ class RawFile:
     sha256: str
     rows: int
     observed_at: datetime
-    """Naive UTC, by this machine's clock, when the vendor was asked for the picture."""
+    """Naive UTC, by this machine's clock, when the vendor was asked for the snapshot."""
 
 
 def retained(con: Connection, home: Path, window: Window, kind: str) -> RawFile | None:
-    """Return the window's kept file of this kind; None if there is none, or if it is not what was kept."""
+    """Return the window's raw file of this kind; None if there is none, or if it is not what was retained."""
     rows = con.execute(
-        "SELECT path, sha256, rows, observed_at FROM raw.files WHERE lane = ? AND window_key = ? AND kind = ?",
+        f"SELECT path, sha256, rows, observed_at FROM {FILES} WHERE lane = ? AND window_key = ? AND kind = ?",
         [window.lane.value, window.key, kind],
     ).fetchall()
     if not rows:
@@ -46,17 +47,17 @@ def segment_kind(segment: int) -> str:
 
 
 def observed_at(con: Connection, window: Window, kind: str) -> datetime | None:
-    """Return when the window's kept file of this kind was observed; None without one. Does not look at the file."""
-    query = "SELECT max(observed_at) FROM raw.files WHERE lane = ? AND window_key = ? AND kind = ?"
+    """Return when the window's raw file of this kind was observed; None without one. Does not look at the file."""
+    query = f"SELECT max(observed_at) FROM {FILES} WHERE lane = ? AND window_key = ? AND kind = ?"
     found = con.execute(query, [window.lane.value, window.key, kind]).fetchall()[0][0]
     return found if isinstance(found, datetime) else None
 
 
 def retain(con: Connection, home: Path, window: Window, file: RawFile) -> None:
-    """Enter ``file`` as the window's one kept file of its kind."""
+    """Enter ``file`` as the window's one raw file of its kind."""
     forget(con, window, file.kind)
     con.execute(
-        "INSERT INTO raw.files VALUES (?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT INTO {FILES} VALUES (?, ?, ?, ?, ?, ?, ?)",
         [
             window.lane.value,
             window.key,
@@ -70,9 +71,9 @@ def retain(con: Connection, home: Path, window: Window, file: RawFile) -> None:
 
 
 def forget(con: Connection, window: Window, kind: str) -> None:
-    """Take the window's kept file of this kind out of the books."""
+    """Take the window's raw file of this kind out of the books."""
     con.execute(
-        "DELETE FROM raw.files WHERE lane = ? AND window_key = ? AND kind = ?", [window.lane.value, window.key, kind]
+        f"DELETE FROM {FILES} WHERE lane = ? AND window_key = ? AND kind = ?", [window.lane.value, window.key, kind]
     )
 
 

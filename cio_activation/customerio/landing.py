@@ -8,7 +8,6 @@ from pathlib import Path
 
 from cio_activation.activation.models import Activation
 from cio_activation.activation.windows import Window
-from cio_activation.customerio.casting import SQL_TYPE
 from cio_activation.customerio.contract import people_schema
 from cio_activation.customerio.people_table import (
     REJECTS,
@@ -19,16 +18,13 @@ from cio_activation.customerio.people_table import (
     read_sql,
     table_ddl,
 )
-from cio_activation.errors import ContractError
+from cio_activation.warehouse import quarantine
 from cio_activation.warehouse.sessions import Connection
-from cio_activation.warehouse.sql import identifier, literal, scalar
+from cio_activation.warehouse.sql import identifier, scalar
+from cio_activation.warehouse.tables import PEOPLE, PEOPLE_CURRENT, PEOPLE_GONE, PEOPLE_LIVE, SQL_TYPE, split
 from cio_activation.warehouse.validation import validate
 
 LAYER = "raw"
-TABLE = "raw.people"
-LIVE = "raw.people_live"
-GONE = "raw.people_gone"
-CURRENT = "raw.people_current"
 
 
 @dataclass(frozen=True)
@@ -44,10 +40,9 @@ def ensure_tables(con: Connection, activation: Activation) -> None:
 
     A column that the activation newly declares starts as NULL, until its person is next landed.
     """
-    for table in (TABLE, LIVE):
+    for table in (PEOPLE, PEOPLE_LIVE):
         con.execute(table_ddl(activation, table))
         _reshape(con, table, activation)
-    con.execute(f"CREATE TABLE IF NOT EXISTS {GONE} (cio_id VARCHAR, observed_at TIMESTAMP)")
     create_view(con, activation)
 
 
@@ -61,18 +56,18 @@ def create_view(con: Connection, activation: Activation) -> None:
         identifier(n) for n in (*(c.name for c in columns(activation)), "content_hash", "changed_at", "observed_at")
     )
     con.execute(
-        f"CREATE OR REPLACE VIEW {CURRENT} AS "
-        f"SELECT {names} FROM {TABLE} AS p "
-        f"WHERE NOT EXISTS (FROM {LIVE} AS l WHERE l.cio_id = p.cio_id) "
-        f"AND NOT EXISTS (FROM {GONE} AS g WHERE g.cio_id = p.cio_id) "
-        f"UNION ALL SELECT {names} FROM {LIVE}"
+        f"CREATE OR REPLACE VIEW {PEOPLE_CURRENT} AS "
+        f"SELECT {names} FROM {PEOPLE} AS p "
+        f"WHERE NOT EXISTS (FROM {PEOPLE_LIVE} AS l WHERE l.cio_id = p.cio_id) "
+        f"AND NOT EXISTS (FROM {PEOPLE_GONE} AS g WHERE g.cio_id = p.cio_id) "
+        f"UNION ALL SELECT {names} FROM {PEOPLE_LIVE}"
     )
 
 
 def outdate_live(con: Connection, observed_at: datetime) -> None:
     """Drop real-time rows that a snapshot of ``observed_at`` outdates, those of people it no longer has included."""
-    con.execute(f"DELETE FROM {LIVE} WHERE observed_at <= ?", [observed_at])
-    con.execute(f"DELETE FROM {GONE} WHERE observed_at <= ?", [observed_at])
+    con.execute(f"DELETE FROM {PEOPLE_LIVE} WHERE observed_at <= ?", [observed_at])
+    con.execute(f"DELETE FROM {PEOPLE_GONE} WHERE observed_at <= ?", [observed_at])
 
 
 def stage(
@@ -95,12 +90,15 @@ def stage(
 
 def refuse_bad_rows(con: Connection, activation: Activation, window: Window, table: str) -> None:
     """Move what cannot be used from ``table`` into quarantine: lines, rows without a key, doubles; note bad cells."""
-    into = f"INSERT INTO quarantine.rows SELECT '{LAYER}', {literal(window.lane.value)}, {literal(window.key)}, "
-    con.execute(
-        f"{into} NULL, NULL, 'malformed line', 'line ' || line || ': ' || min(error_type::VARCHAR), "
+
+    def enter(rows: str) -> None:
+        quarantine.enter(con, LAYER, window, f"SELECT {rows}")
+
+    enter(
+        "NULL, NULL, 'malformed line', 'line ' || line || ': ' || min(error_type::VARCHAR), "
         f"trim(min(csv_line), E'\\r\\n') FROM {REJECTS} GROUP BY line"
     )
-    con.execute(f"{into} NULL, 'cio_id', 'missing cio_id', NULL, _row FROM {table} WHERE cio_id IS NULL")
+    enter(f"NULL, 'cio_id', 'missing cio_id', NULL, _row FROM {table} WHERE cio_id IS NULL")
     con.execute(f"DELETE FROM {table} WHERE cio_id IS NULL")
     # The smallest content hash wins, so that the order of the file's lines decides nothing.
     con.execute(
@@ -109,13 +107,13 @@ def refuse_bad_rows(con: Connection, activation: Activation, window: Window, tab
         f"WHERE cio_id IN (SELECT cio_id FROM {table} GROUP BY cio_id HAVING count(*) > 1) "
         f"QUALIFY row_number() OVER (PARTITION BY cio_id ORDER BY content_hash, rowid) > 1"
     )
-    con.execute(
-        f"{into} cio_id, 'cio_id', 'duplicate cio_id', 'another row of the same person was kept', "
+    enter(
+        "cio_id, 'cio_id', 'duplicate cio_id', 'another row of the same person was taken', "
         f"coalesce(_row, CAST(to_json(t) AS VARCHAR)) FROM {table} AS t WHERE t.rowid IN (SELECT place FROM doubles)"
     )
     con.execute(f"DELETE FROM {table} WHERE rowid IN (SELECT place FROM doubles)")
-    con.execute(
-        f"{into} cio_id, cell.name, cell.reason, NULL, _row "
+    enter(
+        "cio_id, cell.name, cell.reason, NULL, _row "
         f"FROM (SELECT cio_id, _row, unnest(string_split(_bad, ',')) AS place FROM {table} WHERE _bad IS NOT NULL) "
         f"JOIN (VALUES {bad_cells(activation)}) AS cell(place, name, reason) USING (place)"
     )
@@ -124,37 +122,18 @@ def refuse_bad_rows(con: Connection, activation: Activation, window: Window, tab
 def refuse_breaches(con: Connection, activation: Activation, window: Window, table: str) -> int:
     """Check the changed rows of ``table`` against the raw schema; return how many were checked.
 
-    A row that breaks it goes into quarantine; a column that is wrong as a whole is a ContractError.
+    A row that breaks it goes into quarantine; ContractError if a column is wrong as a whole.
     """
     names = ", ".join(identifier(n) for n in (*(c.name for c in columns(activation)), "changed_at", "observed_at"))
     verdict = validate(con, f"SELECT {names} FROM {table} WHERE _changed", people_schema(activation))
-    whole = [b for b in verdict.breaches if b.key is None]
-    if whole:
-        raise ContractError(f"{table}: column {whole[0].column} breaks the raw contract as a whole ({whole[0].check})")
-    if verdict.breaches:
-        con.execute(
-            "INSERT INTO quarantine.rows SELECT ?, ?, ?, b.cio_id, b.name, 'breaks the contract', b.rule, "
-            f"CAST(to_json(t) AS VARCHAR) FROM (SELECT unnest(?) AS cio_id, unnest(?) AS name, unnest(?) AS rule) AS b "
-            f"JOIN {table} AS t ON t.cio_id = b.cio_id",
-            [
-                LAYER,
-                window.lane.value,
-                window.key,
-                [b.key for b in verdict.breaches],
-                [b.column for b in verdict.breaches],
-                [b.check for b in verdict.breaches],
-            ],
-        )
-        keys = [b.key for b in verdict.breaches]
-        con.execute(f"DELETE FROM {table} WHERE cio_id IN (SELECT unnest(?))", [keys])
+    quarantine.refuse(con, LAYER, window, table, verdict.breaches)
     return verdict.rows
 
 
 def _reshape(con: Connection, table: str, activation: Activation) -> None:
-    schema, name = table.split(".")
     rows = con.execute(
         "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = ? AND table_name = ?",
-        [schema, name],
+        [*split(table)],
     ).fetchall()
     found = {str(column): str(kind) for column, kind in rows}
     wanted = {c.name: SQL_TYPE[c.type] for c in columns(activation)}

@@ -21,11 +21,7 @@ from cio_activation.customerio import files, moment_people, segments
 from cio_activation.customerio.client import ATTRIBUTES_PER_CALL, CustomerIO, Fetched, Identifiers
 from cio_activation.customerio.files import RawFile
 from cio_activation.customerio.landing import (
-    CURRENT,
-    GONE,
     LAYER,
-    LIVE,
-    TABLE,
     ensure_tables,
     refuse_bad_rows,
     refuse_breaches,
@@ -38,9 +34,18 @@ from cio_activation.customerio.segment_shortcut import SegmentShortcut, read_sho
 from cio_activation.runtime import Runtime
 from cio_activation.transport.http import Pacer
 from cio_activation.transport.time_slice import TimeSlice
-from cio_activation.warehouse import change_log, published
+from cio_activation.warehouse import change_log, published, quarantine
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import scalar
+from cio_activation.warehouse.tables import (
+    MEMBERS_CHECKED,
+    MEMBERSHIP_CHANGES,
+    MEMBERSHIPS,
+    PEOPLE,
+    PEOPLE_CURRENT,
+    PEOPLE_GONE,
+    PEOPLE_LIVE,
+)
 
 PEOPLE_PER_RUN = 10_000
 """People fetched in one run at most: 100 calls, 10 seconds at Customer.io's rate. The rest wait for the next run."""
@@ -51,8 +56,6 @@ STALE_BESIDE_NEWS = 200
 BESIDE_NEWS_EVERY = timedelta(seconds=30)
 """How often a run with news does so. Finding out who is due goes through everybody, and a cart waits meanwhile."""
 _STAGED = "raw.people_fetched"
-_CHECKED = "raw.members_checked"
-"""One row: when all members were last gone through for who is to be looked at again, and how many then were left."""
 
 
 @dataclass(frozen=True)
@@ -109,10 +112,10 @@ def pull_live(
     if window.lane is not Lane.REALTIME:
         raise ValueError(f"window {window.key} is not of the real-time lane")
     with runtime.warehouse.read() as con:
-        if published.superseded(con, segments.TABLE, window):
+        if published.superseded(con, MEMBERSHIPS, window):
             return LivePull(window.key, superseded=True)
         used = [audience.segment for audience in runtime.activation.lane_audiences(Lane.REALTIME)]
-        before = read_shortcut(con, window, used, segments.TABLE, segments.CHANGES)
+        before = read_shortcut(con, window, used)
     wish = _Wish(tuple(also), older_than, limit, time_slice)
     return asyncio.run(_pull(runtime, window, pacer, wish, before, run_id, clock))
 
@@ -175,7 +178,7 @@ def _due(runtime: Runtime, wish: _Wish, now: datetime) -> tuple[list[Identifiers
         ensure_tables(con, runtime.activation)
         con.execute(
             "CREATE OR REPLACE TEMP TABLE named AS "
-            f"SELECT cio_id, external_id, noted_at FROM {segments.CHANGES} "
+            f"SELECT cio_id, external_id, noted_at FROM {MEMBERSHIP_CHANGES} "
             "UNION ALL SELECT unnest(?::VARCHAR[]), NULL, CAST('infinity' AS TIMESTAMP)",
             [list(wish.also)],
         )
@@ -190,19 +193,18 @@ def _due(runtime: Runtime, wish: _Wish, now: datetime) -> tuple[list[Identifiers
             [min(wish.limit, urgent + STALE_BESIDE_NEWS) if urgent else wish.limit],
         ).fetchall()
         if left is None:
-            con.execute(f"DELETE FROM {_CHECKED}")
-            con.execute(f"INSERT INTO {_CHECKED} VALUES (?, ?)", [now, total - max(urgent, len(rows))])
+            con.execute(f"DELETE FROM {MEMBERS_CHECKED}")
+            con.execute(f"INSERT INTO {MEMBERS_CHECKED} VALUES (?, ?)", [now, total - max(urgent, len(rows))])
         asked = moment_people.questions(con, now)
     return [Identifiers(str(c), e) for c, e in rows], int(total) + (left or 0), int(urgent), asked
 
 
 def _still_stale(con: Connection, wish: _Wish, now: datetime) -> int | None:
     """Return how many members the last look at all of them left for later, if this run need not look itself."""
-    con.execute(f"CREATE TABLE IF NOT EXISTS {_CHECKED} (checked_at TIMESTAMP, stale BIGINT)")
     if wish.older_than is None or wish.older_than < BESIDE_NEWS_EVERY or not scalar(con, "SELECT count(*) FROM named"):
         return None
     found = con.execute(
-        f"SELECT stale FROM {_CHECKED} WHERE checked_at > ? AND checked_at <= ?", [now - BESIDE_NEWS_EVERY, now]
+        f"SELECT stale FROM {MEMBERS_CHECKED} WHERE checked_at > ? AND checked_at <= ?", [now - BESIDE_NEWS_EVERY, now]
     ).fetchone()
     return None if found is None else int(found[0])
 
@@ -211,13 +213,13 @@ def _find_due(con: Connection, wish: _Wish, now: datetime, *, everybody: bool) -
     """Fill ``due``: of ``named``, and with ``everybody`` of the members who are unknown or to be looked at again."""
     con.execute(
         "CREATE OR REPLACE TEMP TABLE members AS "
-        f"SELECT DISTINCT cio_id FROM {segments.TABLE} WHERE lane = 'realtime' AND ?",
+        f"SELECT DISTINCT cio_id FROM {MEMBERSHIPS} WHERE lane = 'realtime' AND ?",
         [everybody],
     )
     # Everybody's rows are gone through once: a workspace has many more people than its segments members.
     con.execute(
         "CREATE OR REPLACE TEMP TABLE known AS "
-        f"SELECT cio_id, external_id, observed_at FROM {CURRENT} "
+        f"SELECT cio_id, external_id, observed_at FROM {PEOPLE_CURRENT} "
         "WHERE cio_id IN (SELECT cio_id FROM members UNION ALL SELECT cio_id FROM named)"
     )
     con.execute(
@@ -225,7 +227,7 @@ def _find_due(con: Connection, wish: _Wish, now: datetime, *, everybody: bool) -
         "WITH wanted AS ("
         "  SELECT cio_id, external_id, noted_at FROM named"
         "  UNION ALL SELECT cio_id, NULL, NULL FROM members"
-        f"   WHERE cio_id NOT IN (SELECT cio_id FROM known) AND cio_id NOT IN (SELECT cio_id FROM {GONE})"
+        f"   WHERE cio_id NOT IN (SELECT cio_id FROM known) AND cio_id NOT IN (SELECT cio_id FROM {PEOPLE_GONE})"
         "  UNION ALL SELECT cio_id, NULL, NULL FROM known WHERE observed_at < ?"
         ") SELECT w.cio_id, coalesce(max(w.external_id), max(k.external_id)) AS external_id, "
         "max(w.noted_at) AS noted_at, max(k.observed_at) AS observed_at "
@@ -275,47 +277,39 @@ def _land(
     file = _write_file(runtime, window, fetched, observed_at)
     asked = [p.cio_id for p in people]
     with runtime.warehouse.write() as con:
-        con.execute(
-            "DELETE FROM quarantine.rows WHERE layer = ? AND lane = ? AND window_key = ? "
-            "AND cio_id IN (SELECT unnest(?::VARCHAR[]))",
-            [LAYER, window.lane.value, window.key, asked],
-        )
+        quarantine.clear(con, LAYER, window, people="SELECT unnest(?::VARCHAR[])", parameters=[asked])
         files.retain(con, runtime.settings.activation_home, window, file)
-        stage(con, runtime.activation, window, _STAGED, CURRENT, file.path, observed_at)
+        stage(con, runtime.activation, window, _STAGED, PEOPLE_CURRENT, file.path, observed_at)
         refuse_bad_rows(con, runtime.activation, window, _STAGED)
         refuse_breaches(con, runtime.activation, window, _STAGED)
         rows, changed = _merge(con, fetched.gone, observed_at)
         named = moment_people.settle(con, window, answers, observed_at)
         con.execute(
-            f"DELETE FROM {segments.CHANGES} WHERE noted_at <= ? AND cio_id IN (SELECT unnest(?::VARCHAR[]))",
+            f"DELETE FROM {MEMBERSHIP_CHANGES} WHERE noted_at <= ? AND cio_id IN (SELECT unnest(?::VARCHAR[]))",
             [observed_at, asked],
         )
-        total = int(str(scalar(con, f"SELECT count(*) FROM {LIVE}")))
-        published.publish(con, LIVE, window, total, run_id)
-        found = con.execute(
-            "SELECT reason, count(*) FROM quarantine.rows WHERE layer = ? AND lane = ? AND window_key = ? "
-            "AND cio_id IN (SELECT unnest(?::VARCHAR[])) GROUP BY reason",
-            [LAYER, window.lane.value, window.key, asked],
-        ).fetchall()
-    return rows, changed, {str(r): int(n) for r, n in found}, named
+        total = int(str(scalar(con, f"SELECT count(*) FROM {PEOPLE_LIVE}")))
+        published.publish(con, PEOPLE_LIVE, window, total, run_id)
+        counts = quarantine.counts(con, LAYER, window, people="SELECT unnest(?::VARCHAR[])", parameters=[asked])
+    return rows, changed, counts, named
 
 
 def _merge(con: Connection, gone: Sequence[str], observed_at: datetime) -> tuple[int, int]:
     # A daily snapshot may have been asked for after these people were: then it knows better.
     con.execute(
-        f"DELETE FROM {_STAGED} WHERE cio_id IN (SELECT cio_id FROM {TABLE} WHERE observed_at > ?)", [observed_at]
+        f"DELETE FROM {_STAGED} WHERE cio_id IN (SELECT cio_id FROM {PEOPLE} WHERE observed_at > ?)", [observed_at]
     )
     rows, changed = con.execute(f"SELECT count(*), count(*) FILTER (_changed) FROM {_STAGED}").fetchall()[0]
     differ = f"SELECT cio_id FROM {_STAGED} WHERE _changed UNION ALL SELECT unnest(?::VARCHAR[])"
-    change_log.note(con, CURRENT, differ, [list(gone)])
-    con.execute(f"DELETE FROM {LIVE} WHERE cio_id IN (SELECT cio_id FROM {_STAGED})")
-    con.execute(f"INSERT INTO {LIVE} BY NAME SELECT * EXCLUDE (_bad, _row, _changed) FROM {_STAGED}")
-    con.execute(f"DELETE FROM {GONE} WHERE cio_id IN (SELECT cio_id FROM {_STAGED})")
+    change_log.note(con, PEOPLE_CURRENT, differ, [list(gone)])
+    con.execute(f"DELETE FROM {PEOPLE_LIVE} WHERE cio_id IN (SELECT cio_id FROM {_STAGED})")
+    con.execute(f"INSERT INTO {PEOPLE_LIVE} BY NAME SELECT * EXCLUDE (_bad, _row, _changed) FROM {_STAGED}")
+    con.execute(f"DELETE FROM {PEOPLE_GONE} WHERE cio_id IN (SELECT cio_id FROM {_STAGED})")
     con.execute(f"DROP TABLE {_STAGED}")
     lost = [list(gone)]
-    con.execute(f"DELETE FROM {LIVE} WHERE cio_id IN (SELECT unnest(?::VARCHAR[]))", lost)
-    con.execute(f"DELETE FROM {GONE} WHERE cio_id IN (SELECT unnest(?::VARCHAR[]))", lost)
-    con.execute(f"INSERT INTO {GONE} SELECT unnest(?::VARCHAR[]), ?", [list(gone), observed_at])
+    con.execute(f"DELETE FROM {PEOPLE_LIVE} WHERE cio_id IN (SELECT unnest(?::VARCHAR[]))", lost)
+    con.execute(f"DELETE FROM {PEOPLE_GONE} WHERE cio_id IN (SELECT unnest(?::VARCHAR[]))", lost)
+    con.execute(f"INSERT INTO {PEOPLE_GONE} SELECT unnest(?::VARCHAR[]), ?", [list(gone), observed_at])
     return int(rows), int(changed)
 
 

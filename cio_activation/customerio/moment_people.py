@@ -19,14 +19,16 @@ from datetime import datetime, timedelta
 from cio_activation.activation.models import Activation
 from cio_activation.activation.windows import Window
 from cio_activation.customerio.client import ATTRIBUTES_PER_CALL, CustomerIO, Identifiers
-from cio_activation.customerio.landing import CURRENT, ensure_tables
+from cio_activation.customerio.landing import ensure_tables
 from cio_activation.customerio.moment_body import METRIC, compared_email
-from cio_activation.customerio.segments import CHANGES, CHANGES_DDL
+from cio_activation.warehouse import quarantine
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import scalar
+from cio_activation.warehouse.tables import MEMBERSHIP_CHANGES, MOMENTS, PEOPLE_CURRENT
 
-TABLE = "raw.moments"
 LAYER = "moments"
+EVENT_NAME = "source || ' ' || event_id"
+"""SQL over ``raw.moments``: what an entry in quarantine knows its moment by."""
 TELLING = ("clicked", "converted", "unsubscribed", "subscribed", "cio_subscription_preferences_changed", "replied")
 """Metrics of reporting events after which a person's attributes are fetched anew. Not ``sent`` and the like: one
 campaign to everybody would fetch everybody."""
@@ -81,7 +83,7 @@ class Answers:
 
 def unnamed(con: Connection) -> int:
     """Return how many moments are still to be named."""
-    return int(str(scalar(con, f"SELECT count(*) FROM {TABLE} WHERE {_TO_NAME}")))
+    return int(str(scalar(con, f"SELECT count(*) FROM {MOMENTS} WHERE {_TO_NAME}")))
 
 
 def name_known(con: Connection, activation: Activation, window: Window, now: datetime) -> Named:
@@ -93,10 +95,11 @@ def name_known(con: Connection, activation: Activation, window: Window, now: dat
     con.execute(
         "CREATE OR REPLACE TEMP TABLE answers AS "
         "SELECT 'id' AS named_by, external_id AS value, min(cio_id) AS cio_id, count(*) AS people "
-        f"FROM {CURRENT} WHERE external_id IN (SELECT external_id FROM {TABLE} WHERE {_TO_NAME}) "
+        f"FROM {PEOPLE_CURRENT} WHERE external_id IN (SELECT external_id FROM {MOMENTS} WHERE {_TO_NAME}) "
         "GROUP BY external_id HAVING count(*) = 1 "
         f"UNION ALL SELECT 'email', {compared_email('email')} AS value, min(cio_id), count(*) "
-        f"FROM {CURRENT} WHERE {compared_email('email')} IN (SELECT {_BY_EMAIL} FROM {TABLE} WHERE {_TO_NAME}) "
+        f"FROM {PEOPLE_CURRENT} "
+        f"WHERE {compared_email('email')} IN (SELECT {_BY_EMAIL} FROM {MOMENTS} WHERE {_TO_NAME}) "
         "GROUP BY value"
     )
     return _settle(con, window, now)
@@ -108,7 +111,7 @@ def questions(con: Connection, now: datetime) -> Questions:
 
     def listed(name: str, limit: int) -> tuple[tuple[str, ...], int]:
         rows = con.execute(
-            f"SELECT {name} AS value FROM {TABLE} WHERE {due} AND value IS NOT NULL "
+            f"SELECT {name} AS value FROM {MOMENTS} WHERE {due} AND value IS NOT NULL "
             "GROUP BY value ORDER BY min(coalesce(asked, 0)), min(received_at), value",
             [now - AGAIN_AFTER],
         ).fetchall()
@@ -166,25 +169,25 @@ def _settle(con: Connection, window: Window, now: datetime) -> Named:
         "coalesce(m.asked, 0) + CAST(a.people = 0 AS INTEGER) AS asked, "
         f"CASE WHEN a.people > 1 THEN '{SEVERAL}' "
         f"WHEN a.people = 0 AND coalesce(m.asked, 0) + 1 >= {ASKED_AT_MOST} THEN '{UNKNOWN}' END AS problem "
-        f"FROM (SELECT rowid, * FROM {TABLE} WHERE {_TO_NAME}) AS m JOIN answers AS a "
+        f"FROM (SELECT rowid, * FROM {MOMENTS} WHERE {_TO_NAME}) AS m JOIN answers AS a "
         "ON a.value = coalesce(m.external_id, m.email) "
         "AND a.named_by = CASE WHEN m.external_id IS NULL THEN 'email' ELSE 'id' END"
     )
     con.execute(
-        f"UPDATE {TABLE} AS m SET cio_id = s.cio_id, problem = s.problem, "
+        f"UPDATE {MOMENTS} AS m SET cio_id = s.cio_id, problem = s.problem, "
         "named_by = CASE WHEN s.cio_id IS NOT NULL THEN s.named_by END, "
         "asked = nullif(s.asked, 0), asked_at = CASE WHEN s.people = 0 THEN ? ELSE m.asked_at END "
         "FROM settled AS s WHERE m.rowid = s.place",
         [now],
     )
-    con.execute(
-        "INSERT INTO quarantine.rows SELECT ?, ?, ?, NULL, named_by, problem, source || ' ' || event_id, "
-        "CAST(body AS VARCHAR) FROM settled WHERE problem IS NOT NULL",
-        [LAYER, window.lane.value, window.key],
+    quarantine.enter(
+        con,
+        LAYER,
+        window,
+        f"SELECT NULL, named_by, problem, {EVENT_NAME}, CAST(body AS VARCHAR) FROM settled WHERE problem IS NOT NULL",
     )
-    con.execute(CHANGES_DDL)
     people = con.execute(
-        f"INSERT INTO {CHANGES} SELECT NULL, cio_id, max(external_id), 'moment', ? FROM settled "
+        f"INSERT INTO {MEMBERSHIP_CHANGES} SELECT NULL, cio_id, max(external_id), 'moment', ? FROM settled "
         "WHERE cio_id IS NOT NULL GROUP BY cio_id",
         [now],
     ).fetchall()[0][0]

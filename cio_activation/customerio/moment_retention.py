@@ -14,13 +14,12 @@ from datetime import UTC, datetime, timedelta
 from cio_activation.activation.models import Workspace
 from cio_activation.activation.windows import Window
 from cio_activation.customerio.inbox import REMEMBERED_S
-from cio_activation.customerio.moment_people import LAYER, TABLE
+from cio_activation.customerio.moment_people import EVENT_NAME, LAYER
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import scalar, timestamp
+from cio_activation.warehouse.tables import MOMENTS, QUARANTINE
 
 _WHEN = "CASE WHEN problem IS NULL THEN occurred_at ELSE received_at END"
-_NAME = "source || ' ' || event_id"
-"""What an entry in quarantine knows its moment by."""
 
 
 def cuts_sql(as_of: str, workspace: Workspace) -> tuple[str, str]:
@@ -38,8 +37,8 @@ def any_old(con: Connection, workspace: Workspace, window: Window, oldest_waitin
     return bool(
         scalar(
             con,
-            f"SELECT EXISTS (FROM {TABLE} WHERE {rows} OR ({bodies} AND body IS NOT NULL)) "
-            f"OR EXISTS (FROM quarantine.rows WHERE {texts})",
+            f"SELECT EXISTS (FROM {MOMENTS} WHERE {rows} OR ({bodies} AND body IS NOT NULL)) "
+            f"OR EXISTS (FROM {QUARANTINE} WHERE {texts})",
         )
     )
 
@@ -51,12 +50,13 @@ def drop_old(con: Connection, workspace: Workspace, window: Window, oldest_waiti
     killed run may have landed it, and the next one has to know it again.
     """
     rows, bodies, texts = _old(workspace, window, oldest_waiting)
-    con.execute(f"UPDATE quarantine.rows SET row = NULL WHERE {texts}")
-    con.execute(f"UPDATE {TABLE} SET body = NULL WHERE {bodies} AND body IS NOT NULL")
+    con.execute(f"UPDATE {QUARANTINE} SET row = NULL WHERE {texts}")
+    con.execute(f"UPDATE {MOMENTS} SET body = NULL WHERE {bodies} AND body IS NOT NULL")
     con.execute(
-        f"DELETE FROM quarantine.rows WHERE layer = '{LAYER}' AND detail IN (SELECT {_NAME} FROM {TABLE} WHERE {rows})"
+        f"DELETE FROM {QUARANTINE} WHERE layer = '{LAYER}' "
+        f"AND detail IN (SELECT {EVENT_NAME} FROM {MOMENTS} WHERE {rows})"
     )
-    return int(con.execute(f"DELETE FROM {TABLE} WHERE {rows}").fetchall()[0][0])
+    return int(con.execute(f"DELETE FROM {MOMENTS} WHERE {rows}").fetchall()[0][0])
 
 
 def _old(workspace: Workspace, window: Window, oldest_waiting: float | None) -> tuple[str, str, str]:
@@ -65,7 +65,7 @@ def _old(workspace: Workspace, window: Window, oldest_waiting: float | None) -> 
     # The window's start: its end may be in the future.
     waited = window.start if oldest_waiting is None else datetime.fromtimestamp(oldest_waiting, UTC)
     known = (min(window.start, waited) - timedelta(seconds=REMEMBERED_S)).replace(tzinfo=None)
-    with_text = f"SELECT {_NAME} FROM {TABLE} WHERE problem IS NOT NULL AND {_WHEN} < {bodies}"
+    with_text = f"SELECT {EVENT_NAME} FROM {MOMENTS} WHERE problem IS NOT NULL AND {_WHEN} < {bodies}"
     return (
         f"{_WHEN} < {rows} AND received_at < {timestamp(known)}",
         f"{_WHEN} < {bodies}",

@@ -19,12 +19,13 @@ from cio_activation.activation.models import Workspace
 from cio_activation.activation.windows import Window
 from cio_activation.customerio import moment_body, moment_people, moment_retention
 from cio_activation.customerio.inbox import REMEMBERED_S, Inbox, Waiting
-from cio_activation.customerio.moment_people import LAYER, TABLE, TELLS
+from cio_activation.customerio.moment_people import EVENT_NAME, LAYER, TELLS
 from cio_activation.customerio.people import utc_now
-from cio_activation.customerio.segments import CHANGES, CHANGES_DDL
 from cio_activation.journal.attempts import Journal
 from cio_activation.runtime import Runtime
+from cio_activation.warehouse import quarantine
 from cio_activation.warehouse.sessions import Connection
+from cio_activation.warehouse.tables import MEMBERSHIP_CHANGES, MOMENTS
 
 EVENTS_PER_STEP = 10_000
 EVENTS_PER_RUN = 200_000
@@ -92,7 +93,7 @@ def latest_sql(as_of: str, workspace: Workspace) -> str:
         f"CASE WHEN occurred_at >= {bodies} THEN body END AS body, times FROM ("
         "  SELECT *, count(*) OVER (PARTITION BY cio_id, kind) AS times, "
         "  row_number() OVER (PARTITION BY cio_id, kind ORDER BY occurred_at DESC, event_id DESC, source) AS place "
-        f" FROM {TABLE} WHERE problem IS NULL AND NOT machine AND cio_id IS NOT NULL "
+        f" FROM {MOMENTS} WHERE problem IS NULL AND NOT machine AND cio_id IS NOT NULL "
         f" AND occurred_at <= {as_of} AND occurred_at >= {rows}"
         ") WHERE place = 1"
     )
@@ -132,18 +133,18 @@ def _land(con: Connection, window: Window, waiting: Sequence[Waiting], now: date
     since = min(w.event.received_at for w in waiting) - REMEMBERED_S
     con.execute(
         "CREATE OR REPLACE TEMP TABLE fresh AS SELECT a.* FROM arrived AS a "
-        f"WHERE NOT EXISTS (FROM {TABLE} AS m WHERE m.source = a.source AND m.event_id = a.event_id "
+        f"WHERE NOT EXISTS (FROM {MOMENTS} AS m WHERE m.source = a.source AND m.event_id = a.event_id "
         f"AND m.received_at >= make_timestamp({int(since * 1_000_000)}))"
     )
-    con.execute(f"INSERT INTO {TABLE} BY NAME SELECT * EXCLUDE (raw_text), ? AS landed_in FROM fresh", [window.key])
-    con.execute(
-        "INSERT INTO quarantine.rows SELECT ?, ?, ?, cio_id, NULL, problem, source || ' ' || event_id, raw_text "
-        "FROM fresh WHERE problem IS NOT NULL",
-        [LAYER, window.lane.value, window.key],
+    con.execute(f"INSERT INTO {MOMENTS} BY NAME SELECT * EXCLUDE (raw_text), ? AS landed_in FROM fresh", [window.key])
+    quarantine.enter(
+        con,
+        LAYER,
+        window,
+        f"SELECT cio_id, NULL, problem, {EVENT_NAME}, raw_text FROM fresh WHERE problem IS NOT NULL",
     )
-    con.execute(CHANGES_DDL)
     people = con.execute(
-        f"INSERT INTO {CHANGES} SELECT NULL, cio_id, max(external_id), 'moment', ? FROM fresh "
+        f"INSERT INTO {MEMBERSHIP_CHANGES} SELECT NULL, cio_id, max(external_id), 'moment', ? FROM fresh "
         f"WHERE problem IS NULL AND cio_id IS NOT NULL AND {TELLS} GROUP BY cio_id",
         [now],
     ).fetchall()[0][0]

@@ -18,9 +18,7 @@ from cio_activation.customerio.client import CustomerIO
 from cio_activation.customerio.exports import KIND, Poll, fetch, give_up
 from cio_activation.customerio.files import RawFile
 from cio_activation.customerio.landing import (
-    CURRENT,
     LAYER,
-    TABLE,
     Staged,
     create_view,
     ensure_tables,
@@ -35,6 +33,7 @@ from cio_activation.transport.http import Pacer
 from cio_activation.warehouse import change_log, published, quarantine
 from cio_activation.warehouse.sessions import YIELD_S, Connection
 from cio_activation.warehouse.sql import scalar
+from cio_activation.warehouse.tables import PEOPLE, PEOPLE_CURRENT
 
 NEXT = "raw.people_next"
 
@@ -82,7 +81,7 @@ def pull_people(
     """
     home = runtime.settings.activation_home
     with runtime.warehouse.read() as con:
-        old = published.superseded(con, TABLE, window)
+        old = published.superseded(con, PEOPLE, window)
         file = files.retained(con, home, window, KIND)
     if old:
         if file is None or refresh:
@@ -119,15 +118,15 @@ def land(
         with runtime.warehouse.write(yield_s=YIELD_S) as con:
             quarantine.clear(con, LAYER, window)
             ensure_tables(con, runtime.activation)
-            staged = stage(con, runtime.activation, window, NEXT, TABLE, file.path, file.observed_at)
+            staged = stage(con, runtime.activation, window, NEXT, PEOPLE, file.path, file.observed_at)
             refuse_bad_rows(con, runtime.activation, window, NEXT)
             validated = refuse_breaches(con, runtime.activation, window, NEXT)
             _believe(con, runtime, window, file, staged)
             rows, changed, departed = _swap(con)
             outdate_live(con, file.observed_at)
             create_view(con, runtime.activation)
-            change_log.note(con, CURRENT, None)
-            published.publish(con, TABLE, window, rows, run_id)
+            change_log.note(con, PEOPLE_CURRENT, None)
+            published.publish(con, PEOPLE, window, rows, run_id)
             counts = quarantine.counts(con, LAYER, window)
     except ContractError:
         give_up(runtime, window, file)
@@ -160,7 +159,7 @@ def _believe(con: Connection, runtime: Runtime, window: Window, file: RawFile, s
             "run it again: the next run asks for a new export"
         )
     share = runtime.activation.limits.guards.min_snapshot_share
-    before = published.rows_of(con, TABLE, window.lane.value)
+    before = published.rows_of(con, PEOPLE, window.lane.value)
     rows = int(str(scalar(con, f"SELECT count(*) FROM {NEXT}")))
     if before and rows < share * before:
         raise ContractError(
@@ -180,10 +179,10 @@ def _swap(con: Connection) -> tuple[int, int, int]:
     """Make the staged table ``raw.people``; return people, how many changed, how many departed."""
     rows, changed = con.execute(f"SELECT count(*), count(*) FILTER (_changed) FROM {NEXT}").fetchall()[0]
     departed = scalar(
-        con, f"SELECT count(*) FROM {TABLE} AS p WHERE NOT EXISTS (FROM {NEXT} AS n WHERE n.cio_id = p.cio_id)"
+        con, f"SELECT count(*) FROM {PEOPLE} AS p WHERE NOT EXISTS (FROM {NEXT} AS n WHERE n.cio_id = p.cio_id)"
     )
     for column in ("_bad", "_row", "_changed"):
         con.execute(f"ALTER TABLE {NEXT} DROP COLUMN {column}")
-    con.execute(f"DROP TABLE {TABLE}")
+    con.execute(f"DROP TABLE {PEOPLE}")
     con.execute(f"ALTER TABLE {NEXT} RENAME TO people")
     return int(rows), int(changed), int(str(departed))

@@ -13,9 +13,10 @@ from datetime import datetime
 from pathlib import Path
 
 from cio_activation.activation.models import Activation, AttributeType
-from cio_activation.customerio.casting import SQL_TYPE, reason, trimmed, typed, typed_text
+from cio_activation.customerio.casting import reason, trimmed, typed, typed_text
 from cio_activation.errors import ContractError
 from cio_activation.warehouse.sql import identifier, literal, timestamp
+from cio_activation.warehouse.tables import SQL_TYPE
 
 IDENTIFIERS = ("cio_id", "id", "email")
 REJECTS = "people_rejects"

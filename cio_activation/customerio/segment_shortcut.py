@@ -1,8 +1,8 @@
 """What is known of the real-time segments before Customer.io is asked: big ones need not be read whole every time.
 
 A segment of more than one page is read whole once a window. In between, its count is asked for, and which segments
-those few people are in whom a moment was about. Where the count is what the last picture and these people make
-together, that picture stands. Anything else is read, but not by a run with moments as long as the count may yet be
+those few people are in whom a moment was about. Where the count is what the last snapshot and these people make
+together, that snapshot stands. Anything else is read, but not by a run with moments as long as the count may yet be
 explained: who enters a segment now is in its count before their webhook is here. One who enters while another leaves
 shows in no count: they wait for the next whole reading, at the latest the next window's first.
 """
@@ -17,7 +17,7 @@ from cio_activation.activation.windows import Window
 from cio_activation.customerio.client import PAGE
 from cio_activation.customerio.files import observed_at, segment_kind
 from cio_activation.warehouse.sessions import Connection
-from cio_activation.warehouse.sql import scalar
+from cio_activation.warehouse.tables import MEMBERSHIP_CHANGES, MEMBERSHIPS, SEGMENTS_UNEXPLAINED
 
 LOOKED_UP = 10
 """People whose segments are asked for by name, one call each: a second of the vendor's rate. If there are more, the
@@ -25,14 +25,11 @@ segments are read whole."""
 AGAIN_AFTER = timedelta(minutes=1)
 """So long runs with moments leave a big segment whose count stays unexplained to the next run without; the sensor asks
 for it."""
-UNEXPLAINED = "raw.segments_unexplained"
-UNEXPLAINED_DDL = f"CREATE TABLE IF NOT EXISTS {UNEXPLAINED} (segment_id BIGINT, since TIMESTAMP)"
-"""Segments whose last count nothing explained, and since when that has been so at every look."""
 
 
 @dataclass(frozen=True)
 class SegmentShortcut:
-    """The last picture of some segments, and who did something since."""
+    """The last snapshot of some segments, and who did something since."""
 
     members: Mapping[int, int] = field(default_factory=dict)
     """Segment -> members."""
@@ -59,32 +56,22 @@ class SegmentShortcut:
         return self.members[segment] + moved
 
 
-def read_shortcut(
-    con: Connection, window: Window, segments: Sequence[int], table: str, changes: str
-) -> SegmentShortcut:
-    """Return what the warehouse holds of ``segments``: members in ``table``, moments' people in ``changes``."""
+def read_shortcut(con: Connection, window: Window, segments: Sequence[int]) -> SegmentShortcut:
+    """Return what the warehouse holds of ``segments``: members, whom moments were about, what is unexplained."""
     lane = window.lane.value
-    news: tuple[str, ...] = ()
-    if _there(con, changes):
-        rows = con.execute(
-            f"SELECT cio_id FROM {changes} WHERE change = 'moment' GROUP BY cio_id "
-            f"ORDER BY max(noted_at) DESC, cio_id LIMIT {LOOKED_UP + 1}"
-        ).fetchall()
-        news = tuple(str(cio_id) for (cio_id,) in rows)
-    counted = con.execute(f"SELECT segment_id, count(*) FROM {table} WHERE lane = ? GROUP BY ALL", [lane]).fetchall()
+    rows = con.execute(
+        f"SELECT cio_id FROM {MEMBERSHIP_CHANGES} WHERE change = 'moment' GROUP BY cio_id "
+        f"ORDER BY max(noted_at) DESC, cio_id LIMIT {LOOKED_UP + 1}"
+    ).fetchall()
+    news = tuple(str(cio_id) for (cio_id,) in rows)
+    counted = con.execute(
+        f"SELECT segment_id, count(*) FROM {MEMBERSHIPS} WHERE lane = ? GROUP BY ALL", [lane]
+    ).fetchall()
     inside = con.execute(
-        f"SELECT segment_id, cio_id FROM {table} WHERE lane = ? AND cio_id IN (SELECT unnest(?::VARCHAR[]))",
+        f"SELECT segment_id, cio_id FROM {MEMBERSHIPS} WHERE lane = ? AND cio_id IN (SELECT unnest(?::VARCHAR[]))",
         [lane, list(news)],
     ).fetchall()
     read_at = {s: at for s in segments if (at := observed_at(con, window, segment_kind(s))) is not None}
-    since: dict[int, datetime] = {}
-    if _there(con, UNEXPLAINED):
-        since = {int(s): at for s, at in con.execute(f"SELECT segment_id, since FROM {UNEXPLAINED}").fetchall()}
+    since = {int(s): at for s, at in con.execute(f"SELECT segment_id, since FROM {SEGMENTS_UNEXPLAINED}").fetchall()}
     members = {int(s): int(n) for s, n in counted}
     return SegmentShortcut(members, read_at, since, news, frozenset((int(s), str(c)) for s, c in inside))
-
-
-def _there(con: Connection, table: str) -> bool:
-    schema, _, name = table.partition(".")
-    query = "SELECT count(*) FROM duckdb_tables() WHERE schema_name = ? AND table_name = ?"
-    return bool(scalar(con, query, [schema, name]))

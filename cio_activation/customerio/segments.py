@@ -18,21 +18,14 @@ from cio_activation.customerio.client import CustomerIO
 from cio_activation.customerio.files import RawFile
 from cio_activation.customerio.members import Reading, members_sql, read_segments
 from cio_activation.customerio.people import utc_now
-from cio_activation.customerio.segment_shortcut import UNEXPLAINED, UNEXPLAINED_DDL
 from cio_activation.errors import ContractError
 from cio_activation.runtime import Runtime
 from cio_activation.transport.http import Pacer
 from cio_activation.warehouse import change_log, published, quarantine
 from cio_activation.warehouse.sessions import YIELD_S, Connection
 from cio_activation.warehouse.sql import scalar
+from cio_activation.warehouse.tables import MEMBERSHIP_CHANGES, MEMBERSHIPS, SEGMENTS_UNEXPLAINED
 
-TABLE = "raw.memberships"
-CHANGES = "raw.membership_changes"
-CHANGES_DDL = (
-    f"CREATE TABLE IF NOT EXISTS {CHANGES} "
-    "(segment_id BIGINT, cio_id VARCHAR, external_id VARCHAR, change VARCHAR, noted_at TIMESTAMP)"
-)
-"""Whose attributes are to be fetched: who entered or left a segment, or (without one) did something."""
 LAYER = "memberships"
 
 
@@ -80,7 +73,7 @@ def pull_segments(
     """
     readings = retained_readings(runtime, window) if not refresh else None
     with runtime.warehouse.read() as con:
-        old = published.superseded(con, TABLE, window)
+        old = published.superseded(con, MEMBERSHIPS, window)
     if old:
         if readings is None and window.lane is Lane.DAILY:
             raise ContractError(
@@ -129,13 +122,12 @@ def publish(
     """
     with runtime.warehouse.write(yield_s=YIELD_S) as con:
         quarantine.clear(con, LAYER, window)
-        con.execute(CHANGES_DDL)
         if window.lane is Lane.REALTIME:
             _note_unexplained(con, readings, noted_at)
         pictures = tuple(_publish_one(con, runtime, window, reading, noted_at) for reading in readings)
         _drop_unused(con, window, [r.segment for r in readings], noted_at)
-        rows = int(str(scalar(con, f"SELECT count(*) FROM {TABLE} WHERE lane = ?", [window.lane.value])))
-        published.publish(con, TABLE, window, rows, run_id)
+        rows = int(str(scalar(con, f"SELECT count(*) FROM {MEMBERSHIPS} WHERE lane = ?", [window.lane.value])))
+        published.publish(con, MEMBERSHIPS, window, rows, run_id)
         counts = quarantine.counts(con, LAYER, window)
     return SegmentsPull(
         window.key,
@@ -151,12 +143,11 @@ def publish(
 
 
 def _note_unexplained(con: Connection, readings: Sequence[Reading], noted_at: datetime) -> None:
-    con.execute(UNEXPLAINED_DDL)
     open_ = [reading.segment for reading in readings if not reading.explained]
-    con.execute(f"DELETE FROM {UNEXPLAINED} WHERE NOT list_contains(?::BIGINT[], segment_id)", [open_])
+    con.execute(f"DELETE FROM {SEGMENTS_UNEXPLAINED} WHERE NOT list_contains(?::BIGINT[], segment_id)", [open_])
     con.execute(
-        f"INSERT INTO {UNEXPLAINED} SELECT s, ? FROM (SELECT unnest(?::BIGINT[]) AS s) "
-        f"WHERE s NOT IN (SELECT segment_id FROM {UNEXPLAINED})",
+        f"INSERT INTO {SEGMENTS_UNEXPLAINED} SELECT s, ? FROM (SELECT unnest(?::BIGINT[]) AS s) "
+        f"WHERE s NOT IN (SELECT segment_id FROM {SEGMENTS_UNEXPLAINED})",
         [noted_at, open_],
     )
 
@@ -173,19 +164,20 @@ def _publish_one(
     else:
         return SegmentSnapshot(segment, reading.name, _members(con, lane, segment), kept=reading.kept)
     con.execute(
-        f"DELETE FROM {TABLE} WHERE lane = ? AND segment_id = ? "
+        f"DELETE FROM {MEMBERSHIPS} WHERE lane = ? AND segment_id = ? "
         "AND cio_id IN (SELECT cio_id FROM difference WHERE change = 'left')",
         [lane, segment],
     )
     con.execute(
-        f"INSERT INTO {TABLE} SELECT ?, ?, cio_id, ?, ? FROM difference WHERE change = 'entered'",
+        f"INSERT INTO {MEMBERSHIPS} SELECT ?, ?, cio_id, ?, ? FROM difference WHERE change = 'entered'",
         [lane, segment, window.as_of, window.key],
     )
     if window.lane is Lane.REALTIME:
         con.execute(
-            f"INSERT INTO {CHANGES} SELECT ?, cio_id, external_id, change, ? FROM difference", [segment, noted_at]
+            f"INSERT INTO {MEMBERSHIP_CHANGES} SELECT ?, cio_id, external_id, change, ? FROM difference",
+            [segment, noted_at],
         )
-        change_log.note(con, TABLE, "SELECT cio_id FROM difference")
+        change_log.note(con, MEMBERSHIPS, "SELECT cio_id FROM difference")
     found = dict(con.execute("SELECT change, count(*) FROM difference GROUP BY change").fetchall())
     return SegmentSnapshot(
         segment, reading.name, _members(con, lane, segment), int(found.get("entered", 0)), int(found.get("left", 0))
@@ -196,17 +188,20 @@ def _compare(con: Connection, window: Window, segment: int, file: RawFile) -> No
     """Fill ``difference`` with who entered and who left by the file; quarantine rows without a ``cio_id``."""
     lane = window.lane.value
     con.execute(f"CREATE OR REPLACE TEMP TABLE received AS {members_sql(file)}")
-    con.execute(
-        "INSERT INTO quarantine.rows SELECT ?, ?, ?, NULL, 'cio_id', 'missing cio_id', 'segment ' || ?, "
-        "CAST(to_json(r) AS VARCHAR) FROM received AS r WHERE cio_id IS NULL",
-        [LAYER, lane, window.key, str(segment)],
+    quarantine.enter(
+        con,
+        LAYER,
+        window,
+        f"SELECT NULL, 'cio_id', 'missing cio_id', 'segment {segment}', CAST(to_json(r) AS VARCHAR) "
+        "FROM received AS r WHERE cio_id IS NULL",
     )
     con.execute(
         "CREATE OR REPLACE TEMP TABLE difference AS "
         "SELECT coalesce(n.cio_id, o.cio_id) AS cio_id, n.external_id, "
         "CASE WHEN o.cio_id IS NULL THEN 'entered' ELSE 'left' END AS change "
         "FROM (SELECT cio_id, min(external_id) AS external_id FROM received WHERE cio_id IS NOT NULL GROUP BY cio_id) "
-        f"AS n FULL JOIN (SELECT cio_id FROM {TABLE} WHERE lane = ? AND segment_id = ?) AS o ON o.cio_id = n.cio_id "
+        f"AS n FULL JOIN (SELECT cio_id FROM {MEMBERSHIPS} WHERE lane = ? AND segment_id = ?) AS o "
+        "ON o.cio_id = n.cio_id "
         "WHERE n.cio_id IS NULL OR o.cio_id IS NULL",
         [lane, segment],
     )
@@ -219,7 +214,7 @@ def _compare_few(con: Connection, window: Window, segment: int, places: Mapping[
         "SELECT p.cio_id, CAST(NULL AS VARCHAR) AS external_id, "
         "CASE WHEN p.inside THEN 'entered' ELSE 'left' END AS change "
         "FROM (SELECT unnest(?::VARCHAR[]) AS cio_id, unnest(?::BOOLEAN[]) AS inside) AS p "
-        f"LEFT JOIN {TABLE} AS o ON o.lane = ? AND o.segment_id = ? AND o.cio_id = p.cio_id "
+        f"LEFT JOIN {MEMBERSHIPS} AS o ON o.lane = ? AND o.segment_id = ? AND o.cio_id = p.cio_id "
         "WHERE p.inside <> (o.cio_id IS NOT NULL)",
         [list(places), list(places.values()), window.lane.value, segment],
     )
@@ -230,13 +225,16 @@ def _drop_unused(con: Connection, window: Window, used: Sequence[int], noted_at:
     unused = "lane = ? AND NOT list_contains(?::BIGINT[], segment_id)"
     if window.lane is Lane.REALTIME:
         con.execute(
-            f"INSERT INTO {CHANGES} SELECT segment_id, cio_id, NULL, 'left', ? FROM {TABLE} WHERE {unused}",
+            f"INSERT INTO {MEMBERSHIP_CHANGES} "
+            f"SELECT segment_id, cio_id, NULL, 'left', ? FROM {MEMBERSHIPS} WHERE {unused}",
             [noted_at, window.lane.value, list(used)],
         )
-        change_log.note(con, TABLE, f"SELECT cio_id FROM {TABLE} WHERE {unused}", [window.lane.value, list(used)])
-    con.execute(f"DELETE FROM {TABLE} WHERE {unused}", [window.lane.value, list(used)])
+        change_log.note(
+            con, MEMBERSHIPS, f"SELECT cio_id FROM {MEMBERSHIPS} WHERE {unused}", [window.lane.value, list(used)]
+        )
+    con.execute(f"DELETE FROM {MEMBERSHIPS} WHERE {unused}", [window.lane.value, list(used)])
 
 
 def _members(con: Connection, lane: str, segment: int) -> int:
-    value = scalar(con, f"SELECT count(*) FROM {TABLE} WHERE lane = ? AND segment_id = ?", [lane, segment])
+    value = scalar(con, f"SELECT count(*) FROM {MEMBERSHIPS} WHERE lane = ? AND segment_id = ?", [lane, segment])
     return int(str(value))

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from cio_activation.activation.models import Activation, Property, PropertyType
 from cio_activation.activation.windows import Window
 from cio_activation.journal.operations import Kind, names_sql
+from cio_activation.warehouse import quarantine
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import identifier, literal
-from cio_activation.warehouse.validation import Verdict, validate
+from cio_activation.warehouse.validation import validate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,10 +32,7 @@ def screen(
 
     ``origin`` is ``destination/step``; a re-run of the same window replaces its own rows.
     """
-    con.execute(
-        "DELETE FROM quarantine.rows WHERE layer = ? AND lane = ? AND window_key = ? AND detail = ?",
-        [LAYER, window.lane.value, window.key, origin],
-    )
+    quarantine.clear(con, LAYER, window, detail=origin)
     checked = [p for p in activation.properties.values() if _allowed(p) is not None]
     values = "".join(
         f", json_extract_string(payload, {literal(f'$.{p.name}')}) AS {identifier(f'value of {p.name}')}"
@@ -44,35 +42,9 @@ def screen(
         CASE WHEN kind IN {names_sql(kinds, lambda kind: kind.makes_person)}
              THEN json_extract_string(keys, '$.email') END AS email{values} FROM {planned}"""
     verdict = validate(con, query, payload_schema(checked, kinds), key="operation_id")
-    if not verdict.breaches:
-        return 0
-    _keep(con, verdict)
-    con.execute(
-        f"""INSERT INTO quarantine.rows
-        SELECT {literal(LAYER)}, {literal(window.lane.value)}, {literal(window.key)}, p.cio_id, b."column", b.reason,
-               {literal(origin)}, to_json({{kind: p.kind, record_id: p.record_id, payload: p.payload}})
-        FROM breaches AS b JOIN {planned} AS p USING (operation_id)"""
-    )
-    con.execute(f"DELETE FROM {planned} WHERE operation_id IN (SELECT operation_id FROM breaches)")
-    (count,) = con.execute("SELECT count(DISTINCT operation_id) FROM breaches").fetchall()[0]
-    con.execute("DROP TABLE breaches")
-    return int(count)
-
-
-def _keep(con: Connection, verdict: Verdict) -> None:
-    import pyarrow
-
-    found = pyarrow.table(
-        {
-            "operation_id": [b.key for b in verdict.breaches],
-            "column": [b.column for b in verdict.breaches],
-            "reason": [b.check for b in verdict.breaches],
-        },
-        schema=pyarrow.schema([(n, pyarrow.string()) for n in ("operation_id", "column", "reason")]),
-    )
-    con.register("found_breaches", found)
-    con.execute("CREATE OR REPLACE TEMP TABLE breaches AS FROM found_breaches")
-    con.unregister("found_breaches")
+    shown = "{kind: r.kind, record_id: r.record_id, payload: r.payload}"
+    quarantine.refuse(con, LAYER, window, planned, verdict.breaches, key="operation_id", shown=shown, detail=origin)
+    return len({breach.key for breach in verdict.breaches})
 
 
 def payload_schema(properties: list[Property], kinds: Sequence[Kind]) -> pa.DataFrameSchema:

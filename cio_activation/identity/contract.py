@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cio_activation.warehouse.tables import PERSONS
+
 if TYPE_CHECKING:
     import pandas as pd
     import pandera.pandas as pa
@@ -22,18 +24,20 @@ def persons_schema() -> pa.DataFrameSchema:
 
     return pa.DataFrameSchema(
         {
-            "cio_id": pa.Column(str, pa.Check.str_matches(r"^\S+$", name="cio_id"), nullable=False),
+            "cio_id": pa.Column(str, pa.Check.str_matches(r"^\S+$", error="no cio_id"), nullable=False),
             "external_id": pa.Column(str, nullable=True),
-            "email": pa.Column(str, pa.Check.str_matches(r"^[^@\s]+@[^@\s]+\.[^@\s]+$", name="e-mail"), nullable=True),
-            "phone": pa.Column(str, pa.Check.str_matches(r"^\+[1-9]\d{6,14}$", name="E.164"), nullable=True),
+            "email": pa.Column(
+                str, pa.Check.str_matches(r"^[^@\s]+@[^@\s]+\.[^@\s]+$", error="not an e-mail"), nullable=True
+            ),
+            "phone": pa.Column(str, pa.Check.str_matches(r"^\+[1-9]\d{6,14}$", error="not E.164"), nullable=True),
             "email_owner": pa.Column(bool, nullable=False),
             "external_id_owner": pa.Column(bool, nullable=False),
             "deliverable": pa.Column(bool, nullable=False),
             "undeliverable_reason": pa.Column(
-                str, pa.Check.isin(UNDELIVERABLE_REASONS, name="undeliverable_reason"), nullable=True
+                str, pa.Check.isin(UNDELIVERABLE_REASONS, error="not a reason"), nullable=True
             ),
         },
-        checks=pa.Check(deliverable_means_own_email, name="deliverable means owning an e-mail"),
+        checks=pa.Check(deliverable_means_own_email, error="deliverable without owning an e-mail, or the reverse"),
         strict=False,
-        name="identity.persons",
+        name=PERSONS,
     )

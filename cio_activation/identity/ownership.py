@@ -9,6 +9,7 @@ from __future__ import annotations
 from cio_activation.activation.windows import Window
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal
+from cio_activation.warehouse.tables import KEY_CLASHES
 
 LOSERS = "identity_losers"
 KEYED = "identity_keyed"
@@ -55,9 +56,9 @@ def list_key_clashes(con: Connection, window: Window, keys: str | None = None) -
     ``keys`` is a query of (match_key, value) that was looked at; only these are replaced. Values are hashed.
     """
     stale = "" if keys is None else f" WHERE (match_key, value_hash) IN (SELECT match_key, sha256(value) FROM ({keys}))"
-    con.execute(f"DELETE FROM identity.key_clashes{stale}")
+    con.execute(f"DELETE FROM {KEY_CLASHES}{stale}")
     con.execute(
-        "INSERT INTO identity.key_clashes SELECT match_key, sha256(value), cio_id, owner_cio_id, reason, "
+        f"INSERT INTO {KEY_CLASHES} SELECT match_key, sha256(value), cio_id, owner_cio_id, reason, "
         f"{literal(window.key)} FROM {LOSERS}"
     )
-    return int(con.execute("SELECT count(*) FROM identity.key_clashes").fetchall()[0][0])
+    return int(con.execute(f"SELECT count(*) FROM {KEY_CLASHES}").fetchall()[0][0])

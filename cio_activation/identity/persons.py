@@ -4,42 +4,15 @@ from __future__ import annotations
 
 from cio_activation.activation.models import Activation, AttributeType
 from cio_activation.activation.windows import Window
-from cio_activation.identity import ownership, phones
+from cio_activation.identity import ownership
 from cio_activation.identity.normalize import cleaned_email, is_e164, is_email, trimmed
 from cio_activation.warehouse.sql import identifier, literal, timestamp
+from cio_activation.warehouse.tables import PERSONS, PHONE_MAP
 
-PERSONS = "identity.persons"
 NEXT = "identity.persons_next"
 _CONTENT = (
     "external_id, email, phone, first_name, last_name, email_owner, external_id_owner, deliverable, "
     "undeliverable_reason"
-)
-
-TABLES = (
-    f"""CREATE TABLE IF NOT EXISTS {PERSONS} (
-        cio_id            VARCHAR,
-        external_id       VARCHAR,
-        email             VARCHAR,    -- normalized
-        phone             VARCHAR,    -- E.164
-        first_name        VARCHAR,
-        last_name         VARCHAR,
-        email_owner       BOOLEAN,
-        external_id_owner BOOLEAN,
-        deliverable       BOOLEAN,    -- owns the e-mail that a CRM record could be made with
-        undeliverable_reason       VARCHAR,
-        changed_at        TIMESTAMP,  -- as-of of the window in which any of the above last changed
-        content_hash      UBIGINT,
-        known_since       TIMESTAMP,  -- what ownership goes by
-        source_hash       UBIGINT     -- content hash of the raw row this was made from
-    )""",
-    """CREATE TABLE IF NOT EXISTS identity.key_clashes (
-        match_key    VARCHAR,
-        value_hash   VARCHAR,
-        cio_id       VARCHAR,
-        owner_cio_id VARCHAR,
-        reason       VARCHAR,
-        window_key   VARCHAR
-    )""",
 )
 
 
@@ -85,7 +58,7 @@ def persons_sql(people: str, activation: Activation, window: Window) -> str:
                 c.email IS NOT NULL AND e.cio_id IS NULL AS email_owner,
                 c.external_id IS NOT NULL AND x.cio_id IS NULL AS external_id_owner
             FROM addressed AS c
-            LEFT JOIN {phones.MAP} AS m ON m.raw = c.raw_phone AND m.region = {region}
+            LEFT JOIN {PHONE_MAP} AS m ON m.raw = c.raw_phone AND m.region = {region}
             LEFT JOIN {ownership.LOSERS} AS e ON e.cio_id = c.cio_id AND e.match_key = 'email'
             LEFT JOIN {ownership.LOSERS} AS x ON x.cio_id = c.cio_id AND x.match_key = 'external_id'
         ),
@@ -112,18 +85,16 @@ def persons_sql(people: str, activation: Activation, window: Window) -> str:
         LEFT JOIN {PERSONS} AS p ON p.cio_id = n.cio_id"""
 
 
-def quarantine_sql(people: str, activation: Activation, window: Window) -> tuple[str, ...]:
-    """Return the statements that list e-mails and phones which are not what they claim to be.
+def bad_keys_sql(people: str, activation: Activation) -> str:
+    """Return the SELECT, for the quarantine, of e-mails and phones which are not what they claim to be.
 
-    They read ``identity.persons_next``, so that no address is judged twice.
+    It reads ``identity.persons_next``, so that no address is judged twice.
     """
-    place = f"'identity', {literal(window.lane.value)}, {literal(window.key)}, cio_id"
-    into = f"INSERT INTO quarantine.rows SELECT {place}, "
     region = literal(activation.workspace.default_region)
-    junk = f"SELECT raw FROM {phones.MAP} WHERE NOT valid AND region = {region}"
+    junk = f"SELECT raw FROM {PHONE_MAP} WHERE NOT valid AND region = {region}"
     return (
-        f"{into} 'email', 'invalid e-mail', NULL, CAST(json_object('email', email) AS VARCHAR) "
-        f"FROM {people} WHERE cio_id IN (SELECT cio_id FROM {NEXT} WHERE undeliverable_reason = 'invalid e-mail')",
-        f"{into} 'phone', 'invalid phone', NULL, CAST(json_object('phone', phone) AS VARCHAR) "
-        f"FROM {people} WHERE {trimmed('phone')} IN ({junk})",
+        "SELECT cio_id, 'email', 'invalid e-mail', NULL, CAST(json_object('email', email) AS VARCHAR) "
+        f"FROM {people} WHERE cio_id IN (SELECT cio_id FROM {NEXT} WHERE undeliverable_reason = 'invalid e-mail') "
+        "UNION ALL SELECT cio_id, 'phone', 'invalid phone', NULL, CAST(json_object('phone', phone) AS VARCHAR) "
+        f"FROM {people} WHERE {trimmed('phone')} IN ({junk})"
     )

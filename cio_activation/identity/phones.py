@@ -11,22 +11,13 @@ from collections.abc import Iterable
 from cio_activation.identity.normalize import is_e164, trimmed
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal
-
-MAP = "identity.phone_map"
-
-
-def ensure_map(con: Connection) -> None:
-    """Create the map if it is missing. ``region`` is the one that numbers without a country code were read in."""
-    con.execute(
-        f"CREATE TABLE IF NOT EXISTS {MAP} "
-        "(raw VARCHAR, e164 VARCHAR, valid BOOLEAN, lib_version VARCHAR, region VARCHAR)"
-    )
+from cio_activation.warehouse.tables import PHONE_MAP
 
 
 def unknown_phones(con: Connection, people: str, region: str) -> list[str]:
     """Return the distinct phones of ``people`` (a relation) that are neither E.164 nor in the map yet."""
     phone = trimmed("phone")
-    known = f"SELECT raw FROM {MAP} WHERE region = {literal(region)}"
+    known = f"SELECT raw FROM {PHONE_MAP} WHERE region = {literal(region)}"
     rows = con.execute(
         f"SELECT DISTINCT phone FROM (SELECT {phone} AS phone FROM {people} WHERE phone IS NOT NULL) "
         f"WHERE phone IS NOT NULL AND NOT {is_e164('phone')} AND phone NOT IN ({known})"
@@ -58,8 +49,8 @@ def remember(con: Connection, parsed: list[tuple[str, str | None]], region: str)
     if not parsed:
         return
     con.execute(
-        f"INSERT INTO {MAP} SELECT n.raw, n.e164, n.e164 IS NOT NULL, ?, ? "
+        f"INSERT INTO {PHONE_MAP} SELECT n.raw, n.e164, n.e164 IS NOT NULL, ?, ? "
         "FROM (SELECT unnest(?::VARCHAR[]) AS raw, unnest(?::VARCHAR[]) AS e164) AS n "
-        f"WHERE n.raw NOT IN (SELECT raw FROM {MAP} WHERE region = ?)",
+        f"WHERE n.raw NOT IN (SELECT raw FROM {PHONE_MAP} WHERE region = ?)",
         [phonenumbers.__version__, region, [r for r, _ in parsed], [e for _, e in parsed], region],
     )

@@ -13,19 +13,19 @@ from cio_activation.activation.windows import Window
 from cio_activation.errors import ContractError
 from cio_activation.identity import ownership, phones
 from cio_activation.identity.contract import persons_schema
-from cio_activation.identity.persons import NEXT, PERSONS, TABLES, keyed_sql, persons_sql, quarantine_sql
+from cio_activation.identity.persons import NEXT, bad_keys_sql, keyed_sql, persons_sql
 from cio_activation.runtime import Runtime
 from cio_activation.warehouse import change_log, published, quarantine
 from cio_activation.warehouse.sessions import YIELD_S, Connection
-from cio_activation.warehouse.sql import scalar
+from cio_activation.warehouse.sql import exists, scalar
+from cio_activation.warehouse.tables import PEOPLE_CURRENT, PEOPLE_GONE, PEOPLE_LIVE, PERSONS
 from cio_activation.warehouse.validation import validate
 
 LAYER = "identity"
-PEOPLE = "raw.people_current"
 _TOUCHED = "identity_touched"
 _MOVED = "identity_moved"
 _REBUILD = "identity_rebuild"
-_SCOPE = f"(SELECT * FROM {PEOPLE} WHERE cio_id IN (SELECT cio_id FROM {_REBUILD}))"
+_SCOPE = f"(SELECT * FROM {PEOPLE_CURRENT} WHERE cio_id IN (SELECT cio_id FROM {_REBUILD}))"
 
 
 @dataclass(frozen=True)
@@ -52,15 +52,12 @@ def resolve(runtime: Runtime, window: Window, run_id: str = "") -> IdentityResul
     region = activation.workspace.default_region
     with runtime.warehouse.write(yield_s=YIELD_S) as con:
         _check_people(con)
-        for statement in TABLES:
-            con.execute(statement)
-        phones.ensure_map(con)
         if published.superseded(con, PERSONS, window):
             return IdentityResult(window.key, superseded=True)
         whole = window.lane is Lane.DAILY or published.newest(con, PERSONS) is None
         if not whole:
             _touched(con)
-        unknown = phones.unknown_phones(con, PEOPLE if whole else _MOVED, region)
+        unknown = phones.unknown_phones(con, PEOPLE_CURRENT if whole else _MOVED, region)
         if not unknown and not whole:
             return _moved(con, activation, window, run_id)
     # Parsing is slow and needs no warehouse: others may have it meanwhile.
@@ -75,11 +72,10 @@ def resolve(runtime: Runtime, window: Window, run_id: str = "") -> IdentityResul
 
 def _everyone(con: Connection, activation: Activation, window: Window, run_id: str) -> IdentityResult:
     quarantine.clear(con, LAYER, window)
-    con.execute(f"CREATE OR REPLACE TEMP TABLE {ownership.KEYED} AS {keyed_sql(PEOPLE, activation)}")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {ownership.KEYED} AS {keyed_sql(PEOPLE_CURRENT, activation)}")
     ownership.find_losers(con)
-    con.execute(persons_sql(PEOPLE, activation, window))
-    for statement in quarantine_sql(PEOPLE, activation, window):
-        con.execute(statement)
+    con.execute(persons_sql(PEOPLE_CURRENT, activation, window))
+    quarantine.enter(con, LAYER, window, bad_keys_sql(PEOPLE_CURRENT, activation))
     _refuse_breaches(con, window)
     people_in_scope, changed = _counts(con)
     key_clashes = ownership.list_key_clashes(con, window)
@@ -96,17 +92,12 @@ def _everyone(con: Connection, activation: Activation, window: Window, run_id: s
 
 
 def _moved(con: Connection, activation: Activation, window: Window, run_id: str) -> IdentityResult:
-    con.execute(
-        "DELETE FROM quarantine.rows WHERE layer = ? AND lane = ? AND window_key = ? "
-        f"AND cio_id IN (SELECT cio_id FROM {_TOUCHED})",
-        [LAYER, window.lane.value, window.key],
-    )
+    quarantine.clear(con, LAYER, window, people=f"SELECT cio_id FROM {_TOUCHED}")
     _gather(con, activation)
     ownership.find_losers(con)
     # A person at the rim shares a key with someone rebuilt, not with someone touched: its own row stands.
     con.execute(persons_sql(_SCOPE, activation, window))
-    for statement in quarantine_sql(_MOVED, activation, window):
-        con.execute(statement)
+    quarantine.enter(con, LAYER, window, bad_keys_sql(_MOVED, activation))
     _refuse_breaches(con, window)
     people_in_scope, changed = _counts(con)
     key_clashes = ownership.list_key_clashes(con, window, keys="SELECT match_key, value FROM identity_keys")
@@ -121,14 +112,14 @@ def _touched(con: Connection) -> None:
     """List who differs from what was last resolved: fetched by the real-time lane, or gone; and their raw rows."""
     con.execute(
         f"CREATE OR REPLACE TEMP TABLE {_TOUCHED} AS "
-        "SELECT l.cio_id FROM raw.people_live AS l "
+        f"SELECT l.cio_id FROM {PEOPLE_LIVE} AS l "
         f"LEFT JOIN {PERSONS} AS p ON p.cio_id = l.cio_id WHERE p.source_hash IS DISTINCT FROM l.content_hash "
-        f"UNION SELECT p.cio_id FROM {PERSONS} AS p WHERE p.cio_id IN (SELECT cio_id FROM raw.people_gone) "
-        f"AND p.cio_id NOT IN (SELECT cio_id FROM raw.people_live)"
+        f"UNION SELECT p.cio_id FROM {PERSONS} AS p WHERE p.cio_id IN (SELECT cio_id FROM {PEOPLE_GONE}) "
+        f"AND p.cio_id NOT IN (SELECT cio_id FROM {PEOPLE_LIVE})"
     )
     con.execute(
         f"CREATE OR REPLACE TEMP TABLE {_MOVED} AS "
-        f"SELECT * FROM {PEOPLE} WHERE cio_id IN (SELECT cio_id FROM {_TOUCHED})"
+        f"SELECT * FROM {PEOPLE_CURRENT} WHERE cio_id IN (SELECT cio_id FROM {_TOUCHED})"
     )
 
 
@@ -176,25 +167,7 @@ def _keys(con: Connection, source: str) -> None:
 def _refuse_breaches(con: Connection, window: Window) -> None:
     """Check changed persons against the identity schema; who breaks it goes into quarantine and is left out."""
     verdict = validate(con, f"SELECT * FROM {NEXT} WHERE _changed", persons_schema())
-    if any(b.key is None for b in verdict.breaches):
-        raise ContractError(f"{PERSONS}: column {verdict.breaches[0].column} breaks the identity contract as a whole")
-    if not verdict.breaches:
-        return
-    keys = [b.key for b in verdict.breaches]
-    con.execute(
-        "INSERT INTO quarantine.rows SELECT ?, ?, ?, b.cio_id, b.name, 'breaks the contract', b.rule, "
-        "CAST(to_json(t) AS VARCHAR) FROM (SELECT unnest(?::VARCHAR[]) AS cio_id, unnest(?::VARCHAR[]) AS name, "
-        f"unnest(?::VARCHAR[]) AS rule) AS b JOIN {NEXT} AS t ON t.cio_id = b.cio_id",
-        [
-            LAYER,
-            window.lane.value,
-            window.key,
-            keys,
-            [b.column for b in verdict.breaches],
-            [b.check for b in verdict.breaches],
-        ],
-    )
-    con.execute(f"DELETE FROM {NEXT} WHERE cio_id IN (SELECT unnest(?::VARCHAR[]))", [keys])
+    quarantine.refuse(con, LAYER, window, NEXT, verdict.breaches)
 
 
 def _counts(con: Connection) -> tuple[int, int]:
@@ -225,8 +198,5 @@ def _result(
 
 
 def _check_people(con: Connection) -> None:
-    there = con.execute(
-        "SELECT 1 FROM information_schema.tables WHERE table_schema = 'raw' AND table_name = 'people_current'"
-    ).fetchall()
-    if not there:
+    if not exists(con, PEOPLE_CURRENT):
         raise ContractError("there are no people yet; materialize customerio/people first")

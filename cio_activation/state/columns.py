@@ -4,27 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cio_activation.activation.models import Activation, AttributeType, Lane, PropertyType
+from cio_activation.activation.models import Activation, Lane
+from cio_activation.warehouse.tables import PEOPLE, PEOPLE_CURRENT, PEOPLE_GONE, PEOPLE_LIVE, SQL_TYPE
 
-ATTRIBUTE_SQL: Mapping[AttributeType, str] = {
-    AttributeType.TEXT: "VARCHAR",
-    AttributeType.NUMBER: "DOUBLE",
-    AttributeType.MONEY: "DOUBLE",
-    AttributeType.INTEGER: "BIGINT",
-    AttributeType.TIMESTAMP: "TIMESTAMP",
-    AttributeType.DATE: "DATE",
-    AttributeType.BOOLEAN: "BOOLEAN",
-}
-PROPERTY_SQL: Mapping[PropertyType, str] = {
-    PropertyType.ENUM: "VARCHAR",
-    PropertyType.TEXT: "VARCHAR",
-    PropertyType.FLAG: "BOOLEAN",
-    PropertyType.DATE: "DATE",
-    PropertyType.NUMBER: "DOUBLE",
-}
-SNAPSHOT, LIVE, GONE = "raw.people", "raw.people_live", "raw.people_gone"
+SNAPSHOT, LIVE, GONE = PEOPLE, PEOPLE_LIVE, PEOPLE_GONE
 """The newest daily export; who was fetched since; whom Customer.io was found not to know since."""
-_SOURCES: Mapping[Lane, str] = {Lane.DAILY: SNAPSHOT, Lane.REALTIME: "raw.people_current"}
+_SOURCES: Mapping[Lane, str] = {Lane.DAILY: SNAPSHOT, Lane.REALTIME: PEOPLE_CURRENT}
 
 
 def source(lane: Lane) -> str:
@@ -42,12 +27,12 @@ def table(lane: Lane) -> str:
 
 def attribute_types(activation: Activation) -> dict[str, str]:
     """Return attribute name -> SQL type of its column in the people relations."""
-    return {a.name: ATTRIBUTE_SQL[a.type] for a in activation.attributes.values()}
+    return {a.name: SQL_TYPE[a.type] for a in activation.attributes.values()}
 
 
 def property_types(activation: Activation, lane: Lane) -> dict[str, str]:
     """Return property name -> SQL type of its column in the lane's state table."""
-    return {p.name: PROPERTY_SQL[p.type] for p in activation.lane_properties(lane)}
+    return {p.name: SQL_TYPE[p.type] for p in activation.lane_properties(lane)}
 
 
 def gate_lanes(lane: Lane | None) -> tuple[Lane, ...]:

@@ -18,14 +18,14 @@ from cio_activation.activation.windows import Window
 from cio_activation.errors import ContractError
 from cio_activation.runtime import Runtime
 from cio_activation.state import backfill, median_gaps
-from cio_activation.state.contract import validate
+from cio_activation.state.contract import LAYER, breaches
 from cio_activation.state.distribution import distribution
-from cio_activation.state.quarantine import LAYER, clear, refuse
 from cio_activation.state.sql import StateSql, hash_column
 from cio_activation.warehouse import change_log, published, quarantine
 from cio_activation.warehouse.scope import EVERYONE, Scope, narrowed_to
 from cio_activation.warehouse.sessions import YIELD_S, Connection
-from cio_activation.warehouse.sql import identifier, scalar, timestamp
+from cio_activation.warehouse.sql import exists, identifier, scalar, timestamp
+from cio_activation.warehouse.tables import STATE_VERSIONS
 
 __all__ = ["StateResult", "derive", "distribution"]
 
@@ -90,7 +90,7 @@ class _Derivation:
         version = self.sql.version(self.con)
         rebuild = not self._has_table() or self._stored_version() != version
         scope = EVERYONE if rebuild or full else self._scope(version)
-        clear(self.con, self.window)
+        quarantine.clear(self.con, LAYER, self.window)
         candidates, removed = (0, 0) if rebuild else self._find_candidates(scope)
         people = scope.size(self.con)
         people = self._count(self.sql.people) if people is None else people
@@ -164,7 +164,8 @@ class _Derivation:
             if refused:
                 self.con.execute(
                     f"INSERT INTO {fresh} BY NAME SELECT * FROM {self.table} "
-                    "WHERE cio_id IN (SELECT cio_id FROM refused) AND cio_id NOT IN (SELECT cio_id FROM removed)"
+                    f"WHERE cio_id IN (SELECT key FROM {quarantine.REFUSED}) "
+                    "AND cio_id NOT IN (SELECT cio_id FROM removed)"
                 )
         self.con.execute(f"DROP TABLE IF EXISTS {self.table}")
         self.con.execute(f"ALTER TABLE {fresh} RENAME TO {identifier(self.table.split('.')[1])}")
@@ -184,12 +185,11 @@ class _Derivation:
 
     def _refuse(self, relation: str) -> int:
         """Move rows that break their contract from ``relation`` to quarantine; return how many people that are."""
-        self.con.execute("CREATE OR REPLACE TEMP TABLE refused (cio_id VARCHAR)")
         if not self._count(relation):
             return 0
-        failures = validate(self.con, self.activation, self.window.lane, relation)
-        self.quarantined.update(refuse(self.con, self.window, relation, failures))
-        return self._count("refused")
+        found = breaches(self.con, self.activation, self.window.lane, relation)
+        self.quarantined.update(quarantine.refuse(self.con, LAYER, self.window, relation, found))
+        return len({breach.key for breach in found})
 
     def _differing(self, relation: str, column: str) -> int:
         query = (
@@ -205,31 +205,18 @@ class _Derivation:
         return exists(self.con, self.table)
 
     def _stored_version(self) -> str | None:
-        self.con.execute(
-            "CREATE TABLE IF NOT EXISTS state.versions "
-            "(lane VARCHAR, version VARCHAR, since TIMESTAMP, window_key VARCHAR)"
-        )
         rows = self.con.execute(
-            "SELECT version FROM state.versions WHERE lane = ?", [self.window.lane.value]
+            f"SELECT version FROM {STATE_VERSIONS} WHERE lane = ?", [self.window.lane.value]
         ).fetchall()
         return rows[0][0] if rows else None
 
     def _store_version(self, version: str) -> None:
         if self._stored_version() != version:
-            self.con.execute("DELETE FROM state.versions WHERE lane = ?", [self.window.lane.value])
+            self.con.execute(f"DELETE FROM {STATE_VERSIONS} WHERE lane = ?", [self.window.lane.value])
             self.con.execute(
-                "INSERT INTO state.versions VALUES (?, ?, ?, ?)",
+                f"INSERT INTO {STATE_VERSIONS} VALUES (?, ?, ?, ?)",
                 [self.window.lane.value, version, self.window.as_of, self.window.key],
             )
-
-
-def exists(con: Connection, name: str) -> bool:
-    """Return whether the table or view ``schema.name`` is there."""
-    schema, _, relation = name.partition(".")
-    found = con.execute(
-        "SELECT 1 FROM information_schema.tables WHERE table_schema = ? AND table_name = ?", [schema, relation]
-    ).fetchall()
-    return bool(found)
 
 
 def _require(con: Connection, people: str) -> None:

@@ -18,7 +18,6 @@ def refresh(con: Connection, statements: StateSql) -> None:
     Medians are rounded to whole days (at least one), so that a fallback moves seldom; when it does, everyone who
     depends on it is derived again. ``group_value`` NULL is everyone.
     """
-    con.execute(f"CREATE TABLE IF NOT EXISTS {statements.gaps} (property VARCHAR, group_value VARCHAR, days BIGINT)")
     declared = {name for name, prop in statements.activation.properties.items() if isinstance(prop.rule, ExpectNext)}
     kept = ", ".join(literal(name) for name in sorted(declared)) or "''"
     con.execute(f"DELETE FROM {statements.gaps} WHERE property NOT IN ({kept})")

@@ -24,9 +24,9 @@ from cio_activation.activation.models import (
     Tiers,
     Value,
 )
-from cio_activation.state.columns import PROPERTY_SQL
 from cio_activation.state.timezone_sql import local_time
 from cio_activation.warehouse.sql import identifier, literal, timestamp
+from cio_activation.warehouse.tables import SQL_TYPE
 
 LONGEST_GAP_DAYS = 36_500
 """A gap above a century is taken for a mistake, as is one of zero or less: both count as missing."""
@@ -150,7 +150,7 @@ def _value(activation: Activation, prop: Property, rule: Value, as_of: datetime)
         column = local_time(column, activation.workspace.timezone, as_of)
     elif kind in (AttributeType.NUMBER, AttributeType.MONEY):
         column = f"CASE WHEN NOT isnan({column}) THEN {column} END"
-    return Derived(f"CAST({column} AS {PROPERTY_SQL[prop.type]})", (), (rule.attribute,))
+    return Derived(f"CAST({column} AS {SQL_TYPE[prop.type]})", (), (rule.attribute,))
 
 
 def _next_of(column: str, offsets: Sequence[timedelta], as_of: datetime) -> str:

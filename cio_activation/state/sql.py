@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cio_activation.activation.models import Activation, ExpectNext, Lane, Property
-from cio_activation.state.columns import PROPERTY_SQL, source, table
+from cio_activation.state.columns import source, table
 from cio_activation.state.rules import derive_property, gap_column, own_gap
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import identifier, literal, scalar, timestamp
+from cio_activation.warehouse.tables import MEDIAN_GAPS, SQL_TYPE
 
 _LAYOUT = 1
 """Raised when the generator itself changes what the same definitions give."""
@@ -31,7 +32,7 @@ class StateSql:
     lane: Lane
     as_of: datetime
     people: str
-    gaps: str = "state.median_gaps"
+    gaps: str = MEDIAN_GAPS
 
     @classmethod
     def of(cls, activation: Activation, lane: Lane, as_of: datetime) -> StateSql:
@@ -47,7 +48,7 @@ class StateSql:
         """Return the columns of the state table and their SQL types, in order."""
         return (
             {"cio_id": "VARCHAR"}
-            | {p.name: PROPERTY_SQL[p.type] for p in self.properties}
+            | {p.name: SQL_TYPE[p.type] for p in self.properties}
             | {"row_hash": "UBIGINT"}
             | {hash_column(destination): "UBIGINT" for destination in self.activation.destinations}
             | {"next_transition_at": "TIMESTAMP", "source_hash": "UBIGINT", "as_of": "TIMESTAMP"}

@@ -1,13 +1,13 @@
-"""Small helpers every room's SQL shares: quoting, statements kept in files, memory-bounded hand-over."""
+"""What every room's SQL shares: quoting, one value, whether a table is there, memory-bounded hand-over."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from importlib import resources
 from typing import TYPE_CHECKING
 
 from cio_activation.warehouse.sessions import Connection
+from cio_activation.warehouse.tables import split
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,21 +23,22 @@ def literal(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def timestamp(moment: datetime) -> str:
+def timestamp(instant: datetime) -> str:
     """Return a naive UTC datetime as a SQL TIMESTAMP literal."""
-    if moment.tzinfo is not None:
+    if instant.tzinfo is not None:
         raise ValueError("warehouse times are naive UTC; use Window.as_of")
-    return f"TIMESTAMP '{moment.isoformat(sep=' ')}'"
-
-
-def statement(package: str, name: str) -> str:
-    """Return the text of ``name`` (a ``.sql`` file) kept beside ``package``."""
-    return resources.files(package).joinpath(name).read_text()
+    return f"TIMESTAMP '{instant.isoformat(sep=' ')}'"
 
 
 def scalar(con: Connection, query: str, parameters: list[object] | None = None) -> object:
     """Return the single value of ``query``. Reads to the end: in DuckDB 2.0 an open result blocks the next call."""
     return con.execute(query, parameters or []).fetchall()[0][0]
+
+
+def exists(con: Connection, name: str) -> bool:
+    """Return whether the table or view ``name`` (``schema.table``) is there."""
+    query = "SELECT count(*) FROM information_schema.tables WHERE table_schema = ? AND table_name = ?"
+    return bool(scalar(con, query, [*split(name)]))
 
 
 def frames(con: Connection, query: str, rows: int = 100_000) -> Iterator[pd.DataFrame]:

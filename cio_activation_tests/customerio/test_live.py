@@ -277,7 +277,7 @@ def test_the_asset_says_by_the_runs_tag_what_it_took_and_keeps_long_sessions_wai
 ) -> None:
     for name, value in {**site.sandbox.environment(), "ACTIVATION_HOME": str(site.home)}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("cio_activation.warehouse.sessions.QUIET_S", 0.2)
+    monkeypatch.setattr("cio_activation.warehouse.lock.QUIET_S", 0.2)
     run = site.runtime(rt=(11,))
     site.pick(*people(site)[:3])
     activation, stamp = run.activation, Path(f"{run.warehouse.path}.urgent")

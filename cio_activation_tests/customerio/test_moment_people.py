@@ -13,13 +13,13 @@ from cio_activation.activation.models import Lane
 from cio_activation.customerio import moment_people
 from cio_activation.customerio.client import CustomerIO
 from cio_activation.customerio.inbox import Event, Inbox, Source
-from cio_activation.customerio.landing import LIVE
 from cio_activation.customerio.live import LivePull, pull_live
 from cio_activation.customerio.moments import MomentsPull, pull_moments
 from cio_activation.customerio.people import pull_people
 from cio_activation.journal.attempts import Journal
 from cio_activation.transport.errors import VendorError
 from cio_activation.warehouse import published
+from cio_activation.warehouse.tables import PEOPLE_LIVE
 from cio_activation_tests.builders import START, window
 from cio_activation_tests.customerio.conftest import FAST, Site
 from cio_activation_tests.customerio.landed import query
@@ -192,7 +192,7 @@ def test_a_run_killed_before_the_answers_are_kept_asks_again_and_loses_nobody(
         if line == "asking":
             patch.setattr(CustomerIO, "people_with_ids", die)
         else:
-            patch.setattr(published, "publish", lambda con, name, *_: die() if name == LIVE else None)
+            patch.setattr(published, "publish", lambda con, name, *_: die() if name == PEOPLE_LIVE else None)
         with pytest.raises(KeyboardInterrupt):
             shop.live()
     assert (shop.named(), shop.landed()) == ([(None, None, None)], [])

@@ -35,19 +35,22 @@ def run(tmp_path: Path) -> Runtime:
 
 def live(run: Runtime, when: Window, people: Iterable[Mapping[str, str]], gone: Iterable[str] = ()) -> None:
     """Put people into the real-time tables, through the same casting as the real thing."""
-    from cio_activation.customerio.landing import CURRENT, GONE, LIVE, refuse_bad_rows, stage
+    from cio_activation.customerio.landing import refuse_bad_rows, stage
+    from cio_activation.warehouse.tables import PEOPLE_CURRENT, PEOPLE_GONE, PEOPLE_LIVE
     from cio_activation_tests.customerio.landed import write_people
 
     file = write_people(run, when, people)
     seen = when.as_of + timedelta(days=30)
     with run.warehouse.write() as con:
-        stage(con, run.activation, when, "raw.people_fetched", CURRENT, file.path, seen)
+        stage(con, run.activation, when, "raw.people_fetched", PEOPLE_CURRENT, file.path, seen)
         refuse_bad_rows(con, run.activation, when, "raw.people_fetched")
-        con.execute(f"DELETE FROM {LIVE} WHERE cio_id IN (SELECT cio_id FROM raw.people_fetched)")
-        con.execute(f"INSERT INTO {LIVE} BY NAME SELECT * EXCLUDE (_bad, _row, _changed) FROM raw.people_fetched")
+        con.execute(f"DELETE FROM {PEOPLE_LIVE} WHERE cio_id IN (SELECT cio_id FROM raw.people_fetched)")
+        con.execute(
+            f"INSERT INTO {PEOPLE_LIVE} BY NAME SELECT * EXCLUDE (_bad, _row, _changed) FROM raw.people_fetched"
+        )
         for cio_id in gone:
-            con.execute(f"DELETE FROM {LIVE} WHERE cio_id = ?", [cio_id])
-            con.execute(f"INSERT INTO {GONE} VALUES (?, ?)", [cio_id, seen])
+            con.execute(f"DELETE FROM {PEOPLE_LIVE} WHERE cio_id = ?", [cio_id])
+            con.execute(f"INSERT INTO {PEOPLE_GONE} VALUES (?, ?)", [cio_id, seen])
 
 
 def test_keys_are_normalized_and_bad_ones_listed(run: Runtime) -> None:

@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 import pytest
 
+from benchmarks.state_screen import screen_sql
 from cio_activation.activation.models import Lane, PropertyType, Tiers, Value
 from cio_activation.errors import ContractError
 from cio_activation.state import contract
@@ -139,7 +140,7 @@ def test_a_person_twice_and_a_row_without_an_id_are_refused(tmp_path: Path, shar
     world.people([("a", {"score": 1.0}), ("a", {"score": 2.0}), ("b", {}), (None, {})])
     with patch.object(module, "REDERIVE_SHARE", share):
         result = derive(world.runtime, window(NOW))
-    assert result.quarantined == {"cio_id is missing": 1, "person is there more than once": 1}
+    assert result.quarantined == {"value is missing": 1, "person is there more than once": 1}
     assert {k: v["points"] for k, v in world.state().items()} == {"a": 1.0, "b": None}
 
 
@@ -167,8 +168,8 @@ def test_pandera_and_the_sql_screen_find_the_same_rows(tmp_path: Path) -> None:
                 1e15 AS points, repeat('y', 65536) AS last_category;
             INSERT INTO rows BY NAME SELECT NULL AS cio_id, TRUE AS at_risk"""
         )
-        found = {(f.cio_id, f.column, f.reason) for f in contract.validate(con, act, Lane.DAILY, "rows")}
-        screened = con.execute(contract.screen_sql(act, Lane.DAILY, "rows")).fetchall()
+        found = {(b.key, b.column, b.reason) for b in contract.breaches(con, act, Lane.DAILY, "rows")}
+        screened = con.execute(screen_sql(act, Lane.DAILY, "rows")).fetchall()
     assert found == set(screened)
     assert len(screened) == len(found) == 8
     assert {name for cio_id, name, _ in found if cio_id == "bad"} == {
@@ -186,7 +187,7 @@ def test_too_many_bad_rows_publish_nothing(tmp_path: Path) -> None:
     world.people({"a": {"score": 1.0}})
     derive(world.runtime, window(NOW))
     world.people({f"p{i}": {"score": float("inf")} for i in range(3)})
-    with patch.object(contract, "_MOST_FAILURES", 2), pytest.raises(ContractError, match="nothing was published"):
+    with patch.object(contract, "MOST_BREACHES", 2), pytest.raises(ContractError, match="nothing was published"):
         derive(world.runtime, window(NOW + DAY))
     assert set(world.state()) == {"a"}
     assert world.rows("SELECT window_end FROM meta.published WHERE name LIKE 'state.%'") == [(NOW,)]

@@ -119,7 +119,7 @@ def _patient(store: Warehouse, seen: list[str]) -> Thread:
 
 
 def test_a_patient_session_lets_the_urgent_ones_finish(store: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cio_activation.warehouse.sessions.QUIET_S", 0.5)
+    monkeypatch.setattr("cio_activation.warehouse.lock.QUIET_S", 0.5)
     seen: list[str] = []
     urgent = Warehouse(store.path, urgent=True)
     with urgent.read():
@@ -130,10 +130,10 @@ def test_a_patient_session_lets_the_urgent_ones_finish(store: Warehouse, monkeyp
     assert seen == ["u"] * 5 + ["p"]
 
 
-def test_who_waits_at_the_gate_behind_an_urgent_session_waits_for_the_next_ones_too(
+def test_who_queues_behind_an_urgent_session_waits_for_the_next_ones_too(
     store: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cio_activation.warehouse.sessions.QUIET_S", 0.5)
+    monkeypatch.setattr("cio_activation.warehouse.lock.QUIET_S", 0.5)
     seen: list[str] = []
     urgent = Warehouse(store.path, urgent=True)
     workers = [
@@ -152,7 +152,7 @@ def test_who_waits_at_the_gate_behind_an_urgent_session_waits_for_the_next_ones_
 def test_between_its_sessions_an_urgent_one_may_say_that_it_is_at_work(
     store: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cio_activation.warehouse.sessions.QUIET_S", 0.4)
+    monkeypatch.setattr("cio_activation.warehouse.lock.QUIET_S", 0.4)
     seen: list[str] = []
     urgent, waits = Warehouse(store.path, urgent=True), _patient(store, seen)
     with urgent.at_work():
@@ -167,8 +167,8 @@ def test_between_its_sessions_an_urgent_one_may_say_that_it_is_at_work(
 def test_an_urgent_run_that_another_one_waits_for_hands_on_to_it(
     store: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cio_activation.warehouse.sessions.QUIET_S", 0.1)
-    monkeypatch.setattr("cio_activation.warehouse.sessions.NEXT_S", 2.0)
+    monkeypatch.setattr("cio_activation.warehouse.lock.QUIET_S", 0.1)
+    monkeypatch.setattr("cio_activation.warehouse.lock.NEXT_S", 2.0)
     seen: list[str] = []
     urgent, waits = Warehouse(store.path, urgent=True), _patient(store, seen)
     urgent.reserve_next()
@@ -203,7 +203,7 @@ def test_a_stream_of_urgent_sessions_does_not_stop_a_patient_one(store: Warehous
 
 
 def test_whoever_is_neither_waits_for_nobody(store: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cio_activation.warehouse.sessions.QUIET_S", 3600.0)
+    monkeypatch.setattr("cio_activation.warehouse.lock.QUIET_S", 3600.0)
     with Warehouse(store.path, urgent=True).read():
         pass
     began = time.monotonic()
@@ -214,7 +214,7 @@ def test_whoever_is_neither_waits_for_nobody(store: Warehouse, monkeypatch: pyte
 def test_whoever_works_for_the_daily_lane_waits_for_the_real_time_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cio_activation.warehouse.sessions.QUIET_S", 0.8)
+    monkeypatch.setattr("cio_activation.warehouse.lock.QUIET_S", 0.8)
     settings, model = Settings(activation_home=tmp_path, _env_file=None), builders.activation(destinations={})  # type: ignore[call-arg]
     with Runtime.build(settings, model, Lane.REALTIME).warehouse.write():
         pass

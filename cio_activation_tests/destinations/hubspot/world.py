@@ -21,7 +21,7 @@ from cio_activation.sandbox.hubspot.app import HubSpot
 from cio_activation.sandbox.server.core import Shared
 from cio_activation.sandbox.server.request_log import Entry
 from cio_activation.sandbox.server.running import RunningSandbox, start
-from cio_activation.state.columns import PROPERTY_SQL
+from cio_activation.warehouse.tables import SQL_TYPE
 from cio_activation_tests.builders import window
 from cio_activation_tests.byhand import noting
 
@@ -122,7 +122,7 @@ class World:
     def state(self, rows: Mapping[str, Mapping[str, Any]], lane: Lane = Lane.DAILY) -> None:
         """Make the lane's state table hold exactly ``rows``: person -> property -> value; others are NULL."""
         properties = self.activation.lane_properties(lane)
-        columns = "cio_id VARCHAR" + "".join(f', "{p.name}" {PROPERTY_SQL[p.type]}' for p in properties)
+        columns = "cio_id VARCHAR" + "".join(f', "{p.name}" {SQL_TYPE[p.type]}' for p in properties)
         listed = ", ".join(f'"{p.name}"' for p in properties)
         self._table("state.given", columns, [{"cio_id": c, **values} for c, values in rows.items()])
         self.sql(
