@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel
 
 from cio_activation.activation import checks
+from cio_activation.activation.aliases import with_present_keys
 from cio_activation.activation.draft import Draft
 from cio_activation.activation.file import AudienceFile, PropertyFile
 from cio_activation.activation.models import (
@@ -52,10 +53,11 @@ class DestinationOptions(Protocol):
 def load_activation(path: FilePath, destinations: Sequence[DestinationOptions]) -> Activation:
     """Return the activation in the YAML file ``path``, delivered to some of the known ``destinations``.
 
-    Raises ConfigError with all problems of the file, in its order; each names line, key, and mend.
+    Raises ConfigError with all problems of the file, in its order; each names line, key, and mend. Keys under a name
+    of an earlier release are read with a warning.
     """
     problems = Problems(path.name)
-    data = read_source(path, problems)
+    data = with_present_keys(read_source(path, problems), problems)
     file, broken = read_file(data, problems)
     if file is None:
         problems.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
@@ -9,6 +10,10 @@ from cio_activation.errors import ConfigError
 
 Path = tuple[str | int, ...]
 """Where something stands in the file: ``("audiences", "vip_cart", "exit_on", 0)``."""
+
+
+class OldKey(FutureWarning):
+    """A key of the activation file that has another name now; it is still read."""
 
 
 def dotted(path: Path) -> str:
@@ -44,15 +49,21 @@ class Problems:
     def add(self, path: Path, message: str, line: int | None = None) -> None:
         """Note that ``message`` is wrong at ``path``; ``line`` only where the path alone does not tell it."""
         number = self.line(path) if line is None else line
-        where = f"{dotted(path)}: " if path else ""
-        self._found.add((number, f"{self._file}:{number}: {where}{message}"))
+        self._found.add((number, self._told(path, number, message)))
 
     def add_all(self, path: Path, error: ConfigError) -> None:
         """Note every problem of ``error``, raised by a part that does not know the file, at ``path``."""
         for message in error.problems:
             self.add(path, message)
 
+    def warn(self, path: Path, message: str) -> None:
+        """Warn (OldKey) of something at ``path`` that is still taken as it is."""
+        warnings.warn(self._told(path, self.line(path), message), OldKey, stacklevel=2)
+
     def stop(self) -> None:
         """Raise one ConfigError with every problem noted so far, in the order of the file; none: do nothing."""
         if self._found:
             raise ConfigError(*(text for _line, text in sorted(self._found)))
+
+    def _told(self, path: Path, line: int, message: str) -> str:
+        return f"{self._file}:{line}: {f'{dotted(path)}: ' if path else ''}{message}"

@@ -20,6 +20,7 @@ from cio_activation.activation.models import (
     Tiers,
     Value,
 )
+from cio_activation.activation.problems import OldKey
 from cio_activation_tests.activation.toys import ToyAudience, ToySettings, ToyTask, load, text
 
 
@@ -40,6 +41,17 @@ def test_a_small_file_is_loaded_whole(tmp_path: Path) -> None:
     assert activation.attributes["category"].source == "category"
     assert activation.attributes["joined_on"].type is AttributeType.DATE
     assert [p.name for p in activation.lane_properties(Lane.DAILY)] == ["lapse"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("moments_kept", "moment_retention"), ("moment_bodies_kept", "moment_body_retention")]
+)
+def test_a_key_of_release_0_1_0_is_read_with_a_warning_that_names_its_line(tmp_path: Path, old: str, new: str) -> None:
+    written = text(workspace=f"\n  currency: USD\n  {old}: 90d\n")
+    (line,) = (n for n, content in enumerate(written.splitlines(), 1) if old in content)
+    with pytest.warns(OldKey, match=rf"^activation\.yaml:{line}: workspace\.{old}: is called {new} now; rename it$"):
+        activation = load(tmp_path, written)
+    assert getattr(activation.workspace, new) == timedelta(days=90)
 
 
 def test_an_audience_carries_its_options_as_models(tmp_path: Path) -> None:

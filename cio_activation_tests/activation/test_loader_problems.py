@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from cio_activation.activation.problems import OldKey
 from cio_activation.errors import ConfigError
 from cio_activation_tests.activation.toys import load, text
 
@@ -280,6 +281,21 @@ def test_what_refers_to_a_broken_declaration_is_not_told_again(tmp_path: Path) -
     written = text(workspace="{purchase_attribute: Last Order}")
     written = written.replace("    lane: realtime\n", "    lane: realtime\n    exit_on: [purchase]\n")
     assert len(problems(tmp_path, written)) == 1
+
+
+def test_an_old_key_beside_its_present_name_is_a_problem(tmp_path: Path) -> None:
+    written = text(workspace="\n  moments_kept: 90d\n  moment_retention: 90d\n")
+    (line,) = (n for n, content in enumerate(written.splitlines(), 1) if "moments_kept" in content)
+    told = "workspace.moments_kept: is called moment_retention now, which is there too; remove moments_kept"
+    assert problems(tmp_path, written) == [f"activation.yaml:{line}: {told}"]
+
+
+def test_what_is_wrong_with_an_old_key_is_told_on_its_line(tmp_path: Path) -> None:
+    written = text(workspace="\n  currency: USD\n  moments_kept: 12h\n")
+    (line,) = (n for n, content in enumerate(written.splitlines(), 1) if "moments_kept" in content)
+    with pytest.warns(OldKey):
+        (problem,) = problems(tmp_path, written)
+    assert problem.startswith(f"activation.yaml:{line}: workspace.moment_retention: must be a day")
 
 
 def test_a_key_that_stands_twice_names_both_lines(tmp_path: Path) -> None:
