@@ -51,11 +51,6 @@ def update(
         return {a.name: _update_one(con, runtime.activation, a, window, run_id) for a in audiences}
 
 
-def current_sql() -> str:
-    """Return the SELECT of everyone in an audience now: ``audience, version, cio_id, entered_at``."""
-    return "SELECT audience, version, cio_id, entered_at FROM audience.memberships WHERE exited_at IS NULL"
-
-
 def _chosen(activation: Activation, window: Window, names: Sequence[str] | None) -> list[Audience]:
     audiences = {a.name: a for a in activation.lane_audiences(window.lane)}
     unknown = [n for n in names or () if n not in audiences]

@@ -22,7 +22,7 @@ class PullConfig(dg.Config):
     """Run configuration of the daily extract."""
 
     refresh: bool = False
-    """Take a new picture even if this window already has one kept; without it a re-run uses the kept one."""
+    """Take a new snapshot even if this window already has one; without it a re-run uses that one."""
 
 
 def segment_key(segment: int) -> dg.AssetKey:
@@ -53,7 +53,7 @@ def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefiniti
 
     @dg.asset(
         key=["customerio", "people"],
-        description="Everybody with the declared attributes, by export; one kept file per day.",
+        description="Everybody with the declared attributes, by export; one raw file per day.",
         check_specs=[_check("people", "raw", "rows fit the declared types; what does not is in quarantine")],
         **daily,
     )
@@ -146,7 +146,7 @@ def _pull(
         note_fingerprints(context, fingerprints)
     found = metadata_of(result)
     rows = getattr(result, "rows", None)
-    clean = not getattr(result, "quarantined", None) and not getattr(result, "kept", None)
+    clean = not getattr(result, "quarantined", None) and not getattr(result, "retained", None)
     return dg.MaterializeResult(
         metadata=found | ({"dagster/row_count": rows} if rows is not None else {}),
         check_results=list(_checked(name, clean, found)),
@@ -158,11 +158,11 @@ def _check(name: str, check: str, description: str) -> dg.AssetCheckSpec:
 
 
 def _checked(name: str, clean: bool, found: dict[str, Any]) -> Iterator[dg.AssetCheckResult]:
-    """Quarantined rows and kept pictures are a warning: the published table is sound, the rest is listed."""
+    """Quarantined rows and retained snapshots are a warning: the published table is sound, the rest is listed."""
     yield dg.AssetCheckResult(
         check_name="raw",
         asset_key=dg.AssetKey(["customerio", name]),
         passed=clean,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={k: v for k, v in found.items() if k in ("quarantined", "kept")},
+        metadata={k: v for k, v in found.items() if k in ("quarantined", "retained")},
     )

@@ -21,6 +21,8 @@ from cio_activation.transport.http import Calls, Pacer, Response, VendorClient
 VENDOR = "customerio"
 PAGE = 30_000
 """Members a page; the API's maximum (its default is 1,000)."""
+AT_ONCE = 4
+"""Calls under way at the same time; the pacer decides how fast they follow each other."""
 ATTRIBUTES_PER_CALL = 100
 """People in one attributes call; the API's maximum."""
 _LINK_GONE = frozenset({400, 401, 403, 404, 410})

@@ -18,7 +18,7 @@ from pathlib import Path
 from cio_activation.activation.models import Lane
 from cio_activation.activation.windows import Window
 from cio_activation.customerio import files, moment_people, segments
-from cio_activation.customerio.client import ATTRIBUTES_PER_CALL, CustomerIO, Fetched, Identifiers
+from cio_activation.customerio.client import AT_ONCE, ATTRIBUTES_PER_CALL, CustomerIO, Fetched, Identifiers
 from cio_activation.customerio.files import RawFile
 from cio_activation.customerio.landing import (
     LAYER,
@@ -75,7 +75,7 @@ class LivePull:
     members: int = 0
     entered: int = 0
     left: int = 0
-    kept: dict[str, str] = field(default_factory=dict)
+    retained: dict[str, str] = field(default_factory=dict)
     quarantined: dict[str, int] = field(default_factory=dict)
     asked: int = 0
     """Ids and e-mails of moments that Customer.io was asked about, as the warehouse knows nobody so named."""
@@ -84,7 +84,7 @@ class LivePull:
     superseded: bool = False
     calls: int = 0
     fingerprints: dict[str, str] = field(default_factory=dict)
-    """Segment -> what the sensor sees of it when nothing has changed since; see ``watching``."""
+    """Segment -> what the sensor sees of it while nothing has changed; see ``segment_probe``."""
 
     @property
     def defers(self) -> bool:
@@ -160,19 +160,19 @@ async def _pull(
         pulled.rows,
         pulled.entered,
         pulled.left,
-        pulled.kept,
+        pulled.retained,
         counts | pulled.quarantined | named.quarantined,
         len(questions.ids) + len(questions.emails),
         named.named,
         calls=calls,
-        fingerprints={str(reading.segment): reading.look for reading in readings if reading.look},
+        fingerprints={str(reading.segment): reading.fingerprint for reading in readings if reading.fingerprint},
     )
 
 
 def _due(runtime: Runtime, wish: _Wish, now: datetime) -> tuple[list[Identifiers], int, int, moment_people.Questions]:
     """Return whom to fetch now, how many there are in all and of the urgent first two kinds, and names to ask for.
 
-    In order: who changed, the last one first; unknown members; members to look at again, the oldest picture first.
+    In order: who changed, the last one first; unknown members; members to fetch again, the oldest observation first.
     """
     with runtime.warehouse.write() as con:
         ensure_tables(con, runtime.activation)
@@ -251,7 +251,7 @@ async def _fetch(
             if time_slice is not None and await time_slice.is_over():
                 return
 
-    await asyncio.gather(*(work() for _ in range(4)))
+    await asyncio.gather(*(work() for _ in range(AT_ONCE)))
     return asked, Fetched(
         tuple(person for answer in answers for person in answer.people),
         tuple(cio_id for answer in answers for cio_id in answer.gone),
@@ -267,9 +267,9 @@ def _land(
     observed_at: datetime,
     run_id: str,
 ) -> tuple[int, int, dict[str, int], moment_people.Named]:
-    """Publish what was fetched into ``raw.people_live``, and name the moments that ``answers`` are about.
+    """Publish what was fetched into ``raw.people_live``, and find the people of the moments that ``answers`` are about.
 
-    Returns people landed, people changed, quarantine counts of people, and what naming came to.
+    Returns people landed, people changed, quarantine counts of people, and what finding those came to.
     """
     if not people:
         with runtime.warehouse.write() as con:
@@ -314,7 +314,7 @@ def _merge(con: Connection, gone: Sequence[str], observed_at: datetime) -> tuple
 
 
 def _write_file(runtime: Runtime, window: Window, fetched: Fetched, observed_at: datetime) -> RawFile:
-    """Keep the answers as a CSV of the export's shape, so that one casting serves both lanes."""
+    """Write the answers as a CSV of the export's shape, so that one casting serves both lanes."""
     names = sources(runtime.activation)
     final = _free_name(runtime.raw_folder(window.lane.value, window.key))
     part = files.part_of(final)

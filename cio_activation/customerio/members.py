@@ -1,4 +1,4 @@
-"""Reading segment members from Customer.io into one kept file per segment; nothing here touches ``raw.memberships``."""
+"""Reading segment members from Customer.io into one raw file per segment; nothing here touches ``raw.memberships``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import orjson
 from cio_activation.activation.models import Audience
 from cio_activation.activation.windows import Window
 from cio_activation.customerio import files
-from cio_activation.customerio.client import PAGE, CustomerIO, Segment
+from cio_activation.customerio.client import AT_ONCE, PAGE, CustomerIO, Segment
 from cio_activation.customerio.files import RawFile
 from cio_activation.customerio.segment_probe import digest
 from cio_activation.customerio.segment_shortcut import SegmentShortcut
@@ -31,16 +31,16 @@ COUNT_TOLERANCE = 0.01
 
 @dataclass(frozen=True)
 class Reading:
-    """What asking for one segment gave: a file, or that the last picture stands, or why it is kept all the same."""
+    """What asking for one segment gave: a file, or that the last snapshot stands, or why it has to."""
 
     segment: int
     name: str
     file: RawFile | None
-    kept: str | None = None
+    retained: str | None = None
     places: Mapping[str, bool] = field(default_factory=dict)
     """Without a file: ``cio_id`` -> whether that person is in the segment now, of those who were asked for."""
-    look: str = ""
-    """What ``watching.look`` says of the segment when it is as it was here; empty if that is not known."""
+    fingerprint: str = ""
+    """What ``segment_probe.fingerprint`` says of the segment while it is as it was here; empty if that is not known."""
     explained: bool = True
     """False: the count says that more happened than was found out."""
 
@@ -71,31 +71,31 @@ async def read_segments(
         return []
     listed = {s.id: s for s in await client.segments()}
     _check_known(audiences, listed)
-    gate = asyncio.Semaphore(4)
+    at_once = asyncio.Semaphore(AT_ONCE)
     big = [s for s in wanted if before and before.is_enough(s)]
-    places = await _places(client, before, gate) if before and big else None
+    places = await _places(client, before, at_once) if before and big else None
 
     async def one(segment: Segment) -> Reading:
-        async with gate:
+        async with at_once:
             if before and places is not None and segment.id in big and segment.state == FINISHED:
                 counted = await client.customer_count(segment.id)
                 explained = counted == before.expected(segment.id, places)
                 if explained or before.can_wait(segment.id, clock()):
                     inside = {cio_id: segment.id in there for cio_id, there in places.items()}
-                    look = str(counted) if explained else ""  # the sensor is to find it changed
-                    return Reading(segment.id, segment.name, None, places=inside, look=look, explained=explained)
+                    seen = str(counted) if explained else ""  # the sensor is to find it changed
+                    return Reading(segment.id, segment.name, None, places=inside, fingerprint=seen, explained=explained)
             return await _read(runtime, client, window, segment, clock)
 
     return list(await asyncio.gather(*(one(listed[number]) for number in wanted)))
 
 
 async def _places(
-    client: CustomerIO, before: SegmentShortcut, gate: asyncio.Semaphore
+    client: CustomerIO, before: SegmentShortcut, at_once: asyncio.Semaphore
 ) -> dict[str, frozenset[int]] | None:
     """Return which segments the people with news are in; None if Customer.io does not tell: then all are read."""
 
     async def one(cio_id: str) -> frozenset[int]:
-        async with gate:
+        async with at_once:
             return await client.segments_of(cio_id)
 
     try:
@@ -123,11 +123,11 @@ async def _read(
         return Reading(segment.id, segment.name, None, f"still building (state {segment.state})")
     difference = 0
     for attempt in (1, 2):
-        file, look = await _members_file(runtime, client, window, segment, clock)
+        file, seen = await _members_file(runtime, client, window, segment, clock)
         counted = await client.customer_count(segment.id)
         difference = abs(file.rows - counted)
         if difference == 0 or (attempt == 2 and difference <= max(1, math.ceil(counted * COUNT_TOLERANCE))):
-            return Reading(segment.id, segment.name, file, look=look or str(counted))
+            return Reading(segment.id, segment.name, file, fingerprint=seen or str(counted))
     return Reading(segment.id, segment.name, None, f"read {file.rows:,} members, but Customer.io counts {counted:,}")
 
 
@@ -152,5 +152,5 @@ async def _members_file(
     with scratch() as con:  # not the warehouse: others may have it for seconds
         rows = int(str(scalar(con, f"SELECT count(DISTINCT cio_id) FROM ({members_sql(file)})")))
         small = con.execute(f"SELECT cio_id FROM ({members_sql(file)}) WHERE {rows <= PAGE}").fetchall()
-    look = digest(str(cio_id) for (cio_id,) in small) if rows <= PAGE else ""
-    return replace(file, rows=rows), look
+    seen = digest(str(cio_id) for (cio_id,) in small) if rows <= PAGE else ""
+    return replace(file, rows=rows), seen

@@ -1,7 +1,7 @@
 """Whom a moment was about, where the event says it by id or e-mail and not by ``cio_id``.
 
 First whom the warehouse knows by that name, in one statement for all; then, for people it has never seen, Customer.io
-(``live.py`` asks). Where an event has an id, the id alone decides; its e-mail is then only kept. Nobody is guessed:
+(``live.py`` asks). Where an event has an id, the id alone decides; its e-mail is then only stored. Nobody is guessed:
 a name that several people bear goes into quarantine.
 
 What is still to be named is found by its state (``cio_id`` and ``problem`` both NULL), so a run killed at any line
@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 
 from cio_activation.activation.models import Activation
 from cio_activation.activation.windows import Window
-from cio_activation.customerio.client import ATTRIBUTES_PER_CALL, CustomerIO, Identifiers
+from cio_activation.customerio.client import AT_ONCE, ATTRIBUTES_PER_CALL, CustomerIO, Identifiers
 from cio_activation.customerio.landing import ensure_tables
 from cio_activation.customerio.moment_body import METRIC, compared_email
 from cio_activation.warehouse import quarantine
@@ -39,7 +39,7 @@ UNKNOWN = "nobody at Customer.io"
 
 ASKED_AT_MOST = 3
 AGAIN_AFTER = timedelta(minutes=1)
-"""A profile just made may take a moment to be found. As every window has a run, three answers take three windows."""
+"""A profile just made may take a while to be found. As every window has a run, three answers take three windows."""
 IDS_PER_RUN = 1_000
 """Ten calls."""
 EMAILS_PER_RUN = 50
@@ -51,7 +51,7 @@ _BY_EMAIL = "CASE WHEN external_id IS NULL THEN email END"
 
 @dataclass(frozen=True)
 class Named:
-    """What naming came to: moments by what led to their person, people noted to be fetched, moments given up."""
+    """What it came to: moments by what led to their person, people noted to be fetched, moments given up."""
 
     named: dict[str, int] = field(default_factory=dict)
     people: int = 0
@@ -124,15 +124,15 @@ def questions(con: Connection, now: datetime) -> Questions:
 
 async def ask(client: CustomerIO, asked: Questions) -> Answers:
     """Ask Customer.io who bears these names. Raises VendorError if one of the calls stays without an answer."""
-    gate = asyncio.Semaphore(4)
+    at_once = asyncio.Semaphore(AT_ONCE)
 
     async def by_id(batch: tuple[str, ...]) -> dict[str, tuple[Identifiers, ...]]:
-        async with gate:
+        async with at_once:
             found = await client.people_with_ids(batch)
         return {name: ((found[name],) if name in found else ()) for name in batch}
 
     async def by_email(email: str) -> dict[str, tuple[Identifiers, ...]]:
-        async with gate:
+        async with at_once:
             return {email: await client.people_with_email(email)}
 
     starts = range(0, len(asked.ids), ATTRIBUTES_PER_CALL)

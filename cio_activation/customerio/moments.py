@@ -67,7 +67,7 @@ def land_moments(
 ) -> MomentsPull:
     """Land what ``inbox`` holds now, and drop the bodies there.
 
-    A window older than the newest one lands them too: moments are facts with times of their own, not a picture of the
+    A window older than the newest one lands them too: moments are facts with times of their own, not a snapshot of the
     window. ``clock`` (naive UTC) stamps whom to fetch, as ``segments.publish`` does.
     """
     found = MomentsPull(window.key)

@@ -1,4 +1,4 @@
-"""Landing people: one kept CSV becomes ``raw.people`` in one transaction, or nothing changes.
+"""Landing people: one raw CSV becomes ``raw.people`` in one transaction, or nothing changes.
 
 Stage -> quarantine -> check -> publish. A bad cell is quarantined and NULL, its person stays; a line that is not
 CSV, a row without ``cio_id``, a second row of the same ``cio_id`` and a row that breaks the schema are quarantined
@@ -54,7 +54,7 @@ class PeoplePull:
     sha256: str = ""
     export_id: int | None = None
     reused: bool = False
-    """The window's kept file was landed again; nothing was asked of Customer.io."""
+    """The window's raw file was landed again; nothing was asked of Customer.io."""
     superseded: bool = False
     """A newer window is published already, so this one changed nothing."""
     calls: int = 0
@@ -76,7 +76,7 @@ def pull_people(
 ) -> PeoplePull:
     """Export everyone's attributes from Customer.io and publish them as ``raw.people``.
 
-    A window that has its file lands it again, unless ``refresh`` asks for a new picture. A window older than the
+    A window that has its file lands it again, unless ``refresh`` asks for a new snapshot. A window older than the
     newest published one publishes nothing, and cannot be exported: an export shows the present.
     """
     home = runtime.settings.activation_home
@@ -86,7 +86,7 @@ def pull_people(
     if old:
         if file is None or refresh:
             raise ContractError(
-                f"window {window.key} is older than the last published one and has no kept people file: an export "
+                f"window {window.key} is older than the last published one and has no raw people file: an export "
                 "shows today's state, so a past window cannot be exported; materialize the newest window instead"
             )
         return PeoplePull(window.key, file.rows, sha256=file.sha256, reused=True, superseded=True)
@@ -113,7 +113,7 @@ def land(
     export_id: int | None = None,
     calls: int = 0,
 ) -> PeoplePull:
-    """Publish one kept people file, all or nothing; a file that cannot be believed is put aside."""
+    """Publish one raw people file, all or nothing; a file that cannot be believed is put aside."""
     try:
         with runtime.warehouse.write(yield_s=YIELD_S) as con:
             quarantine.clear(con, LAYER, window)

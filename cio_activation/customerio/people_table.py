@@ -114,10 +114,9 @@ def read_sql(path: Path, header: list[str], activation: Activation) -> str:
     trimmed_cells = f"SELECT {', '.join([*cells, *trims])} FROM {_read_csv(path, len(header))}"
     typed_cells = f"SELECT {', '.join([*cells, *values])} FROM ({trimmed_cells})"
     marked = f"SELECT *, {bad} AS _bad FROM ({typed_cells})"
-    keep = f"_bad <> '' OR {identifier('cio_id')} IS NULL"
-    return (
-        f"SELECT {names}, _bad, CASE WHEN {keep} THEN CAST(json_object({pairs}) AS VARCHAR) END AS _row FROM ({marked})"
-    )
+    shown = f"_bad <> '' OR {identifier('cio_id')} IS NULL"
+    row = f"CASE WHEN {shown} THEN CAST(json_object({pairs}) AS VARCHAR) END"
+    return f"SELECT {names}, _bad, {row} AS _row FROM ({marked})"
 
 
 def bad_cells(activation: Activation) -> str:

@@ -22,7 +22,7 @@ two minutes at most."""
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What a segment had when it was last looked at. Times are seconds since the epoch."""
+    """What a segment had when it was last asked for. Times are seconds since the epoch."""
 
     members: str = ""
     """Digest of the members of a small one; the count of a big one; empty while it was never finished."""
@@ -39,9 +39,9 @@ def digest(members: Iterable[str]) -> str:
 async def fingerprint(
     client: CustomerIO, segments: Sequence[int], before: Mapping[str, Fingerprint], now: float
 ) -> dict[str, Fingerprint]:
-    """Return segment id -> how it looks now. ``before``: the last looks.
+    """Return segment id -> its fingerprint now. ``before``: the last ones.
 
-    A segment that Customer.io is still building shows a part of its members: it keeps its last look.
+    A segment that Customer.io is still building shows a part of its members: its last one stands.
     """
     states = {s.id: s.state for s in await client.segments()}
     found: dict[str, Fingerprint] = {}

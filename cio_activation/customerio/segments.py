@@ -1,7 +1,7 @@
-"""Segment memberships of one lane: compare the picture just read with the last one, publish who is in and since when.
+"""Segment memberships of one lane: compare the snapshot just read with the last one, publish who is in and since when.
 
-Customer.io's membership has no join time and no history, so entry and exit are the difference of two pictures.
-A segment that is still building, or whose member count does not agree, keeps its last good picture and is reported.
+Customer.io's membership has no join time and no history, so entry and exit are the difference of two snapshots.
+A segment that is still building, or whose member count does not agree, retains its last good snapshot and is reported.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ LAYER = "memberships"
 
 @dataclass(frozen=True)
 class SegmentSnapshot:
-    """One segment after a pull. ``kept`` says why the last good picture stands; None if this is a new one."""
+    """One segment after a pull. ``retained`` says why the last good snapshot stands; None if this is a new one."""
 
     segment: int
     name: str
     members: int
     entered: int = 0
     left: int = 0
-    kept: str | None = None
+    retained: str | None = None
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class SegmentsPull:
     entered: int = 0
     left: int = 0
     segments: tuple[SegmentSnapshot, ...] = ()
-    kept: dict[str, str] = field(default_factory=dict)
-    """Segment -> why its last good picture was kept."""
+    retained: dict[str, str] = field(default_factory=dict)
+    """Segment -> why its last good snapshot was retained."""
     quarantined: dict[str, int] = field(default_factory=dict)
     reused: bool = False
     superseded: bool = False
@@ -68,8 +68,8 @@ def pull_segments(
 ) -> SegmentsPull:
     """Read the members of every segment that the window's lane uses and publish them as ``raw.memberships``.
 
-    A daily window that has its files publishes them again, unless ``refresh`` asks for a new picture; a real-time
-    window always looks again. A window older than the lane's newest published one publishes nothing.
+    A daily window that has its files publishes them again, unless ``refresh`` asks for a new snapshot; a real-time
+    window always takes a new one. A window older than the lane's newest published one publishes nothing.
     """
     readings = retained_readings(runtime, window) if not refresh else None
     with runtime.warehouse.read() as con:
@@ -77,7 +77,7 @@ def pull_segments(
     if old:
         if readings is None and window.lane is Lane.DAILY:
             raise ContractError(
-                f"window {window.key} is older than the last published one and has no kept segment files: members "
+                f"window {window.key} is older than the last published one and has no raw segment files: members "
                 "are known for the present only; materialize the newest window instead"
             )
         return SegmentsPull(window.key, superseded=True)
@@ -94,7 +94,7 @@ def pull_segments(
 
 
 def retained_readings(runtime: Runtime, window: Window) -> list[Reading] | None:
-    """Return a daily window's kept files, one per segment in use; None unless all of them are there and whole."""
+    """Return a daily window's raw files, one per segment in use; None unless all of them are there and whole."""
     if window.lane is not Lane.DAILY:
         return None
     wanted = dict.fromkeys(a.segment for a in runtime.activation.lane_audiences(window.lane))
@@ -124,7 +124,7 @@ def publish(
         quarantine.clear(con, LAYER, window)
         if window.lane is Lane.REALTIME:
             _note_unexplained(con, readings, noted_at)
-        pictures = tuple(_publish_one(con, runtime, window, reading, noted_at) for reading in readings)
+        snapshots = tuple(_publish_one(con, runtime, window, reading, noted_at) for reading in readings)
         _drop_unused(con, window, [r.segment for r in readings], noted_at)
         rows = int(str(scalar(con, f"SELECT count(*) FROM {MEMBERSHIPS} WHERE lane = ?", [window.lane.value])))
         published.publish(con, MEMBERSHIPS, window, rows, run_id)
@@ -132,10 +132,10 @@ def publish(
     return SegmentsPull(
         window.key,
         rows,
-        sum(p.entered for p in pictures),
-        sum(p.left for p in pictures),
-        pictures,
-        {f"{p.segment} {p.name}": p.kept for p in pictures if p.kept},
+        sum(s.entered for s in snapshots),
+        sum(s.left for s in snapshots),
+        snapshots,
+        {f"{s.segment} {s.name}": s.retained for s in snapshots if s.retained},
         counts,
         reused=reused,
         calls=calls,
@@ -162,7 +162,7 @@ def _publish_one(
     elif reading.places:
         _compare_few(con, window, segment, reading.places)
     else:
-        return SegmentSnapshot(segment, reading.name, _members(con, lane, segment), kept=reading.kept)
+        return SegmentSnapshot(segment, reading.name, _members(con, lane, segment), retained=reading.retained)
     con.execute(
         f"DELETE FROM {MEMBERSHIPS} WHERE lane = ? AND segment_id = ? "
         "AND cio_id IN (SELECT cio_id FROM difference WHERE change = 'left')",

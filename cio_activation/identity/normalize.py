@@ -38,12 +38,6 @@ def is_email(cleaned: str) -> str:
     )
 
 
-def email(value: str) -> str:
-    """Return the SQL of the normalized e-mail; NULL if there is none or it is not one."""
-    cleaned = cleaned_email(value)
-    return f"CASE WHEN {is_email(cleaned)} THEN {cleaned} END"
-
-
 def is_e164(value: str) -> str:
     """Return the SQL that tells whether a trimmed phone is written in E.164 already."""
     return f"regexp_full_match({value}, '{E164_PATTERN}')"

@@ -1,4 +1,4 @@
-"""Resolving identity: who each profile is to a CRM. The daily lane looks at everyone, the real-time lane at who moved.
+"""Resolving identity: who each profile is to a CRM. The daily lane decides everyone, the real-time one whom it fetched.
 
 Both give the same table: the real-time lane takes the people it fetched, everyone who shares a match key with
 them before or after, and decides these keys anew.
@@ -23,7 +23,7 @@ from cio_activation.warehouse.validation import validate
 
 LAYER = "identity"
 _TOUCHED = "identity_touched"
-_MOVED = "identity_moved"
+_TOUCHED_ROWS = "identity_touched_rows"
 _REBUILD = "identity_rebuild"
 _SCOPE = f"(SELECT * FROM {PEOPLE_CURRENT} WHERE cio_id IN (SELECT cio_id FROM {_REBUILD}))"
 
@@ -56,18 +56,18 @@ def resolve(runtime: Runtime, window: Window, run_id: str = "") -> IdentityResul
             return IdentityResult(window.key, superseded=True)
         whole = window.lane is Lane.DAILY or published.newest(con, PERSONS) is None
         if not whole:
-            _touched(con)
-        unknown = phones.unknown_phones(con, PEOPLE_CURRENT if whole else _MOVED, region)
+            _list_touched(con)
+        unknown = phones.unknown_phones(con, PEOPLE_CURRENT if whole else _TOUCHED_ROWS, region)
         if not unknown and not whole:
-            return _moved(con, activation, window, run_id)
+            return _touched_only(con, activation, window, run_id)
     # Parsing is slow and needs no warehouse: others may have it meanwhile.
     parsed = phones.parse(unknown, region)
     with runtime.warehouse.write(yield_s=YIELD_S) as con:
         phones.remember(con, parsed, region)
         if whole:
             return _everyone(con, activation, window, run_id)
-        _touched(con)
-        return _moved(con, activation, window, run_id)
+        _list_touched(con)
+        return _touched_only(con, activation, window, run_id)
 
 
 def _everyone(con: Connection, activation: Activation, window: Window, run_id: str) -> IdentityResult:
@@ -91,13 +91,13 @@ def _everyone(con: Connection, activation: Activation, window: Window, run_id: s
     return _result(con, window, run_id, people_in_scope, changed, key_clashes)
 
 
-def _moved(con: Connection, activation: Activation, window: Window, run_id: str) -> IdentityResult:
+def _touched_only(con: Connection, activation: Activation, window: Window, run_id: str) -> IdentityResult:
     quarantine.clear(con, LAYER, window, people=f"SELECT cio_id FROM {_TOUCHED}")
     _gather(con, activation)
     ownership.find_losers(con)
     # A person at the rim shares a key with someone rebuilt, not with someone touched: its own row stands.
     con.execute(persons_sql(_SCOPE, activation, window))
-    quarantine.enter(con, LAYER, window, bad_keys_sql(_MOVED, activation))
+    quarantine.enter(con, LAYER, window, bad_keys_sql(_TOUCHED_ROWS, activation))
     _refuse_breaches(con, window)
     people_in_scope, changed = _counts(con)
     key_clashes = ownership.list_key_clashes(con, window, keys="SELECT match_key, value FROM identity_keys")
@@ -108,7 +108,7 @@ def _moved(con: Connection, activation: Activation, window: Window, run_id: str)
     return _result(con, window, run_id, people_in_scope, changed, key_clashes)
 
 
-def _touched(con: Connection) -> None:
+def _list_touched(con: Connection) -> None:
     """List who differs from what was last resolved: fetched by the real-time lane, or gone; and their raw rows."""
     con.execute(
         f"CREATE OR REPLACE TEMP TABLE {_TOUCHED} AS "
@@ -118,7 +118,7 @@ def _touched(con: Connection) -> None:
         f"AND p.cio_id NOT IN (SELECT cio_id FROM {PEOPLE_LIVE})"
     )
     con.execute(
-        f"CREATE OR REPLACE TEMP TABLE {_MOVED} AS "
+        f"CREATE OR REPLACE TEMP TABLE {_TOUCHED_ROWS} AS "
         f"SELECT * FROM {PEOPLE_CURRENT} WHERE cio_id IN (SELECT cio_id FROM {_TOUCHED})"
     )
 
@@ -129,7 +129,7 @@ def _gather(con: Connection, activation: Activation) -> None:
     Two steps out: whoever shares a key with a touched person is rebuilt, and for that all sharers of *their* other
     keys must be ranked too. Of everybody only the columns of keys are read.
     """
-    con.execute(f"CREATE OR REPLACE TEMP TABLE identity_new AS {keyed_sql(_MOVED, activation)}")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE identity_new AS {keyed_sql(_TOUCHED_ROWS, activation)}")
     before = (
         f"SELECT email, lower(external_id) AS folded_id FROM {PERSONS} WHERE cio_id IN (SELECT cio_id FROM {_TOUCHED})"
     )

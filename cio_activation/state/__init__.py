@@ -1,1 +1,1 @@
-"""State: what is true of each person as of a moment, derived set-based and incrementally from raw people."""
+"""State: what is true of each person as of an instant, derived set-based and incrementally from raw people."""

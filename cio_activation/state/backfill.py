@@ -16,7 +16,7 @@ PEOPLE_FILE, STATE_FILE = "people.parquet", "state.parquet"
 
 
 def recompute(con: Connection, runtime: Runtime, window: Window) -> int:
-    """Write ``state.parquet`` from the window's kept ``people.parquet`` (columns of raw.people); return its rows.
+    """Write ``state.parquet`` from the window's ``people.parquet`` (columns of raw.people); return its rows.
 
     Without that file nothing is written: today's people say nothing about what was true then.
     """
@@ -29,9 +29,9 @@ def recompute(con: Connection, runtime: Runtime, window: Window) -> int:
         window.lane,
         window.as_of,
         people=f"read_parquet({literal(str(people))})",
-        gaps="superseded_gaps",
+        gaps="backfill_gaps",
     )
-    con.execute("CREATE OR REPLACE TEMP TABLE superseded_gaps (property VARCHAR, group_value VARCHAR, days BIGINT)")
+    con.execute("CREATE OR REPLACE TEMP TABLE backfill_gaps (property VARCHAR, group_value VARCHAR, days BIGINT)")
     median_gaps.refresh(con, statements)
     target = literal(str(folder / STATE_FILE))
     con.execute(

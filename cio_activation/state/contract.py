@@ -82,7 +82,7 @@ def duplicates_sql(relation: str) -> str:
 def _column(prop: Property) -> pa.Column:
     import pandera.pandas as pa
 
-    def holds(values: pd.Series[Any]) -> pd.Series[bool]:
+    def passes(values: pd.Series[Any]) -> pd.Series[bool]:
         verdict: pd.Series[bool] = within(values) | values.isna()
         return verdict
 
@@ -91,7 +91,7 @@ def _column(prop: Property) -> pa.Column:
         case PropertyType.FLAG:
             return pa.Column(nullable=False)
         case PropertyType.ENUM:
-            within = partial(_among, labels=prop.labels)
+            within = partial(_one_of, labels=prop.labels)
         case PropertyType.DATE:
             within = _dates_within
         case PropertyType.NUMBER:
@@ -99,11 +99,11 @@ def _column(prop: Property) -> pa.Column:
         case PropertyType.TEXT:
             within = _short_enough
     # Pandera would copy the column without its empty cells for each check, which takes longer than all checks.
-    check = pa.Check(holds, error=reason(prop), ignore_na=False)
+    check = pa.Check(passes, error=reason(prop), ignore_na=False)
     return pa.Column(float if prop.type is PropertyType.NUMBER else None, checks=check, nullable=True)
 
 
-def _among(values: pd.Series[Any], labels: Sequence[str]) -> pd.Series[bool]:
+def _one_of(values: pd.Series[Any], labels: Sequence[str]) -> pd.Series[bool]:
     return values.isin(list(labels))
 
 

@@ -61,7 +61,7 @@ def derive(runtime: Runtime, window: Window, *, full: bool = False, run_id: str 
         runtime: activation and warehouse.
         window: an older one than the newest published publishes nothing (see ``StateResult.superseded``).
         full: derive everybody again, and count rows that the incremental rule would have left wrong.
-        run_id: kept in ``meta.published``.
+        run_id: noted in ``meta.published``.
 
     """
     statements = StateSql.of(runtime.activation, window.lane, window.as_of)

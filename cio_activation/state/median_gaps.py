@@ -19,8 +19,8 @@ def refresh(con: Connection, statements: StateSql) -> None:
     depends on it is derived again. ``group_value`` NULL is everyone.
     """
     declared = {name for name, prop in statements.activation.properties.items() if isinstance(prop.rule, ExpectNext)}
-    kept = ", ".join(literal(name) for name in sorted(declared)) or "''"
-    con.execute(f"DELETE FROM {statements.gaps} WHERE property NOT IN ({kept})")
+    named = ", ".join(literal(name) for name in sorted(declared)) or "''"
+    con.execute(f"DELETE FROM {statements.gaps} WHERE property NOT IN ({named})")
     for prop in statements.properties:
         if isinstance(prop.rule, ExpectNext):
             con.execute(f"DELETE FROM {statements.gaps} WHERE property = ?", [prop.name])

@@ -1,7 +1,7 @@
-"""One rule of the activation as SQL: the value it gives, and the moments at which the clock alone may change it.
+"""One rule of the activation as SQL: the value it gives, and the instants at which the clock alone may change it.
 
 The SQL is written over a row that has the declared attributes as columns, ``as_of``, and for each ``expect_next``
-property the gap to use (:func:`gap_column`). Moments are compared with constants computed here (``as_of`` less the
+property the gap to use (:func:`gap_column`). Instants are compared with constants computed here (``as_of`` less the
 offset), so a time far out of range never enters date arithmetic, which would abort the whole statement.
 """
 
@@ -36,10 +36,10 @@ _UNITS = {"days": timedelta(days=1), "hours": timedelta(hours=1)}
 
 @dataclass(frozen=True)
 class Derived:
-    """A property's SQL: ``value``, and ``moments``, each NULL or the next future time the value may change at."""
+    """A property's SQL: ``value``, and ``instants``, each NULL or the next future time the value may change at."""
 
     value: str
-    moments: tuple[str, ...]
+    instants: tuple[str, ...]
     attributes: tuple[str, ...]
 
 
@@ -131,16 +131,16 @@ def _cases(rule: Cases, expressions: Sequence[Expression]) -> str:
 
 
 def _expressed(activation: Activation, value: str, expressions: Sequence[Expression], as_of: datetime) -> Derived:
-    """Return ``value`` with the next moment for each attribute whose age ``expressions`` look at."""
+    """Return ``value`` with the next instant for each attribute whose age ``expressions`` look at."""
     offsets: dict[str, set[timedelta]] = {}
     for clock in (clock for expression in expressions for clock in expression.clocks):
         offsets.setdefault(clock.attribute, set()).add(_UNITS[clock.unit] * clock.n)
-    moments = tuple(
+    instants = tuple(
         _next_of(as_timestamp(activation, attribute), sorted(spans), as_of)
         for attribute, spans in sorted(offsets.items())
     )
     read = sorted({column for expression in expressions for column in expression.columns})
-    return Derived(value, moments, tuple(read))
+    return Derived(value, instants, tuple(read))
 
 
 def _value(activation: Activation, prop: Property, rule: Value, as_of: datetime) -> Derived:

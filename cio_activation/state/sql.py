@@ -1,7 +1,7 @@
 """Generates the one SELECT that derives a lane's state, from the activation and an as-of.
 
 Layers, inside out: *inputs* (a person's attributes, the gap each ``expect_next`` goes by, a hash of it all),
-*values* (every property and the earliest future moment the clock may change one), *row* (the hashes a
+*values* (every property and the earliest future instant the clock may change one), *row* (the hashes a
 destination's diff compares). ``as_of`` is a constant of the statement: the same raw rows and window always give
 the same bytes.
 """
@@ -26,7 +26,7 @@ _LAYOUT = 1
 
 @dataclass(frozen=True)
 class StateSql:
-    """The statements of one lane as of one moment, over ``people`` (a relation with the columns of raw.people)."""
+    """The statements of one lane as of one instant, over ``people`` (a relation with the columns of raw.people)."""
 
     activation: Activation
     lane: Lane
@@ -55,7 +55,7 @@ class StateSql:
         )
 
     def select(self, only: str | None = None) -> str:
-        """Return the SELECT of the state rows; ``only`` names a relation of ``cio_id`` to keep to."""
+        """Return the SELECT of the state rows; ``only`` names a relation of ``cio_id`` that it is limited to."""
         names = [p.name for p in self.properties]
         hashes = [f"{_hash(names)} AS row_hash"]
         for destination in self.activation.destinations:
@@ -116,21 +116,21 @@ class StateSql:
 
     def _values(self, only: str | None) -> str:
         values: list[str] = []
-        moments: list[str] = []
+        instants: list[str] = []
         attributes: list[str] = []
         for prop in self.properties:
             value, when, reads = self._derived(prop)
             values.append(f"{value} AS {identifier(prop.name)}")
-            moments += when
+            instants += when
             attributes += reads
         inputs = self.inputs(attributes=tuple(dict.fromkeys(attributes)), only=only)
-        least = f"least({', '.join(moments)})" if moments else "NULL"
+        least = f"least({', '.join(instants)})" if instants else "NULL"
         listed = ["cio_id", *values, f"CAST({least} AS TIMESTAMP) AS next_transition_at", "source_hash", "as_of"]
         return f"SELECT {', '.join(listed)} FROM ({inputs}) AS i"
 
     def _derived(self, prop: Property) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
         derived = derive_property(self.activation, prop, self.as_of)
-        return derived.value, derived.moments, derived.attributes
+        return derived.value, derived.instants, derived.attributes
 
     def _fallback(self, name: str, rule: ExpectNext) -> str:
         everyone = f"(SELECT days FROM {self.gaps} WHERE property = {literal(name)} AND group_value IS NULL)"

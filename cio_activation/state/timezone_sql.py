@@ -38,11 +38,13 @@ def _offsets(timezone: str, first: date, last: date) -> tuple[tuple[datetime, ti
     zone = literal(timezone)
     with scratch() as con:
         rows = con.execute(
-            f"""WITH moments AS (
-                SELECT unnest(generate_series(TIMESTAMP '{first}', TIMESTAMP '{last}', {_GRID})) AS moment
+            f"""WITH instants AS (
+                SELECT unnest(generate_series(TIMESTAMP '{first}', TIMESTAMP '{last}', {_GRID})) AS instant
             ), offsets AS (
-                SELECT moment, epoch_us(timezone({zone}, timezone('UTC', moment))) - epoch_us(moment) AS us FROM moments
+                SELECT instant, epoch_us(timezone({zone}, timezone('UTC', instant))) - epoch_us(instant) AS us
+                FROM instants
             )
-            SELECT moment, us FROM offsets QUALIFY lag(us) OVER (ORDER BY moment) IS DISTINCT FROM us ORDER BY moment"""
+            SELECT instant, us FROM offsets
+            QUALIFY lag(us) OVER (ORDER BY instant) IS DISTINCT FROM us ORDER BY instant"""
         ).fetchall()
     return tuple((start, timedelta(microseconds=us)) for start, us in rows)

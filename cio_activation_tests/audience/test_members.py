@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cio_activation.activation.models import Attribute, AttributeType, Lane
-from cio_activation.audience.members import current_sql, update
+from cio_activation.audience.members import update
 from cio_activation.errors import ConfigError
 from cio_activation.runtime import Runtime
 from cio_activation_tests.audience.stage import DAY, HOUR, NOW, Stage, audience
@@ -24,7 +24,8 @@ def test_entering_takes_segment_and_gate(tmp_path: Path) -> None:
     result = stage.at(NOW, {"a": RICH, "b": POOR, "c": RICH}, ["a", "b", "ghost"])["vip"]
     assert (result.members, result.entered, result.exited, result.waiting) == (1, 1, {}, 0)
     assert stage.intervals() == [("a", 1, NOW, None, None)]
-    assert stage.world.rows(current_sql()) == [("vip", 1, "a", NOW)]
+    now = "SELECT audience, version, cio_id, entered_at FROM audience.memberships WHERE exited_at IS NULL"
+    assert stage.world.rows(now) == [("vip", 1, "a", NOW)]
 
 
 def test_the_entry_tells_why(tmp_path: Path) -> None:

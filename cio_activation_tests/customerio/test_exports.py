@@ -44,7 +44,7 @@ def test_a_second_run_of_the_window_asks_nothing(site: Site) -> None:
     assert (again.reused, again.rows, again.changed, again.sha256) == (True, first.rows, 0, first.sha256)
 
 
-def test_refresh_takes_a_new_picture(site: Site) -> None:
+def test_refresh_takes_a_new_snapshot(site: Site) -> None:
     run = site.runtime()
     pull_people(run, window(), poll=FAST)
     someone = query(run, "SELECT min(cio_id) FROM raw.people")[0][0]

@@ -109,7 +109,7 @@ def test_a_person_customerio_no_longer_knows_is_gone(site: Site, monkeypatch: py
 
 
 def test_a_member_who_is_gone_is_not_asked_for_by_each_run(site: Site) -> None:
-    """While Customer.io builds a segment its last picture stands, also of who was deleted since."""
+    """While Customer.io builds a segment its last snapshot stands, also of who was deleted since."""
     run = site.runtime(rt=(11,))
     added = str(site.edit(action="add_person", id="short-lived", email="short@example.com")["cio_id"])
     site.pick(added)

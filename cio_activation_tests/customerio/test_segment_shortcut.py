@@ -68,7 +68,7 @@ def test_a_cart_is_let_in_without_reading_the_segment(town: Town) -> None:
     town.site.pick(new)
     town.moment(new)
     pulled = town.pull()
-    assert (pulled.entered, pulled.left, pulled.rows, pulled.kept) == (1, 0, 1, {})
+    assert (pulled.entered, pulled.left, pulled.rows, pulled.retained) == (1, 0, 1, {})
     assert town.members() == sorted([*town.inside, new])
     assert MEMBERS not in town.site.calls()
     assert town.site.calls()[SEGMENTS_OF] == 1
@@ -134,7 +134,7 @@ def test_a_run_with_a_moment_does_not_read_again_what_was_just_read_and_the_next
 
 def test_nothing_new_costs_a_count(town: Town) -> None:
     pulled = town.pull()
-    assert (pulled.entered, pulled.left, pulled.kept) == (0, 0, {})
+    assert (pulled.entered, pulled.left, pulled.retained) == (0, 0, {})
     assert set(town.site.calls()) == {"GET /v1/segments", "GET /v1/segments/{id}/customer_count"}
     assert town.members() == sorted(town.inside)
 
@@ -178,12 +178,12 @@ def test_a_key_that_may_not_look_people_up_reads_the_segment_instead(town: Town)
     assert town.site.calls()[MEMBERS] == 1
 
 
-def test_a_segment_that_is_building_keeps_its_picture(town: Town) -> None:
+def test_a_segment_that_is_building_retains_its_snapshot(town: Town) -> None:
     new = town.people[-1]
     town.site.pick(new)
     town.moment(new)
     town.site.edit(action="set_segment_state", segment=11, state="build", progress=50)
-    assert list(town.pull().kept.values()) == ["still building (state build)"]
+    assert list(town.pull().retained.values()) == ["still building (state build)"]
     assert town.members() == sorted(town.inside)
 
 

@@ -1,4 +1,4 @@
-"""Memberships: what is published, since when, and when the last good picture is kept."""
+"""Memberships: what is published, since when, and when the last good snapshot is retained."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_the_members_are_those_customerio_lists(site: Site) -> None:
     picture = site.picture()
     expected = {(s, c) for s in (3, 4, 5, 10) for c in picture.members(s)}
     assert set(query(run, "SELECT segment_id, cio_id FROM raw.memberships WHERE lane = 'daily'")) == expected
-    assert (result.rows, result.entered, result.left, result.kept) == (len(expected), len(expected), 0, {})
+    assert (result.rows, result.entered, result.left, result.retained) == (len(expected), len(expected), 0, {})
     assert len(picture.members(10)) == len(picture)
     assert query(run, "SELECT DISTINCT lane FROM raw.memberships") == [("daily",)]
 
@@ -79,8 +79,8 @@ def test_a_segment_still_building_keeps_its_last_good_picture(site: Site, state:
     site.edit(action="set_segment_state", segment=11, state=state, progress=0)
     result = pull_segments(run, window(2, RT))
     assert [r[0] for r in query(run, MEMBERS)] == [a, b]
-    assert [k for k in result.kept if k.startswith("11 ")]
-    assert f"state {state}" in next(iter(result.kept.values()))
+    assert [k for k in result.retained if k.startswith("11 ")]
+    assert f"state {state}" in next(iter(result.retained.values()))
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_members_are_compared_with_the_count(
 
     monkeypatch.setattr(CustomerIO, "customer_count", off)
     result = pull_segments(run, window(1, RT))
-    assert (result.rows, bool(result.kept)) == ((3, False) if published else (0, True))
+    assert (result.rows, bool(result.retained)) == ((3, False) if published else (0, True))
     assert site.calls()["GET /v1/segments/{id}/membership"] == reads
 
 

@@ -1,5 +1,5 @@
 """A Customer.io workspace and its pulls. What is counted here are pictures: everyone's attributes, each segment's
-members, the attributes of those who changed. Delivered: published. Held: the last good picture was kept."""
+members, the attributes of those who changed. Delivered: published. Held: the last good snapshot was retained."""
 
 from __future__ import annotations
 
@@ -134,18 +134,18 @@ class CustomerioRig(Rig):
 
     # -- running ----------------------------------------------------------------------------------------
 
-    def _pull(self, counts: Counts, pictures: int, pull: Callable[[], Any]) -> Counts:
-        """Add one use case's pictures: published or kept as they were."""
-        kept, stopped, failed = pictures, counts.stopped, counts.failed
+    def _pull(self, counts: Counts, snapshots: int, pull: Callable[[], Any]) -> Counts:
+        """Add one use case's snapshots: published or retained as they were."""
+        retained, stopped, failed = snapshots, counts.stopped, counts.failed
         try:
             result = pull()
-            kept = len(result.kept) if isinstance(result, SegmentsPull | LivePull) else 0
+            retained = len(result.retained) if isinstance(result, SegmentsPull | LivePull) else 0
         except CioActivationError as error:
             stopped = stopped or isinstance(error, Stop)
             failed = (*failed, type(error).__name__)
         return Counts(
-            counts.planned + pictures, counts.delivered + pictures - kept, held=counts.held + kept, stopped=stopped,
-            failed=failed,
+            counts.planned + snapshots, counts.delivered + snapshots - retained, held=counts.held + retained,
+            stopped=stopped, failed=failed,
         )  # fmt: skip
 
     def _everyone(self) -> list[str]:

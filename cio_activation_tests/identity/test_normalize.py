@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cio_activation.identity.normalize import email, is_e164, trimmed
+from cio_activation.identity.normalize import cleaned_email, is_e164, is_email, trimmed
 from cio_activation.identity.phones import parse
 from cio_activation.warehouse.sessions import Connection, Warehouse
 from cio_activation.warehouse.sql import scalar
@@ -43,7 +43,8 @@ def con(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
 
 
 def normalized(con: Connection, text: object) -> object:
-    return scalar(con, f"SELECT {email('v')} FROM (SELECT ?::VARCHAR AS v)", [text])
+    cleaned = f"SELECT {cleaned_email('v')} AS c FROM (SELECT ?::VARCHAR AS v)"
+    return scalar(con, f"SELECT CASE WHEN {is_email('c')} THEN c END FROM ({cleaned})", [text])
 
 
 @pytest.mark.parametrize("text", GOOD)

@@ -25,7 +25,7 @@ OWNED = (
     "SELECT cio_id, email_owner, external_id_owner, deliverable, undeliverable_reason FROM identity.persons ORDER BY 1"
 )
 CONTENT = "SELECT * EXCLUDE (changed_at) FROM identity.persons ORDER BY cio_id"
-CONFLICTS = "SELECT * EXCLUDE (window_key) FROM identity.key_clashes ORDER BY ALL"
+KEY_CLASHES = "SELECT * EXCLUDE (window_key) FROM identity.key_clashes ORDER BY ALL"
 
 
 @pytest.fixture
@@ -200,9 +200,9 @@ def test_whoever_shares_another_key_with_a_rebuilt_person_keeps_it(run: Runtime)
     assert resolve(run, window(2, RT)).people_in_scope == 2
     owners = "SELECT cio_id, email_owner, external_id_owner FROM identity.persons ORDER BY 1"
     assert query(run, owners) == [("heir", True, False), ("moved", True, True), ("rim", True, True)]
-    found = query(run, CONTENT), query(run, CONFLICTS)
+    found = query(run, CONTENT), query(run, KEY_CLASHES)
     resolve(run, window(2))
-    assert (query(run, CONTENT), query(run, CONFLICTS)) == found
+    assert (query(run, CONTENT), query(run, KEY_CLASHES)) == found
 
 
 _IDS = st.sampled_from(["a", "b", "c", "d", "e"])
@@ -228,24 +228,24 @@ def test_realtime_and_daily_come_to_the_same_table(
     resolve(run, window(1))
     live(run, window(2, RT), [{"cio_id": c} | p for c, p in after.items() if c not in gone], gone)
     resolve(run, window(2, RT))
-    step_by_step = query(run, CONTENT), query(run, CONFLICTS)
+    step_by_step = query(run, CONTENT), query(run, KEY_CLASHES)
     resolve(run, window(2))
-    assert (query(run, CONTENT), query(run, CONFLICTS)) == step_by_step
+    assert (query(run, CONTENT), query(run, KEY_CLASHES)) == step_by_step
 
 
 def test_whose_row_changed_is_noted_for_the_plans(run: Runtime) -> None:
-    def moved() -> set[str | None]:
+    def touched() -> set[str | None]:
         with run.warehouse.write() as con:
             return noted(con, "identity.persons")
 
     people = [{"cio_id": c, "id": c.upper(), "email": f"{c}@example.com"} for c in "abcdef"]
     landed(run, window(), people)
     resolve(run, window())
-    assert moved() == set("abcdef")
+    assert touched() == set("abcdef")
     landed(run, window(2), [people[0], people[1] | {"email": "new@example.com"}, *people[2:5]])
     resolve(run, window(2))
-    assert moved() == {"b", "f"}
+    assert touched() == {"b", "f"}
     # Who takes another's e-mail moves that person, too.
     live(run, window(3, RT), [people[0] | {"email": "C@example.com"}])
     resolve(run, window(3, RT))
-    assert moved() == {"a", "c"}
+    assert touched() == {"a", "c"}
