@@ -11,6 +11,7 @@ from cio_activation.state import median_gaps
 from cio_activation.state.sql import StateSql
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal, scalar
+from cio_activation.warehouse.tables import MEDIAN_GAPS
 
 PEOPLE_FILE, STATE_FILE = "people.parquet", "state.parquet"
 
@@ -31,7 +32,7 @@ def recompute(con: Connection, runtime: Runtime, window: Window) -> int:
         people=f"read_parquet({literal(str(people))})",
         gaps="backfill_gaps",
     )
-    con.execute("CREATE OR REPLACE TEMP TABLE backfill_gaps (property VARCHAR, group_value VARCHAR, days BIGINT)")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE backfill_gaps AS FROM {MEDIAN_GAPS} LIMIT 0")
     median_gaps.refresh(con, statements)
     target = literal(str(folder / STATE_FILE))
     con.execute(

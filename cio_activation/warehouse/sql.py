@@ -37,7 +37,8 @@ def scalar(con: Connection, query: str, parameters: list[object] | None = None) 
 
 def exists(con: Connection, name: str) -> bool:
     """Return whether the table or view ``name`` (``schema.table``) is there."""
-    query = "SELECT count(*) FROM information_schema.tables WHERE table_schema = ? AND table_name = ?"
+    query = """SELECT count(*) FROM information_schema.tables
+        WHERE table_catalog = current_database() AND table_schema = ? AND table_name = ?"""
     return bool(scalar(con, query, [*split(name)]))
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from cio_activation.activation.models import Lane
 from cio_activation.state import median_gaps
 from cio_activation.state.sql import StateSql
+from cio_activation.warehouse import migrations
 from cio_activation.warehouse.sessions import Connection, scratch
 from cio_activation_tests.state import reference
 from cio_activation_tests.state.populations import NOW, people, spans
@@ -24,7 +25,7 @@ ACTIVATION = activation()
 @pytest.fixture(scope="module")
 def con() -> Iterator[Connection]:
     with scratch() as connection:
-        connection.execute("CREATE SCHEMA raw; CREATE SCHEMA state")
+        migrations.apply(connection)
         yield connection
 
 
@@ -59,13 +60,13 @@ def test_nothing_changes_before_the_next_transition(
     before = derived(con, population, NOW)
     ends = [row["next_transition_at"] for row in before.values() if row["next_transition_at"] is not None]
     assert all(end > NOW for end in ends)
-    moments = [NOW + span for span in later] + [end - timedelta(microseconds=1) for end in sorted(ends)[:2]]
-    for moment in moments:
-        after = derived(con, population, moment)
+    instants = [NOW + span for span in later] + [end - timedelta(microseconds=1) for end in sorted(ends)[:2]]
+    for instant in instants:
+        after = derived(con, population, instant)
         for cio_id, row in before.items():
             end = row["next_transition_at"]
-            if end is None or moment < end:
-                assert after[cio_id] == row | {"as_of": moment}
+            if end is None or instant < end:
+                assert after[cio_id] == row | {"as_of": instant}
 
 
 @settings(max_examples=40, deadline=None)

@@ -39,7 +39,8 @@ def apply(con: Connection) -> None:
 
 def _applied(con: Connection) -> set[str]:
     there = con.execute(
-        "SELECT 1 FROM information_schema.tables WHERE table_schema = 'meta' AND table_name = 'migrations'"
+        "SELECT 1 FROM information_schema.tables "
+        "WHERE table_catalog = current_database() AND table_schema = 'meta' AND table_name = 'migrations'"
     ).fetchall()
     names = con.execute("SELECT name FROM meta.migrations").fetchall() if there else []
     return {_RENAMED.get(str(name), str(name)) for (name,) in names}
