@@ -45,11 +45,6 @@ class Kind:
         return self.creates and self.writes_fields
 
     @property
-    def is_action(self) -> bool:
-        """Whether its record is something else than the person's own."""
-        return not (self.links or self.writes_fields or self.writes_membership)
-
-    @property
     def needs_record(self) -> bool:
         """Whether the record it is done to has to be known when it is planned."""
         return not (self.links or self.creates)

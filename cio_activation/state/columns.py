@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cio_activation.activation.models import Activation, Lane
-from cio_activation.warehouse.tables import PEOPLE, PEOPLE_CURRENT, PEOPLE_GONE, PEOPLE_LIVE, SQL_TYPE
+from cio_activation.warehouse.tables import PEOPLE, PEOPLE_CURRENT, SQL_TYPE
 
-SNAPSHOT, LIVE, GONE = PEOPLE, PEOPLE_LIVE, PEOPLE_GONE
-"""The newest daily export; who was fetched since; whom Customer.io was found not to know since."""
-_SOURCES: Mapping[Lane, str] = {Lane.DAILY: SNAPSHOT, Lane.REALTIME: PEOPLE_CURRENT}
+_SOURCES: Mapping[Lane, str] = {Lane.DAILY: PEOPLE, Lane.REALTIME: PEOPLE_CURRENT}
 
 
 def source(lane: Lane) -> str:

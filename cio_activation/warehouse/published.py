@@ -36,15 +36,6 @@ def superseded(con: Connection, name: str, window: Window) -> bool:
     return last is not None and window.as_of < last
 
 
-def is_newer(con: Connection, name: str, lane: str, than: str) -> bool:
-    """Return whether ``lane`` published ``name`` after ``than`` was last published by whomever, if ever."""
-    mine, other = con.execute(
-        "SELECT max(sequence) FILTER (name = $1 AND lane = $2), max(sequence) FILTER (name = $3) FROM meta.published",
-        [name, lane, than],
-    ).fetchall()[0]
-    return mine is not None and mine > (other or 0)  # no sequence: from before turns were counted
-
-
 def changed_since(con: Connection, name: str, window: Window, basis: str, tables: Sequence[str]) -> str | None:
     """Return a SELECT of whom a change of ``tables`` touched since ``window`` last published ``name``; None: anybody.
 

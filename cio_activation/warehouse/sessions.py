@@ -5,7 +5,6 @@ Rules: no vendor call inside a session; sessions are short; never nest two sessi
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path

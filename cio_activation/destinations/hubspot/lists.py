@@ -89,7 +89,6 @@ class MembersStep(AbsoluteStep):
         forget_gone(con, finished)
 
     def _notice_new_list(self, con: Connection, list_id: str) -> None:
-        con.execute("CREATE TABLE IF NOT EXISTS delivery.hubspot_lists (audience VARCHAR, list_id VARCHAR)")
         known = con.execute("SELECT list_id FROM delivery.hubspot_lists WHERE audience = ?", [self.audience]).fetchall()
         if known == [(list_id,)]:
             return

@@ -11,7 +11,7 @@ from cio_activation.activation.models import Lane
 from cio_activation.delivery.destination import Context
 from cio_activation.destinations.common.records import forget_links, forget_shadows, hand_over_shadows
 from cio_activation.destinations.pipedrive.config import NAME
-from cio_activation.destinations.pipedrive.mirror import WarehouseStep, ensure_tables, mirror_name
+from cio_activation.destinations.pipedrive.mirror import WarehouseStep, mirror_name
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal, timestamp
 
@@ -39,7 +39,6 @@ class LinksStep(WarehouseStep):
     def refresh(self, con: Connection, context: Context) -> None:
         """Bring the links up to date."""
         assert context.window is not None
-        ensure_tables(con)
         as_of = timestamp(context.window.as_of)
         _release_deleted(con, as_of)
         _find(con, by_email="email" in context.activation.match.keys)

@@ -38,44 +38,6 @@ from cio_activation.warehouse.sql import literal
 OVERLAP_S = 60
 """Seconds before the watermark that are read again."""
 
-_TABLES = """
--- One row per Pipedrive person as last seen; times by the vendor's clock, UTC.
-CREATE TABLE IF NOT EXISTS delivery.pipedrive_persons (
-    person_id   VARCHAR,
-    name        VARCHAR,
-    emails      VARCHAR,     -- JSON array, lower case
-    external_id VARCHAR,     -- our id field
-    audiences   VARCHAR,     -- JSON array of option ids of the audiences field, a colleague's among them
-    update_time TIMESTAMP,
-    is_deleted  BOOLEAN,
-    mirrored_at TIMESTAMP    -- as-of of the window that saw it
-);
--- JSON object: values of the fields that stay as a human changed them, under logical names; '' is no value.
-ALTER TABLE delivery.pipedrive_persons ADD COLUMN IF NOT EXISTS fields VARCHAR;
--- One row: where the next walk starts, and the field codes the mirror was read with.
-CREATE TABLE IF NOT EXISTS delivery.pipedrive_mirror_state (
-    watermark TIMESTAMP,
-    codes     VARCHAR
-);
--- Records that were a person's and are no more: deleted or merged in Pipedrive, or given up by us.
-CREATE TABLE IF NOT EXISTS delivery.pipedrive_released (
-    cio_id      VARCHAR,
-    record_id   VARCHAR,
-    released_at TIMESTAMP
-);
--- Which field code each shadow column was last written to, and which option id each label (option:<column>:<label>):
--- another code or id means that the old one was deleted, and the values with it.
-CREATE TABLE IF NOT EXISTS delivery.pipedrive_field_codes (
-    field VARCHAR,
-    code  VARCHAR
-);
-"""
-
-
-def ensure_tables(con: Connection) -> None:
-    """Create this destination's own tables."""
-    con.execute(_TABLES)
-
 
 def codes_of(context: Context) -> list[str]:
     """Return the codes of the fields the mirror keeps; ConfigError before the schema step ran."""
@@ -91,16 +53,13 @@ def watermark(context: Context) -> datetime | None:
     Opens the warehouse for one short read; call it before the first vendor call, never during one.
     """
     with Warehouse(context.settings.warehouse_path).read() as con:
-        exists = con.execute(
-            "SELECT 1 FROM information_schema.tables WHERE table_name = 'pipedrive_mirror_state'"
-        ).fetchall()
-        rows = con.execute("SELECT watermark, codes FROM delivery.pipedrive_mirror_state").fetchall() if exists else []
+        rows = con.execute("SELECT watermark, codes FROM delivery.pipedrive_mirror_state").fetchall()
     return rows[0][0] if rows and rows[0][1] == ",".join(codes_of(context)) else None
 
 
-def since_text(moment: datetime) -> str:
+def since_text(instant: datetime) -> str:
     """Return a watermark as ``updated_since``: RFC 3339, the overlap taken off."""
-    return (moment - timedelta(seconds=OVERLAP_S)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return (instant - timedelta(seconds=OVERLAP_S)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class WarehouseStep(AbsoluteStep):
@@ -167,7 +126,6 @@ class MirrorStep(WarehouseStep):
 
     def absorb(self, con: Connection, context: Context, rows: Sequence[Mapping[str, Any]]) -> None:
         """Merge the walked persons into the mirror, then delete the file: it holds personal data twice."""
-        ensure_tables(con)
         for row in rows:
             _merge_file(con, context, row)
             con.execute(
@@ -182,10 +140,6 @@ class MirrorStep(WarehouseStep):
             )
             # If this transaction fails the watermark stays, and the walk is made again.
             Path(row["path"]).unlink()
-
-    def refresh(self, con: Connection, context: Context) -> None:  # noqa: ARG002
-        """Make the mirror's tables."""
-        ensure_tables(con)
 
 
 def mirror_name(lane: Lane) -> str:

@@ -16,7 +16,7 @@ from cio_activation.destinations.pipedrive.api import CONCURRENCY, TOKENS, Piped
 from cio_activation.destinations.pipedrive.changes import flag_movements, lane_columns, plan_fields, refresh_fields
 from cio_activation.destinations.pipedrive.config import NAME
 from cio_activation.destinations.pipedrive.matching import links_name, release
-from cio_activation.destinations.pipedrive.mirror import codes_of, ensure_tables, merge, since_text, watermark
+from cio_activation.destinations.pipedrive.mirror import codes_of, merge, since_text, watermark
 from cio_activation.destinations.pipedrive.schema import AUDIENCES, ID, audience_labels
 from cio_activation.destinations.pipedrive.values import NotInCatalog, custom_fields, held, named_fields, new_person
 from cio_activation.journal.operations import End, Kind, Operation, Result
@@ -54,7 +54,6 @@ class FieldsStep(AbsoluteStep):
 
     def refresh(self, con: Connection, context: Context) -> None:
         """Work out what records hold of ours, and what they should."""
-        ensure_tables(con)
         refresh_fields(con, context, self._lane)
 
     def plan(self, con: Connection, context: Context) -> str | None:  # noqa: ARG002
@@ -95,7 +94,6 @@ class FieldsStep(AbsoluteStep):
 
     def fold(self, con: Connection, context: Context, finished: str) -> None:
         """Update shadow, links and mirror; let go of records that are gone or were given up."""
-        ensure_tables(con)
         columns = lane_columns(context, self._lane)
         fold_values(con, ensure_shadow(con, NAME, str(self._lane), columns), columns, self.kinds, finished)
         fold_links(con, NAME, self.kinds, finished)
