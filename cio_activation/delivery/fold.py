@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cio_activation.delivery import in_doubt, looks, ownership, rejected
+from cio_activation.delivery import in_doubt, ownership, rejected, scopes
 from cio_activation.delivery.destination import Context, Step
 from cio_activation.journal.attempts import Journal
 from cio_activation.warehouse.sessions import Connection, Warehouse
@@ -37,7 +37,7 @@ def fold(warehouse: Warehouse, journal: Journal, step: Step, destination: str, c
             _append_to_ledger(con)  # after the step, which may correct an end by what the warehouse knows
             _settle_plans(con)
             rejected.queue(con, destination, step.name, context, "finished")
-            looks.note_fold(con, destination, step.kinds, "finished")
+            scopes.note_fold(con, destination, step.kinds, "finished")
             con.execute("DROP TABLE finished")
         journal.prune([row["id"] for row in rows])
         moved += len(rows)

@@ -139,20 +139,20 @@ def _counted(con: Connection, select: str | None, as_of: datetime, since: dateti
             SELECT audience, cio_id, max(entered_at) AS entered_at
             FROM audience.memberships SEMI JOIN moved USING (audience, cio_id) WHERE exited_at IS NULL GROUP BY ALL
         ),
-        young AS (
+        filling_up AS (
             SELECT audience FROM audience.memberships AS m
             SEMI JOIN (SELECT audience, max(version) AS version FROM audience.memberships GROUP BY audience) AS v
                 ON v.audience = m.audience AND v.version = m.version
             GROUP BY audience HAVING {filling}
         )
         SELECT m.audience, any_value(m.acknowledged), count(*) FILTER (m.enters AND coalesce(NOT {early}, true)),
-               count(*) FILTER (NOT m.enters), bool_or(y.audience IS NOT NULL)
+               count(*) FILTER (NOT m.enters), bool_or(f.audience IS NOT NULL)
         FROM moved AS m
         LEFT JOIN entered AS e ON e.audience = m.audience AND e.cio_id = m.cio_id
-        LEFT JOIN young AS y ON y.audience = m.audience
+        LEFT JOIN filling_up AS f ON f.audience = m.audience
         GROUP BY m.audience ORDER BY m.audience"""
     ).fetchall()
-    return {name: Movement(name, int(there), int(into), int(out), young) for name, there, into, out, young in rows}
+    return {name: Movement(name, int(there), int(into), int(out), filling) for name, there, into, out, filling in rows}
 
 
 def _shares(moved: Movement, limits: Guards) -> list[Verdict]:

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from cio_activation.activation.windows import Window
-from cio_activation.delivery import catalog, looks, order, plan_rows, release
+from cio_activation.delivery import catalog, order, plan_rows, release, scopes
 from cio_activation.delivery import plan as planning
 from cio_activation.delivery.destination import Context, Destination, Step
 from cio_activation.delivery.fold import fold
@@ -113,9 +113,9 @@ class _StepRun:
             plan_rows.close_abandoned(con, name, step.name)
             if found:
                 step.absorb(con, self._context, found)
-            context = replace(self._context, scope=looks.scope_for(con, step, name, self._context, window))
+            context = replace(self._context, scope=scopes.scope_for(con, step, name, self._context, window))
             plan = planning.make_plan(con, step, name, context, window, plan_id, path, allowance)
-            looks.remember(con, step, name, context, window, plan_id)
+            scopes.remember(con, step, name, context, window, plan_id)
             plan_rows.enter(con, plan, name, step.name, window, self._run_id)
         return plan
 

@@ -31,7 +31,7 @@ def open_engine(given: str, wait_s: float = 30.0) -> sa.Engine:
 
 @lru_cache(maxsize=4)
 def _engine(given: str, wait_s: float, _pid: int) -> sa.Engine:
-    """Make the engine; kept, because it holds the compiled statements (a third of a small lane's CPU otherwise)."""
+    """Make the engine; cached, because it holds the compiled statements (a third of a small lane's CPU otherwise)."""
     url = _read(given)
     if url.get_backend_name() == "sqlite":
         engine = sa.create_engine(url, connect_args={"timeout": wait_s}, hide_parameters=True)
@@ -118,7 +118,7 @@ def _prepare_postgres(wait_s: float, connection: Any, _record: Any) -> None:
         cursor.execute(
             "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
         )
-        # Everything here is found by an index. A young table has no statistics yet, and would be read as a whole.
+        # Everything here is found by an index. A new table has no statistics yet, and would be read as a whole.
         cursor.execute("SET enable_seqscan = off")
         cursor.execute(f"SET lock_timeout = {wait_s * 1000:.0f}")
         cursor.execute("SET idle_in_transaction_session_timeout = '60s'")

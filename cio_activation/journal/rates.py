@@ -1,9 +1,9 @@
 """One rate budget per vendor over all processes, shared by the lanes, kept in the journal.
 
-Per (vendor, bucket) at most ``units`` slots begin in any half-open ``seconds``: the slots of the last window are kept.
+Per (vendor, bucket) at most ``units`` slots begin in any half-open ``seconds``: those of the last window are stored.
 They are spread evenly; what a busy machine missed a moment ago is caught up with, a little faster. A call is given its
 *slot*, up to ``AHEAD_S`` in the future, in one transaction, and then waits for it, so that neither a commit nor a late
-wake-up costs rate. Each lane has a share it is sure of. Nothing is kept idle for it: a lane goes above its share as
+wake-up costs rate. Each lane has a share it is sure of. Nothing lies idle for it: a lane goes above its share as
 long as no other lane waits that is below its own. A 429 pauses everyone, and so does a window that the vendor says is
 nearly full, for as long as it takes to have room again: others may use the same credential.
 """
@@ -29,7 +29,7 @@ EVEN = 0.98
 CATCH_UP_S, CATCH_UP_SHARE, CATCH_UP_PACE = 1.0, 0.25, 1.5
 """What was missed in the last second (at most a quarter of a window) is made up for, at 1.5 times the pace."""
 LOGGED = 1_000
-"""Windows of more units are kept by the even pace alone."""
+"""Windows of more units go by the even pace alone."""
 LANE_SHARES = {"realtime": 0.6, "daily": 0.4}
 AHEAD_S = 0.25
 """How far ahead a slot is given. Longer would let a lane line up in front of the other one."""

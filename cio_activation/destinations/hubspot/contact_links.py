@@ -198,7 +198,7 @@ def _hand_over(con: Connection, finished: str) -> None:
 
 
 def _lists_in_doubt(con: Connection, context: Context, finished: str) -> None:
-    """Doubt every list place of people who were found on another record: a merge's survivor inherits such places."""
+    """Put in doubt every list place of people found on another record: a merge's survivor inherits such places."""
     names = ", ".join(f"({literal(a.name)})" for a in listed_audiences(context.activation))
     if not names:
         return

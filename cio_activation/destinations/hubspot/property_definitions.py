@@ -73,14 +73,14 @@ def merged_options(present: Sequence[Mapping[str, Any]], prop: Property) -> list
     missing = [value for value in _labels(prop) if value not in known]
     if not missing:
         return None
-    kept = [
+    there = [
         _option(str(o.get("value")), str(o.get("label")), int(o.get("displayOrder", i)))
         | {"hidden": bool(o.get("hidden", False))}
         | ({"description": o["description"]} if o.get("description") else {})
         for i, o in enumerate(present)
     ]
-    start = max((o["displayOrder"] for o in kept), default=-1) + 1
-    return kept + [_option(value, value, start + i) for i, value in enumerate(missing)]
+    start = max((o["displayOrder"] for o in there), default=-1) + 1
+    return there + [_option(value, value, start + i) for i, value in enumerate(missing)]
 
 
 def drift(name: str, prop: Property, found: Mapping[str, Any]) -> str | None:

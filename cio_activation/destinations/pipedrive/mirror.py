@@ -52,7 +52,9 @@ def watermark(context: Context) -> datetime | None:
 
     Opens the warehouse for one short read; call it before the first vendor call, never during one.
     """
-    with Warehouse(context.settings.warehouse_path).read() as con:
+    with Warehouse(
+        context.settings.warehouse_path, memory_limit=context.settings.activation_duckdb_memory
+    ).read() as con:
         rows = con.execute("SELECT watermark, codes FROM delivery.pipedrive_mirror_state").fetchall()
     return rows[0][0] if rows and rows[0][1] == ",".join(codes_of(context)) else None
 
@@ -180,7 +182,7 @@ def _merge_file(con: Connection, context: Context, row: Mapping[str, Any]) -> No
 
 
 def merge(con: Connection, seen: str) -> None:
-    """Lay rows of ``seen`` over the mirror; an older picture never replaces a newer one.
+    """Lay rows of ``seen`` over the mirror; an older reading never replaces a newer one.
 
     NULL name and e-mails mean "not shown" and keep what is known; so do fields that are left out.
     """

@@ -176,7 +176,9 @@ def _observed(person: dict[str, Any], operation: Operation, context: Context) ->
 async def _find(client: VendorClient, context: Context, people: set[str]) -> dict[str, tuple[str, dict[str, Any]]]:
     """Return cio_id -> (person id, what was seen) of those of ``people`` who exist; the oldest if there are several."""
     start, codes = watermark(context), codes_of(context)
-    with Warehouse(context.settings.warehouse_path).read() as con:
+    with Warehouse(
+        context.settings.warehouse_path, memory_limit=context.settings.activation_duckdb_memory
+    ).read() as con:
         rows = con.execute(
             """SELECT external_id, arg_min(person_id, TRY_CAST(person_id AS BIGINT))
             FROM delivery.pipedrive_persons WHERE NOT is_deleted AND external_id IN (SELECT unnest(?))
