@@ -6,10 +6,12 @@ import dagster as dg
 
 from cio_activation.activation.expressions import gate_expression
 from cio_activation.activation.models import Activation, Audience, Lane
+from cio_activation.audience.inputs import Inputs
+from cio_activation.audience.step import statements
 from cio_activation.customerio.assets import segment_key
 from cio_activation.lanes.failures import failures
-from cio_activation.lanes.metadata import metadata_of, owners
-from cio_activation.lanes.partitions import LANE_TAG, Lanes, across_lanes
+from cio_activation.lanes.metadata import metadata_of, owners, sql
+from cio_activation.lanes.partitions import LANE_TAG, Lanes, across_lanes, first_window
 from cio_activation.lanes.runs import runtime_of
 
 
@@ -55,6 +57,7 @@ def _spec(activation: Activation, audience: Audience) -> dg.AssetSpec:
     named = gate.columns if gate else frozenset()
     if lane is Lane.REALTIME and any(p.name in named for p in activation.lane_properties(Lane.DAILY)):
         deps.append(across_lanes(dg.AssetKey(["state", "daily_properties"])))
+    window = first_window(activation, lane)
     return dg.AssetSpec(
         ["audience", audience.name],
         deps=deps,
@@ -70,4 +73,5 @@ def _spec(activation: Activation, audience: Audience) -> dg.AssetSpec:
         kinds={"duckdb"},
         owners=owners(audience.owner),
         tags={LANE_TAG: str(lane)},
+        metadata=sql(window.as_of, **statements(Inputs.of(activation, audience, window))),
     )

@@ -25,9 +25,13 @@ def decide(con: Connection, inputs: Inputs) -> None:
     Columns: ``cio_id``, ``since``, ``bought_before``, ``stage`` (NULL: not eligible any more), ``exit_reason``
     (NULL: no interval to close), ``enters``.
     """
-    con.execute(f"CREATE OR REPLACE TEMP TABLE eligible_now AS {inputs.eligible()}")
-    con.execute(f"CREATE OR REPLACE TEMP TABLE known AS {_known(inputs)}")
-    con.execute(f"CREATE OR REPLACE TEMP TABLE decided AS {_decisions(inputs)}")
+    for table, select in statements(inputs).items():
+        con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {select}")
+
+
+def statements(inputs: Inputs) -> dict[str, str]:
+    """Return the SELECTs a decision is made of, each under the temporary table it fills, in their order."""
+    return {"eligible_now": inputs.eligible(), "known": _known(inputs), "decided": _decisions(inputs)}
 
 
 def apply(con: Connection, inputs: Inputs) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
+
+from cio_activation.warehouse.sql_format import formatted
 
 _BAR = 24
 
@@ -38,6 +41,16 @@ def table(names: Sequence[str], rows: Sequence[Sequence[str | int]]) -> dg.Table
     kinds = ["int" if rows and isinstance(value, int) else "string" for value in (rows[0] if rows else names)]
     listed = [dg.TableColumn(name, kind) for name, kind in zip(names, kinds, strict=True)]
     return dg.MetadataValue.table(records, dg.TableSchema(columns=listed))
+
+
+def sql(as_of: datetime, **statements: str) -> dict[str, Any]:
+    """Return the metadata ``sql``: each statement formatted, under its name.
+
+    ``as_of`` (naive UTC) is the instant they are shown for. Made with the definitions, so it costs a run nothing.
+    """
+    shown = [f"{name}:\n```sql\n{formatted(statement)}\n```" for name, statement in statements.items()]
+    told = f"As of {as_of} UTC, the end of the first window; a run has the end of its own there."
+    return {"sql": dg.MetadataValue.md("\n\n".join([told, *shown]))}
 
 
 def counted(**values: Any) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 
@@ -12,6 +13,7 @@ from cio_activation.activation.windows import Window
 
 LANE_TAG = "cio/lane"
 REALTIME_FORMAT = "%Y-%m-%dT%H:%M"
+_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,14 @@ class Lanes:
     def window_at(self, lane: Lane, instant: datetime) -> Window:
         """Return the window that ``instant`` (aware) falls into."""
         return self.window(lane, self[lane].get_partition_key_for_timestamp(instant.timestamp()))
+
+
+def first_window(activation: Activation, lane: Lane) -> Window:
+    """Return the window at ``workspace.start``, which no clock moves: a lane's SQL is shown for it."""
+    workspace = activation.workspace
+    daily = lane is Lane.DAILY
+    start = datetime.combine(workspace.start, time(), ZoneInfo(workspace.timezone) if daily else UTC)
+    return Window(lane, workspace.start.isoformat(), start, start + (_DAY if daily else workspace.realtime_window))
 
 
 def across_lanes(key: dg.AssetKey) -> dg.AssetDep:

@@ -4,9 +4,10 @@ import dagster as dg
 
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.lanes.failures import failures
-from cio_activation.lanes.metadata import bars, columns, metadata_of, owners
-from cio_activation.lanes.partitions import LANE_TAG, Lanes
+from cio_activation.lanes.metadata import bars, columns, metadata_of, owners, sql
+from cio_activation.lanes.partitions import LANE_TAG, Lanes, first_window
 from cio_activation.lanes.runs import runtime_of
+from cio_activation.state.sql import StateSql
 
 FULL_CHECK_DAY = 6
 """Sunday (UTC): the daily window of this weekday derives everybody again, as a check of the incremental way."""
@@ -28,6 +29,7 @@ def _lane_asset(activation: Activation, lanes: Lanes, lane: Lane) -> dg.AssetsDe
     properties = activation.lane_properties(lane)
     key = dg.AssetKey(["state", f"{lane}_properties"])
     source = ["customerio", "people"] if lane is Lane.DAILY else ["customerio", "segments_live"]
+    table_name, as_of = f"state.{lane}_properties", first_window(activation, lane).as_of
     schema = columns(
         [("cio_id", "VARCHAR", "the person")]
         + [(p.name, p.type.value, f"{p.description} (owner: {p.owner})") for p in properties]
@@ -43,7 +45,8 @@ def _lane_asset(activation: Activation, lanes: Lanes, lane: Lane) -> dg.AssetsDe
         owners=owners(*(p.owner for p in properties)),
         tags={LANE_TAG: str(lane)},
         description=f"Bucketed state of every person, derived as of the end of the {lane} window.",
-        metadata={"dagster/column_schema": schema, "dagster/table_name": f"state.{lane}_properties"},
+        metadata={"dagster/column_schema": schema, "dagster/table_name": table_name}
+        | sql(as_of, rows=StateSql.of(activation, lane, as_of).select()),
         check_specs=[
             dg.AssetCheckSpec("state", asset=key, blocking=True, description="values are what the activation declares")
         ],

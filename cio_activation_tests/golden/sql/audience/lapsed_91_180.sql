@@ -1,0 +1,185 @@
+-- eligible_now
+SELECT DISTINCT
+  cio_id,
+  "purchase:at"
+FROM (
+  SELECT
+    p.cio_id,
+    CAST('2026-01-02 05:00:00' AS TIMESTAMP) AS as_of,
+    CAST("last_order_at" AS TIMESTAMP) AS "purchase:at",
+    daily."lapse_bucket",
+    daily."ltv_tier"
+  FROM raw.people AS p
+  LEFT JOIN state.daily_properties AS daily
+    ON daily.cio_id = p.cio_id
+  WHERE
+    p.cio_id IN (
+      SELECT
+        cio_id
+      FROM raw.memberships
+      WHERE
+        lane = 'daily' AND segment_id = 3
+    )
+) AS i
+WHERE
+  (
+    (
+      "lapse_bucket" = '91-180'
+    ) AND (
+      "ltv_tier" <> 'bronze'
+    )
+  );
+
+-- known
+SELECT
+  COALESCE(e.cio_id, o.cio_id) AS cio_id,
+  COALESCE(e.since, o.entered_at) AS since,
+  CASE
+    WHEN NOT o.cio_id IS NULL
+    THEN 'in'
+    WHEN e.stage = 'in'
+    THEN 'spent'
+    ELSE e.stage
+  END AS stage,
+  e.bought_before,
+  o.entered_at,
+  o.version
+FROM (
+  SELECT
+    *
+  FROM audience.eligibility
+  WHERE
+    audience = 'lapsed_91_180'
+) AS e
+FULL JOIN (
+  SELECT
+    *
+  FROM audience.memberships
+  WHERE
+    audience = 'lapsed_91_180' AND exited_at IS NULL
+) AS o
+  ON o.cio_id = e.cio_id;
+
+-- decided
+WITH joined AS (
+  SELECT
+    e.cio_id,
+    TRUE AS eligible,
+    TRUE AS present,
+    TRUE AS member,
+    e."purchase:at" AS bought_at,
+    NOT k.cio_id IS NULL AS known,
+    k.stage AS before,
+    COALESCE(k.since, CAST('2026-01-02 05:00:00' AS TIMESTAMP)) AS since,
+    CASE WHEN k.cio_id IS NULL THEN e."purchase:at" ELSE k.bought_before END AS bought_before,
+    k.entered_at,
+    k.version
+  FROM eligible_now AS e
+  LEFT JOIN known AS k
+    ON k.cio_id = e.cio_id
+  UNION ALL
+  SELECT
+    k.cio_id,
+    FALSE,
+    NOT p.cio_id IS NULL,
+    NOT m.cio_id IS NULL,
+    p.bought_at,
+    TRUE,
+    k.stage,
+    k.since,
+    k.bought_before,
+    k.entered_at,
+    k.version
+  FROM known AS k
+  JOIN (
+    SELECT
+      k.cio_id
+    FROM known AS k
+    ANTI JOIN eligible_now AS e
+      ON e.cio_id = k.cio_id
+  ) AS l
+    ON l.cio_id = k.cio_id
+  LEFT JOIN (
+    SELECT DISTINCT
+      cio_id
+    FROM (
+      SELECT
+        cio_id
+      FROM raw.memberships
+      WHERE
+        lane = 'daily' AND segment_id = 3
+    )
+  ) AS m
+    ON m.cio_id = k.cio_id
+  LEFT JOIN (
+    SELECT
+      cio_id,
+      CAST("last_order_at" AS TIMESTAMP) AS bought_at
+    FROM raw.people
+    WHERE
+      cio_id IN (
+        SELECT
+          k.cio_id
+        FROM known AS k
+        ANTI JOIN eligible_now AS e
+          ON e.cio_id = k.cio_id
+      )
+  ) AS p
+    ON p.cio_id = k.cio_id
+), judged AS (
+  SELECT
+    *,
+    known
+    AND NOT bought_at IS NULL
+    AND CASE
+      WHEN bought_before IS NULL
+      THEN bought_at >= since - TO_MICROSECONDS(86400000000)
+      ELSE bought_at > bought_before
+    END AS bought,
+    FALSE AS expired,
+    version IS NOT DISTINCT FROM 1 AS same_version
+  FROM joined
+), staged AS (
+  SELECT
+    *,
+    CASE
+      WHEN NOT eligible
+      THEN NULL
+      WHEN before = 'spent' OR bought
+      THEN 'spent'
+      WHEN before = 'in' AND same_version
+      THEN CASE WHEN expired THEN 'spent' ELSE 'in' END
+      WHEN since <= CAST('2026-01-02 05:00:00' AS TIMESTAMP)
+      THEN 'in'
+      ELSE 'waiting'
+    END AS stage,
+    CASE
+      WHEN entered_at IS NULL
+      THEN NULL
+      WHEN NOT present
+      THEN 'deleted'
+      WHEN bought
+      THEN 'purchase'
+      WHEN NOT member
+      THEN 'left_segment'
+      WHEN NOT eligible
+      THEN 'gate'
+      WHEN NOT same_version
+      THEN 'new_version'
+      WHEN expired
+      THEN 'expired'
+    END AS exit_reason
+  FROM judged
+)
+SELECT
+  cio_id,
+  since,
+  bought_before,
+  stage,
+  exit_reason,
+  COALESCE(stage = 'in' AND (
+    before <> 'in' OR before IS NULL OR NOT same_version
+  ), FALSE) AS enters
+FROM staged
+WHERE
+  stage IS DISTINCT FROM before OR NOT exit_reason IS NULL;

@@ -1,0 +1,61 @@
+-- plan
+WITH inside AS (
+  SELECT
+    m.cio_id,
+    l.record_id
+  FROM (
+    SELECT
+      *,
+      rowid AS "@place"
+    FROM audience.memberships
+  ) AS m
+  JOIN (
+    SELECT
+      *,
+      rowid AS "@place"
+    FROM delivery.links
+  ) AS l
+    ON l.destination = 'hubspot' AND l.cio_id = m.cio_id AND NOT l.record_id IS NULL
+  WHERE
+    m.audience = 'high_intent_cart' AND m.exited_at IS NULL
+), known AS (
+  SELECT
+    cio_id,
+    record_id,
+    NOT acked_at IS NULL AS certain
+  FROM (
+    SELECT
+      *,
+      rowid AS "@place"
+    FROM delivery.members
+  )
+  WHERE
+    destination = 'hubspot' AND audience = 'high_intent_cart'
+)
+SELECT
+  'remove' AS kind,
+  k.cio_id,
+  k.record_id,
+  'high_intent_cart' AS target,
+  '{}' AS payload,
+  '{}' AS keys,
+  CAST(NULL AS UBIGINT) AS row_hash,
+  1000 AS priority,
+  'high_intent_cart' AS batch_group
+FROM known AS k
+ANTI JOIN inside AS i
+  ON i.cio_id = k.cio_id AND i.record_id = k.record_id
+UNION ALL
+SELECT
+  'add',
+  i.cio_id,
+  i.record_id,
+  'high_intent_cart',
+  '{}',
+  '{}',
+  CAST(NULL AS UBIGINT),
+  0,
+  'high_intent_cart'
+FROM inside AS i
+ANTI JOIN known AS k
+  ON k.cio_id = i.cio_id AND k.record_id = i.record_id AND k.certain;
