@@ -10,7 +10,7 @@ import dagster as dg
 from cio_activation.activation.models import Activation
 from cio_activation.definitions import build_definitions
 
-_CHECKED_BY_DAGSTER = "dagster/"
+_OF_DAGSTER = "dagster/"
 
 
 def texts(activation: Activation) -> dict[str, str]:
@@ -46,20 +46,17 @@ def _asset(spec: dg.AssetSpec, graph: Any) -> Iterator[str]:
     yield f"  kinds {', '.join(sorted(spec.kinds))}"
     yield f"  owners {', '.join(sorted(spec.owners))}"
     yield f"  partitions {_partitions(node.partitions_def)}"
-    yield from (f"  tag {k} {v}" for k, v in sorted(spec.tags.items()) if not k.startswith(_CHECKED_BY_DAGSTER))
-    yield from (f"  dep {_dep(d)}" for d in sorted(spec.deps, key=lambda d: d.asset_key.to_user_string()))
-    for key in sorted(node.check_keys, key=lambda k: k.name):
-        yield f"  check {key.name} ({'blocking' if graph.get_check_spec(key).blocking else 'tells only'})"
+    yield from (f"  tag {k} {v}" for k, v in sorted(spec.tags.items()) if not k.startswith(_OF_DAGSTER))
+    for key in sorted((d.asset_key for d in spec.deps), key=dg.AssetKey.to_user_string):
+        mapping = node.partition_mappings.get(key)
+        yield f"  dep {key.to_user_string()}" + (f" by {type(mapping).__name__}" if mapping is not None else "")
+    for check in sorted(node.check_keys, key=lambda k: k.name):
+        yield f"  check {check.name} ({'blocking' if graph.get_check_spec(check).blocking else 'tells only'})"
     for name, value in sorted(spec.metadata.items()):
         if isinstance(value, dg.TableSchema):
             yield from (f"  column {c.name} {c.type}" for c in value.columns)
         else:
             yield f"  metadata {name}" + (f" {value}" if isinstance(value, str) else "")
-
-
-def _dep(dep: dg.AssetDep) -> str:
-    mapping = dep.partition_mapping
-    return dep.asset_key.to_user_string() + (f" by {type(mapping).__name__}" if mapping else "")
 
 
 def _partitions(partitions: dg.PartitionsDefinition | None) -> str:

@@ -38,12 +38,16 @@ def tree(con: duckdb.DuckDBPyConnection, statement: str) -> Any:
     return _plain(told["statements"])
 
 
+_SAME = {"TEXT": "VARCHAR", "len": "length", "->>": "json_extract_string", "->": "json_extract"}
+_PLACE = ("query_location", "query_location_length", "is_operator")
+
+
 def _plain(node: Any) -> Any:
     if isinstance(node, list):
         return [_plain(one) for one in node]
     if not isinstance(node, dict):
-        return {"TEXT": "VARCHAR", "len": "length"}.get(node, node) if isinstance(node, str) else node
-    found = {key: _plain(value) for key, value in node.items() if not key.startswith("query_location")}
+        return _SAME.get(node, node) if isinstance(node, str) else node
+    found = {key: _plain(value) for key, value in node.items() if key not in _PLACE}
     inside = found["children"][0] if found.get("type") == "OPERATOR_NOT" else {}
     if inside.get("type") == "OPERATOR_IS_NULL":  # NOT x IS NULL
         return inside | {"type": "OPERATOR_IS_NOT_NULL", "alias": found["alias"]}
