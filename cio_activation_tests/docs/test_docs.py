@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from cio_activation.activation.loader import load_activation
 from cio_activation.activation.settings import DEFAULT_ACTIVATION, Access, Settings
 from cio_activation.cli.main import app
-from cio_activation.definitions import DESTINATIONS
+from cio_activation.destinations import DESTINATIONS
 from cio_activation_tests.docs import old_home, pages
 from cio_activation_tests.docs.emitted import metadata_keys
 

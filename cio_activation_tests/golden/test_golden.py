@@ -21,7 +21,7 @@ def changed(folder: Path, old: str, new: str) -> str:
     assert old in written
     path = folder / "activation.yaml"
     path.write_text(written.replace(old, new))
-    return texts.differences(texts.now(texts.default_activation(path)))
+    return texts.differences(texts.of(texts.default_activation(path)))
 
 
 def moved(told: str) -> tuple[set[str], list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from cio_activation.activation.loader import load_activation
@@ -23,10 +24,15 @@ def default_activation(path: Path = DEFAULT_ACTIVATION) -> Activation:
     return load_activation(path, DESTINATIONS)
 
 
-def now(activation: Activation | None = None) -> dict[str, str]:
-    """Return path (below this folder) -> text, as the code makes them of the default activation or another one."""
-    chosen = activation or default_activation()
-    return listing.texts(chosen) | statements.texts(chosen)
+@cache
+def now() -> Mapping[str, str]:
+    """Return path (below this folder) -> text, as the code makes them of the default activation."""
+    return of(default_activation())
+
+
+def of(activation: Activation) -> dict[str, str]:
+    """Return what :func:`now` does, of another activation."""
+    return listing.texts(activation) | statements.texts(activation)
 
 
 def reviewed() -> dict[str, str]:
