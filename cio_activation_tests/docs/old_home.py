@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 
 import sqlalchemy as sa
 
@@ -27,16 +27,17 @@ def opened(folder: Path) -> Runtime:
 @cache
 def columns() -> Mapping[str, tuple[str, ...]]:
     """Return table -> columns of both stores: ``schema.table`` in the warehouse, the bare name in the journal."""
-    runtime = opened(Path(mkdtemp(prefix="docs-")))
-    with runtime.warehouse.read() as con:
-        rows = con.execute(
-            """SELECT table_schema || '.' || table_name, list(column_name ORDER BY ordinal_position)
-            FROM information_schema.columns WHERE table_schema NOT IN ('information_schema', 'pg_catalog')
-            GROUP BY ALL"""
-        ).fetchall()
-    found = {str(table): tuple(names) for table, names in rows}
-    with closing(Journal(runtime.settings.journal)) as journal:
-        inspector = sa.inspect(journal.engine)
-        for table in inspector.get_table_names():
-            found[table] = tuple(c["name"] for c in inspector.get_columns(table))
+    with TemporaryDirectory(prefix="docs-") as folder:
+        runtime = opened(Path(folder))
+        with runtime.warehouse.read() as con:
+            rows = con.execute(
+                """SELECT table_schema || '.' || table_name, list(column_name ORDER BY ordinal_position)
+                FROM information_schema.columns WHERE table_schema NOT IN ('information_schema', 'pg_catalog')
+                GROUP BY ALL"""
+            ).fetchall()
+        found = {str(table): tuple(names) for table, names in rows}
+        with closing(Journal(runtime.settings.journal)) as journal:
+            inspector = sa.inspect(journal.engine)
+            for table in inspector.get_table_names():
+                found[table] = tuple(c["name"] for c in inspector.get_columns(table))
     return found
