@@ -52,12 +52,12 @@ def check_workspace(draft: Draft) -> None:
 def check_names(draft: Draft) -> None:
     """Note names that mean two things, cannot be a column, or are too long for a CRM."""
     file, problems = draft.file, draft.problems
-    for section, names, kept in (
+    for section, names, reserved in (
         ("attributes", file.attributes, _PERSON_COLUMNS),
         ("properties", file.properties, _PERSON_COLUMNS | _PLAN_COLUMNS),
     ):
         for name in names:
-            if name in kept or name.startswith("hash_"):
+            if name in reserved or name.startswith("hash_"):
                 problems.add((section, name), "is the name of a column we keep ourselves; choose another")
     for name in file.properties:
         path: Path = ("properties", name)

@@ -66,7 +66,7 @@ class Reader:
             attribute, unit = term.clock
             return self._problem(
                 f"{unit}_since({attribute}) must be compared with a whole number right away, such as "
-                f"{unit}_since({attribute}) >= 60, so that the moment it turns true is known"
+                f"{unit}_since({attribute}) >= 60, so that the instant it turns true is known"
             )
         return term
 
@@ -215,16 +215,16 @@ class Reader:
                 )
 
     def _as_time(self, term: Term) -> Term:
-        """Return a text constant such as '2026-01-31' as a moment; other terms as they are."""
+        """Return a text constant such as '2026-01-31' as a instant; other terms as they are."""
         if not isinstance(term.literal, str):
             return term
         try:
-            moment = datetime.fromisoformat(term.literal)
+            instant = datetime.fromisoformat(term.literal)
         except ValueError:
-            moment = None
-        if moment is None or moment.tzinfo is not None:
+            instant = None
+        if instant is None or instant.tzinfo is not None:
             return self._problem(f"{term.literal!r} is not a time in UTC; write '2026-01-31' or '2026-01-31 14:00'")
-        return Term(f"TIMESTAMP '{moment.isoformat(sep=' ')}'", Kind.TIME)
+        return Term(f"TIMESTAMP '{instant.isoformat(sep=' ')}'", Kind.TIME)
 
     # clocks
 
@@ -241,10 +241,10 @@ class Reader:
             return self._problem(f"{shown(node)}: {name} takes one attribute of type timestamp or date")
         unit = CLOCK_FUNCTIONS[name]
         type_name = "TIMESTAMP" if declared is AttributeType.TIMESTAMP else "DATE"
-        moment = subject.sql if type_name == "TIMESTAMP" else f"CAST({subject.sql} AS TIMESTAMP)"
-        periods = f"CAST(greatest(0, (epoch_us(as_of) - epoch_us({moment})) // {UNIT_US[unit]}) AS BIGINT)"
-        # greatest() skips NULL in DuckDB: without the CASE a missing moment would count as 0 periods. And one
-        # moment outside these years ('infinity', year 290000) would overflow and stop the query for everyone.
+        instant = subject.sql if type_name == "TIMESTAMP" else f"CAST({subject.sql} AS TIMESTAMP)"
+        periods = f"CAST(greatest(0, (epoch_us(as_of) - epoch_us({instant})) // {UNIT_US[unit]}) AS BIGINT)"
+        # greatest() skips NULL in DuckDB: without the CASE a missing instant would count as 0 periods. And one
+        # instant outside these years ('infinity', year 290000) would overflow and stop the query for everyone.
         years = f"{type_name} '0001-01-01' AND {type_name} '9999-12-31'"
         sql = f"(CASE WHEN {subject.sql} BETWEEN {years} THEN {periods} END)"
         return Term(sql, Kind.NUMBER, clock=(str(subject.column), unit))

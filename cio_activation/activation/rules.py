@@ -28,10 +28,10 @@ from cio_activation.activation.problems import Path
 LONGEST_DAYS = 36_500
 """Largest edge in days: a hundred years."""
 
-_MOMENTS = (AttributeType.TIMESTAMP, AttributeType.DATE)
+_INSTANTS = (AttributeType.TIMESTAMP, AttributeType.DATE)
 _NUMBERS = (AttributeType.NUMBER, AttributeType.INTEGER, AttributeType.MONEY)
 _VALUE_TYPES = {
-    **dict.fromkeys(_MOMENTS, PropertyType.DATE),
+    **dict.fromkeys(_INSTANTS, PropertyType.DATE),
     **dict.fromkeys(_NUMBERS, PropertyType.NUMBER),
     AttributeType.TEXT: PropertyType.TEXT,
 }
@@ -71,7 +71,7 @@ def read_rule(draft: Draft, path: Path, written: PropertyFile) -> Ruled | None:
 
 def _days_since(draft: Draft, path: Path, written: PropertyFile) -> Ruled | None:
     attribute = str(written.days_since)
-    found = draft.attribute((*path, "days_since"), attribute, _MOMENTS)
+    found = draft.attribute((*path, "days_since"), attribute, _INSTANTS)
     buckets = _buckets(draft, path, written)
     if buckets is None:
         return None
@@ -129,7 +129,7 @@ def _expect_next(draft: Draft, path: Path, written: PropertyFile) -> Ruled | Non
         return None
     at = (*path, "expect_next")
     found = [
-        draft.attribute((*at, "from"), told.since, _MOMENTS),
+        draft.attribute((*at, "from"), told.since, _INSTANTS),
         draft.attribute((*at, "every"), told.every, (AttributeType.NUMBER, AttributeType.INTEGER)),
     ]
     if told.fallback_by is not None:

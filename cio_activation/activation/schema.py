@@ -40,5 +40,5 @@ def _tidy(value: Any) -> Any:
         return [_tidy(entry) for entry in value]
     if not isinstance(value, dict):
         return value
-    kept = {key: _tidy(entry) for key, entry in value.items() if not (key == "default" and "$ref" in value)}
-    return kept | {"additionalProperties": False} if "patternProperties" in kept else kept
+    tidied = {key: _tidy(entry) for key, entry in value.items() if not (key == "default" and "$ref" in value)}
+    return tidied | {"additionalProperties": False} if "patternProperties" in tidied else tidied

@@ -65,12 +65,12 @@ class _StepRun:
         window: Window,
         run_id: str,
         journal: Journal,
-        held_lease: Lease,
+        lease: Lease,
         time_slice: TimeSlice | None,
     ) -> None:
         self._runtime, self._destination, self._step = runtime, destination, step
         self._window, self._run_id, self._time_slice = window, run_id, time_slice
-        self._journal, self._lease = journal, held_lease
+        self._journal, self._lease = journal, lease
         with runtime.warehouse.read() as con:
             self._newest = plan_rows.newest_window(con, destination.name, step.name)
             known = catalog.read(con, destination.name)

@@ -26,8 +26,6 @@ class OldWord:
 
 _KEEP = "on_conflict: keep, what a human changed and we leave"
 _RECORD = "local: what a record holds; to be called current"
-_INSTANT = "local: an instant; to be called so"
-_SET_ASIDE = "local: retained, or simply in the way of nothing; to be called so"
 
 OLD_WORDS: tuple[OldWord, ...] = (
     OldWord(
@@ -36,10 +34,6 @@ OLD_WORDS: tuple[OldWord, ...] = (
         {
             "moment_retention": "a moment is an event here",
             "moment_body_retention": "a moment is an event here",
-            "moment": _INSTANT,
-            "moments": _INSTANT,
-            "_moment": _INSTANT,
-            "_MOMENTS": _INSTANT,
         },
         others=("sandbox/*", "customerio/moment*", "customerio/assets.py", "warehouse/tables.py", "sql:raw.moments"),
     ),
@@ -51,7 +45,6 @@ OLD_WORDS: tuple[OldWord, ...] = (
             "held_for": "why an operation is held",
             "HELD_FOR": "why an operation is held",
             "_held_now": "plans that are held",
-            "held_lease": "local: the lease of a run; to be called lease",
         },
         others=(
             "sandbox/*",
@@ -75,9 +68,7 @@ OLD_WORDS: tuple[OldWord, ...] = (
             "kept_properties": _KEEP,
             "KEPT_MAX": "options of Pipedrive's set field that stay",
             "KeptSqliteStorage": "the name that dagster.yaml of release 0.1.0 has",
-            "young": "local: audiences that are new; to be called fresh",
-            "pictures": _SET_ASIDE,
-            "kept": f"{_KEEP}; in customerio, activation and state local: {_SET_ASIDE}",
+            "kept": _KEEP,
         },
     ),
     OldWord(
@@ -90,7 +81,6 @@ OLD_WORDS: tuple[OldWord, ...] = (
         {
             "moved": "went from one place to another: a member between segments, an attempt to the ledger",
             "_moved": "whom the change log names, and whether a plan is another one by now",
-            "_MOVED": "whom the change log names",
             "about": "whom an error of the vendor is about",
             "turn": "an instant at which a condition turns true or false",
             "turns": "an instant at which a day turns",
@@ -105,10 +95,7 @@ OLD_WORDS: tuple[OldWord, ...] = (
         {
             "LOOKED_UP": "asked of the vendor",
             "looked_up_email": "asked of the vendor",
-            "looks": "the module that keeps up to where plans have looked",
-            "look": "local: a segment's fingerprint; to be called so",
             "among": "a SELECT of people, given to a statement",
-            "_among": "whether a value is among the labels",
             "_compare_few": "the members that a shortcut names, compared",
         },
     ),
@@ -130,7 +117,7 @@ OLD_WORDS: tuple[OldWord, ...] = (
         {"_superseded": "of a window", "superseded": "of a window"},
         others=("sandbox/*", "audience/*", "customerio/*", "identity/*", "state/*"),
     ),
-    OldWord(("gate",), "queue lock", {"gate": "local: the second lock; to be called queue"}, ("warehouse/*",)),
+    OldWord(("gate",), "queue lock", places=("warehouse/*",)),
     OldWord(("refusals", "options", "definitions"), "errors, config, property_definitions", places=("*/__init__.py",)),
     OldWord(("schemas",), "contract"),
     OldWord(

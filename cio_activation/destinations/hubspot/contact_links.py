@@ -72,7 +72,7 @@ class LinksStep(AbsoluteStep):
         WHERE l.cio_id IS NULL OR l.looked_up_email IS DISTINCT FROM p.email"""
 
     async def send(self, client: VendorClient, context: Context, batch: Sequence[Operation]) -> list[Result]:  # noqa: ARG002
-        """Fingerprint a batch up by e-mail; those whose earlier record is gone also by our key."""
+        """Look a batch up by e-mail; those whose earlier record is gone also by our key."""
         emails = list(dict.fromkeys(_email(o) for o in batch))
         by_email = await api.read_contacts(client, emails, _PROPERTIES, by="email")
         records = {email: row for row in by_email.results for email in emails_of(row)}

@@ -106,7 +106,7 @@ class PropertiesStep(AbsoluteStep):
         return await writes.update(client, prefix, batch, self._keep.columns)
 
     async def recover(self, client: VendorClient, context: Context, open: Sequence[Operation]) -> list[Result]:
-        """Fingerprint unanswered creations up by our key; what is there is linked and then written as an update.
+        """Look unanswered creations up by our key; what is there is linked and then written as an update.
 
         Writes to known records go back to the plan: the next comparison sends what is still wanted.
         """

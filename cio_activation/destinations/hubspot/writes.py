@@ -208,5 +208,5 @@ def _first_properties(names: Mapping[str, str], operation: Operation) -> dict[st
 
 
 def _refuse_foreign(inputs: Sequence[api.Row], prefix: str, also: Collection[str]) -> None:
-    """Fingerprint at every name that is about to be written, once a batch."""
+    """Look at every name that is about to be written, once a batch."""
     refuse_foreign(set().union(*(one["properties"] for one in inputs)), prefix, also=also)
