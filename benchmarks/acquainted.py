@@ -32,7 +32,7 @@ from cio_activation.identity.resolve import resolve
 from cio_activation.lanes.partitions import Lanes
 from cio_activation.runtime import Runtime
 from cio_activation.state.derive import derive
-from cio_activation_tests.processes import Site
+from cio_activation_tests.drivers.processes import Site
 
 ADDED = "top_category"
 """The property that the measured daily run adds for everybody."""

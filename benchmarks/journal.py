@@ -2,7 +2,7 @@
 
 One batch of 100 operations is two durable commits: the claim with its intents before the call, the results after it.
 HubSpot takes 19 such calls a second; the journal has to keep up with ten times that. PostgreSQL is a server of this
-program's own (``cio_activation_tests.postgres``); without one its rows are left out, and the reason is printed.
+program's own (``cio_activation_tests.drivers.postgres``); without one its rows are left out, and the reason is printed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from cio_activation.journal.attempts import Journal, Provenance
 from cio_activation.journal.open_plans import open_plan
 from cio_activation.journal.operations import End, Operation, Result
 from cio_activation.journal.schema import leases
-from cio_activation_tests.postgres import NoPostgresError, postgres_server
+from cio_activation_tests.drivers.postgres import NoPostgresError, postgres_server
 
 BATCH = 100
 NEEDED = 190.0

@@ -34,7 +34,7 @@ from benchmarks.acquainted import acquaint, activation
 from benchmarks.measure import foreign_load
 from cio_activation.activation.settings import Settings
 from cio_activation.warehouse.sessions import Warehouse
-from cio_activation_tests.processes import Site, site
+from cio_activation_tests.drivers.processes import Site, site
 
 CART = 120.0
 """Enough for the segment of high intent carts."""

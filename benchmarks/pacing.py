@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.measure import foreign_load
-from cio_activation_tests.pacing_rig import LIMITS, Paced, measure
+from cio_activation_tests.drivers.pacing import LIMITS, Paced, measure
 
 NEEDED = 0.95
 """Part of the allowed rate that a push has to use."""

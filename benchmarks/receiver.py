@@ -31,7 +31,7 @@ from benchmarks.measure import foreign_load
 from cio_activation.cli.output import emitted
 from cio_activation.customerio.inbox import Inbox
 from cio_activation.journal.attempts import Journal
-from cio_activation_tests.postgres import NoPostgresError, postgres_server
+from cio_activation_tests.drivers.postgres import NoPostgresError, postgres_server
 
 KEY = "benchmark-signing-key"
 CONNECTIONS = 64

@@ -2,9 +2,9 @@ import os
 
 import pytest
 
+from cio_activation_tests.drivers.postgres import journal_url, postgres
+from cio_activation_tests.drivers.scopes import few_come_out_like_all
 from cio_activation_tests.forms import VARIABLE
-from cio_activation_tests.postgres import journal_url, postgres
-from cio_activation_tests.scope_check import few_come_out_like_all
 
 __all__ = ["few_come_out_like_all", "journal_url", "postgres"]
 

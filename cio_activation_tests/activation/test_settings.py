@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from cio_activation.activation.settings import Settings
 from cio_activation.runtime import Runtime
 from cio_activation.warehouse.sessions import Warehouse
-from cio_activation_tests.builders import activation
+from cio_activation_tests.drivers.builders import activation
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from typing import Any
 from cio_activation.activation.models import Audience, ExitReason, Lane
 from cio_activation.audience.members import AudienceResult, update
 from cio_activation.state.derive import derive
-from cio_activation_tests.byhand import noting
-from cio_activation_tests.state.world import World, activation, window
+from cio_activation_tests.drivers.state import World, activation, window
+from cio_activation_tests.drivers.tables import noting
 
 NOW = datetime(2026, 11, 22, 5)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

@@ -13,8 +13,8 @@ from cio_activation.audience.members import update
 from cio_activation.errors import ConfigError
 from cio_activation.runtime import Runtime
 from cio_activation_tests.audience.stage import DAY, HOUR, NOW, Stage, audience
-from cio_activation_tests.byhand import noted
-from cio_activation_tests.state.world import window
+from cio_activation_tests.drivers.state import window
+from cio_activation_tests.drivers.tables import noted
 
 RICH, POOR = {"spent": 250.0}, {"spent": 5.0}
 

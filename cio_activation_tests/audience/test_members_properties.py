@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from cio_activation.activation.models import Lane
 from cio_activation.audience.members import update
 from cio_activation_tests.audience.stage import HOUR, NOW, Stage, audience
-from cio_activation_tests.state.world import window
+from cio_activation_tests.drivers.state import window
 
 FOLK = ("a", "b", "c")
 

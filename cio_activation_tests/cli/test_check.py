@@ -15,7 +15,7 @@ from cio_activation.activation.settings import DEFAULT_ACTIVATION
 from cio_activation.cli.main import app
 from cio_activation.sandbox.build import build_sandbox
 from cio_activation.sandbox.server.running import RunningSandbox
-from cio_activation_tests.sandbox.customerio.customerio_rig import small_world
+from cio_activation_tests.drivers.stand_ins.customerio import small_world
 
 
 @pytest.fixture(scope="module")

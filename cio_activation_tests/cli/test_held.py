@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cio_activation.cli.main import app
-from cio_activation_tests.delivery.listing import ListBench
+from cio_activation_tests.drivers.listing import ListBench
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from cio_activation.cli.receiver_process import receiver_beside
 from cio_activation.customerio.inbox import Inbox
 from cio_activation.errors import CioActivationError
 from cio_activation.journal.attempts import Journal
-from cio_activation_tests.customerio.receiving import KEY, clicked, encoded, signed
+from cio_activation_tests.drivers.receiver import KEY, clicked, encoded, signed
 
 pytestmark = pytest.mark.slow
 

@@ -22,11 +22,12 @@ from typing import Any
 
 from cio_activation.activation.models import Lane
 from cio_activation.cli.readback import READS
-from cio_activation_tests import expected, lanes
 from cio_activation_tests.crash import worker
 from cio_activation_tests.crash.nursery import Child, Ended, call, imported, warm_up
 from cio_activation_tests.crash.vendors import Vendors
-from cio_activation_tests.town import warm_warehouse
+from cio_activation_tests.drivers import lanes
+from cio_activation_tests.drivers.oracles import expected
+from cio_activation_tests.drivers.town import warm_warehouse
 
 SETTLE_S = 0.6
 """How long a worker waits before it looks a creation up; longer than any delay the vendors are given."""

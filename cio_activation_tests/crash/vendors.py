@@ -14,7 +14,7 @@ from cio_activation.cli.readback import control
 
 
 def main(people: int, seed: int) -> None:
-    from cio_activation_tests.town import build_town_sandbox
+    from cio_activation_tests.drivers.town import build_town_sandbox
 
     sandbox = build_town_sandbox(people, seed)
     print(json.dumps({"urls": sandbox.urls, "environment": sandbox.environment()}), flush=True)

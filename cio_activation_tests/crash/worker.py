@@ -24,7 +24,7 @@ from cio_activation.delivery import run as running
 from cio_activation.journal.attempts import Journal
 from cio_activation.transport.http import VendorClient
 from cio_activation.warehouse.sessions import Connection, Warehouse
-from cio_activation_tests import lanes
+from cio_activation_tests.drivers import lanes
 
 CRASH_AT, CRASH_TRACE = "CRASH_AT", "CRASH_TRACE"
 

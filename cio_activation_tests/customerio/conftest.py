@@ -17,8 +17,8 @@ from cio_activation.sandbox.server.running import RunningSandbox
 from cio_activation.sandbox.world.orders import generate
 from cio_activation.sandbox.world.snapshot import Snapshot
 from cio_activation.sandbox.world.world import World
-from cio_activation_tests.builders import START, runtime
-from cio_activation_tests.customerio.landed import audience
+from cio_activation_tests.drivers.builders import START, runtime
+from cio_activation_tests.drivers.customerio import audience
 
 FAST = Poll(first_s=0.02, factor=1.2, widest_s=0.05)
 _ATTRIBUTES = {

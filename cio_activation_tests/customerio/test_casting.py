@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from cio_activation_tests.builders import runtime, window
-from cio_activation_tests.customerio.landed import landed, query, small_activation
+from cio_activation_tests.drivers.builders import runtime, window
+from cio_activation_tests.drivers.customerio import landed, query, small_activation
 
 NOON = datetime(2024, 1, 15, 12)
 REFUSED = object()

@@ -13,9 +13,9 @@ from cio_activation.customerio.exports import Poll
 from cio_activation.customerio.people import pull_people
 from cio_activation.errors import ContractError
 from cio_activation.transport.errors import Stop
-from cio_activation_tests.builders import window
 from cio_activation_tests.customerio.conftest import FAST, Site
-from cio_activation_tests.customerio.landed import query
+from cio_activation_tests.drivers.builders import window
+from cio_activation_tests.drivers.customerio import query
 
 POST, POLL = "POST /v1/exports/customers", "GET /v1/exports/{id}"
 LINK, FILE = "GET /v1/exports/{id}/download", "GET /export-files/"

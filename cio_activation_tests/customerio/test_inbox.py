@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from cio_activation.customerio.inbox import DAY_S, REMEMBERED_S, REPLAY_WINDOW_S, SKEW_S, Event, Inbox, Source
 from cio_activation.journal.attempts import Journal
 from cio_activation.journal.schema import inbox as table
-from cio_activation_tests.postgres import PostgresServer
+from cio_activation_tests.drivers.postgres import PostgresServer
 
 
 def event(number: int, **more: object) -> Event:

@@ -25,11 +25,11 @@ from cio_activation.journal.attempts import Journal
 from cio_activation.lanes.partitions import Lanes
 from cio_activation.lanes.runs import FINGERPRINTS_TAG
 from cio_activation.transport.time_slice import TimeSlice
-from cio_activation_tests.builders import START, window
-from cio_activation_tests.byhand import noted
 from cio_activation_tests.customerio.conftest import FAST, Site
-from cio_activation_tests.customerio.landed import query
-from cio_activation_tests.customerio.receiving import encoded
+from cio_activation_tests.drivers.builders import START, window
+from cio_activation_tests.drivers.customerio import query
+from cio_activation_tests.drivers.receiver import encoded
+from cio_activation_tests.drivers.tables import noted
 
 RT = Lane.REALTIME
 SEGMENTS_LIVE = dg.AssetKey(["customerio", "segments_live"])

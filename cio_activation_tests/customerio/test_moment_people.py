@@ -20,9 +20,9 @@ from cio_activation.journal.attempts import Journal
 from cio_activation.transport.errors import VendorError
 from cio_activation.warehouse import published
 from cio_activation.warehouse.tables import PEOPLE_LIVE
-from cio_activation_tests.builders import START, window
 from cio_activation_tests.customerio.conftest import FAST, Site
-from cio_activation_tests.customerio.landed import query
+from cio_activation_tests.drivers.builders import START, window
+from cio_activation_tests.drivers.customerio import query
 
 RT = Lane.REALTIME
 BATCH, BY_EMAIL = "POST /v1/customers/attributes", "GET /v1/customers"

@@ -21,8 +21,8 @@ from cio_activation.customerio.webhook import Seal, event_of
 from cio_activation.journal.attempts import Journal
 from cio_activation.runtime import Runtime
 from cio_activation.warehouse.sql import timestamp
-from cio_activation_tests.builders import START, activation, runtime, window
-from cio_activation_tests.customerio.landed import landed, query
+from cio_activation_tests.drivers.builders import START, activation, runtime, window
+from cio_activation_tests.drivers.customerio import landed, query
 
 RT = Lane.REALTIME
 NOON = START.timestamp() + 43_200

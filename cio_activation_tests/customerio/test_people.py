@@ -12,8 +12,8 @@ from cio_activation.activation.models import AttributeType
 from cio_activation.customerio.people import land, pull_people
 from cio_activation.errors import ContractError
 from cio_activation.runtime import Runtime
-from cio_activation_tests.builders import runtime, window
-from cio_activation_tests.customerio.landed import TYPES, enter, landed, query, small_activation, write_people
+from cio_activation_tests.drivers.builders import runtime, window
+from cio_activation_tests.drivers.customerio import TYPES, enter, landed, query, small_activation, write_people
 
 PEOPLE = [{"cio_id": f"p{i}", "id": f"C{i}", "email": f"p{i}@example.com", "cart_value": str(i)} for i in range(10)]
 

@@ -12,7 +12,7 @@ import pytest
 from cio_activation.customerio import receiver as receiver_module
 from cio_activation.customerio.inbox import DAY_S, REPLAY_WINDOW_S, SKEW_S, Inbox, Source
 from cio_activation.customerio.receiver_metrics import Metrics
-from cio_activation_tests.customerio.receiving import (
+from cio_activation_tests.drivers.receiver import (
     KEY,
     LIMIT,
     PREVIOUS,

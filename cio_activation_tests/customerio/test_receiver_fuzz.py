@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from cio_activation.customerio.inbox import DAY_S, REPLAY_WINDOW_S
-from cio_activation_tests.customerio.receiving import LIMIT, Rig, clicked, encoded, receiving, signed
+from cio_activation_tests.drivers.receiver import LIMIT, Rig, clicked, encoded, receiving, signed
 
 pytestmark = pytest.mark.slow
 FUZZ = settings(

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from cio_activation.customerio.inbox import Inbox
 from cio_activation.journal.attempts import Journal
-from cio_activation_tests.customerio.receiving import KEY, Process, clicked, encoded, signed
+from cio_activation_tests.drivers.receiver import KEY, Process, clicked, encoded, signed
 
 pytestmark = pytest.mark.slow
 

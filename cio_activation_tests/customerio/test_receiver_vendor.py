@@ -12,7 +12,7 @@ from cio_activation.customerio.inbox import Source
 from cio_activation.customerio.webhook import Keys
 from cio_activation.sandbox.customerio.webhooks import Webhooks, wait_until_quiet
 from cio_activation.sandbox.server.core import Clock
-from cio_activation_tests.customerio.receiving import Rig, receiving
+from cio_activation_tests.drivers.receiver import Rig, receiving
 
 WHO = {"id": "42", "email": "test@example.com", "cio_id": "d9c106000001"}
 

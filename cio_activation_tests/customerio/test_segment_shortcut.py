@@ -16,10 +16,10 @@ from cio_activation.customerio.moments import pull_moments
 from cio_activation.customerio.people import pull_people, utc_now
 from cio_activation.journal.attempts import Journal
 from cio_activation.runtime import Runtime
-from cio_activation_tests.builders import START, window
 from cio_activation_tests.customerio.conftest import FAST, Site
-from cio_activation_tests.customerio.landed import query
-from cio_activation_tests.customerio.receiving import encoded
+from cio_activation_tests.drivers.builders import START, window
+from cio_activation_tests.drivers.customerio import query
+from cio_activation_tests.drivers.receiver import encoded
 
 RT = Lane.REALTIME
 MEMBERS, SEGMENTS_OF = "GET /v1/segments/{id}/membership", "GET /v1/customers/{id}/segments"

@@ -8,9 +8,9 @@ from cio_activation.activation.models import Lane
 from cio_activation.customerio.client import CustomerIO
 from cio_activation.customerio.segments import pull_segments
 from cio_activation.errors import ConfigError, ContractError
-from cio_activation_tests.builders import window
 from cio_activation_tests.customerio.conftest import Site
-from cio_activation_tests.customerio.landed import query
+from cio_activation_tests.drivers.builders import window
+from cio_activation_tests.drivers.customerio import query
 
 RT = Lane.REALTIME
 MEMBERS = "SELECT cio_id, first_seen, window_key FROM raw.memberships WHERE segment_id = 11 ORDER BY 1"

@@ -12,7 +12,7 @@ import pytest
 
 from cio_activation.activation.settings import Settings
 from cio_activation.warehouse.sessions import Warehouse
-from cio_activation_tests.processes import Site, site
+from cio_activation_tests.drivers.processes import Site, site
 
 pytestmark = pytest.mark.slow
 

@@ -20,8 +20,8 @@ from cio_activation.runtime import Runtime
 from cio_activation.transport.http import VendorClient
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import identifier
-from cio_activation_tests import builders
-from cio_activation_tests.toy import ToyDestination, ToyFields, ToyOptions
+from cio_activation_tests.drivers import builders
+from cio_activation_tests.drivers.toy import ToyDestination, ToyFields, ToyOptions
 
 NAMES = ("tier", "size")
 

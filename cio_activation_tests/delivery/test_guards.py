@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from cio_activation.activation.models import Guards
 from cio_activation.delivery.guards import Movement, _shares, held_because
 from cio_activation.delivery.plan import operations
-from cio_activation_tests import builders
-from cio_activation_tests.delivery.listing import ListBench, ToyList
+from cio_activation_tests.drivers import builders
+from cio_activation_tests.drivers.listing import ListBench, ToyList
 
 
 def filled(home: Path, people: int, **guards: float) -> ListBench:

@@ -13,9 +13,9 @@ from cio_activation.delivery.assets import build_assets
 from cio_activation.delivery.destination import Context
 from cio_activation.lanes.partitions import LANE_TAG, Lanes
 from cio_activation.warehouse.sessions import Connection
-from cio_activation_tests import builders
-from cio_activation_tests.delivery.listing import ListBench, ToyList
-from cio_activation_tests.toy import ToyDestination
+from cio_activation_tests.drivers import builders
+from cio_activation_tests.drivers.listing import ListBench, ToyList
+from cio_activation_tests.drivers.toy import ToyDestination
 
 REJECTED, CONFLICTS = dg.AssetKey(["delivery", "rejected"]), dg.AssetKey(["delivery", "conflicts"])
 

@@ -15,7 +15,7 @@ from cio_activation.activation.models import DestinationLimits, Lane
 from cio_activation.delivery.destination import EXIT, Context
 from cio_activation.delivery.order import BUDGET, HELD_FOR, arrange, defer, forget_unwanted
 from cio_activation.journal.days import Allowance
-from cio_activation_tests import builders
+from cio_activation_tests.drivers import builders
 
 RANKED = builders.activation(
     builders.tier("size", "toy"), destinations={"toy": DestinationLimits(priority="size DESC, amount DESC")}

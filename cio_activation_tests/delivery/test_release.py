@@ -8,7 +8,7 @@ import pytest
 
 from cio_activation.delivery.release import Release, release
 from cio_activation.errors import ConfigError
-from cio_activation_tests.delivery.listing import ListBench
+from cio_activation_tests.drivers.listing import ListBench
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from cio_activation.journal.attempts import Journal, Provenance
 from cio_activation.journal.open_plans import open_plan
 from cio_activation.journal.operations import by_name
 from cio_activation.runtime import Runtime
-from cio_activation_tests import builders
-from cio_activation_tests.toy import ToyDestination, ToyOptions
+from cio_activation_tests.drivers import builders
+from cio_activation_tests.drivers.toy import ToyDestination, ToyOptions
 
 
 class Bench:

@@ -24,8 +24,8 @@ from cio_activation.activation.models import Lane
 from cio_activation.journal.attempts import Journal
 from cio_activation.journal.operations import by_name
 from cio_activation.journal.schema import leases
-from cio_activation_tests import builders
 from cio_activation_tests.delivery import workers
+from cio_activation_tests.drivers import builders
 
 PEOPLE = 300
 PROGRAM = [sys.executable, "-m", "cio_activation_tests.delivery.workers"]

@@ -33,8 +33,8 @@ from cio_activation.runtime import Runtime
 from cio_activation.transport.http import Pacer, VendorClient
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal
-from cio_activation_tests import builders
-from cio_activation_tests.toy import ToyOptions
+from cio_activation_tests.drivers import builders
+from cio_activation_tests.drivers.toy import ToyOptions
 
 VENDOR, KIND = "TOY_URL", "TOY_KIND"
 """Environment of a worker: where the vendor is, and the kind of its operations (``create`` if unset)."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from cio_activation_tests.state import reference
+from cio_activation_tests.drivers.oracles import rules as reference
 
 Person = Mapping[str, Any]
 """One row of the sandbox's facts: typed values, times in seconds since the epoch, ``in_<segment>``."""

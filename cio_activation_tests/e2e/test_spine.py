@@ -19,8 +19,8 @@ import pytest
 
 from cio_activation.sandbox.build import build_sandbox
 from cio_activation.sandbox.server.running import RunningSandbox
-from cio_activation_tests.sandbox.customerio.customerio_rig import small_world
-from cio_activation_tests.toy import ToyDestination
+from cio_activation_tests.drivers.stand_ins.customerio import small_world
+from cio_activation_tests.drivers.toy import ToyDestination
 
 pytestmark = pytest.mark.slow
 PREFIX = "cio_"

@@ -20,9 +20,9 @@ from cio_activation.sandbox.server.request_log import Entry
 from cio_activation.sandbox.world.orders import generate
 from cio_activation.sandbox.world.world import World
 from cio_activation.transport.errors import Stop
-from cio_activation_tests.builders import START, window
 from cio_activation_tests.customerio.conftest import Site
-from cio_activation_tests.customerio.landed import query
+from cio_activation_tests.drivers.builders import START, window
+from cio_activation_tests.drivers.customerio import query
 from cio_activation_tests.faults.cases import Case
 from cio_activation_tests.faults.world import BACKOFF_S, Counts, Rig
 

@@ -17,8 +17,8 @@ from cio_activation.destinations.hubspot.config import HubSpotAudience, list_nam
 from cio_activation.runtime import Runtime
 from cio_activation.sandbox.server.request_log import Entry
 from cio_activation.transport.errors import Stop, VendorError
-from cio_activation_tests.builders import window
-from cio_activation_tests.destinations.hubspot import world as worlds
+from cio_activation_tests.drivers import hubspot as worlds
+from cio_activation_tests.drivers.builders import window
 from cio_activation_tests.faults.cases import Case
 from cio_activation_tests.faults.world import BACKOFF_S, Counts, Rig
 

@@ -17,8 +17,8 @@ from cio_activation.sandbox.server.core import Shared
 from cio_activation.sandbox.server.request_log import Entry
 from cio_activation.sandbox.server.running import start
 from cio_activation.transport.errors import Stop, VendorError
-from cio_activation_tests import access, builders
-from cio_activation_tests.destinations.pipedrive import bench as benches
+from cio_activation_tests.drivers import access, builders
+from cio_activation_tests.drivers import pipedrive as benches
 from cio_activation_tests.faults.cases import Case
 from cio_activation_tests.faults.world import BACKOFF_S, Counts, Rig
 

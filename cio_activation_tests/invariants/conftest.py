@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+from cio_activation_tests.drivers.town import Town, town
 from cio_activation_tests.forms import form
-from cio_activation_tests.town import Town, town
 
 settings.register_profile(
     "towns",

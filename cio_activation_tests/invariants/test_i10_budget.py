@@ -15,7 +15,7 @@ from cio_activation.delivery.destination import EXIT
 from cio_activation.delivery.order import BUDGET
 from cio_activation.journal.attempts import Journal
 from cio_activation.journal.days import EXIT_SHARE
-from cio_activation_tests.destinations.pipedrive.bench import Bench, Make, make, model
+from cio_activation_tests.drivers.pipedrive import Bench, Make, make, model
 
 __all__ = ["make"]
 

@@ -23,7 +23,7 @@ from cio_activation.sandbox.hubspot.app import HubSpot
 from cio_activation.sandbox.server.core import Shared
 from cio_activation.sandbox.server.running import start
 from cio_activation.transport.http import VendorClient
-from cio_activation_tests.pacing_rig import LIMITS, measure
+from cio_activation_tests.drivers.pacing import LIMITS, measure
 
 pytestmark = pytest.mark.slow
 

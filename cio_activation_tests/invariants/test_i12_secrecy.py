@@ -16,10 +16,10 @@ from typer.testing import CliRunner
 from cio_activation.activation.models import Lane
 from cio_activation.cli.main import app
 from cio_activation.errors import CioActivationError
-from cio_activation_tests import lanes
-from cio_activation_tests.histories import play
+from cio_activation_tests.drivers import lanes
+from cio_activation_tests.drivers.histories import play
+from cio_activation_tests.drivers.town import Town
 from cio_activation_tests.invariants.conftest import MakeTown
-from cio_activation_tests.town import Town
 
 pytestmark = pytest.mark.slow
 TROUBLE: list[dict[str, Any]] = [

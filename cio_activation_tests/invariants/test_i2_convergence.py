@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, settings
 
-from cio_activation_tests.expected import doubles
+from cio_activation_tests.drivers.histories import FAULTS, RUNS, WAITS, Event, histories, play
+from cio_activation_tests.drivers.oracles.expected import doubles
 from cio_activation_tests.forms import form
-from cio_activation_tests.histories import FAULTS, RUNS, WAITS, Event, histories, play
 from cio_activation_tests.invariants.conftest import MakeTown
 
 pytestmark = pytest.mark.slow

@@ -10,8 +10,8 @@ from datetime import timedelta
 import pytest
 
 from cio_activation.activation.models import Lane
+from cio_activation_tests.drivers.town import Town
 from cio_activation_tests.invariants.conftest import MakeTown
-from cio_activation_tests.town import Town
 
 pytestmark = pytest.mark.slow
 LOST = (

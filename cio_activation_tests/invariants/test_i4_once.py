@@ -19,11 +19,11 @@ from cio_activation.activation.models import Lane
 from cio_activation.delivery.run import run_step
 from cio_activation.delivery.schema import run_schema
 from cio_activation.destinations.pipedrive.destination import DESTINATION as PIPEDRIVE
-from cio_activation_tests.expected import doubles
+from cio_activation_tests.drivers.lanes import decide_lane
+from cio_activation_tests.drivers.oracles.expected import doubles
+from cio_activation_tests.drivers.town import Town
 from cio_activation_tests.forms import form
 from cio_activation_tests.invariants.conftest import MakeTown
-from cio_activation_tests.lanes import decide_lane
-from cio_activation_tests.town import Town
 
 pytestmark = pytest.mark.slow
 TOWNS = settings.get_profile("towns")

@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cio_activation.delivery import catalog
+from cio_activation_tests.drivers.histories import FAULTS, RUNS, WAITS, Event, histories, play
+from cio_activation_tests.drivers.town import Town
 from cio_activation_tests.forms import form
-from cio_activation_tests.histories import FAULTS, RUNS, WAITS, Event, histories, play
 from cio_activation_tests.invariants.conftest import MakeTown
-from cio_activation_tests.town import Town
 
 pytestmark = pytest.mark.slow
 TOWNS = settings.get_profile("towns")

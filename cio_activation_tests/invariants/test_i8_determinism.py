@@ -21,9 +21,9 @@ from cio_activation.delivery.plan import make_plan
 from cio_activation.destinations import DESTINATIONS
 from cio_activation.runtime import Runtime
 from cio_activation.warehouse import sessions
-from cio_activation_tests import lanes
+from cio_activation_tests.drivers import lanes
+from cio_activation_tests.drivers.histories import WAITS, Event, histories, play
 from cio_activation_tests.forms import form
-from cio_activation_tests.histories import WAITS, Event, histories, play
 from cio_activation_tests.invariants.conftest import MakeTown
 
 pytestmark = pytest.mark.slow

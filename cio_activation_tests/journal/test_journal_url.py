@@ -12,7 +12,7 @@ from cio_activation.errors import ConfigError
 from cio_activation.journal.attempts import Journal
 
 if TYPE_CHECKING:
-    from cio_activation_tests.postgres import PostgresServer
+    from cio_activation_tests.drivers.postgres import PostgresServer
 
 SECRET = "s3cr3t"
 

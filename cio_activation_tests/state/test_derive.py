@@ -15,7 +15,7 @@ from cio_activation.errors import ContractError
 from cio_activation.state import contract
 from cio_activation.state import derive as module
 from cio_activation.state.derive import derive, distribution
-from cio_activation_tests.state.world import World, activation, default_properties, expecting, prop, window
+from cio_activation_tests.drivers.state import World, activation, default_properties, expecting, prop, window
 
 NOW = datetime(2026, 11, 22, 5)
 DAY = timedelta(days=1)

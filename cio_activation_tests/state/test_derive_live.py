@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from cio_activation.activation.models import Lane
 from cio_activation.state.derive import StateResult, derive
-from cio_activation_tests.byhand import noted
+from cio_activation_tests.drivers.state import World, activation, default_properties, expecting, window
+from cio_activation_tests.drivers.tables import noted
 from cio_activation_tests.state.populations import NOW, person, spans
-from cio_activation_tests.state.world import World, activation, default_properties, expecting, window
 
 RT = Lane.REALTIME
 EVERYTHING = "SELECT * EXCLUDE (as_of) FROM state.realtime_properties ORDER BY cio_id"

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from cio_activation.state import derive as module
 from cio_activation.state.derive import derive
+from cio_activation_tests.drivers.state import World, window
 from cio_activation_tests.state.populations import NOW, person, spans
-from cio_activation_tests.state.world import World, window
 
 EVERYTHING = "SELECT * EXCLUDE (as_of) FROM state.daily_properties ORDER BY cio_id"
 GAPS = "SELECT * FROM state.median_gaps ORDER BY ALL"

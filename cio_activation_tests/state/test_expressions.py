@@ -9,7 +9,7 @@ from cio_activation.errors import ConfigError
 from cio_activation.state import expressions
 from cio_activation.state.expressions import check_expressions
 from cio_activation_tests.audience.stage import audience
-from cio_activation_tests.state.world import activation, default_properties, prop
+from cio_activation_tests.drivers.state import activation, default_properties, prop
 
 
 def test_a_sound_activation_passes() -> None:

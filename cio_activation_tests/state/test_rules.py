@@ -10,7 +10,7 @@ import pytest
 
 from cio_activation.activation.models import PropertyType, Value
 from cio_activation.state.derive import derive
-from cio_activation_tests.state.world import World, activation, default_properties, expecting, prop, window
+from cio_activation_tests.drivers.state import World, activation, default_properties, expecting, prop, window
 
 NOW = datetime(2026, 11, 22, 5)
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)

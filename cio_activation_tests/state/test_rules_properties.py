@@ -15,9 +15,9 @@ from cio_activation.state import median_gaps
 from cio_activation.state.sql import StateSql
 from cio_activation.warehouse import migrations
 from cio_activation.warehouse.sessions import Connection, scratch
-from cio_activation_tests.state import reference
+from cio_activation_tests.drivers.oracles import rules
+from cio_activation_tests.drivers.state import _write_people, activation
 from cio_activation_tests.state.populations import NOW, people, spans
-from cio_activation_tests.state.world import _write_people, activation
 
 ACTIVATION = activation()
 
@@ -46,10 +46,10 @@ def test_sql_agrees_with_the_reference(
 ) -> None:
     as_of = NOW + shift
     found = derived(con, population, as_of)
-    expected = reference.derive(population, as_of)
+    expected = rules.derive(population, as_of)
     assert {cio_id: {n: row[n] for n in expected[cio_id]} for cio_id, row in found.items()} == expected
     gaps = dict(con.execute("SELECT group_value, days FROM state.median_gaps").fetchall())
-    assert gaps == reference.fallback_gaps(population)
+    assert gaps == rules.fallback_gaps(population)
 
 
 @settings(max_examples=40, deadline=None)

@@ -17,8 +17,8 @@ from cio_activation.delivery.run import run_step
 from cio_activation.lanes.partitions import LANE_TAG, Lanes
 from cio_activation.lanes.runs import DEFERRED_TAG
 from cio_activation.transport.time_slice import YIELDED, TimeSlice
-from cio_activation_tests import builders
-from cio_activation_tests.toy import ToyDestination, ToyOptions
+from cio_activation_tests.drivers import builders
+from cio_activation_tests.drivers.toy import ToyDestination, ToyOptions
 
 PEOPLE = 22
 """Six of the toy's batches of four, the last one of two."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cio_activation.warehouse import change_log
 from cio_activation.warehouse.sessions import Connection, Warehouse
-from cio_activation_tests.state.world import InMemory
+from cio_activation_tests.drivers.state import InMemory
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from cio_activation.errors import ContractError
 from cio_activation.warehouse import quarantine
 from cio_activation.warehouse.sessions import Connection, Warehouse
 from cio_activation.warehouse.validation import MISSING, Breach, Verdict, validate
-from cio_activation_tests.builders import window
+from cio_activation_tests.drivers.builders import window
 
 CONTRACT = pa.DataFrameSchema(
     {

@@ -20,7 +20,7 @@ from cio_activation.activation.settings import Settings
 from cio_activation.errors import WarehouseBusy
 from cio_activation.runtime import Runtime
 from cio_activation.warehouse.sessions import Warehouse, scratch
-from cio_activation_tests import builders
+from cio_activation_tests.drivers import builders
 
 HOLD = """
 import sys, time

@@ -15,7 +15,7 @@ from cio_activation.activation.models import Lane
 from cio_activation.customerio.moments import pull_moments
 from cio_activation.warehouse import migrations, tables
 from cio_activation.warehouse.sessions import Connection, Warehouse
-from cio_activation_tests.town import town
+from cio_activation_tests.drivers.town import town
 
 AS_RECORDED = (
     "0001_base.sql", "0002_audience.sql", "0002_delivery.sql", "0003_guards.sql", "0004_moments.sql",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cio_activation_tests.destinations.hubspot.world import World, make_world
+from cio_activation_tests.drivers.hubspot import World, make_world
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cio_activation_tests.destinations.hubspot.world import World, person
+from cio_activation_tests.drivers.hubspot import World, person
 
 pytestmark = pytest.mark.slow
 

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from cio_activation.activation.models import Guards, Lane, Limits, PropertyType
 from cio_activation.delivery.report import StepReport
 from cio_activation.warehouse import change_log
-from cio_activation_tests.byhand import noted
-from cio_activation_tests.destinations.hubspot.world import (
+from cio_activation_tests.drivers.hubspot import (
     DAILY,
     REALTIME,
     World,
@@ -24,6 +23,7 @@ from cio_activation_tests.destinations.hubspot.world import (
     person,
     prop,
 )
+from cio_activation_tests.drivers.tables import noted
 
 Build = Callable[..., World]
 PEOPLE = 6

@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 
 from cio_activation.activation.models import Lane
-from cio_activation_tests.destinations.hubspot.world import LABEL, World, make_activation, person
+from cio_activation_tests.drivers.hubspot import LABEL, World, make_activation, person
 
 Build = Callable[..., World]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cio_activation.destinations.hubspot.contact_links import TAKEN
-from cio_activation_tests.destinations.hubspot.world import LABEL, World, person
+from cio_activation_tests.drivers.hubspot import LABEL, World, person
 
 Build = Callable[..., World]
 

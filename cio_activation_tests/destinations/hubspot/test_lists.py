@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from cio_activation.destinations.common.records import GONE
-from cio_activation_tests.destinations.hubspot.world import LABEL, World, audience, make_activation, person
+from cio_activation_tests.drivers.hubspot import LABEL, World, audience, make_activation, person
 
 Build = Callable[..., World]
 NAME = f"{LABEL} [v1]"

@@ -15,7 +15,7 @@ from cio_activation.destinations.common.kinds import STAMP, UPDATE
 from cio_activation.destinations.hubspot import writes
 from cio_activation.journal.operations import Operation
 from cio_activation.transport.http import VendorClient
-from cio_activation_tests.destinations.hubspot.world import DAILY, World, make_activation, person
+from cio_activation_tests.drivers.hubspot import DAILY, World, make_activation, person
 
 Build = Callable[..., World]
 READ = "/contacts/batch/read"

@@ -17,8 +17,8 @@ from cio_activation.destinations.hubspot.values import value_sql, wire
 from cio_activation.errors import ConfigError
 from cio_activation.transport.http import Unpaced
 from cio_activation.warehouse.sessions import scratch
-from cio_activation_tests.builders import runtime
-from cio_activation_tests.destinations.hubspot.world import AUDIENCES, DAILY, audience, make_activation, prop
+from cio_activation_tests.drivers.builders import runtime
+from cio_activation_tests.drivers.hubspot import AUDIENCES, DAILY, audience, make_activation, prop
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from cio_activation.delivery.schema import run_schema
 from cio_activation.destinations.hubspot import DESTINATION
 from cio_activation.errors import ConfigError
 from cio_activation.transport.http import Unpaced
-from cio_activation_tests.destinations.hubspot.world import LABEL, REALTIME, World, make_activation, prop
+from cio_activation_tests.drivers.hubspot import LABEL, REALTIME, World, make_activation, prop
 
 Build = Callable[..., World]
 

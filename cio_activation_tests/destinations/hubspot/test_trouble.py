@@ -10,7 +10,7 @@ from cio_activation.activation.models import PropertyType
 from cio_activation.destinations.common.records import GONE
 from cio_activation.destinations.hubspot.properties import PropertiesStep
 from cio_activation.errors import ContractError
-from cio_activation_tests.destinations.hubspot.world import DAILY, LABEL, World, make_activation, person, prop
+from cio_activation_tests.drivers.hubspot import DAILY, LABEL, World, make_activation, person, prop
 
 Build = Callable[..., World]
 EMPTY = {"status": "COMPLETE", "results": [], "errors": []}

@@ -1,3 +1,3 @@
-from cio_activation_tests.destinations.pipedrive.bench import bench, make
+from cio_activation_tests.drivers.pipedrive import bench, make
 
 __all__ = ["bench", "make"]

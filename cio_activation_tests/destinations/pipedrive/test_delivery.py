@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cio_activation.activation.models import Lane
 from cio_activation.destinations.pipedrive.api import TOKENS
-from cio_activation_tests.destinations.pipedrive.bench import LABELS, Bench, Make, model
+from cio_activation_tests.drivers.pipedrive import LABELS, Bench, Make, model
 
 VIP, CART = LABELS["vip"], LABELS["cart"]
 FULL = {"bucket": "low", "lapsed": False, "category": "Coffee & Ünïcode", "ordered_on": "2026-10-01", "spent": 12.5}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cio_activation.activation.models import Guards, Lane, Limits
-from cio_activation_tests.destinations.pipedrive.bench import Bench, Make, audience, model
+from cio_activation_tests.drivers.pipedrive import Bench, Make, audience, model
 
 PEOPLE = 30
 

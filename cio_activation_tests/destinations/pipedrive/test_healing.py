@@ -13,7 +13,7 @@ from cio_activation.destinations.pipedrive.budget import BudgetPacer, meter
 from cio_activation.journal.attempts import Journal
 from cio_activation.journal.rates import SharedPacer, Slot
 from cio_activation.transport.errors import BudgetSpent, Stop
-from cio_activation_tests.destinations.pipedrive.bench import LABELS, Bench, Make, model
+from cio_activation_tests.drivers.pipedrive import LABELS, Bench, Make, model
 
 VIP = LABELS["vip"]
 STATE: dict[str, Any] = {"bucket": "low", "lapsed": False}

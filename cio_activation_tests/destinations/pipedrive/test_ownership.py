@@ -9,7 +9,7 @@ import pytest
 from cio_activation.activation.models import Lane, OnConflict
 from cio_activation.destinations.pipedrive.schema import KEPT_MAX, wanted_fields
 from cio_activation.errors import ConfigError
-from cio_activation_tests.destinations.pipedrive.bench import Bench, Make, model, prop
+from cio_activation_tests.drivers.pipedrive import Bench, Make, model, prop
 
 KEPT = ("bucket", "lapsed", "category", "ordered_on", "spent")
 FIRST: dict[str, Any] = {

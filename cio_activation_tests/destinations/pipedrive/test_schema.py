@@ -12,7 +12,7 @@ from cio_activation.destinations.pipedrive import DESTINATION
 from cio_activation.errors import ConfigError
 from cio_activation.transport.errors import Stop
 from cio_activation.transport.http import Unpaced
-from cio_activation_tests.destinations.pipedrive.bench import LABELS, Bench, Make, audience, model
+from cio_activation_tests.drivers.pipedrive import LABELS, Bench, Make, audience, model
 
 WRITES = ("POST", "PATCH", "PUT", "DELETE")
 

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cio_activation_tests.sandbox.customerio.customerio_rig import APP, EVERYONE, NOON, Rig, running, small_world
+from cio_activation_tests.drivers.stand_ins.customerio import APP, EVERYONE, NOON, Rig, running, small_world
 
 
 @pytest.fixture(scope="module")

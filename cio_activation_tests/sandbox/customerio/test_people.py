@@ -10,7 +10,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from cio_activation_tests.sandbox.customerio.customerio_rig import EVERYONE, NOON, Rig, running, small_world
+from cio_activation_tests.drivers.stand_ins.customerio import EVERYONE, NOON, Rig, running, small_world
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cio_activation_tests.sandbox.customerio.customerio_rig import NOON, Rig, running
+from cio_activation_tests.drivers.stand_ins.customerio import NOON, Rig, running
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cio_activation_tests.sandbox.customerio.customerio_rig import NOON, Rig, running
+from cio_activation_tests.drivers.stand_ins.customerio import NOON, Rig, running
 
 _NUMBERS = count(1)
 

@@ -17,7 +17,7 @@ import pytest
 
 from cio_activation.sandbox.customerio.webhooks import SEVEN_DAYS, SIGNING_KEY, Webhooks, wait_until_quiet
 from cio_activation.sandbox.server.core import Clock
-from cio_activation_tests.sandbox.customerio.customerio_rig import NOON, running
+from cio_activation_tests.drivers.stand_ins.customerio import NOON, running
 
 WHO = {"id": "42", "email": "test@example.com", "cio_id": "d9c106000001"}
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cio_activation_tests.sandbox.hubspot.hubspot_world import LISTS, OBJECTS, PROPERTIES, World, portal
+from cio_activation_tests.drivers.stand_ins.hubspot import LISTS, OBJECTS, PROPERTIES, World, portal
 
 ASSOCIATIONS = "/crm/associations/2026-09/tasks/contacts/batch"
 EMAIL = {"email": "new@example.com"}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cio_activation_tests.sandbox.hubspot.hubspot_world import OBJECTS, World, portal, with_properties
+from cio_activation_tests.drivers.stand_ins.hubspot import OBJECTS, World, portal, with_properties
 
 
 @pytest.fixture

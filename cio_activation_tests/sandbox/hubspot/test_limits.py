@@ -7,7 +7,7 @@ import time
 import pytest
 
 from cio_activation.sandbox.hubspot.limits import ALL_SCOPES
-from cio_activation_tests.sandbox.hubspot.hubspot_world import LISTS, OBJECTS, PROPERTIES, SEED, World, portal
+from cio_activation_tests.drivers.stand_ins.hubspot import LISTS, OBJECTS, PROPERTIES, SEED, World, portal
 
 SEARCH = f"{OBJECTS}/search"
 

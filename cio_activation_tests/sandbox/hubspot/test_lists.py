@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from cio_activation_tests.sandbox.hubspot.hubspot_world import LISTS, OBJECTS, World, portal
+from cio_activation_tests.drivers.stand_ins.hubspot import LISTS, OBJECTS, World, portal
 
 
 @pytest.fixture

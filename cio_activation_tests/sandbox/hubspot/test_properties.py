@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cio_activation_tests.sandbox.hubspot.hubspot_world import OBJECTS, OPTIONS, PROPERTIES, World, portal
+from cio_activation_tests.drivers.stand_ins.hubspot import OBJECTS, OPTIONS, PROPERTIES, World, portal
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from cio_activation.sandbox.hubspot.app import HubSpot
 from cio_activation.sandbox.server.core import Shared
 from cio_activation.sandbox.server.running import start
-from cio_activation_tests.sandbox.hubspot.hubspot_world import SEED, TOKEN, World, with_properties
+from cio_activation_tests.drivers.stand_ins.hubspot import SEED, TOKEN, World, with_properties
 
 hubspot = pytest.importorskip("hubspot")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cio_activation_tests.sandbox.hubspot.hubspot_world import OBJECTS, World, portal
+from cio_activation_tests.drivers.stand_ins.hubspot import OBJECTS, World, portal
 
 TASKS = "/crm/objects/2026-09/tasks"
 LINK = [{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": 204}]

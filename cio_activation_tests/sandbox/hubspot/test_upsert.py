@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cio_activation_tests.sandbox.hubspot.hubspot_world import OBJECTS, World, portal, with_properties
+from cio_activation_tests.drivers.stand_ins.hubspot import OBJECTS, World, portal, with_properties
 
 
 @pytest.fixture

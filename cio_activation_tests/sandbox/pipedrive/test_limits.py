@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from cio_activation_tests.sandbox.pipedrive.pipedrive_rig import TOKEN, Rig, Start, common, rig, start_account
+from cio_activation_tests.drivers.stand_ins.pipedrive import TOKEN, Rig, Start, common, rig, start_account
 
 __all__ = ["common", "rig", "start_account"]
 

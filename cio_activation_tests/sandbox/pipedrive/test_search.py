@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cio_activation_tests.sandbox.pipedrive.pipedrive_rig import Rig, Start, rig, start_account
+from cio_activation_tests.drivers.stand_ins.pipedrive import Rig, Start, rig, start_account
 
 __all__ = ["rig", "start_account"]
 

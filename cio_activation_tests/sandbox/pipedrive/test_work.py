@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cio_activation_tests.sandbox.pipedrive.pipedrive_rig import NOON, Rig, common, rig, start_account
+from cio_activation_tests.drivers.stand_ins.pipedrive import NOON, Rig, common, rig, start_account
 
 __all__ = ["common", "rig", "start_account"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 
 from cio_activation.sandbox.build import build_sandbox
-from cio_activation_tests.sandbox.customerio.customerio_rig import NOON, small_world
+from cio_activation_tests.drivers.stand_ins.customerio import NOON, small_world
 
 
 def test_three_vendors_share_a_clock_and_both_crms_know_the_seeded_people() -> None:

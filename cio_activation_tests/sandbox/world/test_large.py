@@ -11,7 +11,7 @@ from cio_activation.sandbox.customerio.exports import write_csv
 from cio_activation.sandbox.world import snapshot, snapshot_cache
 from cio_activation.sandbox.world.condition import EVERYONE
 from cio_activation.sandbox.world.world import World
-from cio_activation_tests.sandbox.customerio.customerio_rig import NOON, running, small_world
+from cio_activation_tests.drivers.stand_ins.customerio import NOON, running, small_world
 
 PEOPLE = 80
 SERVES_S = 10

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from cio_activation.sandbox.world import orders
-from cio_activation_tests.sandbox.customerio.customerio_rig import DAY, NOON
+from cio_activation_tests.drivers.stand_ins.customerio import DAY, NOON
 
 
 def write(path: Path, sql: str) -> Path:

@@ -14,7 +14,7 @@ from cio_activation.sandbox.world.dirty_data import BAD_TIMES, KINDS
 from cio_activation.sandbox.world.orders import Orders
 from cio_activation.sandbox.world.snapshot import Snapshot
 from cio_activation.sandbox.world.world import World
-from cio_activation_tests.sandbox.customerio.customerio_rig import DAY, NOON, small_world
+from cio_activation_tests.drivers.stand_ins.customerio import DAY, NOON, small_world
 
 PEOPLE = 400
 

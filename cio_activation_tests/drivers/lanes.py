@@ -26,7 +26,7 @@ from cio_activation.destinations import DESTINATIONS
 from cio_activation.identity.resolve import resolve
 from cio_activation.runtime import Runtime
 from cio_activation.state.derive import derive
-from cio_activation_tests import access
+from cio_activation_tests.drivers import access
 
 START = datetime(2026, 11, 2, tzinfo=UTC)
 """Where the first window begins; the stand-ins' histories end at this day's noon and go on from there."""

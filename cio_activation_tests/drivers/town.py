@@ -24,8 +24,9 @@ from cio_activation.sandbox.server.running import RunningSandbox
 from cio_activation.sandbox.world.orders import generate
 from cio_activation.sandbox.world.world import World
 from cio_activation.warehouse.sessions import Warehouse
-from cio_activation_tests import expected, lanes
-from cio_activation_tests.lanes import LaneRun
+from cio_activation_tests.drivers import lanes
+from cio_activation_tests.drivers.lanes import LaneRun
+from cio_activation_tests.drivers.oracles import expected
 
 DESTINATIONS = ("hubspot", "pipedrive")
 NOON = lanes.START + timedelta(hours=12)

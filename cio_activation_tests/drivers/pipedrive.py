@@ -23,7 +23,7 @@ from cio_activation.runtime import Runtime
 from cio_activation.sandbox.pipedrive.app import Pipedrive
 from cio_activation.sandbox.server.core import Shared
 from cio_activation.sandbox.server.running import start
-from cio_activation_tests import builders
+from cio_activation_tests.drivers import builders
 
 LABELS = {"vip": "RET - VIP - Needs Outreach", "cart": "CART - Call Today"}
 SEED = [

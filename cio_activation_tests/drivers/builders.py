@@ -22,7 +22,7 @@ from cio_activation.activation.models import (
 from cio_activation.activation.settings import Settings
 from cio_activation.activation.windows import Window
 from cio_activation.runtime import Runtime
-from cio_activation_tests.byhand import noting
+from cio_activation_tests.drivers.tables import noting
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 

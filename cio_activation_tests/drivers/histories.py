@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cio_activation.activation.models import Lane
 from cio_activation.errors import CioActivationError
-from cio_activation_tests.town import Town
+from cio_activation_tests.drivers.town import Town
 
 Event = tuple[Any, ...]
 

@@ -35,7 +35,7 @@ from cio_activation.state.columns import attribute_types
 from cio_activation.warehouse import published
 from cio_activation.warehouse.sessions import Connection, Warehouse
 from cio_activation.warehouse.sql import identifier
-from cio_activation_tests.byhand import noting
+from cio_activation_tests.drivers.tables import noting
 
 ATTRIBUTES = {
     "last_order_at": AttributeType.TIMESTAMP,

@@ -22,8 +22,8 @@ from cio_activation.sandbox.server.core import Shared
 from cio_activation.sandbox.server.request_log import Entry
 from cio_activation.sandbox.server.running import RunningSandbox, start
 from cio_activation.warehouse.tables import SQL_TYPE
-from cio_activation_tests.builders import window
-from cio_activation_tests.byhand import noting
+from cio_activation_tests.drivers.builders import window
+from cio_activation_tests.drivers.tables import noting
 
 LABEL = "RET - Zurückgewinnen/Winback - Call Today"
 _READ = ("identity.persons", "state.realtime_properties", "audience.memberships")

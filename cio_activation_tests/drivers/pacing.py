@@ -1,6 +1,6 @@
 """A long push beside a real-time lane against a vendor with its real limits, each lane in a process of its own.
 
-``python -m cio_activation_tests.pacing_rig VENDOR LANE HOME URL SHARE TOKENS`` is one lane's process. What is reported comes
+``python -m cio_activation_tests.drivers.pacing VENDOR LANE HOME URL SHARE TOKENS`` is one lane's process. What is reported comes
 from the stand-in's own log: when a call arrived there, and how it was answered.
 """
 
@@ -35,7 +35,7 @@ from cio_activation.sandbox.hubspot.app import HubSpot
 from cio_activation.sandbox.pipedrive.app import Pipedrive
 from cio_activation.sandbox.server.core import Shared
 from cio_activation.sandbox.server.running import start
-from cio_activation_tests.builders import window
+from cio_activation_tests.drivers.builders import window
 
 DESTINATIONS: dict[str, Destination] = {"hubspot": HUBSPOT, "pipedrive": PIPEDRIVE}
 LIMITS = {"hubspot": (190, 10.0), "pipedrive": (40, 2.0)}
@@ -118,7 +118,7 @@ def measure(
         _decide(run, vendor, changes, made)
         shared.log.clear()
         shared.faults.add(kind="delay", when="after", vendor=vendor, delay_s=latency_s, times=10**9)
-        command = [sys.executable, "-m", "cio_activation_tests.pacing_rig", vendor]
+        command = [sys.executable, "-m", "cio_activation_tests.drivers.pacing", vendor]
         rest = [str(home), url, str(share), str(tokens or 0)]
         lanes = [
             subprocess.Popen([*command, lane, *rest], stdout=subprocess.PIPE, text=True)

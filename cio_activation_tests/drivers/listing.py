@@ -17,8 +17,8 @@ from cio_activation.journal.operations import End, Operation, Result
 from cio_activation.runtime import Runtime
 from cio_activation.transport.http import VendorClient
 from cio_activation.warehouse.sessions import Connection
-from cio_activation_tests import builders
-from cio_activation_tests.toy import ToyDestination, ToyOptions
+from cio_activation_tests.drivers import builders
+from cio_activation_tests.drivers.toy import ToyDestination, ToyOptions
 
 STEP = "list/vip"
 
