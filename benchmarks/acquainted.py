@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import yaml
 
 from cio_activation.activation.loader import load_activation
@@ -89,5 +88,4 @@ def acquaint(place: Site, folder: Path) -> None:
 
 def _hold_limits(place: Site, *, on: bool) -> None:
     for vendor in ("customerio", "hubspot"):
-        answer = httpx.post(f"{place.vendors[vendor]}/_sandbox/limits", json={"vendor": vendor, "on": on}, timeout=60)
-        answer.raise_for_status()
+        place.control.hold_limits(vendor, on=on)

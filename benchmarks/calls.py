@@ -13,21 +13,19 @@ from pathlib import Path
 from benchmarks import homes, people
 from benchmarks.homes import Site
 from cio_activation.activation.models import Lane
-from cio_activation.activation.settings import Settings
 from cio_activation.audience.members import update
 from cio_activation.delivery.destination import Destination
 from cio_activation.delivery.run import run_step
 from cio_activation.delivery.schema import run_schema
 from cio_activation.destinations.hubspot import DESTINATION as HUBSPOT
-from cio_activation.destinations.hubspot.config import HubSpotAccess
 from cio_activation.destinations.pipedrive import DESTINATION as PIPEDRIVE
-from cio_activation.destinations.pipedrive.config import PipedriveAccess
 from cio_activation.runtime import Runtime
-from cio_activation.sandbox.hubspot.app import HubSpot
 from cio_activation.sandbox.pipedrive.app import Pipedrive
-from cio_activation.sandbox.server.core import Shared
-from cio_activation.sandbox.server.running import start
 from cio_activation.state.derive import derive
+from cio_activation_tests.drivers import access
+from cio_activation_tests.drivers.stand_ins import hubspot, pipedrive
+from cio_activation_tests.drivers.stand_ins.hubspot import HubSpotStandIn
+from cio_activation_tests.drivers.stand_ins.pipedrive import PipedriveStandIn
 
 MOST = 5_000
 """People that are pushed; Pipedrive takes one call each."""
@@ -62,21 +60,16 @@ def count(most: int) -> dict[str, Cost]:
 
 
 def _destination(site: Site, destination: Destination, per: int, limits: tuple[float, float]) -> dict[str, Cost]:
-    shared = Shared()
     run = homes.take(site, "landed", destination.name)
     emails = _emails(run)
     # A third is there already and is linked; the rest is made where the activation says so.
     seed = [{"email": e, "first_name": "Known", "last_name": "Person", "phone": None} for e in emails[::3]]
-    vendor: HubSpot | Pipedrive
-    if destination is HUBSPOT:
-        vendor = HubSpot(shared, seed, limited=False, property_lag_s=0.0)
-    else:
-        vendor = Pipedrive(shared, seed, limited=False)
-    running = start({destination.name: vendor}, shared)
+    account: HubSpotStandIn | PipedriveStandIn
+    account = hubspot.begin(seed, property_lag_s=0.0) if destination is HUBSPOT else pipedrive.begin(seed)
     try:
-        run = _pointed(run, destination.name, running.urls[destination.name])
+        run = _pointed(run, destination.name, account.settings)
         run_schema(run, destination)
-        first = _push(run, destination, shared, vendor, 1, per, limits[0])
+        first = _push(run, destination, account, 1, per, limits[0])
         with run.warehouse.write() as con:
             for column in [p.name for p in run.activation.lane_properties(Lane.DAILY, destination.name)][:1]:
                 labels = run.activation.properties[column].labels
@@ -85,10 +78,10 @@ def _destination(site: Site, destination: Destination, per: int, limits: tuple[f
                     f"hash_{destination.name} = hash(hash_{destination.name})",
                     [labels[0], labels[1], labels[0]],
                 )
-        again = _push(run, destination, shared, vendor, 2, per, limits[1])
-        quiet = _push(run, destination, shared, vendor, 3, per, 0)
+        again = _push(run, destination, account, 2, per, limits[1])
+        quiet = _push(run, destination, account, 3, per, 0)
     finally:
-        running.stop()
+        account.stop()
     name = {"hubspot": "HubSpot calls per 1,000 people", "pipedrive": "Pipedrive tokens per person"}[destination.name]
     return {
         f"{name}, first contact": first,
@@ -100,8 +93,7 @@ def _destination(site: Site, destination: Destination, per: int, limits: tuple[f
 def _push(
     run: Runtime,
     destination: Destination,
-    shared: Shared,
-    vendor: HubSpot | Pipedrive,
+    account: HubSpotStandIn | PipedriveStandIn,
     day: int,
     per: int,
     limit: float,
@@ -110,7 +102,8 @@ def _push(
     if day == 1:
         derive(run, window)
         update(run, window)
-    shared.log.clear()
+    vendor, log = account.vendor, account.shared.log
+    log.clear()
     used = vendor.limits.used_today if isinstance(vendor, Pipedrive) else 0
     touched = 0
     for step in destination.steps(run.activation):
@@ -120,17 +113,14 @@ def _push(
                 raise AssertionError(f"{step.name}: {report.rejected} rejected, {report.held} held: {report.reasons}")
             if step.name in ("properties_daily", "fields_daily"):
                 touched = report.delivered
-    calls = sum(shared.log.calls(destination.name).values())
+    calls = sum(log.calls(destination.name).values())
     units = vendor.limits.used_today - used if isinstance(vendor, Pipedrive) else calls
     return Cost(touched, units, calls, limit, per)
 
 
-def _pointed(run: Runtime, name: str, url: str) -> Runtime:
+def _pointed(run: Runtime, name: str, where: dict[str, str]) -> Runtime:
     """Return the runtime with the sandbox's address and credentials, and this one destination without a pace."""
-    settings = Settings(activation_home=run.settings.activation_home, _env_file=None).with_access(
-        HubSpotAccess(hubspot_access_token="sandbox-hubspot-token", hubspot_url=url, _env_file=None),
-        PipedriveAccess(pipedrive_api_token="sandbox-pipedrive-token", pipedrive_url=url, _env_file=None),
-    )
+    settings = access.settings(run.settings.activation_home, where)
     options = run.activation.destinations[name].model_copy(update=_FAST[name])
     return Runtime.build(
         settings, run.activation.model_copy(update={"destinations": {**run.activation.destinations, name: options}})

@@ -9,8 +9,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from cio_activation.activation.loader import load_activation
 from cio_activation.activation.models import Activation, Model
+from cio_activation_tests.drivers import builders
 
 
 class ToySettings(Model):
@@ -87,6 +87,4 @@ def text(extra: str = "", **sections: str) -> str:
 
 def load(folder: Path, written: str) -> Activation:
     """Return ``written`` as loaded from a file called activation.yaml."""
-    path = folder / "activation.yaml"
-    path.write_text(written, encoding="utf-8")
-    return load_activation(path, TOYS)
+    return builders.load(folder, written, TOYS)

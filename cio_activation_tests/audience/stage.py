@@ -10,7 +10,8 @@ from typing import Any
 from cio_activation.activation.models import Audience, ExitReason, Lane
 from cio_activation.audience.members import AudienceResult, update
 from cio_activation.state.derive import derive
-from cio_activation_tests.drivers.state import World, activation, window
+from cio_activation_tests.drivers import builders
+from cio_activation_tests.drivers.state import StateBench, activation, window
 from cio_activation_tests.drivers.tables import noting
 
 NOW = datetime(2026, 11, 22, 5)
@@ -18,25 +19,21 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 def audience(name: str = "vip", **changes: Any) -> Audience:
+    """Return the audience of these tests: real-time, with a gate, left by leaving the segment and by buying."""
     values: dict[str, Any] = {
-        "name": name,
-        "label": name,
-        "description": name,
-        "owner": "team",
         "segment": 12,
         "lane": Lane.REALTIME,
         "gate": "spent >= 100",
         "exit_on": (ExitReason.LEFT_SEGMENT, ExitReason.PURCHASE),
-        "deliver": {},
     }
-    return Audience(**(values | changes))
+    return builders.audience(name, **(values | changes))
 
 
 class Stage:
     """One world and its clock; each ``at`` writes the world as it is then and updates the audiences."""
 
     def __init__(self, home: Path, *audiences: Audience) -> None:
-        self.world = World.create(home, activation(audiences=audiences))
+        self.world = StateBench.create(home, activation(audiences=audiences))
 
     def declare(self, *audiences: Audience) -> None:
         self.world = self.world.using(activation(audiences=audiences))

@@ -27,7 +27,7 @@ from cio_activation_tests.crash.nursery import Child, Ended, call, imported, war
 from cio_activation_tests.crash.vendors import Vendors
 from cio_activation_tests.drivers import lanes
 from cio_activation_tests.drivers.oracles import expected
-from cio_activation_tests.drivers.town import warm_warehouse
+from cio_activation_tests.drivers.warm import warm_warehouses
 
 SETTLE_S = 0.6
 """How long a worker waits before it looks a creation up; longer than any delay the vendors are given."""
@@ -173,7 +173,7 @@ class Suite:
         home, number, environment, vendors = self._home, self._number(lane), dict(self._environment), self._vendors
 
         def run() -> dict[str, Any]:
-            with warm_warehouse(home / "warehouse.duckdb"):
+            with warm_warehouses():
                 worker.work(home, lane, number)
                 if not look:
                     return {"imported": imported()}

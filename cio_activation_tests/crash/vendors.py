@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import json
 import sys
-import urllib.request
 from typing import Any
 
-from cio_activation.cli.readback import control
+import httpx
+
+from cio_activation_tests.drivers.stand_ins.control import Control
+
+CRMS = ("hubspot", "pipedrive")
 
 
 def main(people: int, seed: int) -> None:
@@ -23,56 +26,43 @@ def main(people: int, seed: int) -> None:
 
 
 class Vendors:
-    """The control surface of stand-ins that run in another process."""
+    """All stand-ins of one other process: what is done to one's faults, clock or log is done to all."""
 
     def __init__(self, urls: dict[str, str]) -> None:
-        self._urls = urls
+        self._urls, self._control = urls, Control(urls)
 
     def edit(self, vendor: str, action: str, **change: Any) -> Any:
-        return self._post("edit", {"vendor": vendor, "action": action, **change})
+        return self._control.edit(vendor, action, **change)
 
     def fault(self, **values: Any) -> None:
-        self._post("faults", values)
+        self._control.fault("hubspot", **values)
 
     def clear_faults(self) -> None:
-        self._delete("faults")
+        self._control.mend("hubspot")
 
-    def clock(self, moment: float) -> None:
-        self._post("clock", {"set": moment})
+    def clock(self, at: float) -> None:
+        self._control.clock("hubspot", at)
 
     def people(self) -> list[str]:
         """Return everybody's ``cio_id``, in order."""
-        request = urllib.request.Request(
+        answer = httpx.get(
             f"{self._urls['customerio']}/v1/segments/10/membership?limit=30000",
             headers={"authorization": "Bearer sandbox-app-key"},
+            timeout=30,
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return sorted(one["cio_id"] for one in json.load(answer)["identifiers"])
+        return sorted(one["cio_id"] for one in answer.json()["identifiers"])
 
     def entries(self) -> list[dict[str, Any]]:
         """Return the requests to both CRMs since the log was cleared."""
-        found: list[dict[str, Any]] = control(self._urls["hubspot"], "log")["entries"]
-        return [e for e in found if e["vendor"] != "customerio"]
+        found = [entry for name in CRMS for entry in self._control.log(name)]
+        return sorted(found, key=lambda entry: entry["number"])
 
     def clear_log(self) -> None:
-        self._delete("log")
+        self._control.clear_log("hubspot")
 
     def state(self) -> dict[str, Any]:
         """Return what both CRMs hold."""
-        names = ("hubspot", "pipedrive")
-        return {name: control(self._urls[name], f"state?vendor={name}")[name] for name in names}
-
-    def _delete(self, path: str) -> None:
-        request = urllib.request.Request(f"{self._urls['hubspot']}/_sandbox/{path}", method="DELETE")
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            answer.read()
-
-    def _post(self, path: str, body: Any) -> Any:
-        request = urllib.request.Request(
-            f"{self._urls['hubspot']}/_sandbox/{path}", json.dumps(body).encode(), {"content-type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
+        return {name: self._control.state(name) for name in CRMS}
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from cio_activation_tests.drivers.builders import runtime, window
-from cio_activation_tests.drivers.customerio import landed, query, small_activation
+from cio_activation_tests.drivers.landing import landed, small_activation
+from cio_activation_tests.drivers.tables import query
 
 NOON = datetime(2024, 1, 15, 12)
 REFUSED = object()

@@ -13,15 +13,15 @@ from cio_activation.customerio.exports import Poll
 from cio_activation.customerio.people import pull_people
 from cio_activation.errors import ContractError
 from cio_activation.transport.errors import Stop
-from cio_activation_tests.customerio.conftest import FAST, Site
-from cio_activation_tests.drivers.builders import window
-from cio_activation_tests.drivers.customerio import query
+from cio_activation_tests.drivers.builders import FAST, window
+from cio_activation_tests.drivers.customerio import CustomerioBench
+from cio_activation_tests.drivers.tables import query
 
 POST, POLL = "POST /v1/exports/customers", "GET /v1/exports/{id}"
 LINK, FILE = "GET /v1/exports/{id}/download", "GET /export-files/"
 
 
-def test_everyone_lands_and_the_file_is_kept(site: Site) -> None:
+def test_everyone_lands_and_the_file_is_kept(site: CustomerioBench) -> None:
     run = site.runtime()
     result = pull_people(run, window(), poll=FAST)
     everyone = site.stand_in.state()["people"]
@@ -35,7 +35,7 @@ def test_everyone_lands_and_the_file_is_kept(site: Site) -> None:
     assert query(run, "SELECT count(*) > 0 FROM raw.people WHERE external_id IS NULL") == [(True,)]
 
 
-def test_a_second_run_of_the_window_asks_nothing(site: Site) -> None:
+def test_a_second_run_of_the_window_asks_nothing(site: CustomerioBench) -> None:
     run = site.runtime()
     first = pull_people(run, window(), poll=FAST)
     site.clear_log()
@@ -44,7 +44,7 @@ def test_a_second_run_of_the_window_asks_nothing(site: Site) -> None:
     assert (again.reused, again.rows, again.changed, again.sha256) == (True, first.rows, 0, first.sha256)
 
 
-def test_refresh_takes_a_new_snapshot(site: Site) -> None:
+def test_refresh_takes_a_new_snapshot(site: CustomerioBench) -> None:
     run = site.runtime()
     pull_people(run, window(), poll=FAST)
     someone = query(run, "SELECT min(cio_id) FROM raw.people")[0][0]
@@ -54,7 +54,7 @@ def test_refresh_takes_a_new_snapshot(site: Site) -> None:
     assert query(run, "SELECT cart_value FROM raw.people ORDER BY cio_id LIMIT 1") == [(12345.0,)]
 
 
-def test_a_damaged_kept_file_is_fetched_again(site: Site) -> None:
+def test_a_damaged_kept_file_is_fetched_again(site: CustomerioBench) -> None:
     run = site.runtime()
     pull_people(run, window(), poll=FAST)
     path = run.raw_folder("daily", window().key) / "people.csv"
@@ -64,7 +64,9 @@ def test_a_damaged_kept_file_is_fetched_again(site: Site) -> None:
 
 
 @pytest.mark.parametrize("dies_at", ["export", "download_link", "download"])
-def test_a_killed_run_is_resumed_with_the_stored_id(site: Site, monkeypatch: pytest.MonkeyPatch, dies_at: str) -> None:
+def test_a_killed_run_is_resumed_with_the_stored_id(
+    site: CustomerioBench, monkeypatch: pytest.MonkeyPatch, dies_at: str
+) -> None:
     run = site.runtime()
 
     async def die(*_: object) -> None:
@@ -81,7 +83,7 @@ def test_a_killed_run_is_resumed_with_the_stored_id(site: Site, monkeypatch: pyt
     assert site.calls()[POST] == 1
 
 
-def test_a_failed_export_says_what_to_do_and_the_next_run_asks_anew(site: Site) -> None:
+def test_a_failed_export_says_what_to_do_and_the_next_run_asks_anew(site: CustomerioBench) -> None:
     run = site.runtime()
     site.edit(action="fail_exports", times=1)
     with pytest.raises(ContractError, match=r"failed in Customer\.io.*run again"):
@@ -91,14 +93,14 @@ def test_a_failed_export_says_what_to_do_and_the_next_run_asks_anew(site: Site) 
     assert site.calls()[POST] == 2
 
 
-def test_an_export_that_never_ends_stops_at_the_limit(site: Site) -> None:
+def test_an_export_that_never_ends_stops_at_the_limit(site: CustomerioBench) -> None:
     site.edit(action="export_seconds", seconds=60)
     with pytest.raises(ContractError, match="was not done after"):
         pull_people(site.runtime(), window(), poll=Poll(0.01, 1.5, 0.02, timedelta(seconds=0.1)))
     assert site.calls()[POLL] > 3
 
 
-def test_an_export_that_vanished_is_asked_for_anew(site: Site) -> None:
+def test_an_export_that_vanished_is_asked_for_anew(site: CustomerioBench) -> None:
     run = site.runtime()
     with run.warehouse.write() as con:
         con.execute("INSERT INTO raw.exports VALUES (?, 999999, TIMESTAMP '2026-11-01', 'pending')", [window().key])
@@ -108,20 +110,20 @@ def test_an_export_that_vanished_is_asked_for_anew(site: Site) -> None:
 
 
 @pytest.mark.parametrize("status", [403, 410])
-def test_an_expired_link_is_asked_for_again(site: Site, status: int) -> None:
+def test_an_expired_link_is_asked_for_again(site: CustomerioBench, status: int) -> None:
     site.fault(kind="status", path="/export-files/*", status=status, times=2)
     assert pull_people(site.runtime(), window(), poll=FAST).rows > 0
     assert site.calls()[LINK] == 3
 
 
-def test_the_link_is_asked_for_after_the_export_is_done(site: Site) -> None:
+def test_the_link_is_asked_for_after_the_export_is_done(site: CustomerioBench) -> None:
     pull_people(site.runtime(), window(), poll=FAST)
-    order = [e.template for e in site.sandbox.shared.log.entries]
+    order = [e.template for e in site.shared.log.entries]
     assert order[-2:] == ["/v1/exports/{id}/download", order[-1]]
     assert order[-1].startswith("/export-files/")
 
 
-def test_a_download_that_is_cut_off_starts_over(site: Site, no_sleep: object) -> None:
+def test_a_download_that_is_cut_off_starts_over(site: CustomerioBench, no_sleep: object) -> None:
     site.fault(kind="truncate", path="/export-files/*", times=2)
     site.fault(kind="reset", path="/export-files/*", times=1)
     run = site.runtime()
@@ -130,24 +132,24 @@ def test_a_download_that_is_cut_off_starts_over(site: Site, no_sleep: object) ->
     assert [p.name for p in run.raw_folder("daily", window().key).iterdir()] == ["people.csv"]
 
 
-def test_no_credential_goes_to_the_storage_host(site: Site) -> None:
+def test_no_credential_goes_to_the_storage_host(site: CustomerioBench) -> None:
     # The stand-in refuses a signed link that comes with a credential, as object stores do.
     assert pull_people(site.runtime(), window(), poll=FAST).rows > 0
 
 
-def test_server_errors_while_polling_are_ridden_out(site: Site, no_sleep: object) -> None:
+def test_server_errors_while_polling_are_ridden_out(site: CustomerioBench, no_sleep: object) -> None:
     site.fault(kind="status", path="/v1/exports/4*", method="GET", status=503, times=3)
     assert pull_people(site.runtime(), window(), poll=FAST).rows > 0
     assert site.calls()[POST] == 1
 
 
-def test_a_spent_quota_stops_the_run(site: Site, no_sleep: object) -> None:
+def test_a_spent_quota_stops_the_run(site: CustomerioBench, no_sleep: object) -> None:
     site.edit(action="quota", left=False)
     with pytest.raises(Stop, match="quota"):
         pull_people(site.runtime(), window(), poll=FAST)
 
 
-def test_a_file_that_cannot_be_believed_is_exported_anew_by_the_next_run(site: Site, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_believed_is_exported_anew_by_the_next_run(site: CustomerioBench, tmp_path: Path) -> None:
     run = site.runtime()
     pull_people(run, window(1), poll=FAST)
     site.clear_log()

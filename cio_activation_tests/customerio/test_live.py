@@ -25,23 +25,22 @@ from cio_activation.journal.attempts import Journal
 from cio_activation.lanes.partitions import Lanes
 from cio_activation.lanes.runs import FINGERPRINTS_TAG
 from cio_activation.transport.time_slice import TimeSlice
-from cio_activation_tests.customerio.conftest import FAST, Site
-from cio_activation_tests.drivers.builders import START, window
-from cio_activation_tests.drivers.customerio import query
+from cio_activation_tests.drivers.builders import FAST, START, window
+from cio_activation_tests.drivers.customerio import CustomerioBench
 from cio_activation_tests.drivers.receiver import encoded
-from cio_activation_tests.drivers.tables import noted
+from cio_activation_tests.drivers.tables import noted, query
 
 RT = Lane.REALTIME
 SEGMENTS_LIVE = dg.AssetKey(["customerio", "segments_live"])
 BATCH, ONE = "POST /v1/customers/attributes", "GET /v1/customers/{id}/attributes"
 
 
-def people(site: Site, *, with_id: bool = True) -> list[str]:
+def people(site: CustomerioBench, *, with_id: bool = True) -> list[str]:
     rows = site.picture().identifiers
     return sorted(c for c, row in rows.items() if bool(row[1]) is with_id)
 
 
-def test_only_who_entered_or_left_is_fetched(site: Site) -> None:
+def test_only_who_entered_or_left_is_fetched(site: CustomerioBench) -> None:
     run, (a, b, c, *_) = site.runtime(rt=(11,)), people(site)
     site.pick(a, b)
     pull_people(run, window(1), poll=FAST)
@@ -61,7 +60,7 @@ def test_only_who_entered_or_left_is_fetched(site: Site) -> None:
     assert rows == [(777.0, window(3).as_of)]
 
 
-def test_both_lanes_read_a_person_the_same(site: Site) -> None:
+def test_both_lanes_read_a_person_the_same(site: CustomerioBench) -> None:
     everyone = people(site) + people(site, with_id=False)
     site.pick(*everyone)
     run = site.runtime(rt=(11,))
@@ -73,7 +72,7 @@ def test_both_lanes_read_a_person_the_same(site: Site) -> None:
     assert query(run, "SELECT count(*) FROM raw.people_live") == [(0,)], "the snapshot is younger"
 
 
-def test_people_without_an_external_id_are_not_lost(site: Site) -> None:
+def test_people_without_an_external_id_are_not_lost(site: CustomerioBench) -> None:
     only_email = people(site, with_id=False)
     assert only_email
     site.pick(*only_email)
@@ -84,14 +83,14 @@ def test_people_without_an_external_id_are_not_lost(site: Site) -> None:
     assert query(run, "SELECT count(email) FROM raw.people_live") == [(len(only_email),)]
 
 
-def test_many_people_go_100_a_call(site: Site) -> None:
+def test_many_people_go_100_a_call(site: CustomerioBench) -> None:
     chosen = people(site)
     site.pick(*chosen)
     pull_live(site.runtime(rt=(11,)), window(1, RT))
     assert site.calls()[BATCH] == -(-len(chosen) // 100)
 
 
-def test_a_person_customerio_no_longer_knows_is_gone(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_person_customerio_no_longer_knows_is_gone(site: CustomerioBench, monkeypatch: pytest.MonkeyPatch) -> None:
     run, (a, b, *_) = site.runtime(rt=(11,)), people(site)
     site.pick(a, b)
     pull_live(run, window(1, RT))
@@ -108,7 +107,7 @@ def test_a_person_customerio_no_longer_knows_is_gone(site: Site, monkeypatch: py
     assert pull_live(run, window(3, RT)).gone == 0
 
 
-def test_a_member_who_is_gone_is_not_asked_for_by_each_run(site: Site) -> None:
+def test_a_member_who_is_gone_is_not_asked_for_by_each_run(site: CustomerioBench) -> None:
     """While Customer.io builds a segment its last snapshot stands, also of who was deleted since."""
     run = site.runtime(rt=(11,))
     added = str(site.edit(action="add_person", id="short-lived", email="short@example.com")["cio_id"])
@@ -123,7 +122,7 @@ def test_a_member_who_is_gone_is_not_asked_for_by_each_run(site: Site) -> None:
     assert not {BATCH, ONE} & set(site.calls())
 
 
-def test_a_run_that_dies_before_landing_loses_nobody(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_dies_before_landing_loses_nobody(site: CustomerioBench, monkeypatch: pytest.MonkeyPatch) -> None:
     run, (a, b, *_) = site.runtime(rt=(11,)), people(site)
     site.pick(a, b)
 
@@ -139,7 +138,7 @@ def test_a_run_that_dies_before_landing_loses_nobody(site: Site, monkeypatch: py
     assert (result.entered, result.rows) == (0, 2)
 
 
-def test_more_than_a_run_may_fetch_waits_for_the_next(site: Site) -> None:
+def test_more_than_a_run_may_fetch_waits_for_the_next(site: CustomerioBench) -> None:
     run, chosen = site.runtime(rt=(11,)), people(site)[:5]
     site.pick(*chosen)
     first = pull_live(run, window(1, RT), limit=3)
@@ -150,7 +149,7 @@ def test_more_than_a_run_may_fetch_waits_for_the_next(site: Site) -> None:
 
 
 def test_who_changed_last_is_fetched_first_and_without_patience_the_others_wait(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    site: CustomerioBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live, "ATTRIBUTES_PER_CALL", 2)
     run, chosen = site.runtime(rt=(11,)), people(site)
@@ -171,7 +170,7 @@ def test_who_changed_last_is_fetched_first_and_without_patience_the_others_wait(
 
 
 def test_beside_news_a_few_members_are_looked_at_again_and_all_of_them_when_there_is_none(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    site: CustomerioBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live, "STALE_BESIDE_NEWS", 2)
     run, chosen = site.runtime(rt=(11,)), people(site)[:7]
@@ -188,7 +187,7 @@ def test_beside_news_a_few_members_are_looked_at_again_and_all_of_them_when_ther
 
 
 def test_a_stream_of_news_looks_at_the_members_every_half_minute_only(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    site: CustomerioBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever waits is told of all the time, so that the lane goes on when the stream ends."""
     monkeypatch.setattr(live, "STALE_BESIDE_NEWS", 2)
@@ -215,7 +214,7 @@ def test_a_stream_of_news_looks_at_the_members_every_half_minute_only(
     assert query(run, observed + "raw.memberships USING (cio_id) WHERE lane = 'realtime'") == [(True,)]
 
 
-def test_named_people_and_stale_members_are_fetched_on_request(site: Site) -> None:
+def test_named_people_and_stale_members_are_fetched_on_request(site: CustomerioBench) -> None:
     run, (a, b, c, *_) = site.runtime(rt=(11,)), people(site)
     site.pick(a, b)
     start = datetime(2026, 11, 2)
@@ -230,7 +229,7 @@ def test_named_people_and_stale_members_are_fetched_on_request(site: Site) -> No
     assert pull_live(run, window(2, RT), older_than=timedelta(0), clock=lambda: latest).rows == 2
 
 
-def test_a_younger_snapshot_is_not_overwritten(site: Site) -> None:
+def test_a_younger_snapshot_is_not_overwritten(site: CustomerioBench) -> None:
     run, (a, *_) = site.runtime(rt=(11,)), people(site)
     site.pick(a)
     seen = datetime(2026, 11, 2)
@@ -239,7 +238,7 @@ def test_a_younger_snapshot_is_not_overwritten(site: Site) -> None:
     assert query(run, "SELECT count(*) FROM raw.people_live") == [(0,)]
 
 
-def test_an_old_window_asks_nothing(site: Site) -> None:
+def test_an_old_window_asks_nothing(site: CustomerioBench) -> None:
     run = site.runtime(rt=(11,))
     pull_live(run, window(2, RT))
     site.clear_log()
@@ -247,7 +246,7 @@ def test_an_old_window_asks_nothing(site: Site) -> None:
     assert site.calls() == {}
 
 
-def test_region_and_encoding(site: Site) -> None:
+def test_region_and_encoding(site: CustomerioBench) -> None:
     import asyncio
 
     async def ask() -> object:
@@ -257,7 +256,7 @@ def test_region_and_encoding(site: Site) -> None:
     assert "us" in str(asyncio.run(ask()))
 
 
-def test_whom_a_webhook_was_about_is_fetched_though_no_segment_changed(site: Site) -> None:
+def test_whom_a_webhook_was_about_is_fetched_though_no_segment_changed(site: CustomerioBench) -> None:
     run, (a, b, *_) = site.runtime(rt=(11,)), people(site)
     site.pick(a)
     pull_people(run, window(1), poll=FAST)
@@ -273,9 +272,9 @@ def test_whom_a_webhook_was_about_is_fetched_though_no_segment_changed(site: Sit
 
 
 def test_the_asset_says_by_the_runs_tag_what_it_took_and_keeps_long_sessions_waiting_while_it_calls(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    site: CustomerioBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {**site.sandbox.environment(), "ACTIVATION_HOME": str(site.home)}.items():
+    for name, value in {**site.stand_in.running.environment(), "ACTIVATION_HOME": str(site.home)}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("cio_activation.warehouse.lock.QUIET_S", 0.2)
     run = site.runtime(rt=(11,))
@@ -302,7 +301,7 @@ def test_the_asset_says_by_the_runs_tag_what_it_took_and_keeps_long_sessions_wai
     assert max(ages) < 0.8, "stamped while the call went on"
 
 
-def test_who_moved_is_noted_for_the_audiences(site: Site) -> None:
+def test_who_moved_is_noted_for_the_audiences(site: CustomerioBench) -> None:
     run, (a, b, c, *_) = site.runtime(rt=(11,)), people(site)
 
     def moved(about: str) -> set[str | None]:

@@ -20,9 +20,9 @@ from cio_activation.journal.attempts import Journal
 from cio_activation.transport.errors import VendorError
 from cio_activation.warehouse import published
 from cio_activation.warehouse.tables import PEOPLE_LIVE
-from cio_activation_tests.customerio.conftest import FAST, Site
-from cio_activation_tests.drivers.builders import START, window
-from cio_activation_tests.drivers.customerio import query
+from cio_activation_tests.drivers.builders import FAST, START, window
+from cio_activation_tests.drivers.customerio import CustomerioBench
+from cio_activation_tests.drivers.tables import query
 
 RT = Lane.REALTIME
 BATCH, BY_EMAIL = "POST /v1/customers/attributes", "GET /v1/customers"
@@ -32,7 +32,7 @@ NOW = datetime(2026, 11, 2, 12)
 class Shop:
     """An installation beside the stand-in: visitors appear at Customer.io, webhooks arrive, runs are made."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: CustomerioBench) -> None:
         self.site, self.run = site, site.runtime(rt=(11,))
         self.inbox = Inbox(Journal(self.run.settings.journal))
         self.visitors: list[str] = []
@@ -66,14 +66,14 @@ class Shop:
 
 
 @pytest.fixture
-def shop(site: Site) -> Iterator[Shop]:
+def shop(site: CustomerioBench) -> Iterator[Shop]:
     here = Shop(site)
     yield here
     for cio_id in here.visitors:
         site.edit(action="delete_person", cio_id=cio_id)
 
 
-def known(site: Site) -> Mapping[str, Any]:
+def known(site: CustomerioBench) -> Mapping[str, Any]:
     """Return a person of the generated world: cio_id, id, email."""
     row = next(row for _, row in sorted(site.picture().identifiers.items()) if row[1] and row[2])
     return {"cio_id": row[0], "id": row[1], "email": row[2]}

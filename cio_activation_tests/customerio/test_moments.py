@@ -22,7 +22,8 @@ from cio_activation.journal.attempts import Journal
 from cio_activation.runtime import Runtime
 from cio_activation.warehouse.sql import timestamp
 from cio_activation_tests.drivers.builders import START, activation, runtime, window
-from cio_activation_tests.drivers.customerio import landed, query
+from cio_activation_tests.drivers.landing import landed
+from cio_activation_tests.drivers.tables import query
 
 RT = Lane.REALTIME
 NOON = START.timestamp() + 43_200

@@ -13,7 +13,8 @@ from cio_activation.customerio.people import land, pull_people
 from cio_activation.errors import ContractError
 from cio_activation.runtime import Runtime
 from cio_activation_tests.drivers.builders import runtime, window
-from cio_activation_tests.drivers.customerio import TYPES, enter, landed, query, small_activation, write_people
+from cio_activation_tests.drivers.landing import TYPES, enter, landed, small_activation, write_people
+from cio_activation_tests.drivers.tables import query
 
 PEOPLE = [{"cio_id": f"p{i}", "id": f"C{i}", "email": f"p{i}@example.com", "cart_value": str(i)} for i in range(10)]
 

@@ -17,7 +17,7 @@ from cio_activation_tests.drivers.receiver import (
     LIMIT,
     PREVIOUS,
     TOKEN,
-    Rig,
+    ReceiverThread,
     clicked,
     encoded,
     receiving,
@@ -26,12 +26,12 @@ from cio_activation_tests.drivers.receiver import (
 
 
 @pytest.fixture
-def rig(journal_url: str) -> Iterator[Rig]:
+def rig(journal_url: str) -> Iterator[ReceiverThread]:
     with receiving(journal_url) as running:
         yield running
 
 
-def test_a_signed_event_is_stored_as_it_was_signed(rig: Rig) -> None:
+def test_a_signed_event_is_stored_as_it_was_signed(rig: ReceiverThread) -> None:
     body = encoded(clicked(1)).replace(b": ", b" :  ")  # not the bytes a parser would write again
     assert rig.post(body).status_code == 200
     (event,) = rig.stored()
@@ -45,7 +45,7 @@ def test_a_signed_event_is_stored_as_it_was_signed(rig: Rig) -> None:
     assert event.signed_at <= event.received_at
 
 
-def test_a_repetition_is_answered_200_and_stored_once(rig: Rig) -> None:
+def test_a_repetition_is_answered_200_and_stored_once(rig: ReceiverThread) -> None:
     body = encoded(clicked(1))
     first = signed(body)
     assert rig.post(body, first).status_code == 200
@@ -55,7 +55,7 @@ def test_a_repetition_is_answered_200_and_stored_once(rig: Rig) -> None:
     assert rig.metrics()["cio_receiver_known_total"] == 2
 
 
-def test_a_repetition_after_the_event_was_landed_is_not_stored_again(rig: Rig) -> None:
+def test_a_repetition_after_the_event_was_landed_is_not_stored_again(rig: ReceiverThread) -> None:
     body = encoded(clicked(1))
     rig.post(body)
     inbox = Inbox(rig.journal)
@@ -65,26 +65,28 @@ def test_a_repetition_after_the_event_was_landed_is_not_stored_again(rig: Rig) -
 
 
 @pytest.mark.parametrize("age_days", [0.0, 1.0, 7.0, 14.0])
-def test_an_honest_retry_is_stored_even_if_it_is_not_signed_anew(rig: Rig, age_days: float) -> None:
+def test_an_honest_retry_is_stored_even_if_it_is_not_signed_anew(rig: ReceiverThread, age_days: float) -> None:
     body = encoded(clicked(1))
     assert rig.post(body, signed(body, at=time.time() - age_days * DAY_S)).status_code == 200
     assert len(rig.stored()) == 1
 
 
-def test_a_clock_of_ours_that_is_behind_costs_nothing(rig: Rig) -> None:
+def test_a_clock_of_ours_that_is_behind_costs_nothing(rig: ReceiverThread) -> None:
     body = encoded(clicked(1))
     assert rig.post(body, signed(body, at=time.time() + SKEW_S - 60)).status_code == 200
 
 
 @pytest.mark.parametrize(("shift", "reason"), [(-REPLAY_WINDOW_S - 60, "too_old"), (SKEW_S + 60, "from_the_future")])
-def test_a_signature_whose_repetitions_could_not_be_known_is_refused(rig: Rig, shift: float, reason: str) -> None:
+def test_a_signature_whose_repetitions_could_not_be_known_is_refused(
+    rig: ReceiverThread, shift: float, reason: str
+) -> None:
     body = encoded(clicked(1))
     answer = rig.post(body, signed(body, at=time.time() + shift))
     assert (answer.status_code, answer.json()["reason"]) == (403, reason)
     assert rig.stored() == []
 
 
-def test_the_previous_key_is_good_and_counted_and_any_other_is_not(rig: Rig) -> None:
+def test_the_previous_key_is_good_and_counted_and_any_other_is_not(rig: ReceiverThread) -> None:
     old, wrong = encoded(clicked(1)), encoded(clicked(2))
     assert rig.post(old, signed(old, PREVIOUS)).status_code == 200
     assert rig.post(wrong, signed(wrong, "another")).status_code == 401
@@ -93,7 +95,7 @@ def test_the_previous_key_is_good_and_counted_and_any_other_is_not(rig: Rig) -> 
 
 
 @pytest.mark.parametrize("missing", ["X-CIO-Timestamp", "X-CIO-Signature"])
-def test_without_a_signature_nothing_is_stored(rig: Rig, missing: str) -> None:
+def test_without_a_signature_nothing_is_stored(rig: ReceiverThread, missing: str) -> None:
     body = encoded(clicked(1))
     headers = signed(body)
     del headers[missing]
@@ -101,7 +103,7 @@ def test_without_a_signature_nothing_is_stored(rig: Rig, missing: str) -> None:
     assert rig.stored() == []
 
 
-def test_a_header_that_is_there_twice_is_refused(rig: Rig) -> None:
+def test_a_header_that_is_there_twice_is_refused(rig: ReceiverThread) -> None:
     body = encoded(clicked(1))
     twice = [*signed(body).items(), ("X-CIO-Timestamp", "1")]
     assert rig.client.post("/webhooks/reporting", content=body, headers=twice).status_code == 400
@@ -123,14 +125,14 @@ def test_a_header_that_is_there_twice_is_refused(rig: Rig) -> None:
         (encoded({"event_id": 7, "object_type": None, "metric": ["x"], "data": 3}), "unknown"),
     ],
 )
-def test_what_is_signed_is_stored_whatever_it_is(rig: Rig, body: bytes, kind: str) -> None:
+def test_what_is_signed_is_stored_whatever_it_is(rig: ReceiverThread, body: bytes, kind: str) -> None:
     assert rig.post(body).status_code == 200
     assert rig.post(body, signed(body, at=time.time() - 60)).status_code == 200
     (event,) = rig.stored()
     assert (event.body, event.kind) == (body, kind)
 
 
-def test_a_journey_action_is_known_by_its_idempotency_key(rig: Rig) -> None:
+def test_a_journey_action_is_known_by_its_idempotency_key(rig: ReceiverThread) -> None:
     body = encoded({"event": "started_checkout", "cio_id": "a1"})
     assert rig.journey(body, "k1").status_code == 200
     assert rig.journey(body, "k1", at=time.time() + 30).status_code == 200  # a retry, signed anew
@@ -143,7 +145,7 @@ def test_a_journey_action_is_known_by_its_idempotency_key(rig: Rig) -> None:
     assert {e.delivery_id for e in found} == {"d1"}
 
 
-def test_a_captured_journey_request_cannot_be_sent_again_under_another_key(rig: Rig) -> None:
+def test_a_captured_journey_request_cannot_be_sent_again_under_another_key(rig: ReceiverThread) -> None:
     body = encoded({"cio_id": "a1"})
     headers = signed(body)
     for key in ("k1", "made-up", "another"):
@@ -151,13 +153,13 @@ def test_a_captured_journey_request_cannot_be_sent_again_under_another_key(rig: 
     assert [e.event_id for e in rig.stored()] == ["k1"]
 
 
-def test_a_journey_action_without_a_key_is_stored(rig: Rig) -> None:
+def test_a_journey_action_without_a_key_is_stored(rig: ReceiverThread) -> None:
     assert rig.journey(b"{}", None).status_code == 200
     (event,) = rig.stored()
     assert event.event_id.startswith("signature:")
 
 
-def test_a_journey_action_may_carry_the_token_instead_of_a_signature(rig: Rig) -> None:
+def test_a_journey_action_may_carry_the_token_instead_of_a_signature(rig: ReceiverThread) -> None:
     body = encoded({"event": "started_checkout"})
     good = {"authorization": f"Bearer {TOKEN}", "x-cio-idempotency-key": "k1"}
     assert rig.post(body, good, "journey").status_code == 200
@@ -171,17 +173,17 @@ def test_a_journey_action_may_carry_the_token_instead_of_a_signature(rig: Rig) -
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_a_journey_action_may_use_any_method_with_a_body(rig: Rig, method: str) -> None:
+def test_a_journey_action_may_use_any_method_with_a_body(rig: ReceiverThread, method: str) -> None:
     body = encoded({"event": "x"})
     assert rig.client.request(method, "/webhooks/journey", content=body, headers=signed(body)).status_code == 200
 
 
-def test_other_methods_and_paths_are_not_there(rig: Rig) -> None:
+def test_other_methods_and_paths_are_not_there(rig: ReceiverThread) -> None:
     assert rig.client.get("/webhooks/reporting").status_code == 405
     assert rig.client.post("/webhooks/other", content=b"x").status_code == 404
 
 
-def test_a_body_larger_than_the_limit_is_refused_however_it_is_sent(rig: Rig) -> None:
+def test_a_body_larger_than_the_limit_is_refused_however_it_is_sent(rig: ReceiverThread) -> None:
     body = encoded(clicked(1, padding="x" * LIMIT))
     assert rig.post(body).status_code == 413
     chunked = rig.client.post("/webhooks/reporting", content=iter([body[:3000], body[3000:]]), headers=signed(body))
@@ -190,7 +192,7 @@ def test_a_body_larger_than_the_limit_is_refused_however_it_is_sent(rig: Rig) ->
     assert len(rig.stored()) == 1
 
 
-def test_a_large_body_is_refused_before_it_is_read(rig: Rig) -> None:
+def test_a_large_body_is_refused_before_it_is_read(rig: ReceiverThread) -> None:
     head = b"POST /webhooks/reporting HTTP/1.1\r\nhost: x\r\ncontent-length: 999999999999\r\n\r\n"
     assert rig.raw(head).startswith(b"HTTP/1.1 413")
     endless = b"POST /webhooks/reporting HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -198,7 +200,7 @@ def test_a_large_body_is_refused_before_it_is_read(rig: Rig) -> None:
     assert rig.post(encoded(clicked(1))).status_code == 200
 
 
-def test_a_body_longer_than_it_was_said_to_be_is_not_taken_whole(rig: Rig) -> None:
+def test_a_body_longer_than_it_was_said_to_be_is_not_taken_whole(rig: ReceiverThread) -> None:
     body = encoded(clicked(1))
     headers = "".join(f"{k}: {v}\r\n" for k, v in signed(body).items())
     head = (
@@ -208,7 +210,7 @@ def test_a_body_longer_than_it_was_said_to_be_is_not_taken_whole(rig: Rig) -> No
     assert rig.stored() == []
 
 
-def test_a_body_that_does_not_come_is_not_waited_for(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_that_does_not_come_is_not_waited_for(rig: ReceiverThread, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(receiver_module, "READ_S", 0.2)
     body = encoded(clicked(1))
     headers = "".join(f"{k}: {v}\r\n" for k, v in signed(body).items())
@@ -218,7 +220,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(rig: Rig, monkeypatch: pyte
     assert rig.metrics()['cio_receiver_answers_total{outcome="too_slow",source="reporting",status="408"}'] == 1
 
 
-def test_bodies_in_memory_are_limited_all_together(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bodies_in_memory_are_limited_all_together(rig: ReceiverThread, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(receiver_module, "MOST_BYTES_AT_ONCE", 5_000)
     head = b"POST /webhooks/reporting HTTP/1.1\r\nhost: x\r\ncontent-length: 3000\r\n\r\n"
     with rig.open() as slow:
@@ -231,7 +233,7 @@ def test_bodies_in_memory_are_limited_all_together(rig: Rig, monkeypatch: pytest
         assert time.monotonic() < until
 
 
-def test_while_the_journal_is_locked_requests_are_refused_early_and_then_stored_again(rig: Rig) -> None:
+def test_while_the_journal_is_locked_requests_are_refused_early_and_then_stored_again(rig: ReceiverThread) -> None:
     assert rig.client.get("/healthz").status_code == 200
     with rig.locked():
         first = rig.post(encoded(clicked(1)))
@@ -249,7 +251,7 @@ def test_while_the_journal_is_locked_requests_are_refused_early_and_then_stored_
     assert len(rig.stored()) == 1
 
 
-def test_behind_a_request_that_waits_for_the_journal_others_do_not_get_in_line(rig: Rig) -> None:
+def test_behind_a_request_that_waits_for_the_journal_others_do_not_get_in_line(rig: ReceiverThread) -> None:
     with rig.locked(), ThreadPoolExecutor(8) as pool:
         assert rig.post(encoded(clicked(0))).status_code == 503  # now it is known that nothing can be written
         answers = list(pool.map(lambda n: rig.post(encoded(clicked(n))), range(1, 40)))
@@ -263,7 +265,7 @@ def test_behind_a_request_that_waits_for_the_journal_others_do_not_get_in_line(r
     assert metrics["cio_receiver_in_line"] == 0
 
 
-def test_metrics_count_answers_and_what_waits_in_the_inbox(rig: Rig) -> None:
+def test_metrics_count_answers_and_what_waits_in_the_inbox(rig: ReceiverThread) -> None:
     rig.post(encoded(clicked(1)))
     rig.post(encoded(clicked(1)))
     rig.post(encoded(clicked(2)), {"X-CIO-Timestamp": "1", "X-CIO-Signature": "0" * 64})
@@ -302,7 +304,9 @@ def test_metrics_of_two_receivers_in_one_process_do_not_mix() -> None:
     assert b"cio_receiver_answer_seconds_count 0.0" in other.text([])
 
 
-def test_no_log_line_has_anything_of_a_body_a_key_or_a_signature(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_log_line_has_anything_of_a_body_a_key_or_a_signature(
+    rig: ReceiverThread, caplog: pytest.LogCaptureFixture
+) -> None:
     monkey = encoded(clicked(1))
     headers = signed(monkey)
     with caplog.at_level(logging.DEBUG):

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from cio_activation.customerio.inbox import DAY_S, REPLAY_WINDOW_S
-from cio_activation_tests.drivers.receiver import LIMIT, Rig, clicked, encoded, receiving, signed
+from cio_activation_tests.drivers.receiver import LIMIT, ReceiverThread, clicked, encoded, receiving, signed
 
 pytestmark = pytest.mark.slow
 FUZZ = settings(
@@ -36,21 +36,21 @@ _HEADER = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_siz
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReceiverThread]:
     folder: Path = tmp_path_factory.mktemp("fuzz")
     with receiving(f"sqlite:///{folder / 'journal.sqlite'}") as rig:
         yield rig
 
 
 @pytest.fixture
-def rig(running: Rig) -> Rig:
+def rig(running: ReceiverThread) -> ReceiverThread:
     running.empty()
     return running
 
 
 @FUZZ
 @given(body=BODIES, path=PATHS, data=st.data())
-def test_forged_requests_are_refused(rig: Rig, body: bytes, path: str, data: st.DataObject) -> None:
+def test_forged_requests_are_refused(rig: ReceiverThread, body: bytes, path: str, data: st.DataObject) -> None:
     headers = signed(body)
     stamp, signature = headers["X-CIO-Timestamp"], headers["X-CIO-Signature"]
     how = data.draw(st.sampled_from(["body", "timestamp", "signature", "key", "other", "text"]))
@@ -86,7 +86,7 @@ def test_forged_requests_are_refused(rig: Rig, body: bytes, path: str, data: st.
 
 @FUZZ
 @given(body=BODIES.filter(bool), path=PATHS, data=st.data())
-def test_truncated_requests_are_refused(rig: Rig, body: bytes, path: str, data: st.DataObject) -> None:
+def test_truncated_requests_are_refused(rig: ReceiverThread, body: bytes, path: str, data: st.DataObject) -> None:
     cut = body[: data.draw(st.integers(0, len(body) - 1))]
     assert rig.post(cut, signed(body), path).status_code == 401  # a proxy that lost the end of it
     lines = "".join(f"{k}: {v}\r\n" for k, v in signed(body).items())
@@ -100,7 +100,7 @@ def test_truncated_requests_are_refused(rig: Rig, body: bytes, path: str, data: 
 
 @FUZZ
 @given(size=st.integers(LIMIT + 1, 3 * LIMIT), path=PATHS, chunks=st.lists(st.integers(1, LIMIT), max_size=6))
-def test_oversized_requests_are_refused(rig: Rig, size: int, path: str, chunks: list[int]) -> None:
+def test_oversized_requests_are_refused(rig: ReceiverThread, size: int, path: str, chunks: list[int]) -> None:
     body = b"x" * size
     if chunks:
         edges = [0, *(e for e in accumulate(chunks) if e < size), size]
@@ -121,7 +121,9 @@ def test_oversized_requests_are_refused(rig: Rig, size: int, path: str, chunks: 
     ),
     path=PATHS,
 )
-def test_replays_in_any_order_are_stored_once(rig: Rig, sent: list[tuple[int, float, str]], path: str) -> None:
+def test_replays_in_any_order_are_stored_once(
+    rig: ReceiverThread, sent: list[tuple[int, float, str]], path: str
+) -> None:
     rig.empty()
     started = time.time()
     for number, age, key in sent:
@@ -142,7 +144,7 @@ def test_replays_in_any_order_are_stored_once(rig: Rig, sent: list[tuple[int, fl
 
 @FUZZ
 @given(body=BODIES, path=PATHS, beyond=st.floats(60, 10 * REPLAY_WINDOW_S))
-def test_replays_from_before_the_memory_are_refused(rig: Rig, body: bytes, path: str, beyond: float) -> None:
+def test_replays_from_before_the_memory_are_refused(rig: ReceiverThread, body: bytes, path: str, beyond: float) -> None:
     headers = signed(body, at=max(0, time.time() - REPLAY_WINDOW_S - beyond))
     assert rig.post(body, headers, path).status_code == 403
     assert rig.stored() == []
@@ -150,7 +152,7 @@ def test_replays_from_before_the_memory_are_refused(rig: Rig, body: bytes, path:
 
 @FUZZ
 @given(body=BODIES, path=PATHS, key=_HEADER)
-def test_whatever_is_signed_is_stored_byte_for_byte(rig: Rig, body: bytes, path: str, key: str) -> None:
+def test_whatever_is_signed_is_stored_byte_for_byte(rig: ReceiverThread, body: bytes, path: str, key: str) -> None:
     rig.empty()
     answer = rig.post(body, signed(body) | {"x-cio-idempotency-key": key}, path)
     assert answer.status_code == 200
@@ -160,7 +162,7 @@ def test_whatever_is_signed_is_stored_byte_for_byte(rig: Rig, body: bytes, path:
 
 @FUZZ
 @given(noise=st.lists(st.binary(max_size=200), min_size=1, max_size=5), start=st.booleans())
-def test_noise_on_the_line_does_no_harm(rig: Rig, noise: list[bytes], start: bool) -> None:
+def test_noise_on_the_line_does_no_harm(rig: ReceiverThread, noise: list[bytes], start: bool) -> None:
     head = b"POST /webhooks/reporting HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n" if start else b""
     with rig.open() as sock:
         try:

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from cio_activation.customerio.inbox import Inbox
 from cio_activation.journal.attempts import Journal
-from cio_activation_tests.drivers.receiver import KEY, Process, clicked, encoded, signed
+from cio_activation_tests.drivers.receiver import KEY, ReceiverProcess, clicked, encoded, signed
 
 pytestmark = pytest.mark.slow
 
@@ -87,7 +87,7 @@ def free_port() -> int:
 
 def test_killed_again_and_again_under_load_every_200_is_in_the_inbox_once(journal_url: str, tmp_path: Path) -> None:
     port = free_port()
-    process = Process(journal_url, tmp_path, port)
+    process = ReceiverProcess(journal_url, tmp_path, port)
     load = Load(process.url)
     try:
         for _ in range(4):
@@ -95,7 +95,7 @@ def test_killed_again_and_again_under_load_every_200_is_in_the_inbox_once(journa
             process.kill()
             answered = set(load.answered)  # before anything that was refused can be repeated
             assert answered <= set(stored(journal_url))
-            process = Process(journal_url, tmp_path, port)
+            process = ReceiverProcess(journal_url, tmp_path, port)
         load.wait_for(50)
     finally:
         load.stop()
@@ -106,7 +106,7 @@ def test_killed_again_and_again_under_load_every_200_is_in_the_inbox_once(journa
 
 
 def test_ended_under_load_it_finishes_what_has_begun(journal_url: str, tmp_path: Path) -> None:
-    process = Process(journal_url, tmp_path)
+    process = ReceiverProcess(journal_url, tmp_path)
     load = Load(process.url)
     try:
         load.wait_for(200)
@@ -122,7 +122,7 @@ def test_ended_under_load_it_finishes_what_has_begun(journal_url: str, tmp_path:
 
 def test_a_request_under_way_is_answered_before_it_ends(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'journal.sqlite'}"
-    process = Process(url, tmp_path)
+    process = ReceiverProcess(url, tmp_path)
     body = encoded(clicked(1))
     other = Journal(url)
     with ThreadPoolExecutor() as pool:
@@ -144,7 +144,7 @@ def test_a_request_under_way_is_answered_before_it_ends(tmp_path: Path) -> None:
 def test_a_sender_that_stops_halfway_does_not_keep_it_from_ending(tmp_path: Path) -> None:
     unit = (Path(__file__).parents[2] / "deploy" / "cio-activation-receive.service").read_text()
     limit = float(unit.split("TimeoutStopSec=")[1].split()[0])  # then systemd kills it
-    process = Process(f"sqlite:///{tmp_path / 'journal.sqlite'}", tmp_path)
+    process = ReceiverProcess(f"sqlite:///{tmp_path / 'journal.sqlite'}", tmp_path)
     parts = httpx.URL(process.url)
     with socket.create_connection((parts.host, parts.port or 0)) as sender:
         sender.sendall(b"POST /webhooks/reporting HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
@@ -170,7 +170,7 @@ def listens(url: str) -> bool:
 
 def test_a_run_that_holds_the_journal_for_long_costs_no_event(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'journal.sqlite'}"
-    process = Process(url, tmp_path)
+    process = ReceiverProcess(url, tmp_path)
     load = Load(process.url)
     try:
         load.wait_for(50)

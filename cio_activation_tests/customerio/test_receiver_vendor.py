@@ -12,7 +12,7 @@ from cio_activation.customerio.inbox import Source
 from cio_activation.customerio.webhook import Keys
 from cio_activation.sandbox.customerio.webhooks import Webhooks, wait_until_quiet
 from cio_activation.sandbox.server.core import Clock
-from cio_activation_tests.drivers.receiver import Rig, receiving
+from cio_activation_tests.drivers.receiver import ReceiverThread, receiving
 
 WHO = {"id": "42", "email": "test@example.com", "cio_id": "d9c106000001"}
 
@@ -20,12 +20,12 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def rig(journal_url: str) -> Iterator[Rig]:
+def rig(journal_url: str) -> Iterator[ReceiverThread]:
     with receiving(journal_url, Keys((b"sandbox-signing-key",))) as running:
         yield running
 
 
-def test_everything_arrives_once_through_duplicates_disorder_and_an_outage(rig: Rig) -> None:
+def test_everything_arrives_once_through_duplicates_disorder_and_an_outage(rig: ReceiverThread) -> None:
     clock = Clock()
     webhooks = Webhooks(clock.now)
     webhooks.connect("reporting", f"{rig.url}/webhooks/reporting")
@@ -51,7 +51,7 @@ def test_everything_arrives_once_through_duplicates_disorder_and_an_outage(rig: 
     assert {e.kind for e in found} == {"email_clicked", "cart_updated"}
 
 
-def test_a_retry_after_days_that_is_not_signed_anew_is_stored(rig: Rig) -> None:
+def test_a_retry_after_days_that_is_not_signed_anew_is_stored(rig: ReceiverThread) -> None:
     clock = Clock()
     clock.advance(-6.9 * 86_400)  # the first try was then
     webhooks = Webhooks(clock.now)

@@ -10,13 +10,15 @@ import pytest
 from cio_activation.customerio import segment_probe
 from cio_activation.customerio.client import CustomerIO
 from cio_activation.customerio.segment_probe import LONGEST_REST_S, REST_A_PAGE_S, REST_S, Fingerprint, fingerprint
-from cio_activation_tests.customerio.conftest import Site
+from cio_activation_tests.drivers.customerio import CustomerioBench
 
 NOW = 1_000_000.0
 HAND = "11"
 
 
-def see(site: Site, before: Mapping[str, Fingerprint] | None = None, now: float = NOW) -> dict[str, Fingerprint]:
+def see(
+    site: CustomerioBench, before: Mapping[str, Fingerprint] | None = None, now: float = NOW
+) -> dict[str, Fingerprint]:
     async def ask() -> dict[str, Fingerprint]:
         async with CustomerIO(site.runtime().settings) as client:
             return await fingerprint(client, [1, 11], before or {}, now)
@@ -24,11 +26,11 @@ def see(site: Site, before: Mapping[str, Fingerprint] | None = None, now: float 
     return asyncio.run(ask())
 
 
-def people(site: Site, number: int) -> list[str]:
+def people(site: CustomerioBench, number: int) -> list[str]:
     return sorted(site.picture().identifiers)[:number]
 
 
-def test_one_in_and_one_out_is_news_although_the_count_stands_still(site: Site) -> None:
+def test_one_in_and_one_out_is_news_although_the_count_stands_still(site: CustomerioBench) -> None:
     a, b, c = people(site, 3)
     site.pick(a, b)
     first = see(site)
@@ -38,14 +40,14 @@ def test_one_in_and_one_out_is_news_although_the_count_stands_still(site: Site) 
     assert see(site, first)[HAND].members != first[HAND].members
 
 
-def test_a_small_segment_costs_one_call_a_look(site: Site) -> None:
+def test_a_small_segment_costs_one_call_a_look(site: CustomerioBench) -> None:
     before = dict(site.calls())
     see(site)
     made = {name: n - before.get(name, 0) for name, n in site.calls().items() if n != before.get(name, 0)}
     assert made == {"GET /v1/segments": 1, "GET /v1/segments/{id}/membership": 2}
 
 
-def test_a_segment_that_is_being_built_keeps_its_last_look(site: Site) -> None:
+def test_a_segment_that_is_being_built_keeps_its_last_look(site: CustomerioBench) -> None:
     a, b = people(site, 2)
     site.pick(a)
     first = see(site)
@@ -57,7 +59,7 @@ def test_a_segment_that_is_being_built_keeps_its_last_look(site: Site) -> None:
 
 
 def test_a_big_segment_that_moved_rests_and_one_that_stands_still_is_looked_at_each_time(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    site: CustomerioBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cio_activation.customerio.client.PAGE", 2)
     monkeypatch.setattr(segment_probe, "PAGE", 2)
@@ -81,7 +83,9 @@ def test_a_big_segment_that_moved_rests_and_one_that_stands_still_is_looked_at_e
     assert not see(site, moved, later + then)[HAND].big
 
 
-def test_the_more_pages_a_segment_has_the_longer_it_rests(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_more_pages_a_segment_has_the_longer_it_rests(
+    site: CustomerioBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("cio_activation.customerio.client.PAGE", 1)
     monkeypatch.setattr(segment_probe, "PAGE", 1)
     rests = []

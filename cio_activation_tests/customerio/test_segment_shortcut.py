@@ -16,10 +16,10 @@ from cio_activation.customerio.moments import pull_moments
 from cio_activation.customerio.people import pull_people, utc_now
 from cio_activation.journal.attempts import Journal
 from cio_activation.runtime import Runtime
-from cio_activation_tests.customerio.conftest import FAST, Site
-from cio_activation_tests.drivers.builders import START, window
-from cio_activation_tests.drivers.customerio import query
+from cio_activation_tests.drivers.builders import FAST, START, window
+from cio_activation_tests.drivers.customerio import CustomerioBench
 from cio_activation_tests.drivers.receiver import encoded
+from cio_activation_tests.drivers.tables import query
 
 RT = Lane.REALTIME
 MEMBERS, SEGMENTS_OF = "GET /v1/segments/{id}/membership", "GET /v1/customers/{id}/segments"
@@ -29,7 +29,7 @@ BIG = 5
 class Town:
     """A segment that counts as big, read whole once; moments of people, and runs a minute apart."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: CustomerioBench) -> None:
         self.site, self.run = site, site.runtime(rt=(11,))
         self.people = sorted(site.picture().identifiers)
         self.inside = self.people[: BIG + 3]
@@ -58,7 +58,7 @@ class Town:
 
 
 @pytest.fixture
-def town(site: Site, monkeypatch: pytest.MonkeyPatch) -> Town:
+def town(site: CustomerioBench, monkeypatch: pytest.MonkeyPatch) -> Town:
     monkeypatch.setattr(segment_shortcut, "PAGE", BIG)
     return Town(site)
 

@@ -8,19 +8,19 @@ from cio_activation.activation.models import Lane
 from cio_activation.customerio.client import CustomerIO
 from cio_activation.customerio.segments import pull_segments
 from cio_activation.errors import ConfigError, ContractError
-from cio_activation_tests.customerio.conftest import Site
 from cio_activation_tests.drivers.builders import window
-from cio_activation_tests.drivers.customerio import query
+from cio_activation_tests.drivers.customerio import CustomerioBench
+from cio_activation_tests.drivers.tables import query
 
 RT = Lane.REALTIME
 MEMBERS = "SELECT cio_id, first_seen, window_key FROM raw.memberships WHERE segment_id = 11 ORDER BY 1"
 
 
-def people(site: Site, number: int) -> list[str]:
+def people(site: CustomerioBench, number: int) -> list[str]:
     return sorted(site.picture().identifiers)[:number]
 
 
-def test_the_members_are_those_customerio_lists(site: Site) -> None:
+def test_the_members_are_those_customerio_lists(site: CustomerioBench) -> None:
     run = site.runtime(daily=(3, 4, 5, 10))
     result = pull_segments(run, window())
     picture = site.picture()
@@ -31,7 +31,7 @@ def test_the_members_are_those_customerio_lists(site: Site) -> None:
     assert query(run, "SELECT DISTINCT lane FROM raw.memberships") == [("daily",)]
 
 
-def test_many_pages_are_one_membership(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_pages_are_one_membership(site: CustomerioBench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cio_activation.customerio.client.PAGE", 7)
     run = site.runtime(daily=(10,))
     result = pull_segments(run, window())
@@ -39,7 +39,7 @@ def test_many_pages_are_one_membership(site: Site, monkeypatch: pytest.MonkeyPat
     assert site.calls()["GET /v1/segments/{id}/membership"] == -(-result.rows // 7)
 
 
-def test_first_seen_survives_while_somebody_stays(site: Site) -> None:
+def test_first_seen_survives_while_somebody_stays(site: CustomerioBench) -> None:
     run, (a, b, c) = site.runtime(), people(site, 3)
     site.pick(a, b)
     pull_segments(run, window(1, RT))
@@ -54,7 +54,7 @@ def test_first_seen_survives_while_somebody_stays(site: Site) -> None:
     assert {i: s for i, s, _ in query(run, MEMBERS)}[b] == window(3).as_of, "coming back is a new stay"
 
 
-def test_repeated_rows_and_rows_without_cio_id(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_repeated_rows_and_rows_without_cio_id(site: CustomerioBench, monkeypatch: pytest.MonkeyPatch) -> None:
     run, (a, b) = site.runtime(), people(site, 2)
     site.pick(a, b)
     real = CustomerIO.membership
@@ -72,7 +72,7 @@ def test_repeated_rows_and_rows_without_cio_id(site: Site, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("state", ["events", "build", "events_queued", "build_queued"])
-def test_a_segment_still_building_keeps_its_last_good_picture(site: Site, state: str) -> None:
+def test_a_segment_still_building_keeps_its_last_good_picture(site: CustomerioBench, state: str) -> None:
     run, (a, b) = site.runtime(), people(site, 2)
     site.pick(a, b)
     pull_segments(run, window(1, RT))
@@ -87,7 +87,7 @@ def test_a_segment_still_building_keeps_its_last_good_picture(site: Site, state:
     ("offsets", "published", "reads"), [([0], True, 1), ([5, 0], True, 2), ([5, 5], False, 2), ([1, 1], True, 2)]
 )
 def test_members_are_compared_with_the_count(
-    site: Site, monkeypatch: pytest.MonkeyPatch, offsets: list[int], published: bool, reads: int
+    site: CustomerioBench, monkeypatch: pytest.MonkeyPatch, offsets: list[int], published: bool, reads: int
 ) -> None:
     run, chosen = site.runtime(rt=(11,)), people(site, 3)
     site.pick(*chosen)
@@ -102,12 +102,12 @@ def test_members_are_compared_with_the_count(
     assert site.calls()["GET /v1/segments/{id}/membership"] == reads
 
 
-def test_an_unknown_segment_names_the_audience_and_what_exists(site: Site) -> None:
+def test_an_unknown_segment_names_the_audience_and_what_exists(site: CustomerioBench) -> None:
     with pytest.raises(ConfigError, match=r"audience daily_77: .* no segment 77; it has 1 \(.*11 \("):
         pull_segments(site.runtime(daily=(3, 77)), window())
 
 
-def test_a_daily_window_publishes_its_kept_files_again(site: Site) -> None:
+def test_a_daily_window_publishes_its_kept_files_again(site: CustomerioBench) -> None:
     run = site.runtime(daily=(10,))
     first = pull_segments(run, window())
     someone = people(site, 1)[0]
@@ -119,7 +119,7 @@ def test_a_daily_window_publishes_its_kept_files_again(site: Site) -> None:
     assert pull_segments(run, window(), refresh=True).reused is False
 
 
-def test_old_windows_change_nothing(site: Site) -> None:
+def test_old_windows_change_nothing(site: CustomerioBench) -> None:
     run = site.runtime()
     pull_segments(run, window(1))
     pull_segments(run, window(2))
@@ -132,21 +132,21 @@ def test_old_windows_change_nothing(site: Site) -> None:
     assert site.calls() == {}
 
 
-def test_an_old_daily_window_without_files_is_refused(site: Site) -> None:
+def test_an_old_daily_window_without_files_is_refused(site: CustomerioBench) -> None:
     run = site.runtime()
     pull_segments(run, window(2))
     with pytest.raises(ContractError, match="known for the present only"):
         pull_segments(run, window(1))
 
 
-def test_a_segment_no_longer_used_is_forgotten(site: Site) -> None:
+def test_a_segment_no_longer_used_is_forgotten(site: CustomerioBench) -> None:
     pull_segments(site.runtime(daily=(3, 10)), window(1))
     run = site.runtime(daily=(3,))
     pull_segments(run, window(2))
     assert query(run, "SELECT count(*) FROM raw.memberships WHERE segment_id = 10") == [(0,)]
 
 
-def test_lanes_do_not_touch_each_other(site: Site) -> None:
+def test_lanes_do_not_touch_each_other(site: CustomerioBench) -> None:
     run = site.runtime(rt=(10,), daily=(10,))
     daily = pull_segments(run, window(1))
     live = pull_segments(run, window(1, RT))

@@ -13,15 +13,14 @@ from cio_activation.delivery.destination import Context
 from cio_activation.delivery.fields import Keep
 from cio_activation.delivery.ownership import examine
 from cio_activation.delivery.report import StepReport
-from cio_activation.delivery.run import run_step
 from cio_activation.destinations.common.kinds import VALUES
 from cio_activation.journal.operations import Operation, Result
-from cio_activation.runtime import Runtime
 from cio_activation.transport.http import VendorClient
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import identifier
 from cio_activation_tests.drivers import builders
 from cio_activation_tests.drivers.toy import ToyDestination, ToyFields, ToyOptions
+from cio_activation_tests.drivers.toy_bench import ToyBench
 
 NAMES = ("tier", "size")
 
@@ -58,33 +57,35 @@ class KeepToy(ToyDestination):
         self.reads = 0
 
 
-class KeepBench:
+class KeepBench(ToyBench):
+    toy: KeepToy
+
     def __init__(self, home: Path) -> None:
-        self.toy = KeepToy()
         kept = replace_property("tier")
         model = builders.activation(kept, builders.tier("size", "toy"), destinations={"toy": ToyOptions()})
-        self.runtime: Runtime = builders.runtime(home, model)
+        super().__init__(home, model, KeepToy())
         self.day = 0
 
-    def run(self, **state: Mapping[str, str | None]) -> StepReport:
+    @property
+    def step(self) -> KeepFields:
+        return KeepFields(self.toy, self.runtime.activation)
+
+    def deliver(self, **state: Mapping[str, str | None]) -> StepReport:
         """Deliver ``state`` (person -> field -> value) in the next window."""
-        builders.write_state(self.runtime, Lane.DAILY, "toy", state)
+        self.decide(state)
         self.day += 1
-        step = KeepFields(self.toy, self.runtime.activation)
-        report = run_step(self.runtime, self.toy, step, builders.window(self.day), f"run-{self.day}")
-        assert report.planned == report.delivered + report.rejected + report.unneeded + report.held
-        return report
+        return self.run(self.day)
 
     def human(self, person: str, value: str | None) -> None:
         self.toy.vendor.people[person]["tier"] = value
 
-    def there(self, person: str) -> tuple[Any, Any]:
+    def shown(self, person: str) -> tuple[Any, Any]:
+        """Return what the vendor holds of a person: tier, size."""
         held = self.toy.vendor.people.get(person, {})
         return held.get("tier"), held.get("size")
 
     def conflicts(self) -> list[tuple[Any, ...]]:
-        with self.runtime.warehouse.read() as con:
-            return con.execute("SELECT cio_id, field, ours, theirs FROM delivery.conflicts ORDER BY ALL").fetchall()
+        return self.query("SELECT cio_id, field, ours, theirs FROM delivery.conflicts ORDER BY ALL")
 
 
 def replace_property(name: str) -> Any:

@@ -8,24 +8,23 @@ from typing import Any
 import pytest
 
 from cio_activation.delivery.rejected import MAX_ATTEMPTS, operations, summary
-from cio_activation.delivery.schema import run_schema
-from cio_activation_tests.delivery.test_run import Bench
+from cio_activation_tests.drivers.toy_bench import ToyBench
 
 
-class Queue(Bench):
+class Queue(ToyBench):
     """A toy whose catalog the test changes, and one person whose value is refused."""
 
     def __init__(self, home: Path) -> None:
         super().__init__(home)
-        self.schema({"people": "1"})
+        self.catalog({"people": "1"})
         self.state(a="bad", b="low")
 
-    def schema(self, catalog: dict[str, Any]) -> None:
+    def catalog(self, catalog: dict[str, Any]) -> None:
         async def ensure(client: Any, context: Any) -> dict[str, Any]:
             return catalog
 
         self.toy.ensure_schema = ensure  # type: ignore[method-assign]
-        run_schema(self.runtime, self.toy)
+        self.schema()
 
     def queued(self) -> list[tuple[Any, ...]]:
         with self.runtime.warehouse.read() as con:
@@ -47,13 +46,13 @@ def test_a_refused_operation_is_tried_after_one_two_four_and_eight_days_then_par
 def test_a_new_schema_makes_it_due_at_once_parked_or_not(queue: Queue) -> None:
     queue.run(1)
     assert queue.run(1).waiting == 1
-    queue.schema({"people": "2"})
+    queue.catalog({"people": "2"})
     assert queue.run(1).rejected == 1
     assert queue.run(1).waiting == 1
     for day in range(2, 30):
         queue.run(day)
     assert queue.queued()[0][2] is None
-    queue.schema({"people": "3"})
+    queue.catalog({"people": "3"})
     assert queue.run(30).rejected == 1
     assert queue.queued()[0][2] is None
     assert queue.run(31).waiting == 1
@@ -61,7 +60,7 @@ def test_a_new_schema_makes_it_due_at_once_parked_or_not(queue: Queue) -> None:
 
 def test_an_unchanged_schema_run_makes_nothing_due(queue: Queue) -> None:
     queue.run(1)
-    queue.schema({"people": "1"})
+    queue.catalog({"people": "1"})
     assert queue.run(1).waiting == 1
 
 

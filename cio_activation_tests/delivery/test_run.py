@@ -6,46 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from cio_activation.activation.models import Lane
 from cio_activation.delivery.plan import operations
-from cio_activation.delivery.report import StepReport
-from cio_activation.delivery.run import run_step
 from cio_activation.journal.attempts import Journal, Provenance
 from cio_activation.journal.open_plans import open_plan
 from cio_activation.journal.operations import by_name
-from cio_activation.runtime import Runtime
 from cio_activation_tests.drivers import builders
-from cio_activation_tests.drivers.toy import ToyDestination, ToyOptions
-
-
-class Bench:
-    """A toy destination, a warehouse, and people with one property."""
-
-    def __init__(self, home: Path, max_operations: int = 200_000) -> None:
-        self.toy = ToyDestination()
-        model = builders.activation(
-            builders.tier("size", "toy"), destinations={"toy": ToyOptions()}, max_operations=max_operations
-        )
-        self.runtime: Runtime = builders.runtime(home, model)
-
-    def state(self, **sizes: str | None) -> None:
-        builders.write_state(self.runtime, Lane.DAILY, "toy", {k: {"size": v} for k, v in sizes.items()})
-
-    def run(self, day: int = 1) -> StepReport:
-        step = self.toy.steps(self.runtime.activation)[0]
-        return run_step(self.runtime, self.toy, step, builders.window(day), f"run-{day}")
-
-    @property
-    def there(self) -> dict[str, str | None]:
-        return {k: v.get("size") for k, v in self.toy.vendor.people.items()}
+from cio_activation_tests.drivers.toy_bench import ToyBench, sized
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path)
+def bench(tmp_path: Path) -> ToyBench:
+    return ToyBench(tmp_path)
 
 
-def test_a_first_run_delivers_everyone_and_a_second_calls_nobody(bench: Bench) -> None:
+def test_a_first_run_delivers_everyone_and_a_second_calls_nobody(bench: ToyBench) -> None:
     bench.state(**{f"p{i}": "low" for i in range(10)})
     first = bench.run()
     assert (first.planned, first.delivered, bench.toy.vendor.calls) == (10, 10, 3)
@@ -54,7 +28,7 @@ def test_a_first_run_delivers_everyone_and_a_second_calls_nobody(bench: Bench) -
     assert (second.planned, bench.toy.vendor.calls) == (0, 3)
 
 
-def test_only_what_changed_is_sent_and_the_deleted_are_cleared(bench: Bench) -> None:
+def test_only_what_changed_is_sent_and_the_deleted_are_cleared(bench: ToyBench) -> None:
     bench.state(a="low", b="low", c="high")
     bench.run()
     bench.state(a="low", b="high")
@@ -63,7 +37,7 @@ def test_only_what_changed_is_sent_and_the_deleted_are_cleared(bench: Bench) -> 
     assert bench.there == {"a": "low", "b": "high", "c": None}
 
 
-def test_a_shadow_whose_hash_is_of_the_values_alone_is_carried_over(bench: Bench) -> None:
+def test_a_shadow_whose_hash_is_of_the_values_alone_is_carried_over(bench: ToyBench) -> None:
     bench.state(a="low", b="high")
     bench.run()
     with bench.runtime.warehouse.write() as con:
@@ -81,7 +55,7 @@ def test_a_shadow_whose_hash_is_of_the_values_alone_is_carried_over(bench: Bench
     assert all(number is not None for _, number in kept)
 
 
-def test_another_record_of_the_same_person_gets_every_field(bench: Bench) -> None:
+def test_another_record_of_the_same_person_gets_every_field(bench: ToyBench) -> None:
     bench.state(a="low")
     bench.run()
     with bench.runtime.warehouse.write() as con:
@@ -89,7 +63,7 @@ def test_another_record_of_the_same_person_gets_every_field(bench: Bench) -> Non
     assert dict(bench.run(2).by_kind) == {"update": 1}
 
 
-def test_a_value_that_becomes_unknown_is_sent_as_empty(bench: Bench) -> None:
+def test_a_value_that_becomes_unknown_is_sent_as_empty(bench: ToyBench) -> None:
     bench.state(a="low")
     bench.run()
     bench.state(a=None)
@@ -97,7 +71,7 @@ def test_a_value_that_becomes_unknown_is_sent_as_empty(bench: Bench) -> None:
     assert bench.there == {"a": None}
 
 
-def test_a_refused_batch_is_split_to_the_guilty_person_who_waits_in_the_queue(bench: Bench) -> None:
+def test_a_refused_batch_is_split_to_the_guilty_person_who_waits_in_the_queue(bench: ToyBench) -> None:
     bench.state(a="low", b="bad", c="low", d="low")
     report = bench.run()
     assert (report.delivered, report.rejected) == (3, 1)
@@ -112,7 +86,7 @@ def test_a_refused_batch_is_split_to_the_guilty_person_who_waits_in_the_queue(be
         assert con.execute("SELECT count(*) FROM delivery.rejected").fetchall() == [(0,)]
 
 
-def test_an_answer_that_got_lost_is_held_and_the_next_run_converges(bench: Bench) -> None:
+def test_an_answer_that_got_lost_is_held_and_the_next_run_converges(bench: ToyBench) -> None:
     bench.state(a="low", b="low")
     bench.toy.vendor.answers = ["lost"]
     report = bench.run()
@@ -122,7 +96,7 @@ def test_an_answer_that_got_lost_is_held_and_the_next_run_converges(bench: Bench
     assert bench.there == {"a": "low", "b": "low"}
 
 
-def test_a_vendor_that_refuses_us_stops_the_run_and_nothing_is_lost(bench: Bench) -> None:
+def test_a_vendor_that_refuses_us_stops_the_run_and_nothing_is_lost(bench: ToyBench) -> None:
     bench.state(**{f"p{i}": "low" for i in range(40)})
     bench.toy.vendor.answers = [401]
     report = bench.run()
@@ -131,7 +105,7 @@ def test_a_vendor_that_refuses_us_stops_the_run_and_nothing_is_lost(bench: Bench
     assert bench.run().delivered == report.held
 
 
-def test_an_older_window_sends_nothing_over_a_newer_one(bench: Bench) -> None:
+def test_an_older_window_sends_nothing_over_a_newer_one(bench: ToyBench) -> None:
     bench.state(a="high")
     bench.run(5)
     bench.state(a="low")
@@ -142,7 +116,7 @@ def test_an_older_window_sends_nothing_over_a_newer_one(bench: Bench) -> None:
 
 
 def test_a_plan_larger_than_the_guard_is_held_whole(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, max_operations=3)
+    bench = ToyBench(tmp_path, sized(max_operations=3))
     bench.state(a="low", b="low", c="low", d="low")
     report = bench.run()
     assert (report.planned, report.held, bench.toy.vendor.calls) == (4, 4, 0)
@@ -152,7 +126,7 @@ def test_a_plan_larger_than_the_guard_is_held_whole(tmp_path: Path) -> None:
 def test_the_same_state_gives_the_same_operations(tmp_path: Path) -> None:
     plans = []
     for name in ("one", "two"):
-        bench = Bench(tmp_path / name)
+        bench = ToyBench(tmp_path / name)
         bench.state(b="high", a="low")
         bench.run()
         files = list((tmp_path / name / "plans").rglob("*.parquet"))
@@ -165,7 +139,7 @@ def test_the_same_state_gives_the_same_operations(tmp_path: Path) -> None:
     assert plans[0] == plans[1]
 
 
-def test_a_kill_between_intent_and_answer_is_recovered(bench: Bench) -> None:
+def test_a_kill_between_intent_and_answer_is_recovered(bench: ToyBench) -> None:
     """The journal holds an intent without an end, as after SIGKILL; the next run sends it again and folds it once."""
     bench.state(a="low")
     step = bench.toy.steps(bench.runtime.activation)[0]
@@ -188,7 +162,7 @@ def test_a_kill_between_intent_and_answer_is_recovered(bench: Bench) -> None:
     assert bench.there == {"a": "low"}
 
 
-def test_a_value_the_activation_does_not_know_goes_to_quarantine_and_is_not_sent(bench: Bench) -> None:
+def test_a_value_the_activation_does_not_know_goes_to_quarantine_and_is_not_sent(bench: ToyBench) -> None:
     bench.state(a="low", b="enormous")
     for _ in range(2):  # a second run quarantines it again, and counts it once
         report = bench.run()
@@ -200,7 +174,7 @@ def test_a_value_the_activation_does_not_know_goes_to_quarantine_and_is_not_sent
 
 
 def test_a_plan_tells_what_was_there_before(tmp_path: Path) -> None:
-    bench = Bench(tmp_path)
+    bench = ToyBench(tmp_path)
     bench.state(a="low", b="low")
     bench.run()
     bench.state(a="high")

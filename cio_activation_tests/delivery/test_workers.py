@@ -25,7 +25,7 @@ from cio_activation.journal.attempts import Journal
 from cio_activation.journal.operations import by_name
 from cio_activation.journal.schema import leases
 from cio_activation_tests.delivery import workers
-from cio_activation_tests.drivers import builders
+from cio_activation_tests.drivers.decided import write_state
 
 PEOPLE = 300
 PROGRAM = [sys.executable, "-m", "cio_activation_tests.delivery.workers"]
@@ -90,7 +90,7 @@ class Works:
         self.vendor = Vendor()
         self.started: list[Worker] = []
         run = workers.runtime(home, journal_url)
-        builders.write_state(run, Lane.DAILY, "toy", {f"p{i:04d}": {"size": "low"} for i in range(PEOPLE)})
+        write_state(run, Lane.DAILY, {f"p{i:04d}": {"size": "low"} for i in range(PEOPLE)})
 
     def workers(self, number: int) -> list[Worker]:
         """Start workers; the first holds the lease and is sending when the others are let go."""

@@ -35,6 +35,7 @@ from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal
 from cio_activation_tests.drivers import builders
 from cio_activation_tests.drivers.toy import ToyOptions
+from cio_activation_tests.drivers.toy_bench import sized
 
 VENDOR, KIND = "TOY_URL", "TOY_KIND"
 """Environment of a worker: where the vendor is, and the kind of its operations (``create`` if unset)."""
@@ -141,8 +142,7 @@ class RemoteToy:
 
 def runtime(home: Path, journal_url: str) -> Runtime:
     """Return what every worker of these tests works with."""
-    model = builders.activation(builders.tier("size", "toy"), destinations={"toy": ToyOptions()})
-    return builders.runtime(home, model, journal_url=journal_url)
+    return builders.runtime(home, sized(), journal_url=journal_url)
 
 
 def work(home: Path, journal_url: str) -> None:

@@ -1,77 +1,84 @@
-"""Builders of this room's tests: an activation of every attribute type, and people files written by hand."""
+"""Customer.io: a workspace, a home pointed at it, and short ways to say who does what there."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cio_activation.activation.models import Activation, Attribute, AttributeType, Audience, Lane, Profile, Workspace
-from cio_activation.activation.windows import Window
-from cio_activation.customerio import files
-from cio_activation.customerio.files import RawFile
-from cio_activation.customerio.people import PeoplePull, land
-from cio_activation.customerio.people_table import sources
+from cio_activation.activation.models import Activation, AttributeType, Lane
 from cio_activation.runtime import Runtime
+from cio_activation.sandbox.world.orders import generate
+from cio_activation.sandbox.world.snapshot import Snapshot
+from cio_activation.sandbox.world.world import World
+from cio_activation_tests.drivers import builders
+from cio_activation_tests.drivers.bench import OverStandIn
+from cio_activation_tests.drivers.stand_ins.customerio import CustomerioStandIn, begin
 
-TYPES = {
+EXPORT_S = 0.05
+MANUAL = 11
+"""The segment whose members are picked by hand."""
+_ATTRIBUTES = {
     "created_at": AttributeType.TIMESTAMP,
     "last_order_at": AttributeType.TIMESTAMP,
-    "birthday": AttributeType.DATE,
     "orders_count": AttributeType.INTEGER,
     "cart_value": AttributeType.MONEY,
-    "score": AttributeType.NUMBER,
-    "unsubscribed": AttributeType.BOOLEAN,
     "last_category": AttributeType.TEXT,
+    "unsubscribed": AttributeType.BOOLEAN,
 }
 
 
-def audience(name: str, segment: int, lane: Lane) -> Audience:
-    return Audience(
-        name=name, label=name, description=name, owner="x@example.com", segment=segment, lane=lane, deliver={}
-    )
+def model(rt: tuple[int, ...] = (1, MANUAL), daily: tuple[int, ...] = (3, 4)) -> Activation:
+    """Return an activation whose audiences read these segments, delivered nowhere."""
+    audiences = [builders.audience(f"rt_{s}", Lane.REALTIME, segment=s) for s in rt]
+    audiences += [builders.audience(f"daily_{s}", segment=s) for s in daily]
+    return builders.activation(audiences=audiences, attributes=_ATTRIBUTES)
 
 
-def small_activation(*audiences: Audience, attributes: Mapping[str, AttributeType] = TYPES) -> Activation:
-    return Activation(
-        workspace=Workspace(),
-        profile=Profile(phone="phone", first_name="first_name", last_name=None),
-        attributes={n: Attribute(name=n, source=n, type=t) for n, t in attributes.items()},
-        properties={},
-        audiences={a.name: a for a in audiences},
-        destinations={},
-    )
+def workspace(*, export_seconds: float = EXPORT_S) -> CustomerioStandIn:
+    """Start a workspace of sixty people that stands still where the tests' calendar begins; the caller stops it."""
+    world = World(generate(60, ends_at=builders.START.timestamp()), seed=3)
+    made = begin(world, limited=True, export_seconds=export_seconds, requests_per_second=100_000)
+    made.edit("freeze")
+    return made
 
 
-def write_people(
-    run: Runtime, window: Window, people: Iterable[Mapping[str, str]], *, total: int | None = None, tail: str = ""
-) -> RawFile:
-    """Write a people file as an export would be, enter it as the window's kept one, and return it."""
-    rows = list(people)
-    names = [*reversed(sources(run.activation)), "extra", "Extra"]
-    path = run.raw_folder(window.lane.value, window.key) / "people.csv"
-    with path.open("w", newline="", encoding="utf-8") as out:
-        writer = csv.writer(out, lineterminator="\r\n")
-        writer.writerow(names)
-        writer.writerows([row.get(name, "") for name in names] for row in rows)
-        out.write(tail)
-    return enter(run, window, path, len(rows) if total is None else total)
+class CustomerioBench(OverStandIn[CustomerioStandIn]):
+    """One workspace with a project pointed at it."""
 
+    def __init__(self, home: Path, stand_in: CustomerioStandIn) -> None:
+        super().__init__(stand_in)
+        self.home, self.world = home, stand_in.world
 
-def enter(run: Runtime, window: Window, path: Path, total: int, at: datetime | None = None) -> RawFile:
-    observed = at or window.end.astimezone(UTC).replace(tzinfo=None)
-    file = RawFile("people", path, files.sha256_of(path), total, observed)
-    with run.warehouse.write() as con:
-        files.retain(con, run.settings.activation_home, window, file)
-    return file
+    def runtime(self, rt: tuple[int, ...] = (1, MANUAL), daily: tuple[int, ...] = (3, 4), **settings: Any) -> Runtime:
+        """Return a runtime over the home whose audiences read these segments."""
+        return builders.runtime(self.home, model(rt, daily), **self.stand_in.settings, **settings)
 
+    def picture(self) -> Snapshot:
+        """Return everyone and every membership at the instant the workspace shows."""
+        return self.world.at(self.stand_in.state()["at"])
 
-def landed(run: Runtime, window: Window, people: Iterable[Mapping[str, str]], **options: Any) -> PeoplePull:
-    return land(run, window, write_people(run, window, people, **options))
+    def pick(self, *cio_ids: str) -> None:
+        """Put people into the manual segment."""
+        for cio_id in cio_ids:
+            self.edit("add_to_segment", segment=MANUAL, cio_id=cio_id)
 
+    def drop(self, *cio_ids: str) -> None:
+        """Take people out of the manual segment."""
+        for cio_id in cio_ids:
+            self.edit("remove_from_segment", segment=MANUAL, cio_id=cio_id)
 
-def query(run: Runtime, sql: str) -> list[tuple[Any, ...]]:
-    with run.warehouse.read() as con:
-        return con.execute(sql).fetchall()
+    def calls(self) -> dict[str, int]:
+        """Return the calls since the log was cleared, per ``METHOD template``."""
+        return self.shared.log.calls("customerio")
+
+    def clear_log(self) -> None:
+        """Forget all calls."""
+        self.shared.log.clear()
+
+    def calm(self, *segments: int) -> None:
+        """Undo every setting of exports and quota, and finish building ``segments``; what was done to data stays."""
+        self.edit("fail_exports", times=0)
+        self.edit("export_seconds", seconds=EXPORT_S)
+        self.edit("quota", left=True)
+        for segment in segments:
+            self.edit("set_segment_state", segment=segment, state="finished")

@@ -11,11 +11,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from cio_activation.activation.loader import load_activation
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.windows import Window
 from cio_activation.audience.members import update
-from cio_activation.customerio.exports import Poll
 from cio_activation.customerio.live import pull_live
 from cio_activation.customerio.people import pull_people
 from cio_activation.customerio.segments import pull_segments
@@ -26,12 +24,12 @@ from cio_activation.destinations import DESTINATIONS
 from cio_activation.identity.resolve import resolve
 from cio_activation.runtime import Runtime
 from cio_activation.state.derive import derive
-from cio_activation_tests.drivers import access
+from cio_activation_tests.drivers import builders
+from cio_activation_tests.drivers.builders import FAST
 
 START = datetime(2026, 11, 2, tzinfo=UTC)
 """Where the first window begins; the stand-ins' histories end at this day's noon and go on from there."""
 QUARTER = timedelta(minutes=15)
-FAST = Poll(first_s=0.02, factor=1.2, widest_s=0.05)
 QUICK: dict[str, Any] = {"vendor_backoff_s": 0.005, "vendor_settle_s": 0.0}
 """Settings that make waiting short."""
 
@@ -73,15 +71,13 @@ destinations:
 
 def small_activation(folder: Path, text: str = ACTIVATION) -> Activation:
     """Return the small activation, read by the loader from a file in ``folder``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "activation.yaml"
-    path.write_text(text)
-    return load_activation(path, DESTINATIONS)
+    return builders.load(folder, text)
 
 
 def build_runtime(home: Path, environment: Mapping[str, str], activation: Activation) -> Runtime:
     """Return a runtime over ``home`` that talks to the stand-ins of ``environment``."""
-    return Runtime.build(access.settings(home, environment, **QUICK), activation)
+    settings = QUICK | {name.lower(): value for name, value in environment.items()}
+    return builders.runtime(home, activation, **settings)
 
 
 def window(lane: Lane, number: int) -> Window:
@@ -120,7 +116,7 @@ def run_lane(
 ) -> LaneRun:
     """Run every use case of ``lane`` for ``window`` in the assets' order.
 
-    ``refresh`` takes a new picture of Customer.io where the window has one already; False uses the kept one.
+    ``refresh`` takes a new snapshot of Customer.io where the window has one already; False uses that one.
     """
     decided = decide_lane(runtime, lane, window, run_id, refresh=refresh)
     reports: dict[str, StepReport] = {}

@@ -6,19 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cio_activation.activation.models import Activation, Guards, Lane, Limits, Workspace
+from cio_activation.activation.models import Lane
 from cio_activation.delivery import links
 from cio_activation.delivery.destination import AbsoluteStep, Context
-from cio_activation.delivery.report import StepReport
-from cio_activation.delivery.run import run_step
-from cio_activation.delivery.schema import run_schema
 from cio_activation.destinations.common.kinds import ADD, MEMBERSHIPS, REMOVE
 from cio_activation.journal.operations import End, Operation, Result
-from cio_activation.runtime import Runtime
 from cio_activation.transport.http import VendorClient
 from cio_activation.warehouse.sessions import Connection
 from cio_activation_tests.drivers import builders
+from cio_activation_tests.drivers.decided import write_members
 from cio_activation_tests.drivers.toy import ToyDestination, ToyOptions
+from cio_activation_tests.drivers.toy_bench import ToyBench
 
 STEP = "list/vip"
 
@@ -59,46 +57,33 @@ class ListToy(ToyDestination):
         return self.catalog
 
 
-class ListBench:
+class ListBench(ToyBench):
     """People who are all linked; ``members`` says who is in, ``run`` delivers it."""
 
+    step = ToyList()
+
     def __init__(self, home: Path, **guards: Any) -> None:
-        self.toy = ListToy()
-        model = Activation(
-            workspace=Workspace(), attributes={}, properties={}, audiences={},
-            limits=Limits(guards=Guards(**guards)), destinations={"toy": ToyOptions()},
-        )  # fmt: skip
-        self.runtime: Runtime = builders.runtime(home, model)
+        super().__init__(home, builders.activation(destinations={"toy": ToyOptions()}, **guards), ListToy())
         self.schema()
 
-    def schema(self) -> None:
-        run_schema(self.runtime, self.toy)
-
     def members(self, numbers: Iterable[int]) -> None:
-        people = [f"p{n}" for n in numbers]
+        """Make exactly these the members, linked if they were not."""
+        write_members(self.runtime, {"vip": [f"p{n}" for n in numbers]})
         with self.runtime.warehouse.write() as con:
-            con.execute("DELETE FROM audience.memberships")
-            con.execute(
-                "INSERT INTO audience.memberships (audience, version, cio_id) SELECT 'vip', 1, unnest(?)", [people]
-            )
             con.execute(
                 """INSERT INTO delivery.links BY NAME
                 SELECT 'toy' AS destination, cio_id, cio_id AS record_id, true AS stamped FROM audience.memberships
-                WHERE cio_id NOT IN (SELECT cio_id FROM delivery.links)"""
+                WHERE exited_at IS NULL AND cio_id NOT IN (SELECT cio_id FROM delivery.links)"""
             )
-
-    def run(self, day: int = 1) -> StepReport:
-        report = run_step(self.runtime, self.toy, ToyList(), builders.window(day), f"run-{day}")
-        assert report.planned == report.delivered + report.rejected + report.unneeded + report.held
-        return report
 
     @property
     def there(self) -> set[int]:
+        """Who is on the vendor's list."""
         return {int(k[1:]) for k, v in self.toy.vendor.people.items() if v.get("vip")}
 
     def plans(self, columns: str) -> list[tuple[Any, ...]]:
-        with self.runtime.warehouse.read() as con:
-            return con.execute(f"SELECT {columns} FROM delivery.plans ORDER BY made_at").fetchall()
+        """Return these columns of every plan, oldest first."""
+        return self.query(f"SELECT {columns} FROM delivery.plans ORDER BY made_at")
 
     def sql(self, query: str) -> list[tuple[Any, ...]]:
         with self.runtime.warehouse.write() as con:

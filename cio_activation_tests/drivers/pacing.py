@@ -19,25 +19,26 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from cio_activation.activation.models import Activation, Guards, Lane, Limits, Property, PropertyType, Value, Workspace
-from cio_activation.activation.settings import Settings
+from cio_activation.activation.models import Activation, Lane, PropertyType
 from cio_activation.delivery.destination import Destination
 from cio_activation.delivery.run import run_step
 from cio_activation.delivery.schema import run_schema
 from cio_activation.destinations.hubspot import DESTINATION as HUBSPOT
-from cio_activation.destinations.hubspot.config import HubSpotAccess, HubSpotSettings
+from cio_activation.destinations.hubspot.config import HubSpotSettings
 from cio_activation.destinations.pipedrive import DESTINATION as PIPEDRIVE
-from cio_activation.destinations.pipedrive.config import PipedriveAccess, PipedriveSettings
+from cio_activation.destinations.pipedrive.config import PipedriveSettings
 from cio_activation.journal.attempts import Journal
 from cio_activation.journal.schema import days
 from cio_activation.runtime import Runtime
-from cio_activation.sandbox.hubspot.app import HubSpot
-from cio_activation.sandbox.pipedrive.app import Pipedrive
 from cio_activation.sandbox.server.core import Shared
-from cio_activation.sandbox.server.running import start
+from cio_activation_tests.drivers import builders
 from cio_activation_tests.drivers.builders import window
+from cio_activation_tests.drivers.stand_ins import hubspot, pipedrive
+from cio_activation_tests.drivers.stand_ins.hubspot import HubSpotStandIn
+from cio_activation_tests.drivers.stand_ins.pipedrive import PipedriveStandIn
 
 DESTINATIONS: dict[str, Destination] = {"hubspot": HUBSPOT, "pipedrive": PIPEDRIVE}
+CREDENTIALS = {"hubspot_access_token": "sandbox-hubspot-token", "pipedrive_api_token": "sandbox-pipedrive-token"}
 LIMITS = {"hubspot": (190, 10.0), "pipedrive": (40, 2.0)}
 """Calls in a rolling window: HubSpot Professional and Enterprise, Pipedrive Growth."""
 HOT = {"hubspot": 300, "pipedrive": 12}
@@ -67,59 +68,52 @@ class Paced:
 
 def activation(vendor: str, share: float, tokens: int | None = None) -> Activation:
     """Return one daily and one real-time property, delivered to ``vendor`` at its real limits."""
-    properties = {
-        name: Property(
-            name=name, label=name.title(), description=name, owner="team:retention", lane=lane,
-            rule=Value(attribute="amount"), type=PropertyType.TEXT, deliver=(vendor,),
-        )
+    properties = [
+        builders.prop(name, PropertyType.TEXT, lane, deliver=(vendor,))
         for name, lane in (("category", Lane.DAILY), ("cart", Lane.REALTIME))
-    }  # fmt: skip
+    ]
     settings = {
         "hubspot": HubSpotSettings(rate_share=share),
         "pipedrive": PipedriveSettings(rate_share=share, daily_tokens=tokens),
     }
-    return Activation(
-        workspace=Workspace(), attributes={}, properties=properties, audiences={},
-        limits=Limits(guards=Guards(max_operations=10_000_000)), destinations={vendor: settings[vendor]},
-    )  # fmt: skip
+    destinations = {vendor: settings[vendor]}
+    return builders.activation(*properties, attributes={}, destinations=destinations, max_operations=10_000_000)
 
 
 def runtime(vendor: str, home: Path, url: str, share: float, tokens: int | None = None) -> Runtime:
-    """Return what every process of the rig works with."""
-    settings = Settings(activation_home=home, _env_file=None).with_access(
-        HubSpotAccess(hubspot_access_token="sandbox-hubspot-token", hubspot_url=url, _env_file=None),
-        PipedriveAccess(pipedrive_api_token="sandbox-pipedrive-token", pipedrive_url=url, _env_file=None),
-    )
-    return Runtime.build(settings, activation(vendor, share, tokens))
+    """Return what every process works with."""
+    given = {f"{vendor}_url": url} | CREDENTIALS
+    return builders.runtime(home, activation(vendor, share, tokens), **given)
 
 
 @contextmanager
-def account(vendor: str, people: int) -> Iterator[tuple[Shared, HubSpot | Pipedrive, str]]:
+def account(vendor: str, people: int) -> Iterator[HubSpotStandIn | PipedriveStandIn]:
     """Start an account that knows ``people`` persons and has the vendor's real limits."""
-    shared = Shared()
-    shared.clock.set(datetime.now(UTC).replace(hour=17).timestamp())  # no vendor's day turns meanwhile, here or there
+    at = datetime.now(UTC).replace(hour=17).timestamp()  # no vendor's day turns meanwhile, here or there
     seed = [{"email": _email(n), "first_name": "A", "last_name": "B", "phone": None} for n in range(people)]
-    made: HubSpot | Pipedrive
-    made = HubSpot(shared, seed, property_lag_s=0.0) if vendor == "hubspot" else Pipedrive(shared, seed, plan="growth")
-    running = start({vendor: made}, shared)
+    made: HubSpotStandIn | PipedriveStandIn
+    if vendor == "hubspot":
+        made = hubspot.begin(seed, at=at, limited=True, property_lag_s=0.0)
+    else:
+        made = pipedrive.begin(seed, at=at, limited=True, plan="growth")
     try:
-        yield shared, made, running.urls[vendor]
+        yield made
     finally:
-        running.stop()
+        made.stop()
 
 
 def measure(
     vendor: str, home: Path, changes: int, *, share: float = 0.8, latency_s: float = 0.25, tokens: int | None = None
 ) -> Paced:
     """Push ``changes`` people while a real-time lane works; the vendor takes ``latency_s`` for each answer."""
-    with account(vendor, changes) as (shared, made, url):
-        run = runtime(vendor, home, url, share, tokens)
+    with account(vendor, changes) as made:
+        run = runtime(vendor, home, made.url, share, tokens)
         run_schema(run, DESTINATIONS[vendor])
         _decide(run, vendor, changes, made)
-        shared.log.clear()
-        shared.faults.add(kind="delay", when="after", vendor=vendor, delay_s=latency_s, times=10**9)
+        made.shared.log.clear()
+        made.fault(kind="delay", when="after", delay_s=latency_s, times=10**9)
         command = [sys.executable, "-m", "cio_activation_tests.drivers.pacing", vendor]
-        rest = [str(home), url, str(share), str(tokens or 0)]
+        rest = [str(home), made.url, str(share), str(tokens or 0)]
         lanes = [
             subprocess.Popen([*command, lane, *rest], stdout=subprocess.PIPE, text=True)
             for lane in ("daily", "realtime")
@@ -129,7 +123,8 @@ def measure(
         lanes[1].communicate()
         if any(p.returncode for p in lanes):
             raise AssertionError("a lane failed")
-        return _read(run, vendor, shared, share, made.limits.used_today, (int(told[0]), int(told[1])))
+        charged = made.vendor.limits.used_today
+        return _read(run, vendor, made.shared, share, charged, (int(told[0]), int(told[1])))
 
 
 def _read(run: Runtime, vendor: str, shared: Shared, share: float, charged: float, daily: tuple[int, int]) -> Paced:
@@ -188,7 +183,7 @@ def _waits(vendor: str, entries: Sequence[Any], hot: Sequence[tuple[str, str, fl
             yield entry.real_at - mine.pop(0)
 
 
-def _decide(run: Runtime, vendor: str, people: int, made: HubSpot | Pipedrive) -> None:
+def _decide(run: Runtime, vendor: str, people: int, made: HubSpotStandIn | PipedriveStandIn) -> None:
     """Write what the deciding rooms would have: everybody has a new value of the day; the hot ones come later."""
     with run.warehouse.write() as con:
         con.execute(
@@ -204,7 +199,7 @@ def _decide(run: Runtime, vendor: str, people: int, made: HubSpot | Pipedrive) -
             FROM identity.persons"""
         )
         _hot(con, vendor, 0)
-        if isinstance(made, HubSpot):
+        if isinstance(made, HubSpotStandIn):
             import pyarrow as pa
 
             contacts = made.state()["contacts"]

@@ -23,6 +23,7 @@ import httpx
 from ruamel.yaml import YAML
 
 from cio_activation.cli.output import emitted
+from cio_activation_tests.drivers.stand_ins.control import Control
 
 LOCATION = "cio_activation"
 GRACE_S = 5.0
@@ -71,6 +72,7 @@ class Site:
             told["urls"]["customerio"] = other["urls"]["customerio"]
             told["environment"] |= {k: v for k, v in other["environment"].items() if k.startswith("CUSTOMERIO")}
         self.vendors: dict[str, str] = told["urls"]
+        self.control = Control(self.vendors)
         code, ui = free_port(), free_port()
         self.webserver = f"http://127.0.0.1:{ui}"
         self.environment = {
@@ -119,19 +121,11 @@ class Site:
 
     def edit(self, **change: Any) -> dict[str, Any]:
         """Do something by hand in the Customer.io stand-in; see the stand-in's module ``manual_edits``."""
-        answer = httpx.post(
-            f"{self.vendors['customerio']}/_sandbox/edit", json={"vendor": "customerio", **change}, timeout=60
-        )
-        answer.raise_for_status()
-        return dict(answer.json())
+        return dict(self.control.edit("customerio", **change))
 
     def log(self, vendor: str, since: int = 0, limit: int | None = None) -> list[dict[str, Any]]:
         """Return the stand-in's request log of one vendor after call ``since``, the first ``limit`` entries of it."""
-        asked: dict[str, str | int] = {"vendor": vendor, "since": since}
-        if limit is not None:
-            asked["limit"] = limit
-        found = httpx.get(f"{self.vendors[vendor]}/_sandbox/log", params=asked, timeout=120)
-        return list(found.json()["entries"])
+        return self.control.log(vendor, since, limit)
 
     def launch(self, job: str, partition: str) -> str:
         """Launch a run as the UI does; return its id."""

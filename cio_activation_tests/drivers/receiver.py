@@ -1,4 +1,4 @@
-"""A running receiver, requests signed as Customer.io's document says, and what is in the inbox: for its tests."""
+"""The webhook receiver, in a thread or a process: requests signed as Customer.io's document says, and its inbox."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def signed(body: bytes, key: str = KEY, at: float | None = None) -> dict[str, st
 
 
 @dataclass
-class Rig:
+class ReceiverThread:
     """One receiver in a thread, with a client, over one journal."""
 
     url: str
@@ -113,7 +113,7 @@ class Rig:
 
 
 @contextmanager
-def receiving(journal_url: str, keys: Keys | None = None) -> Iterator[Rig]:
+def receiving(journal_url: str, keys: Keys | None = None) -> Iterator[ReceiverThread]:
     """Run a receiver with small limits in a thread of its own."""
     journal = Journal(journal_url, wait_s=0.3)
     inbox = Inbox(journal)
@@ -129,14 +129,14 @@ def receiving(journal_url: str, keys: Keys | None = None) -> Iterator[Rig]:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     with httpx.Client(base_url=url, timeout=30) as client:
-        yield Rig(url, journal_url, client, journal, receiver)
+        yield ReceiverThread(url, journal_url, client, journal, receiver)
     server.should_exit = True
     thread.join(30)
     assert not thread.is_alive()
     journal.close()
 
 
-class Process:
+class ReceiverProcess:
     """``cio-activation receive`` as a process of its own."""
 
     def __init__(self, journal_url: str, home: Any, port: int = 0) -> None:

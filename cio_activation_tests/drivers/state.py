@@ -13,7 +13,6 @@ import duckdb
 
 from cio_activation.activation.models import (
     Activation,
-    Attribute,
     AttributeType,
     Audience,
     Case,
@@ -35,7 +34,8 @@ from cio_activation.state.columns import attribute_types
 from cio_activation.warehouse import published
 from cio_activation.warehouse.sessions import Connection, Warehouse
 from cio_activation.warehouse.sql import identifier
-from cio_activation_tests.drivers.tables import noting
+from cio_activation_tests.drivers import builders
+from cio_activation_tests.drivers.tables import noting, query
 
 ATTRIBUTES = {
     "last_order_at": AttributeType.TIMESTAMP,
@@ -51,26 +51,9 @@ ATTRIBUTES = {
 DESTINATIONS = ("hubspot", "pipedrive")
 
 
-def prop(
-    name: str,
-    rule: Any,
-    kind: PropertyType,
-    *,
-    labels: Sequence[str] = (),
-    lane: Lane = Lane.DAILY,
-    deliver: tuple[str, ...] = DESTINATIONS,
-) -> Property:
-    return Property(
-        name=name,
-        label=name,
-        description=name,
-        owner="team",
-        lane=lane,
-        rule=rule,
-        type=kind,
-        labels=tuple(labels),
-        deliver=deliver,
-    )
+def prop(name: str, rule: Any, kind: PropertyType, **more: Any) -> Property:
+    """Return a property by its rule; delivered to both destinations if ``more`` says nothing else."""
+    return builders.prop(name, kind, rule=rule, **({"deliver": DESTINATIONS} | more))
 
 
 def expecting(**changes: Any) -> Property:
@@ -117,12 +100,13 @@ def activation(
     properties: Sequence[Property] | None = None, audiences: Sequence[Audience] = (), **workspace: Any
 ) -> Activation:
     chosen = default_properties() if properties is None else properties
-    return Activation(
-        workspace=Workspace(**({"timezone": "America/New_York", "purchase_attribute": "last_order_at"} | workspace)),
-        attributes={n: Attribute(name=n, source=n, type=t) for n, t in ATTRIBUTES.items()},
-        properties={p.name: p for p in chosen},
-        audiences={a.name: a for a in audiences},
+    told = {"timezone": "America/New_York", "purchase_attribute": "last_order_at"} | workspace
+    return builders.activation(
+        *chosen,
+        audiences=audiences,
+        attributes=ATTRIBUTES,
         destinations=dict.fromkeys(DESTINATIONS),
+        workspace=Workspace(**told),
     )
 
 
@@ -157,13 +141,13 @@ class InMemory(Warehouse):
 
 
 @dataclass
-class World:
+class StateBench:
     """A runtime over a warehouse of its own, and writing to the raw tables as the customerio room would."""
 
     runtime: Runtime
 
     @classmethod
-    def create(cls, home: Path, act: Activation | None = None, *, on_disk: bool = False) -> World:
+    def create(cls, home: Path, act: Activation | None = None, *, on_disk: bool = False) -> StateBench:
         settings = Settings(activation_home=home, _env_file=None)
         if on_disk:
             return cls(Runtime.build(settings, act or activation()))
@@ -171,8 +155,8 @@ class World:
         warehouse.migrate()
         return cls(Runtime(settings, act or activation(), warehouse))
 
-    def using(self, act: Activation) -> World:
-        return World(Runtime(self.runtime.settings, act, self.runtime.warehouse))
+    def using(self, act: Activation) -> StateBench:
+        return StateBench(Runtime(self.runtime.settings, act, self.runtime.warehouse))
 
     def people(self, rows: Mapping[str, Mapping[str, Any]] | Sequence[tuple[str | None, Mapping[str, Any]]]) -> None:
         """Publish a ``raw.people`` that holds exactly these people; nobody was fetched since."""
@@ -199,9 +183,8 @@ class World:
             con.execute("INSERT INTO raw.people_gone SELECT unnest(?::VARCHAR[])", [list(gone)])
             con.execute("DROP TABLE fetched")
 
-    def rows(self, query: str) -> list[tuple[Any, ...]]:
-        with self.runtime.warehouse.read() as con:
-            return con.execute(query).fetchall()
+    def rows(self, select: str) -> list[tuple[Any, ...]]:
+        return query(self.runtime, select)
 
     def table(self, query: str) -> dict[str, dict[str, Any]]:
         """Return the rows of a query by their ``cio_id``."""

@@ -1,10 +1,12 @@
-"""Tables that a test writes itself: like every writer it has to note whom it touched, and notes exactly these."""
+"""Looking into tables, and writing them oneself: like every writer a test has to note whom it touched."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+from cio_activation.runtime import Runtime
 from cio_activation.warehouse import change_log
 from cio_activation.warehouse.sessions import Connection
 
@@ -24,6 +26,12 @@ def noting(con: Connection, *tables: str) -> Iterator[None]:
             f"""SELECT cio_id FROM ((FROM {old} EXCEPT ALL FROM {new}) UNION ALL (FROM {new} EXCEPT ALL FROM {old}))""",
         )
         con.execute(f"DROP TABLE {old}; DROP TABLE {new}")
+
+
+def query(run: Runtime, sql: str) -> list[tuple[Any, ...]]:
+    """Return the rows of a SELECT over the warehouse."""
+    with run.warehouse.read() as con:
+        return con.execute(sql).fetchall()
 
 
 def _picture(con: Connection, table: str) -> str:

@@ -11,9 +11,6 @@ from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from unittest import mock
-
-import duckdb
 
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.windows import Window
@@ -23,10 +20,11 @@ from cio_activation.sandbox.server.request_log import Entry
 from cio_activation.sandbox.server.running import RunningSandbox
 from cio_activation.sandbox.world.orders import generate
 from cio_activation.sandbox.world.world import World
-from cio_activation.warehouse.sessions import Warehouse
 from cio_activation_tests.drivers import lanes
 from cio_activation_tests.drivers.lanes import LaneRun
 from cio_activation_tests.drivers.oracles import expected
+from cio_activation_tests.drivers.tables import query
+from cio_activation_tests.drivers.warm import warm_warehouses
 
 DESTINATIONS = ("hubspot", "pipedrive")
 NOON = lanes.START + timedelta(hours=12)
@@ -113,8 +111,7 @@ class Town:
         return [e for e in self.calls(since) if e.method != "GET" and not e.path.endswith(READS)]
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
-        with self.runtime.warehouse.read() as con:
-            return con.execute(sql).fetchall()
+        return query(self.runtime, sql)
 
     @property
     def _world(self) -> World:
@@ -123,7 +120,7 @@ class Town:
 
 @contextmanager
 def town(home: Path, *, people: int = 40, seed: int = 7, warm: bool = True, **options: Any) -> Iterator[Town]:
-    """Run a town in this process. ``warm`` keeps the warehouse's file open between sessions (see below)."""
+    """Run a town in this process. ``warm`` keeps the warehouse's file open between sessions (see ``warm``)."""
     activation = options.pop("activation", None)
     with ExitStack() as stack:
         sandbox = build_town_sandbox(people, seed, **options)
@@ -131,27 +128,5 @@ def town(home: Path, *, people: int = 40, seed: int = 7, warm: bool = True, **op
         shutil.rmtree(home, ignore_errors=True)
         made = Town(home, sandbox, activation)
         if warm:
-            stack.enter_context(warm_warehouse(made.runtime.warehouse.path))
+            stack.enter_context(warm_warehouses())
         yield made
-
-
-@contextmanager
-def warm_warehouse(path: Path) -> Iterator[None]:
-    """Keep the file attached in this process, so that the end of a session does not write it out.
-
-    That takes 10 to 20 ms, sixty times a lane. Sessions, transactions and the file locks stay as they are.
-    """
-    keeper = duckdb.connect(str(path), config={"autoinstall_known_extensions": False})
-
-    @contextmanager
-    def session(self: Warehouse, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
-        assert self.path == path
-        with keeper.cursor() as con:
-            con.execute("SET TimeZone = 'UTC'")
-            yield con
-
-    try:
-        with mock.patch.object(Warehouse, "_session", session):
-            yield
-    finally:
-        keeper.close()

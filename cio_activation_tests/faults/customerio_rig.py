@@ -15,34 +15,23 @@ from cio_activation.customerio.people import pull_people
 from cio_activation.customerio.segments import SegmentsPull, pull_segments
 from cio_activation.errors import CioActivationError
 from cio_activation.runtime import Runtime
-from cio_activation.sandbox.build import build_sandbox
 from cio_activation.sandbox.server.request_log import Entry
-from cio_activation.sandbox.world.orders import generate
-from cio_activation.sandbox.world.world import World
 from cio_activation.transport.errors import Stop
-from cio_activation_tests.customerio.conftest import Site
-from cio_activation_tests.drivers.builders import START, window
-from cio_activation_tests.drivers.customerio import query
+from cio_activation_tests.drivers.builders import window
+from cio_activation_tests.drivers.customerio import MANUAL, CustomerioBench, workspace
+from cio_activation_tests.drivers.tables import query
 from cio_activation_tests.faults.cases import Case
-from cio_activation_tests.faults.world import BACKOFF_S, Counts, Rig
+from cio_activation_tests.faults.world import Counts, Rig, usual
 
-DAILY, LIVE = (3, 10), (11,)
-EXPORT_S = 0.02
+DAILY, LIVE = (3, 10), (MANUAL,)
 
 
 class CustomerioRig(Rig):
     """Sixty people; every round some get another cart and category, some enter and leave the hand-picked segment."""
 
-    vendor = "customerio"
-
     def __init__(self, home: Path) -> None:
-        world = World(generate(60, ends_at=START.timestamp()), seed=3)
-        self.running = build_sandbox(
-            world, vendors=("customerio",), export_seconds=EXPORT_S, customerio={"requests_per_second": 100_000}
-        )
-        self.running.urls |= {"hubspot": "http://127.0.0.1:9", "pipedrive": "http://127.0.0.1:9"}
-        self.site = Site(self.running, home)
-        self.site.edit(action="freeze")
+        super().__init__(workspace())
+        self.site = CustomerioBench(home, self.stand_in)
         self.round = 0
         self.edited: dict[str, float] = {}
 
@@ -52,15 +41,13 @@ class CustomerioRig(Rig):
         chosen = [people[(7 * self.round + 11 * i) % len(people)] for i in range(5)]
         for i, cio_id in enumerate(chosen):
             self.edited[cio_id] = 100 + self.round + i / 4
-            self.site.edit(action="set_attribute", cio_id=cio_id, name="cart_value", value=str(self.edited[cio_id]))
-            self.site.edit(
-                action="set_attribute", cio_id=cio_id, name="last_category", value=f"Category {self.round}, {i}"
-            )
-        self.site.drop(*sorted(self.site.stand_in.world.hand_picked[11])[:2])
+            self.edit("set_attribute", cio_id=cio_id, name="cart_value", value=str(self.edited[cio_id]))
+            self.edit("set_attribute", cio_id=cio_id, name="last_category", value=f"Category {self.round}, {i}")
+        self.site.drop(*sorted(self.site.world.hand_picked[MANUAL])[:2])
         self.site.pick(*chosen)
 
     def run(self, case: Case | None = None) -> Counts:
-        runtime, counts = self._runtime(case.timeout_s if case else None), Counts()
+        runtime, counts = self._runtime(case), Counts()
         limit = timedelta(seconds=0.2) if case else timedelta(minutes=1)
         poll = Poll(0.02, 1.2, 0.05, limit)
         daily, live = window(self.round), window(self.round, Lane.REALTIME)
@@ -69,7 +56,7 @@ class CustomerioRig(Rig):
         return self._pull(counts, len(LIVE) + 1, lambda: pull_live(runtime, live))
 
     def differences(self) -> list[str]:
-        runtime, picture = self._runtime(), self.site.stand_in.world.at(self.site.stand_in.workspace.instant())
+        runtime, picture = self._runtime(), self.site.world.at(self.site.stand_in.vendor.workspace.instant())
         found = []
         people = {p["cio_id"]: p for p in picture.everyone()}
         for table in ("raw.people", "raw.people_current"):
@@ -101,36 +88,32 @@ class CustomerioRig(Rig):
         return entry.method != "GET"  # an export asked for, or attributes fetched again
 
     def calm(self) -> None:
-        self.site.edit(action="fail_exports", times=0)
-        self.site.edit(action="export_seconds", seconds=EXPORT_S)
-        self.site.edit(action="quota", left=True)
-        for segment in (*DAILY, *LIVE):
-            self.site.edit(action="set_segment_state", segment=segment, state="finished")
+        self.site.calm(*DAILY, *LIVE)
 
     # -- troubles ---------------------------------------------------------------------------------------
 
     def fail_export(self) -> None:
         """The next export fails."""
-        self.site.edit(action="fail_exports", times=1)
+        self.edit("fail_exports", times=1)
 
     def slow_export(self) -> None:
         """Exports take longer than the run waits."""
-        self.site.edit(action="export_seconds", seconds=0.6)
+        self.edit("export_seconds", seconds=0.6)
 
     def unfinished_segment(self) -> None:
         """Segments are being built again, and show a part of their members."""
         for segment in (DAILY[0], LIVE[0]):
-            self.site.edit(action="set_segment_state", segment=segment, state="build", progress=30)
+            self.edit("set_segment_state", segment=segment, state="build", progress=30)
 
     def delete(self) -> None:
         """A member of the real-time segment is deleted."""
-        gone = sorted(self.site.stand_in.world.hand_picked[11])[0]
-        self.site.edit(action="delete_person", cio_id=gone)
+        gone = sorted(self.site.world.hand_picked[MANUAL])[0]
+        self.edit("delete_person", cio_id=gone)
         self.edited.pop(gone, None)
 
     def spend_budget(self) -> None:
         """The daily quota is used up: 429 without Retry-After."""
-        self.site.edit(action="quota", left=False)
+        self.edit("quota", left=False)
 
     # -- running ----------------------------------------------------------------------------------------
 
@@ -149,12 +132,8 @@ class CustomerioRig(Rig):
         )  # fmt: skip
 
     def _everyone(self) -> list[str]:
-        rows = self.site.stand_in.world.at(self.site.stand_in.workspace.instant()).identifiers
+        rows = self.site.world.at(self.site.stand_in.vendor.workspace.instant()).identifiers
         return sorted(c for c, row in rows.items() if row[1])
 
-    def _runtime(self, timeout_s: float | None = None) -> Runtime:
-        built = self.site.runtime(rt=LIVE, daily=DAILY)
-        settings = built.settings.model_copy(
-            update={"vendor_backoff_s": BACKOFF_S, "vendor_timeout_s": timeout_s or 30.0}
-        )
-        return Runtime(settings, built.activation, built.warehouse)
+    def _runtime(self, case: Case | None = None) -> Runtime:
+        return self.site.runtime(rt=LIVE, daily=DAILY, **usual(case))

@@ -9,18 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from cio_activation.activation.models import Lane, PropertyType
-from cio_activation.activation.settings import Settings
-from cio_activation.delivery.run import run_step
 from cio_activation.delivery.schema import run_schema
 from cio_activation.destinations.hubspot import DESTINATION
 from cio_activation.destinations.hubspot.config import HubSpotAudience, list_name
-from cio_activation.runtime import Runtime
 from cio_activation.sandbox.server.request_log import Entry
-from cio_activation.transport.errors import Stop, VendorError
-from cio_activation_tests.drivers import hubspot as worlds
-from cio_activation_tests.drivers.builders import window
+from cio_activation_tests.drivers import hubspot as benches
 from cio_activation_tests.faults.cases import Case
-from cio_activation_tests.faults.world import BACKOFF_S, Counts, Rig
+from cio_activation_tests.faults.world import Counts, Rig, deliver, usual
 
 LABELS = ("0-30", "31-90", "91+")
 STAYING = 6
@@ -29,14 +24,12 @@ STAYING = 6
 class HubSpotRig(Rig):
     """Six people who stay, two newcomers a round (one with a contact, one without), who leave two rounds later."""
 
-    vendor = "hubspot"
-
     def __init__(self, home: Path) -> None:
-        self._properties = list(worlds.DAILY)
-        self._audience = worlds.audience("winback", Lane.DAILY, worlds.LABEL)
+        self._properties = list(benches.DAILY)
+        self._audience = benches.audience("winback", Lane.DAILY, benches.LABEL)
         seed = [{"email": f"person{n}@example.com"} for n in range(1, STAYING, 2)]
-        self.world = worlds.make_world(home, seed, self._activation())
-        self.running = self.world.running
+        self.bench = benches.hubspot_bench(home, seed, self._activation())
+        super().__init__(self.bench.stand_in)
         self.round, self.day = 0, 0
         self._schema_due = False
         self._between: Callable[[], object] | None = None
@@ -45,15 +38,15 @@ class HubSpotRig(Rig):
         self.inside: set[str] = set()
         self.left: dict[str, str] = {}
         for n in range(1, STAYING + 1):
-            self._join(worlds.person(n))
-        run_schema(self._runtime(), DESTINATION)
+            self._join(benches.person(n))
+        run_schema(self.bench.runtime, DESTINATION)
 
     def disturb(self) -> None:
         self._before = (dict(self.values), set(self.inside))
         self.round += 1
         self._schema_due = False
-        known, new = (worlds.person(1000 + 10 * self.round + i) for i in range(2))
-        self.world.edit("create", properties={"email": known["email"], "firstname": "By hand"})
+        known, new = (benches.person(1000 + 10 * self.round + i) for i in range(2))
+        self.edit("create", properties={"email": known["email"], "firstname": "By hand"})
         for one in (known, new):
             self._join(one)
         for cio_id in [c for c in self.people if c.startswith(("p01", "p02"))][:-4]:
@@ -68,7 +61,7 @@ class HubSpotRig(Rig):
                 "last_category": None if turn % 5 == 0 else f"Category {turn}",
                 "last_engaged": date(2026, 1, 1) + timedelta(days=turn),
                 "ltv": turn + 0.25,
-            } | {p.name: f"{p.name} {turn}" for p in self._properties[len(worlds.DAILY) :]}
+            } | {p.name: f"{p.name} {turn}" for p in self._properties[len(benches.DAILY) :]}
             if turn % 2:
                 self.inside.add(cio_id)
         self._decide()
@@ -82,27 +75,19 @@ class HubSpotRig(Rig):
 
     def run(self, case: Case | None = None) -> Counts:
         self.day += 1
-        counts, between = Counts(), self._between
-        self._between = None
+        between, self._between = self._between, None
         if case is not None and case.extends:
             self._extend()
-        runtime = self._runtime(case.timeout_s if case else None)
-        try:
-            if self._schema_due:
-                run_schema(runtime, DESTINATION)
-            for step in DESTINATION.steps(runtime.activation):
-                if step.lane is Lane.DAILY:
-                    report = run_step(runtime, DESTINATION, step, window(self.day), f"run{self.day}")
-                    counts = counts.with_step(report)
-                    if between is not None and step.name.startswith("contact_links"):
-                        between()
-        except VendorError as error:
-            failed = (f"{type(error).__name__} {error.operation}",)
-            return Counts(**{**counts.__dict__, "failed": failed, "stopped": isinstance(error, Stop)})
-        return counts
+
+        def after(step: str) -> None:
+            if between is not None and step.startswith("contact_links"):
+                between()
+
+        runtime = self.bench.runtime_with(**usual(case))
+        return deliver(runtime, DESTINATION, self.day, schema=self._schema_due, after=after)
 
     def differences(self) -> list[str]:
-        state = self.world.portal.state()
+        state = self.stand_in.state()
         by_key = {c["cio_id"]: c for c in state["contacts"].values() if c.get("cio_id")}
         found = []
         for cio_id in self.people:
@@ -124,7 +109,7 @@ class HubSpotRig(Rig):
         return found
 
     def duplicates(self) -> int:
-        state = self.world.portal.state()
+        state = self.stand_in.state()
         emails = Counter[str]()
         keys = Counter(c["cio_id"] for c in state["contacts"].values() if c.get("cio_id"))
         for contact in state["contacts"].values():
@@ -138,63 +123,63 @@ class HubSpotRig(Rig):
 
     def calm(self) -> None:
         self._schema_due = True  # every mended run begins with the schema step, as a day's run does
-        self.world.portal.limits.limited = False
-        self.world.portal.limits.used_today = 0
-        self.world.edit("settings", search_lag_s=0.0, echo_trace_ids=True, omit_empty_ids=False)
+        self.bench.portal.limits.limited = False
+        self.bench.portal.limits.used_today = 0
+        self.edit("settings", search_lag_s=0.0, echo_trace_ids=True, omit_empty_ids=False)
 
     # -- troubles ---------------------------------------------------------------------------------------
 
     def lose_option(self) -> None:
         """An option is deleted, and one contact: the batch is written in part."""
         kept = [{"label": v, "value": v, "displayOrder": i, "hidden": False} for i, v in enumerate(LABELS[:2])]
-        self.world.edit("set_options", name="cio_lapse_bucket", options=kept)
-        self.world.edit("delete", email="person2@example.com")
+        self.edit("set_options", name="cio_lapse_bucket", options=kept)
+        self.edit("delete", email="person2@example.com")
 
     def lose_option_silently(self) -> None:
         """The same, from a portal that does not give trace ids back."""
-        self.world.edit("settings", echo_trace_ids=False)
+        self.edit("settings", echo_trace_ids=False)
         self.lose_option()
 
     def collide(self) -> None:
         """After the look-up, a colleague gives the newcomer's address to another contact."""
         email = self.people[max(self.people)]["email"]
         owner = f"owner{self.round}@example.com"
-        self.world.edit("create", properties={"email": owner})
-        self._between = lambda: self.world.edit("add_additional_email", email=owner, additional_email=email)
+        self.edit("create", properties={"email": owner})
+        self._between = lambda: self.edit("add_additional_email", email=owner, additional_email=email)
 
     def delete(self) -> None:
         """Two contacts are deleted by hand."""
         for n in (1, 4):
-            self.world.edit("delete", email=f"person{n}@example.com")
+            self.edit("delete", email=f"person{n}@example.com")
 
     def merge(self) -> None:
         """Two contacts are merged into others; one of the two enters the list this round, one leaves it."""
         for n in (3, 4):
-            self.world.edit("create", properties={"email": f"main{n}-{self.round}@example.com"})
+            self.edit("create", properties={"email": f"main{n}-{self.round}@example.com"})
             main = f"main{n}-{self.round}@example.com"
-            self.world.edit("merge", email=main, other_email=f"person{n}@example.com")
+            self.edit("merge", email=main, other_email=f"person{n}@example.com")
 
     def mixed_case(self) -> None:
         """A newcomer's contact has capitals in its address, and trace ids do not come back."""
-        person = worlds.person(1000 + 10 * self.round + 5)
-        self.world.edit("create", properties={"email": person["email"].replace("person", "PerSon").upper()})
+        person = benches.person(1000 + 10 * self.round + 5)
+        self.edit("create", properties={"email": person["email"].replace("person", "PerSon").upper()})
         self._join(person)
         self.values[person["cio_id"]] = {**self.values["p00001"], "ltv": 77.0}
         self._decide()
-        self.world.edit("settings", echo_trace_ids=False)
+        self.edit("settings", echo_trace_ids=False)
 
     def omit_empty(self) -> None:
         """Membership replies leave out what is empty."""
-        self.world.edit("settings", omit_empty_ids=True)
+        self.edit("settings", omit_empty_ids=True)
 
     def spend_budget(self) -> None:
         """Other apps use up the account's day."""
-        self.world.portal.limits.limited = True
-        self.world.edit("other_app_calls", kind="daily", calls=self.world.portal.limits.daily_limit)
+        self.bench.portal.limits.limited = True
+        self.edit("other_app_calls", kind="daily", calls=self.bench.portal.limits.daily_limit)
 
     def lag(self) -> None:
         """Search does not find what was written within the last minute."""
-        self.world.edit("settings", search_lag_s=60.0)
+        self.edit("settings", search_lag_s=60.0)
 
     # -- what the deciding rooms would have said --------------------------------------------------------
 
@@ -202,35 +187,23 @@ class HubSpotRig(Rig):
         self.people[person["cio_id"]] = person
 
     def _extend(self) -> None:
-        self._properties.append(worlds.prop(f"extra_{self.round}", PropertyType.TEXT))
+        self._properties.append(benches.prop(f"extra_{self.round}", PropertyType.TEXT))
         self._audience = self._audience.model_copy(
             update={"version": self._audience.version + 1, "deliver": {"hubspot": HubSpotAudience()}}
         )
         for cio_id, values in self.values.items():
             values[f"extra_{self.round}"] = f"extra of {cio_id}"
         self._schema_due = True
-        self.world.activation = self._activation()
+        self.bench.use(self._activation())
         self._decide()
 
     def _activation(self) -> Any:
-        return worlds.make_activation(self._properties, (self._audience,))
-
-    def _runtime(self, timeout_s: float | None = None) -> Runtime:
-        settings = Settings(
-            activation_home=self.world.home, vendor_backoff_s=BACKOFF_S, vendor_timeout_s=timeout_s or 30.0,
-            _env_file=None,
-        ).with_access(worlds.access(self.running.urls["hubspot"]))  # type: ignore[call-arg]  # fmt: skip
-        return Runtime(settings, self.world.activation, self.world.runtime.warehouse)
+        return benches.make_activation(self._properties, (self._audience,))
 
     def _decide(self) -> None:
-        self.world.persons(self.people.values())
-        self.world.state(self.values)
-        present = {r[0] for r in self.world.sql("SELECT cio_id FROM audience.memberships WHERE exited_at IS NULL")}
-        gone = ", ".join(f"'{c}'" for c in sorted(present - self.inside)) or "''"
-        new = ", ".join(f"('winback', '{c}')" for c in sorted(self.inside - present))
-        self.world.sql(f"UPDATE audience.memberships SET exited_at = now()::TIMESTAMP WHERE cio_id IN ({gone})")
-        if new:
-            self.world.sql(f"INSERT INTO audience.memberships (audience, cio_id) VALUES {new}")
+        self.bench.persons(self.people.values())
+        self.bench.state(self.values)
+        self.bench.members("winback", self.inside)
 
 
 def _wire(value: Any) -> str:

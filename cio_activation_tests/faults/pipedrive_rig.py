@@ -7,20 +7,14 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from cio_activation.activation.models import Lane
-from cio_activation.delivery.run import run_step
+from cio_activation.activation.models import Activation
 from cio_activation.delivery.schema import run_schema
 from cio_activation.destinations.pipedrive import DESTINATION
-from cio_activation.runtime import Runtime
-from cio_activation.sandbox.pipedrive.app import Pipedrive
-from cio_activation.sandbox.server.core import Shared
 from cio_activation.sandbox.server.request_log import Entry
-from cio_activation.sandbox.server.running import start
-from cio_activation.transport.errors import Stop, VendorError
-from cio_activation_tests.drivers import access, builders
 from cio_activation_tests.drivers import pipedrive as benches
+from cio_activation_tests.drivers.stand_ins.pipedrive import begin
 from cio_activation_tests.faults.cases import Case
-from cio_activation_tests.faults.world import BACKOFF_S, Counts, Rig
+from cio_activation_tests.faults.world import Counts, Rig, deliver, usual
 
 STAYING = 6
 FIELDS = ("bucket", "lapsed", "category", "ordered_on", "spent")
@@ -29,34 +23,28 @@ FIELDS = ("bucket", "lapsed", "category", "ordered_on", "spent")
 class PipedriveRig(Rig):
     """Six people who stay, two newcomers a round (one with a person there, one without), who leave two rounds later."""
 
-    vendor = "pipedrive"
-
     def __init__(self, home: Path) -> None:
-        shared = Shared()
         seed = [{"email": f"person{n}@example.com", "first_name": "By", "last_name": "Hand"} for n in (1, 3, 5)]
-        self.account = Pipedrive(shared, seed, limited=False, plan="ultimate")
-        self.running = start({"pipedrive": self.account}, shared)
-        self.running.urls |= {"customerio": "", "hubspot": ""}
+        stand_in = begin(seed, plan="ultimate")
+        super().__init__(stand_in)
+        self.account = stand_in.vendor
         self._audiences = {"vip": benches.audience("vip")}
         self._names = FIELDS[:4]
-        self.bench = benches.Bench(
-            home, self.account, shared, self.running.environment(), audiences=self._audiences, names=self._names,
-            create_people="everyone",
-        )  # fmt: skip
+        self.bench = benches.PipedriveBench(home, stand_in, self._activation())
         self.bench.inside = {"vip": set()}
         self.round, self.day = 0, 0
         self._schema_due, self._undecided = False, True
         self.left: dict[str, str] = {}
         for n in range(1, STAYING + 1):
             self._join(n)
-        run_schema(self._runtime(), DESTINATION)
+        run_schema(self.bench.runtime, DESTINATION)
 
     def disturb(self) -> None:
         self._before = ({c: p["values"] for c, p in self.bench.people.items()}, set(self.bench.inside["vip"]))
         self.round += 1
         self._schema_due, self._undecided = False, True
         known, new = 1000 + 10 * self.round, 1001 + 10 * self.round
-        self.bench.edit("create_person", name="By Hand", emails=[f"person{known}@example.com"])
+        self.edit("create_person", name="By Hand", emails=[f"person{known}@example.com"])
         self._join(known)
         self._join(new)
         people, vip = self.bench.people, self.bench.inside["vip"]
@@ -88,20 +76,9 @@ class PipedriveRig(Rig):
         if case is not None and case.extends:
             self._extend(case)
         if self._undecided:
-            self.bench._decide()
+            self.bench.decide()
             self._undecided = False
-        runtime, counts = self._runtime(case.timeout_s if case else None), Counts()
-        try:
-            if self._schema_due:
-                run_schema(runtime, DESTINATION)
-            for step in DESTINATION.steps(runtime.activation):
-                if step.lane is Lane.DAILY:
-                    report = run_step(runtime, DESTINATION, step, builders.window(self.day), f"run{self.day}")
-                    counts = counts.with_step(report)
-        except VendorError as error:
-            failed = (f"{type(error).__name__} {error.operation}",)
-            return Counts(**{**counts.__dict__, "failed": failed, "stopped": isinstance(error, Stop)})
-        return counts
+        return deliver(self.bench.runtime_with(**usual(case)), DESTINATION, self.day, schema=self._schema_due)
 
     def differences(self) -> list[str]:
         persons = self.account.state()["persons"].values()
@@ -153,23 +130,23 @@ class PipedriveRig(Rig):
     def delete(self) -> None:
         """Two persons are deleted by hand; one of them was made by us."""
         for n in (1, 2):
-            self.bench.edit("delete_person", person=f"person{n}@example.com")
+            self.edit("delete_person", person=f"person{n}@example.com")
 
     def merge(self) -> None:
         """Two persons are merged into others."""
         for n in (3, 4):
             main = f"main{n}-{self.round}@example.com"
-            self.bench.edit("create_person", name="Main", emails=[main])
-            self.bench.edit("merge", person=f"person{n}@example.com", into=main)
+            self.edit("create_person", name="Main", emails=[main])
+            self.edit("merge", person=f"person{n}@example.com", into=main)
 
     def lose_option(self) -> None:
         """An option that people hold is deleted by hand: Pipedrive empties the field of all of them."""
-        self.bench.edit("delete_option", field="cio_bucket", option="low")
+        self.edit("delete_option", field="cio_bucket", option="low")
 
     def mixed_case(self) -> None:
         """A newcomer's person has capitals in its address."""
         number = 1005 + 10 * self.round
-        self.bench.edit("create_person", name="By Hand", emails=[f"PERSON{number}@Example.COM"])
+        self.edit("create_person", name="By Hand", emails=[f"PERSON{number}@Example.COM"])
         self._join(number)
         self.bench.people[f"p{number:05d}"]["values"] = dict(self.bench.people["p00001"]["values"])
 
@@ -180,7 +157,7 @@ class PipedriveRig(Rig):
     def leave_few_tokens(self, tokens: int = 45) -> None:
         """Other integrations leave enough for the mirror and a few writes."""
         self.account.limits.limited = True
-        self.bench.edit("burn_tokens", tokens=self.account.limits.remaining_today - tokens)
+        self.edit("burn_tokens", tokens=self.account.limits.remaining_today - tokens)
 
     def lag(self) -> None:
         """Search does not find what was made within the last minute."""
@@ -201,18 +178,11 @@ class PipedriveRig(Rig):
             self._audiences[name] = benches.audience(name, label=name)
             self.bench.inside[name] = set(sorted(self.bench.people)[:3])
         self._undecided = True
-        self.bench.use(benches.model(self._audiences, self._names, create_people="everyone"))
+        self.bench.use(self._activation())
         self._schema_due = True
 
-    def _runtime(self, timeout_s: float | None = None) -> Runtime:
-        known = self.bench.runtime
-        settings = access.settings(
-            known.settings.activation_home,
-            self.running.environment(),
-            vendor_backoff_s=BACKOFF_S,
-            vendor_timeout_s=timeout_s or 30.0,
-        )
-        return Runtime(settings, known.activation, known.warehouse)
+    def _activation(self) -> Activation:
+        return benches.model(self._audiences, self._names, create_people="everyone")
 
 
 def _shown(value: Any) -> Any:

@@ -11,12 +11,18 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import duckdb
-
+from cio_activation.activation.models import Lane
+from cio_activation.delivery.destination import Destination
 from cio_activation.delivery.report import StepReport
+from cio_activation.delivery.run import run_step
+from cio_activation.delivery.schema import run_schema
+from cio_activation.runtime import Runtime
 from cio_activation.sandbox.server.request_log import Entry
-from cio_activation.sandbox.server.running import RunningSandbox
-from cio_activation.warehouse.sessions import Connection, Warehouse
+from cio_activation.transport.errors import Stop, VendorError
+from cio_activation_tests.drivers.bench import OverStandIn
+from cio_activation_tests.drivers.builders import window
+from cio_activation_tests.drivers.stand_ins.stand_in import StandIn
+from cio_activation_tests.drivers.warm import warm_warehouses
 from cio_activation_tests.faults.cases import Case, Ending
 
 BACKOFF_S = 0.01
@@ -79,11 +85,8 @@ class Row:
     quiet_writes: tuple[str, ...]
 
 
-class Rig(ABC):
+class Rig(OverStandIn[StandIn[Any]], ABC):
     """One vendor's stand-in, one home, one small population whose desired state the rig writes."""
-
-    vendor: str
-    running: RunningSandbox
 
     @abstractmethod
     def disturb(self) -> None:
@@ -120,27 +123,41 @@ class Rig(ABC):
         method: Callable[[], Any] = getattr(self, name)
         method()
 
-    def stop(self) -> None:
-        self.running.stop()
-
-    def entries(self, since: int) -> list[Entry]:
-        return [e for e in self.running.shared.log.entries if e.number > since]
-
-    def mark(self) -> int:
-        log = self.running.shared.log.entries
-        return log[-1].number if log else 0
-
     def strike(self, case: Case) -> None:
         for plan in case.strikes:
-            self.running.shared.faults.add(vendor=self.vendor, **plan)
+            self.fault(**plan)
 
     def struck(self, case: Case) -> int:
-        left = sum(fault.times for fault in self.running.shared.faults.planned)
+        left = sum(fault.times for fault in self.shared.faults.planned)
         return sum(plan["times"] for plan in case.strikes) - left
 
     def mend(self) -> None:
-        self.running.shared.faults.clear()
+        self.stand_in.mend()
         self.calm()
+
+
+def usual(case: Case | None) -> dict[str, float]:
+    """Return the settings of a run: short pauses, and the client's timeout of the case."""
+    timeout_s = case.timeout_s if case else None
+    return {"vendor_backoff_s": BACKOFF_S, "vendor_timeout_s": timeout_s or 30.0}
+
+
+def deliver(
+    runtime: Runtime, destination: Destination, day: int, *, schema: bool, after: Callable[[str], object] = str
+) -> Counts:
+    """Run the daily lane's steps, the schema step first if asked; ``after`` is called with each step's name."""
+    counts = Counts()
+    try:
+        if schema:
+            run_schema(runtime, destination)
+        for step in destination.steps(runtime.activation):
+            if step.lane is Lane.DAILY:
+                counts = counts.with_step(run_step(runtime, destination, step, window(day), f"run{day}"))
+                after(step.name)
+    except VendorError as error:
+        failed = (f"{type(error).__name__} {error.operation}",)
+        return replace(counts, failed=failed, stopped=isinstance(error, Stop))
+    return counts
 
 
 def measure(rig: Rig, case: Case) -> Row:
@@ -210,28 +227,14 @@ def quick() -> Iterator[Path]:
     """Make a hundred rows affordable, and yield a folder for homes; everything else is as in production.
 
     Shortens the pauses that no setting shortens (after a 429 that names no time, after a day that is used up), and
-    keeps each warehouse's file attached, handing out connections to it: letting go of it some fifty times a row is a
-    third of the time. The folder is in memory where there is such a thing: nothing here pulls the plug, so nothing needs to reach a disk.
+    keeps each warehouse's file attached: letting go of it some fifty times a row is a third of the time. The folder is
+    in memory where there is such a thing: nothing here pulls the plug, so nothing needs to reach a disk.
     """
-    files: dict[Path, Connection] = {}
-
-    @contextmanager
-    def session(warehouse: Warehouse, *, read_only: bool) -> Iterator[Connection]:
-        if warehouse.path not in files:
-            files[warehouse.path] = duckdb.connect(str(warehouse.path))
-        with files[warehouse.path].cursor() as con:
-            con.execute("SET TimeZone = 'UTC'")
-            yield con
-
     memory = Path("/dev/shm")
-    try:
-        with (
-            tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder,
-            mock.patch("cio_activation.journal.rates.PAUSE_S", 0.02),
-            mock.patch("cio_activation.journal.days.PROBE_S", 0.0),  # a new day comes at once
-            mock.patch.object(Warehouse, "_session", session),
-        ):
-            yield Path(folder)
-    finally:
-        for file in files.values():
-            file.close()
+    with (
+        tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder,
+        mock.patch("cio_activation.journal.rates.PAUSE_S", 0.02),
+        mock.patch("cio_activation.journal.days.PROBE_S", 0.0),  # a new day comes at once
+        warm_warehouses(),
+    ):
+        yield Path(folder)

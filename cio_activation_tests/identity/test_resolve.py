@@ -17,8 +17,8 @@ from cio_activation.errors import ContractError
 from cio_activation.identity.resolve import resolve
 from cio_activation.runtime import Runtime
 from cio_activation_tests.drivers.builders import runtime, window
-from cio_activation_tests.drivers.customerio import landed, query, small_activation
-from cio_activation_tests.drivers.tables import noted
+from cio_activation_tests.drivers.landing import landed, small_activation
+from cio_activation_tests.drivers.tables import noted, query
 
 RT = Lane.REALTIME
 OWNED = (
@@ -37,7 +37,7 @@ def live(run: Runtime, when: Window, people: Iterable[Mapping[str, str]], gone: 
     """Put people into the real-time tables, through the same casting as the real thing."""
     from cio_activation.customerio.landing import refuse_bad_rows, stage
     from cio_activation.warehouse.tables import PEOPLE_CURRENT, PEOPLE_GONE, PEOPLE_LIVE
-    from cio_activation_tests.drivers.customerio import write_people
+    from cio_activation_tests.drivers.landing import write_people
 
     file = write_people(run, when, people)
     seen = when.as_of + timedelta(days=30)

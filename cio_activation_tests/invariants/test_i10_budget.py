@@ -15,7 +15,7 @@ from cio_activation.delivery.destination import EXIT
 from cio_activation.delivery.order import BUDGET
 from cio_activation.journal.attempts import Journal
 from cio_activation.journal.days import EXIT_SHARE
-from cio_activation_tests.drivers.pipedrive import Bench, Make, make, model
+from cio_activation_tests.drivers.pipedrive import Make, PipedriveBench, make, model
 
 __all__ = ["make"]
 
@@ -31,11 +31,13 @@ person = st.fixed_dictionaries(
 )
 
 
-def at(bench: Bench, moment: float) -> None:
+def at(bench: PipedriveBench, moment: float) -> None:
     bench.shared.clock.set(moment)
 
 
-def settled(make: Make, people: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, **options: Any) -> Bench:
+def settled(
+    make: Make, people: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, **options: Any
+) -> PipedriveBench:
     """Return an account where everybody is a member and has state, delivered without a budget, on the day before."""
     bench = make([{"email": f"p{n}@example.com"} for n in range(len(people))])
     clock = bench.shared.clock
@@ -52,7 +54,7 @@ def settled(make: Make, people: list[dict[str, Any]], monkeypatch: pytest.Monkey
     return bench
 
 
-def ends(bench: Bench, plan_id: str) -> list[tuple[str, int, bool]]:
+def ends(bench: PipedriveBench, plan_id: str) -> list[tuple[str, int, bool]]:
     """Return person, priority and whether it was delivered of every operation of a plan."""
     path = next(bench.home.glob(f"plans/*/*/{plan_id}.parquet"))
     return bench.query(

@@ -19,11 +19,9 @@ import pytest
 
 from cio_activation.journal.attempts import Journal
 from cio_activation.journal.rates import AHEAD_S, SharedPacer
-from cio_activation.sandbox.hubspot.app import HubSpot
-from cio_activation.sandbox.server.core import Shared
-from cio_activation.sandbox.server.running import start
 from cio_activation.transport.http import VendorClient
 from cio_activation_tests.drivers.pacing import LIMITS, measure
+from cio_activation_tests.drivers.stand_ins import hubspot
 
 pytestmark = pytest.mark.slow
 
@@ -80,30 +78,28 @@ async def _grab(url: str, limit: tuple[float, float], lane: str) -> list[tuple[f
 
 def test_a_429_pauses_every_process_and_lane(tmp_path: Path) -> None:
     """Two pacers over one journal file, as two processes have them; one of them is refused."""
-    shared = Shared()
-    running = start({"hubspot": HubSpot(shared, [])}, shared)
+    portal = hubspot.begin(limited=True)
     journals = [Journal(f"sqlite:///{tmp_path / 'journal.sqlite'}") for _ in range(2)]
     limits = {"hubspot": {"default": (150.0, 10.0)}}
-    headers = {"authorization": "Bearer sandbox-hubspot-token"}
     over = time.time() + 8.0
 
     async def calls(lane: str, journal: Journal) -> None:
         pacer = SharedPacer(journal, limits, lane)
-        async with VendorClient("hubspot", running.urls["hubspot"], headers, pacer=pacer, backoff_s=0.0) as client:
+        async with VendorClient("hubspot", portal.url, hubspot.TOKEN, pacer=pacer, backoff_s=0.0) as client:
             while time.time() < over:
                 await client.request("GET", "/crm/owners/2026-09", operation="owners.page")
 
     async def both() -> None:
         await asyncio.gather(*(calls(lane, one) for lane, one in zip(("daily", "realtime"), journals, strict=True)))
 
-    shared.faults.add(kind="status", vendor="hubspot", status=429, headers={"retry-after": "4"}, skip=8, times=1)
+    portal.fault(kind="status", status=429, headers={"retry-after": "4"}, skip=8, times=1)
     try:
         asyncio.run(both())
     finally:
-        running.stop()
-    at = {entry.real_at: entry.status for entry in shared.log.entries}
+        portal.stop()
+    at = {entry.real_at: entry.status for entry in portal.entries()}
     refused = next(t for t, status in at.items() if status == 429)
-    assert shared.log.throttled("hubspot") == 1
+    assert portal.shared.log.throttled("hubspot") == 1
     # What was on its way when the answer came may still arrive; then nobody calls until the pause is over.
     assert not [t for t in at if refused + 1.5 < t < refused + 4.0]
     assert [t for t in at if t >= refused + 4.0]

@@ -15,7 +15,7 @@ from cio_activation.errors import ContractError
 from cio_activation.state import contract
 from cio_activation.state import derive as module
 from cio_activation.state.derive import derive, distribution
-from cio_activation_tests.drivers.state import World, activation, default_properties, expecting, prop, window
+from cio_activation_tests.drivers.state import StateBench, activation, default_properties, expecting, prop, window
 
 NOW = datetime(2026, 11, 22, 5)
 DAY = timedelta(days=1)
@@ -30,7 +30,7 @@ def mending():
 
 
 def test_on_disk_from_first_run_to_second(tmp_path: Path) -> None:
-    world = World.create(tmp_path, on_disk=True)
+    world = StateBench.create(tmp_path, on_disk=True)
     world.people({"a": OLD, "b": {"spent": 10.0}})
     first = derive(world.runtime, window(NOW), run_id="r1")
     assert (first.rows, first.candidates, first.changed, first.rebuilt, first.missed) == (2, 2, 2, True, None)
@@ -44,7 +44,7 @@ def test_on_disk_from_first_run_to_second(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("mending")
 def test_only_people_that_can_have_changed_are_touched(tmp_path: Path) -> None:
-    world = World.create(tmp_path)
+    world = StateBench.create(tmp_path)
     moving = {"last_order_at": NOW - 31 * DAY + timedelta(hours=1)}
     people = {"still": OLD, "moving": moving, "edited": OLD, "leaving": OLD}
     world.people(people)
@@ -63,7 +63,7 @@ def test_only_people_that_can_have_changed_are_touched(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("mending")
 def test_a_transition_is_due_at_its_very_moment(tmp_path: Path) -> None:
-    world = World.create(tmp_path)
+    world = StateBench.create(tmp_path)
     world.people({"a": {"last_order_at": NOW}, "b": OLD})
     derive(world.runtime, window(NOW))
     due = world.state()["a"]["next_transition_at"]
@@ -75,7 +75,7 @@ def test_a_transition_is_due_at_its_very_moment(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("mending")
 def test_a_moved_fallback_touches_those_who_depend_on_it(tmp_path: Path) -> None:
-    world = World.create(tmp_path, activation([expecting()]))
+    world = StateBench.create(tmp_path, activation([expecting()]))
     tea = {f"tea{i}": {"category": "tea", "gap_days": 10.0} for i in range(6)}
     rugs = {f"rug{i}": {"category": "rug", "gap_days": 10.0} for i in range(9)}
     asking = {"last_order_at": NOW - 15 * DAY}
@@ -92,7 +92,7 @@ def test_a_moved_fallback_touches_those_who_depend_on_it(tmp_path: Path) -> None
 
 
 def test_a_full_derivation_counts_what_was_missed_and_mends_it(tmp_path: Path) -> None:
-    world = World.create(tmp_path)
+    world = StateBench.create(tmp_path)
     world.people({"a": OLD, "b": OLD})
     derive(world.runtime, window(NOW))
     assert derive(world.runtime, window(NOW), full=True).missed == 0
@@ -106,7 +106,7 @@ def test_a_full_derivation_counts_what_was_missed_and_mends_it(tmp_path: Path) -
 
 @pytest.mark.parametrize("share", [0.3, 2.0])
 def test_a_bad_row_goes_to_quarantine_and_the_last_good_one_stays(tmp_path: Path, share: float) -> None:
-    world = World.create(tmp_path)
+    world = StateBench.create(tmp_path)
     good = {"a": {"score": 1.0}, "b": {"score": 2.0}}
     world.people(good)
     derive(world.runtime, window(NOW))
@@ -134,7 +134,7 @@ def test_a_bad_row_goes_to_quarantine_and_the_last_good_one_stays(tmp_path: Path
 
 @pytest.mark.parametrize("share", [0.3, 2.0])
 def test_a_person_twice_and_a_row_without_an_id_are_refused(tmp_path: Path, share: float) -> None:
-    world = World.create(tmp_path)
+    world = StateBench.create(tmp_path)
     world.people({"a": {"score": 1.0}, "b": {}})
     derive(world.runtime, window(NOW))
     world.people([("a", {"score": 1.0}), ("a", {"score": 2.0}), ("b", {}), (None, {})])
@@ -146,7 +146,7 @@ def test_a_person_twice_and_a_row_without_an_id_are_refused(tmp_path: Path, shar
 
 def test_a_label_that_is_not_declared_is_refused(tmp_path: Path) -> None:
     odd = prop("odd", Value(attribute="category"), PropertyType.ENUM, labels=("tea",))
-    world = World.create(tmp_path, activation([odd]))
+    world = StateBench.create(tmp_path, activation([odd]))
     world.people({"a": {"category": "tea"}, "b": {"category": "rug"}, "c": {}})
     assert derive(world.runtime, window(NOW)).quarantined == {"value is not one of the labels": 1}
     assert set(world.state()) == {"a", "c"}
@@ -155,7 +155,7 @@ def test_a_label_that_is_not_declared_is_refused(tmp_path: Path) -> None:
 def test_pandera_and_the_sql_screen_find_the_same_rows(tmp_path: Path) -> None:
     odd = prop("odd", Value(attribute="category"), PropertyType.ENUM, labels=("tea",))
     act = activation([odd, *default_properties()])
-    world = World.create(tmp_path, act)
+    world = StateBench.create(tmp_path, act)
     world.people({"a": {}})
     derive(world.runtime, window(NOW))
     with world.runtime.warehouse.write() as con:
@@ -183,7 +183,7 @@ def test_pandera_and_the_sql_screen_find_the_same_rows(tmp_path: Path) -> None:
 
 
 def test_too_many_bad_rows_publish_nothing(tmp_path: Path) -> None:
-    world = World.create(tmp_path)
+    world = StateBench.create(tmp_path)
     world.people({"a": {"score": 1.0}})
     derive(world.runtime, window(NOW))
     world.people({f"p{i}": {"score": float("inf")} for i in range(3)})
@@ -194,7 +194,7 @@ def test_too_many_bad_rows_publish_nothing(tmp_path: Path) -> None:
 
 
 def test_an_older_window_publishes_nothing(tmp_path: Path) -> None:
-    world = World.create(tmp_path, on_disk=True)
+    world = StateBench.create(tmp_path, on_disk=True)
     world.people({"a": {"last_order_at": NOW - 31 * DAY}})
     derive(world.runtime, window(NOW))
     before = world.rows("SELECT * FROM state.daily_properties")
@@ -212,7 +212,7 @@ def test_an_older_window_publishes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_changed_rule_rebuilds_the_table(tmp_path: Path) -> None:
-    world = World.create(tmp_path, activation(default_properties()[:2]))
+    world = StateBench.create(tmp_path, activation(default_properties()[:2]))
     world.people({"a": {"spent": 80.0}})
     derive(world.runtime, window(NOW))
     tiers = Tiers(attribute="spent", edges=(100,), labels=("less", "more"))
@@ -227,14 +227,14 @@ def test_a_changed_rule_rebuilds_the_table(tmp_path: Path) -> None:
 
 
 def test_a_lane_without_properties_still_has_its_people(tmp_path: Path) -> None:
-    world = World.create(tmp_path, activation([]))
+    world = StateBench.create(tmp_path, activation([]))
     world.people({"a": {}, "b": OLD})
     assert derive(world.runtime, window(NOW)).rows == 2
     assert {v["hash_hubspot"] for v in world.state().values()} == {0}
 
 
 def test_the_realtime_lane_reads_the_current_people(tmp_path: Path) -> None:
-    world = World.create(tmp_path)
+    world = StateBench.create(tmp_path)
     world.people({"a": {"spent": 10.0}})
     derive(world.runtime, window(NOW))
     with world.runtime.warehouse.write() as con:
@@ -249,13 +249,13 @@ def test_the_realtime_lane_reads_the_current_people(tmp_path: Path) -> None:
 
 
 def test_without_people_the_run_says_what_to_do(tmp_path: Path) -> None:
-    world = World.create(tmp_path)
+    world = StateBench.create(tmp_path)
     with pytest.raises(ContractError, match=r"raw\.people is not there yet"):
         derive(world.runtime, window(NOW))
 
 
 def test_distribution_counts_every_label(tmp_path: Path) -> None:
-    world = World.create(tmp_path)
+    world = StateBench.create(tmp_path)
     people = {f"p{i}": {"spent": float(i * 50), "score": float(i), "last_order_at": NOW} for i in range(30)}
     world.people(people | {"none": {}})
     derive(world.runtime, window(NOW))

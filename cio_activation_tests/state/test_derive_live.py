@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cio_activation.activation.models import Lane
 from cio_activation.state.derive import StateResult, derive
-from cio_activation_tests.drivers.state import World, activation, default_properties, expecting, window
+from cio_activation_tests.drivers.state import StateBench, activation, default_properties, expecting, window
 from cio_activation_tests.drivers.tables import noted
 from cio_activation_tests.state.populations import NOW, person, spans
 
@@ -28,7 +28,7 @@ turns = st.lists(
 )
 
 
-def run(world: World, as_of: datetime = NOW) -> StateResult:
+def run(world: StateBench, as_of: datetime = NOW) -> StateResult:
     return derive(world.runtime, window(as_of, RT))
 
 
@@ -39,7 +39,7 @@ def test_few_looked_at_give_what_all_looked_at_give(
 ) -> None:
     there, as_of = dict(start), NOW
     with tempfile.TemporaryDirectory() as home:
-        world = World.create(Path(home) / "few", activation(LIVE))
+        world = StateBench.create(Path(home) / "few", activation(LIVE))
         world.people(there)
         run(world, as_of)
         for what, changed, span in history:
@@ -51,14 +51,14 @@ def test_few_looked_at_give_what_all_looked_at_give(
                 world.fetched(found, [k for k in changed if k not in found])
             as_of += span if what == "later" else timedelta(0)
             run(world, as_of)
-            fresh = World.create(Path(home) / "all", activation(LIVE))
+            fresh = StateBench.create(Path(home) / "all", activation(LIVE))
             fresh.people(there)
             run(fresh, as_of)
             assert world.rows(EVERYTHING) == fresh.rows(EVERYTHING)
 
 
 def test_only_a_window_s_first_run_and_the_first_after_a_snapshot_look_at_everybody(tmp_path: Path) -> None:
-    world = World.create(tmp_path)
+    world = StateBench.create(tmp_path)
     people = {f"p{i}": {"spent": float(i)} for i in range(20)}
     world.people(people)
     assert run(world).people_in_scope == 20
@@ -77,7 +77,7 @@ def test_only_a_window_s_first_run_and_the_first_after_a_snapshot_look_at_everyb
 @pytest.mark.parametrize("by", ["fetched", "people"])
 def test_who_is_refused_is_refused_and_listed_by_each_run(tmp_path: Path, by: str) -> None:
     points = next(p for p in default_properties() if p.name == "points")
-    world = World.create(tmp_path, activation([points.model_copy(update={"lane": RT})]))
+    world = StateBench.create(tmp_path, activation([points.model_copy(update={"lane": RT})]))
     world.people({"a": {"score": 1.0}, "b": {"score": 2.0}})
     run(world)
     getattr(world, by)({"a": {"score": float("inf")}, "b": {"score": 2.0}})
@@ -92,7 +92,7 @@ def test_who_is_refused_is_refused_and_listed_by_each_run(tmp_path: Path, by: st
 
 def test_medians_of_everybody_are_taken_by_each_run(tmp_path: Path) -> None:
     moved = expecting().model_copy(update={"lane": RT})
-    world = World.create(tmp_path, activation([moved]))
+    world = StateBench.create(tmp_path, activation([moved]))
     asking = {"last_order_at": NOW - timedelta(days=15), "category": "tea"}
     tea = {f"tea{i}": {"category": "tea", "gap_days": 10.0} for i in range(6)}
     world.people(tea | {"thirsty": asking})
@@ -104,7 +104,7 @@ def test_medians_of_everybody_are_taken_by_each_run(tmp_path: Path) -> None:
 
 
 def test_a_changed_rule_is_applied_to_everybody_within_the_window(tmp_path: Path) -> None:
-    world = World.create(tmp_path, activation(LIVE))
+    world = StateBench.create(tmp_path, activation(LIVE))
     world.people({"a": {"spent": 80.0}, "b": {"spent": 10.0}})
     run(world)
     fewer = world.using(activation([p for p in LIVE if p.name == "tier"]))
@@ -112,7 +112,7 @@ def test_a_changed_rule_is_applied_to_everybody_within_the_window(tmp_path: Path
 
 
 def test_who_was_derived_is_noted_for_the_plans(tmp_path: Path) -> None:
-    world = World.create(tmp_path, activation(LIVE))
+    world = StateBench.create(tmp_path, activation(LIVE))
 
     def moved() -> set[str | None]:
         with world.runtime.warehouse.write() as con:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cio_activation.state import derive as module
 from cio_activation.state.derive import derive
-from cio_activation_tests.drivers.state import World, window
+from cio_activation_tests.drivers.state import StateBench, window
 from cio_activation_tests.state.populations import NOW, person, spans
 
 EVERYTHING = "SELECT * EXCLUDE (as_of) FROM state.daily_properties ORDER BY cio_id"
@@ -33,7 +33,7 @@ def test_incremental_equals_full(
     population = {f"p{i:02}": row for i, row in enumerate(start)}
     as_of = NOW
     with tempfile.TemporaryDirectory() as home, patch.object(module, "REDERIVE_SHARE", share):
-        world = World.create(Path(home) / "incremental")
+        world = StateBench.create(Path(home) / "incremental")
         world.people(population)
         derive(world.runtime, window(as_of))
         for span, changed in history:
@@ -43,7 +43,7 @@ def test_incremental_equals_full(
             result = derive(world.runtime, window(as_of))
             assert (result.rows, result.superseded, result.rebuilt) == (len(population), False, False)
 
-        fresh = World.create(Path(home) / "full")
+        fresh = StateBench.create(Path(home) / "full")
         fresh.people(population)
         derive(fresh.runtime, window(as_of))
         assert world.rows(EVERYTHING) == fresh.rows(EVERYTHING)

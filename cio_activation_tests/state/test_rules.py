@@ -10,14 +10,14 @@ import pytest
 
 from cio_activation.activation.models import PropertyType, Value
 from cio_activation.state.derive import derive
-from cio_activation_tests.drivers.state import World, activation, default_properties, expecting, prop, window
+from cio_activation_tests.drivers.state import StateBench, activation, default_properties, expecting, prop, window
 
 NOW = datetime(2026, 11, 22, 5)
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 
 
 def state_of(tmp_path: Path, people: dict[str, dict[str, Any]], act: Any = None) -> dict[str, dict[str, Any]]:
-    world = World.create(tmp_path, act)
+    world = StateBench.create(tmp_path, act)
     world.people(people)
     result = derive(world.runtime, window(NOW))
     assert result.quarantined == {}
@@ -104,7 +104,7 @@ def test_expect_next_takes_the_own_gap_then_the_groups_then_everyones(tmp_path: 
         "absurd_gap": asked | {"category": "tea", "gap_days": 1e300},
         "no_since": {"category": "tea", "gap_days": 3.0},
     }
-    world = World.create(tmp_path)
+    world = StateBench.create(tmp_path)
     world.people(people)
     derive(world.runtime, window(NOW))
     gaps = world.rows("SELECT group_value, days FROM state.median_gaps ORDER BY group_value NULLS FIRST")

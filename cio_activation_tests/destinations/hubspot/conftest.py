@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
-from cio_activation_tests.drivers.hubspot import World, make_world
+from cio_activation_tests.drivers.hubspot import HubSpotBench, hubspot_bench
 
 
 @pytest.fixture
-def build(tmp_path: Path) -> Iterator[Callable[..., World]]:
+def build(tmp_path: Path) -> Iterator[Callable[..., HubSpotBench]]:
     """Make worlds that are stopped when the test ends."""
-    made: list[World] = []
+    made: list[HubSpotBench] = []
 
-    def make(*args: Any, **options: Any) -> World:
-        made.append(make_world(tmp_path / f"home{len(made)}", *args, **options))
+    def make(*args: Any, **options: Any) -> HubSpotBench:
+        made.append(hubspot_bench(tmp_path / f"home{len(made)}", *args, **options))
         return made[-1]
 
     yield make
     for world in made:
-        world.running.stop()
+        world.stop()

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from cio_activation_tests.drivers.hubspot import World, person
+from cio_activation_tests.drivers.hubspot import HubSpotBench, person
 
 pytestmark = pytest.mark.slow
 
-Build = Callable[..., World]
+Build = Callable[..., HubSpotBench]
 PEOPLE = 1_000
 
 
@@ -34,4 +34,4 @@ def test_calls_per_thousand_people(build: Build) -> None:
     again = world.calls(mark)
     assert {c["cio_lapse_bucket"] for c in world.contacts().values()} == {"91+"}
     assert sum(again.values()) <= 12, again
-    assert world.running.shared.log.throttled("hubspot") == 0
+    assert world.shared.log.throttled("hubspot") == 0

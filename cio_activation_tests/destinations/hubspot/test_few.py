@@ -17,20 +17,20 @@ from cio_activation.warehouse import change_log
 from cio_activation_tests.drivers.hubspot import (
     DAILY,
     REALTIME,
-    World,
+    HubSpotBench,
+    hubspot_bench,
     make_activation,
-    make_world,
     person,
     prop,
 )
 from cio_activation_tests.drivers.tables import noted
 
-Build = Callable[..., World]
+Build = Callable[..., HubSpotBench]
 PEOPLE = 6
 STEP = "properties_realtime"
 
 
-def start(world: World) -> World:
+def start(world: HubSpotBench) -> HubSpotBench:
     """Six people with a cart, four of whom the portal has; nobody has been looked up yet."""
     world.schema()
     world.persons([person(n) for n in range(PEOPLE)])
@@ -39,7 +39,7 @@ def start(world: World) -> World:
     return world
 
 
-def quiet(build: Build, *args: Any) -> World:
+def quiet(build: Build, *args: Any) -> HubSpotBench:
     """Return a world in which everything is delivered and nothing has moved since."""
     world = start(build([{"email": f"person{n}@example.com"} for n in range(4)], *args))
     world.run(Lane.REALTIME)
@@ -48,13 +48,13 @@ def quiet(build: Build, *args: Any) -> World:
     return world
 
 
-def again(world: World) -> dict[str, StepReport]:
+def again(world: HubSpotBench) -> dict[str, StepReport]:
     """Run the real-time lane once more in the same window."""
     world.day -= 1
     return world.run(Lane.REALTIME)
 
 
-def tier(world: World, n: int, value: str) -> None:
+def tier(world: HubSpotBench, n: int, value: str) -> None:
     world.sql(
         f"UPDATE state.realtime_properties SET cart_tier = '{value}', hash_hubspot = hash('{value}') "
         f"WHERE cio_id = 'p{n:05d}'"
@@ -98,23 +98,23 @@ def test_of_a_daily_fold_only_what_the_real_time_lane_reads_is_noted(build: Buil
     assert moved() == {"p00001"}, "a record that is gone is another one for the real-time lane, too"
 
 
-def _declare(world: World) -> None:
+def _declare(world: HubSpotBench) -> None:
     world.use(make_activation((*DAILY, *REALTIME, prop("reorder", PropertyType.TEXT))))
     world.schema()
 
 
-def _other_schema(world: World) -> None:
+def _other_schema(world: HubSpotBench) -> None:
     world.edit("delete_list", name="RET - Hot Cart - Help Now [v1]")
     world.schema()
 
 
-def _everybody(world: World) -> None:
+def _everybody(world: HubSpotBench) -> None:
     with world.runtime.warehouse.write() as con:
         change_log.note(con, "identity.persons", None)
 
 
 @pytest.mark.parametrize("happens", [_declare, _other_schema, _everybody])
-def test_what_may_concern_everybody_makes_all_look(build: Build, happens: Callable[[World], None]) -> None:
+def test_what_may_concern_everybody_makes_all_look(build: Build, happens: Callable[[HubSpotBench], None]) -> None:
     world = quiet(build)
     happens(world)
     assert {r.people_in_scope for r in again(world).values()} == {None}
@@ -139,7 +139,7 @@ def test_who_was_left_over_is_looked_at_until_it_is_done(build: Build) -> None:
     world.fault(kind="status", status=503, path="*/contacts/batch/update", times=20)
     report = again(world)[STEP]
     assert (report.delivered, report.held) == (0, 1)
-    world.running.shared.faults.clear()
+    world.shared.faults.clear()
     report = again(world)[STEP]
     assert (report.people_in_scope, report.delivered) == (1, 1)
 
@@ -192,17 +192,17 @@ events = st.lists(
 def test_few_are_enough_whatever_happens(history: list[tuple[Any, ...]]) -> None:
     with tempfile.TemporaryDirectory() as home, pytest.MonkeyPatch.context() as patch:
         patch.setenv("VENDOR_BACKOFF_S", "0.01")
-        world = make_world(Path(home), [{"email": f"person{n}@example.com"} for n in range(4)])
+        world = hubspot_bench(Path(home), [{"email": f"person{n}@example.com"} for n in range(4)])
         try:
             start(world).run(Lane.REALTIME)
             for what, *details in history:
                 _happens(world, what, details)
                 again(world)
         finally:
-            world.running.stop()
+            world.stop()
 
 
-def _happens(world: World, what: str, details: list[Any]) -> None:
+def _happens(world: HubSpotBench, what: str, details: list[Any]) -> None:
     ids = [f"p{n:05d}" for n in range(PEOPLE)]
     if what == "tier":
         tier(world, *details)

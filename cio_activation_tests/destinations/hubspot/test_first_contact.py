@@ -8,12 +8,12 @@ from datetime import date
 import pytest
 
 from cio_activation.activation.models import Lane
-from cio_activation_tests.drivers.hubspot import LABEL, World, make_activation, person
+from cio_activation_tests.drivers.hubspot import LABEL, HubSpotBench, make_activation, person
 
-Build = Callable[..., World]
+Build = Callable[..., HubSpotBench]
 
 
-def three_kinds(build: Build) -> World:
+def three_kinds(build: Build) -> HubSpotBench:
     """1 exists in another case, 2 exists under an additional e-mail, 3 and 4 are new, 5 may not be delivered."""
     world = build(
         [

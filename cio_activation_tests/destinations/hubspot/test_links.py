@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cio_activation.destinations.hubspot.contact_links import TAKEN
-from cio_activation_tests.drivers.hubspot import LABEL, World, person
+from cio_activation_tests.drivers.hubspot import LABEL, HubSpotBench, person
 
-Build = Callable[..., World]
+Build = Callable[..., HubSpotBench]
 
 
-def simple(build: Build, people: int, seed: list[dict[str, object]]) -> World:
+def simple(build: Build, people: int, seed: list[dict[str, object]]) -> HubSpotBench:
     world = build(seed)
     world.schema()
     world.persons([person(n) for n in range(1, people + 1)])

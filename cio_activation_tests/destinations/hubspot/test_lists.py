@@ -7,13 +7,13 @@ from collections.abc import Callable
 import pytest
 
 from cio_activation.destinations.common.records import GONE
-from cio_activation_tests.drivers.hubspot import LABEL, World, audience, make_activation, person
+from cio_activation_tests.drivers.hubspot import LABEL, HubSpotBench, audience, make_activation, person
 
-Build = Callable[..., World]
+Build = Callable[..., HubSpotBench]
 NAME = f"{LABEL} [v1]"
 
 
-def listed(build: Build, inside: list[str], **vendor: object) -> World:
+def listed(build: Build, inside: list[str], **vendor: object) -> HubSpotBench:
     world = build([{"email": f"person{n}@example.com"} for n in range(1, 5)], **vendor)
     world.schema()
     world.persons([person(n) for n in range(1, 5)])

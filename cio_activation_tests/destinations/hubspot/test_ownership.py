@@ -15,9 +15,9 @@ from cio_activation.destinations.common.kinds import STAMP, UPDATE
 from cio_activation.destinations.hubspot import writes
 from cio_activation.journal.operations import Operation
 from cio_activation.transport.http import VendorClient
-from cio_activation_tests.drivers.hubspot import DAILY, World, make_activation, person
+from cio_activation_tests.drivers.hubspot import DAILY, HubSpotBench, make_activation, person
 
-Build = Callable[..., World]
+Build = Callable[..., HubSpotBench]
 READ = "/contacts/batch/read"
 WRITE = "/contacts/batch/update"
 
@@ -27,7 +27,7 @@ def keeping(*names: str) -> Any:
     return make_activation([p.model_copy(update=keep) if p.name in names else p for p in DAILY], audiences=())
 
 
-def filled(build: Build, people: int, activation: Any) -> World:
+def filled(build: Build, people: int, activation: Any) -> HubSpotBench:
     """Return a world whose contacts hold ltv 1 and last_category Tea."""
     world = build([{"email": f"person{n}@example.com"} for n in range(people)], activation)
     world.schema()
@@ -37,7 +37,7 @@ def filled(build: Build, people: int, activation: Any) -> World:
     return world
 
 
-def edit(world: World, n: int, **values: str) -> None:
+def edit(world: HubSpotBench, n: int, **values: str) -> None:
     world.edit("set", email=f"person{n}@example.com", properties=values)
 
 

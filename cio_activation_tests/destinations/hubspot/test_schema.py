@@ -15,16 +15,16 @@ from cio_activation.delivery.schema import run_schema
 from cio_activation.destinations.hubspot import DESTINATION
 from cio_activation.errors import ConfigError
 from cio_activation.transport.http import Unpaced
-from cio_activation_tests.drivers.hubspot import LABEL, REALTIME, World, make_activation, prop
+from cio_activation_tests.drivers.hubspot import LABEL, REALTIME, HubSpotBench, make_activation, prop
 
-Build = Callable[..., World]
+Build = Callable[..., HubSpotBench]
 
 
-def properties(world: World) -> dict[str, dict[str, object]]:
+def properties(world: HubSpotBench) -> dict[str, dict[str, object]]:
     return {p["name"]: p for p in world.portal.state()["properties"]}
 
 
-def check(world: World) -> list[str]:
+def check(world: HubSpotBench) -> list[str]:
     async def work() -> list[str]:
         async with DESTINATION.connect(world.runtime.settings, Unpaced()) as client:
             return await DESTINATION.check(client, Context(world.runtime.settings, world.activation, None))
@@ -184,7 +184,7 @@ def test_a_property_may_not_take_the_name_of_our_key(build: Build) -> None:
 
 def test_a_schema_looked_at_lately_is_taken_without_a_call_unless_the_activation_changed(build: Build) -> None:
     world = build([])
-    log, hour = world.running.shared.log, timedelta(hours=1)
+    log, hour = world.shared.log, timedelta(hours=1)
     assert run_schema(world.runtime, DESTINATION, hour)  # nothing is known yet: it is made
     log.clear()
     known = world.schema()

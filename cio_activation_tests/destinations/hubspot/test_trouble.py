@@ -10,13 +10,13 @@ from cio_activation.activation.models import PropertyType
 from cio_activation.destinations.common.records import GONE
 from cio_activation.destinations.hubspot.properties import PropertiesStep
 from cio_activation.errors import ContractError
-from cio_activation_tests.drivers.hubspot import DAILY, LABEL, World, make_activation, person, prop
+from cio_activation_tests.drivers.hubspot import DAILY, LABEL, HubSpotBench, make_activation, person, prop
 
-Build = Callable[..., World]
+Build = Callable[..., HubSpotBench]
 EMPTY = {"status": "COMPLETE", "results": [], "errors": []}
 
 
-def linked(build: Build, people: int = 3, **vendor: object) -> World:
+def linked(build: Build, people: int = 3, **vendor: object) -> HubSpotBench:
     """A portal where everybody is linked and written."""
     world = build([{"email": f"person{n}@example.com"} for n in range(1, people + 1)], **vendor)
     world.schema()
@@ -27,13 +27,13 @@ def linked(build: Build, people: int = 3, **vendor: object) -> World:
     return world
 
 
-def change(world: World, **values: str) -> None:
+def change(world: HubSpotBench, **values: str) -> None:
     """Give everybody another value."""
     sets = ", ".join(f"{name} = '{value}'" for name, value in values.items())
     world.sql(f"UPDATE state.daily_properties SET {sets}, hash_hubspot = hash_hubspot + 1")
 
 
-def values_of(world: World, name: str) -> dict[str, str | None]:
+def values_of(world: HubSpotBench, name: str) -> dict[str, str | None]:
     return {cio_id: held.get(name) for cio_id, held in world.contacts().items()}
 
 

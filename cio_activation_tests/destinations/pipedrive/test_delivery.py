@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from cio_activation.activation.models import Lane
 from cio_activation.destinations.pipedrive.api import TOKENS
-from cio_activation_tests.drivers.pipedrive import LABELS, Bench, Make, model
+from cio_activation_tests.drivers.pipedrive import LABELS, Make, PipedriveBench, model
 
 VIP, CART = LABELS["vip"], LABELS["cart"]
 FULL = {"bucket": "low", "lapsed": False, "category": "Coffee & Ünïcode", "ordered_on": "2026-10-01", "spent": 12.5}
 
 
-def people(bench: Bench) -> None:
+def people(bench: PipedriveBench) -> None:
     bench.person("c1", "ann@example.com", name="Ann Lee", **FULL)
     bench.person("c2", "bob@example.com", name="Bob Ray", bucket="high", lapsed=True, cart_tier="high")
     bench.person("c3", "new@example.com", name="Nora New", bucket="low", lapsed=False)
@@ -18,7 +18,7 @@ def people(bench: Bench) -> None:
     bench.inside["vip"] = {"c1", "c3"}
 
 
-def test_first_contact_links_creates_and_leaves_strangers_alone(bench: Bench) -> None:
+def test_first_contact_links_creates_and_leaves_strangers_alone(bench: PipedriveBench) -> None:
     people(bench)
     report = bench.lane()
     assert dict(report.by_kind) == {"create": 1, "stamp": 2}
@@ -41,7 +41,7 @@ def test_first_contact_links_creates_and_leaves_strangers_alone(bench: Bench) ->
     assert links == [("c1", "email", True), ("c2", "email", True), ("c3", "created", True)]
 
 
-def test_an_adopted_persons_name_email_and_phone_are_never_written(bench: Bench) -> None:
+def test_an_adopted_persons_name_email_and_phone_are_never_written(bench: PipedriveBench) -> None:
     people(bench)
     bench.lane()
     assert all(set(body) == {"custom_fields"} for body in bench.requests("PATCH"))
@@ -49,7 +49,7 @@ def test_an_adopted_persons_name_email_and_phone_are_never_written(bench: Bench)
     assert bench.there["bob@example.com"]["emails"] == ["Bob@Example.com"]
 
 
-def test_a_second_run_writes_nothing_and_reads_one_page(bench: Bench) -> None:
+def test_a_second_run_writes_nothing_and_reads_one_page(bench: PipedriveBench) -> None:
     people(bench)
     bench.lane()
     bench.lane(Lane.REALTIME)
@@ -75,7 +75,7 @@ def test_the_mirror_re_reads_what_we_wrote_once_and_then_only_the_overlap(make: 
     assert bench.calls == {"persons.list": 1}
 
 
-def test_one_change_is_one_patch_of_one_field(bench: Bench) -> None:
+def test_one_change_is_one_patch_of_one_field(bench: PipedriveBench) -> None:
     people(bench)
     bench.lane()
     bench.shared.log.clear()
@@ -87,7 +87,7 @@ def test_one_change_is_one_patch_of_one_field(bench: Bench) -> None:
     assert bench.fields("ann@example.com")["cio_bucket"] == "high"
 
 
-def test_an_emptied_value_is_cleared_with_null(bench: Bench) -> None:
+def test_an_emptied_value_is_cleared_with_null(bench: PipedriveBench) -> None:
     people(bench)
     bench.lane()
     for name in ("bucket", "category", "ordered_on", "spent"):
@@ -96,7 +96,7 @@ def test_an_emptied_value_is_cleared_with_null(bench: Bench) -> None:
     assert bench.fields("ann@example.com") == {"cio_id": "c1", "cio_audiences": [VIP], "cio_lapsed": "false"}
 
 
-def test_leaving_an_audience_takes_only_our_option(bench: Bench) -> None:
+def test_leaving_an_audience_takes_only_our_option(bench: PipedriveBench) -> None:
     field = bench.catalog["field:audiences"]
     bench.vendor.fields.by_code[field].options.append(type(bench.vendor.fields.by_code[field].options[0])(77, "Mine"))
     people(bench)
@@ -112,7 +112,7 @@ def test_leaving_an_audience_takes_only_our_option(bench: Bench) -> None:
     assert bench.lane().planned == 0
 
 
-def test_an_option_a_colleague_added_after_our_schema_run_survives(bench: Bench) -> None:
+def test_an_option_a_colleague_added_after_our_schema_run_survives(bench: PipedriveBench) -> None:
     people(bench)
     bench.lane()
     field = bench.vendor.fields.by_code[bench.catalog["field:audiences"]]
@@ -123,7 +123,7 @@ def test_an_option_a_colleague_added_after_our_schema_run_survives(bench: Bench)
     assert bench.fields("ann@example.com")["cio_audiences"] == ["Fresh"]
 
 
-def test_both_lanes_share_the_set_and_do_not_fight(bench: Bench) -> None:
+def test_both_lanes_share_the_set_and_do_not_fight(bench: PipedriveBench) -> None:
     people(bench)
     bench.inside["cart"] = {"c1", "c2"}
     bench.lane()
@@ -151,7 +151,7 @@ def test_a_lane_with_audiences_only_works_without_state_fields(make: Make) -> No
     assert bench.lane(Lane.REALTIME).planned == 0
 
 
-def test_exits_go_before_entries_and_plain_state(bench: Bench) -> None:
+def test_exits_go_before_entries_and_plain_state(bench: PipedriveBench) -> None:
     people(bench)
     bench.lane()
     bench.inside["vip"] = {"c2", "c3"}
@@ -189,7 +189,7 @@ def test_nobody_is_created_with_never_and_everybody_with_everyone(make: Make) ->
         assert bench.lane().by_kind.get("create", 0) == created
 
 
-def test_token_costs_are_those_of_the_stand_in(bench: Bench) -> None:
+def test_token_costs_are_those_of_the_stand_in(bench: PipedriveBench) -> None:
     rows = (o for (version, _), group in bench.vendor._operations.items() if version == 2 for o in group)
     table = {(o.method, "/".join(o.parts)): o.cost for o in rows}
     assert table["PATCH", "persons/{id}"] == TOKENS["persons.update"]
@@ -198,7 +198,7 @@ def test_token_costs_are_those_of_the_stand_in(bench: Bench) -> None:
     assert table["GET", "personFields"] == TOKENS["personFields.list"]
 
 
-def test_an_audience_that_left_the_activation_is_taken_from_everyone(bench: Bench) -> None:
+def test_an_audience_that_left_the_activation_is_taken_from_everyone(bench: PipedriveBench) -> None:
     people(bench)
     bench.inside["cart"] = {"c1"}
     bench.lane()

@@ -13,18 +13,18 @@ from cio_activation.destinations.pipedrive.budget import BudgetPacer, meter
 from cio_activation.journal.attempts import Journal
 from cio_activation.journal.rates import SharedPacer, Slot
 from cio_activation.transport.errors import BudgetSpent, Stop
-from cio_activation_tests.drivers.pipedrive import LABELS, Bench, Make, model
+from cio_activation_tests.drivers.pipedrive import LABELS, Make, PipedriveBench, model
 
 VIP = LABELS["vip"]
 STATE: dict[str, Any] = {"bucket": "low", "lapsed": False}
 
 
-def emails(bench: Bench) -> list[str]:
+def emails(bench: PipedriveBench) -> list[str]:
     return sorted(e.lower() for p in bench.vendor.state()["persons"].values() for e in p["emails"])
 
 
 @pytest.fixture
-def member(bench: Bench) -> Bench:
+def member(bench: PipedriveBench) -> PipedriveBench:
     """Return an account with Ann linked and in an audience, and Nora created."""
     bench.person("c1", "ann@example.com", name="Ann Lee", **STATE)
     bench.person("c2", "nora@example.com", name="Nora New", **STATE)
@@ -33,7 +33,7 @@ def member(bench: Bench) -> Bench:
 
 
 @pytest.mark.parametrize("kind", ["reset", "close", "truncate"])
-def test_a_creation_whose_answer_was_lost_is_adopted_and_never_repeated(member: Bench, kind: str) -> None:
+def test_a_creation_whose_answer_was_lost_is_adopted_and_never_repeated(member: PipedriveBench, kind: str) -> None:
     member.shared.faults.add(kind=kind, vendor="pipedrive", method="POST", path="/api/v2/persons", when="after")
     first = member.lane()
     assert (first.delivered, first.held) == (1, 1)
@@ -46,7 +46,7 @@ def test_a_creation_whose_answer_was_lost_is_adopted_and_never_repeated(member: 
     assert member.lane().planned == 0
 
 
-def test_adoption_does_not_need_the_mirror_to_have_run(member: Bench) -> None:
+def test_adoption_does_not_need_the_mirror_to_have_run(member: PipedriveBench) -> None:
     member.shared.faults.add(kind="reset", vendor="pipedrive", method="POST", path="/api/v2/persons", when="after")
     member.lane()
     report = member.step("fields_daily")
@@ -56,7 +56,7 @@ def test_adoption_does_not_need_the_mirror_to_have_run(member: Bench) -> None:
     assert links == [("created",)]
 
 
-def test_a_creation_that_never_arrived_is_made_by_the_next_run(member: Bench) -> None:
+def test_a_creation_that_never_arrived_is_made_by_the_next_run(member: PipedriveBench) -> None:
     member.shared.faults.add(kind="reset", vendor="pipedrive", method="POST", path="/api/v2/persons", when="before")
     assert member.lane().held == 1
     assert "nora@example.com" not in emails(member)
@@ -65,7 +65,7 @@ def test_a_creation_that_never_arrived_is_made_by_the_next_run(member: Bench) ->
     assert emails(member).count("nora@example.com") == 1
 
 
-def test_both_lanes_creating_the_same_person_make_one(member: Bench) -> None:
+def test_both_lanes_creating_the_same_person_make_one(member: PipedriveBench) -> None:
     # The daily lane planned and made the person, but died before it folded: the other lane must not make another.
     member.lane()
     with member.runtime.warehouse.write() as con:
@@ -80,7 +80,7 @@ def test_both_lanes_creating_the_same_person_make_one(member: Bench) -> None:
 
 
 @pytest.mark.parametrize("email", ["ann@example.com", "nora@example.com"])
-def test_a_deleted_person_is_made_again_for_somebody_in_an_audience(member: Bench, email: str) -> None:
+def test_a_deleted_person_is_made_again_for_somebody_in_an_audience(member: PipedriveBench, email: str) -> None:
     member.lane()
     old = member.there[email]["id"]
     person = "c1" if email.startswith("ann") else "c2"
@@ -108,7 +108,7 @@ def test_a_deleted_person_is_made_again_for_somebody_in_an_audience(member: Benc
     assert member.lane().delivered == 1
 
 
-def test_a_deleted_person_nobody_needs_is_not_made_again(member: Bench) -> None:
+def test_a_deleted_person_nobody_needs_is_not_made_again(member: PipedriveBench) -> None:
     member.lane()
     member.edit("delete_person", person="ann@example.com")
     member.inside["vip"] = {"c2"}
@@ -117,7 +117,7 @@ def test_a_deleted_person_nobody_needs_is_not_made_again(member: Bench) -> None:
     assert "ann@example.com" not in emails(member)
 
 
-def test_a_merged_person_is_followed_to_the_survivor(member: Bench) -> None:
+def test_a_merged_person_is_followed_to_the_survivor(member: PipedriveBench) -> None:
     member.lane()
     member.edit("merge", person="nora@example.com", into="stranger@example.com")
     member.people["c2"]["values"]["bucket"] = "high"
@@ -127,7 +127,7 @@ def test_a_merged_person_is_followed_to_the_survivor(member: Bench) -> None:
     assert emails(member).count("nora@example.com") == 1
 
 
-def test_a_field_renamed_by_a_colleague_is_still_written(member: Bench) -> None:
+def test_a_field_renamed_by_a_colleague_is_still_written(member: PipedriveBench) -> None:
     member.lane()
     member.edit("rename_field", field="cio_bucket", name="How long away")
     member.schema()
@@ -136,7 +136,7 @@ def test_a_field_renamed_by_a_colleague_is_still_written(member: Bench) -> None:
     assert member.fields("ann@example.com")["How long away"] == "high"
 
 
-def test_a_deleted_field_is_made_again_and_filled_for_everyone(member: Bench) -> None:
+def test_a_deleted_field_is_made_again_and_filled_for_everyone(member: PipedriveBench) -> None:
     member.lane()
     member.edit("delete_field", field="cio_bucket")
     member.schema()
@@ -145,7 +145,7 @@ def test_a_deleted_field_is_made_again_and_filled_for_everyone(member: Bench) ->
     assert member.lane().planned == 0
 
 
-def test_a_deleted_audiences_field_is_made_again_and_filled(member: Bench) -> None:
+def test_a_deleted_audiences_field_is_made_again_and_filled(member: PipedriveBench) -> None:
     member.lane()
     member.edit("delete_field", field="cio_audiences")
     member.schema()
@@ -154,7 +154,7 @@ def test_a_deleted_audiences_field_is_made_again_and_filled(member: Bench) -> No
     assert member.lane().planned == 0
 
 
-def test_an_unknown_option_is_refused_by_name_and_mended_by_the_next_schema_run(member: Bench) -> None:
+def test_an_unknown_option_is_refused_by_name_and_mended_by_the_next_schema_run(member: PipedriveBench) -> None:
     member.edit("delete_option", field="cio_audiences", option=VIP)
     report = member.lane()
     assert dict(report.reasons) == {"400 ERR_SCHEMA_VALIDATION_FAILED: audiences": 2}
@@ -165,7 +165,7 @@ def test_an_unknown_option_is_refused_by_name_and_mended_by_the_next_schema_run(
     assert member.lane().planned == 0
 
 
-def test_an_option_deleted_in_use_is_added_again_and_given_back(member: Bench) -> None:
+def test_an_option_deleted_in_use_is_added_again_and_given_back(member: PipedriveBench) -> None:
     member.lane()
     member.edit("delete_option", field="cio_audiences", option=VIP)
     assert "cio_audiences" not in member.fields("ann@example.com")
@@ -174,7 +174,7 @@ def test_an_option_deleted_in_use_is_added_again_and_given_back(member: Bench) -
     assert member.fields("ann@example.com")["cio_audiences"] == [VIP]
 
 
-def test_a_colleagues_option_that_was_deleted_is_read_back_once_and_left_out(member: Bench) -> None:
+def test_a_colleagues_option_that_was_deleted_is_read_back_once_and_left_out(member: PipedriveBench) -> None:
     field = member.vendor.fields.by_code[member.catalog["field:audiences"]]
     field.options.append(type(field.options[0])(78, "Fresh"))
     member.edit("set_field", person="ann@example.com", field="cio_audiences", value=["Fresh"])
@@ -191,14 +191,14 @@ def test_a_colleagues_option_that_was_deleted_is_read_back_once_and_left_out(mem
     assert "cio_audiences" not in member.fields("ann@example.com")
 
 
-def test_our_option_taken_out_by_hand_comes_back(member: Bench) -> None:
+def test_our_option_taken_out_by_hand_comes_back(member: PipedriveBench) -> None:
     member.lane()
     member.edit("set_field", person="ann@example.com", field="cio_audiences", value=None)
     assert dict(member.lane().by_kind) == {"update": 1}
     assert member.fields("ann@example.com")["cio_audiences"] == [VIP]
 
 
-def test_who_left_customerio_is_emptied_and_may_come_back(member: Bench) -> None:
+def test_who_left_customerio_is_emptied_and_may_come_back(member: PipedriveBench) -> None:
     member.lane()
     member.lane(Lane.REALTIME)
     gone = member.people.pop("c2")
@@ -214,7 +214,7 @@ def test_who_left_customerio_is_emptied_and_may_come_back(member: Bench) -> None
     assert member.fields("nora@example.com")["cio_id"] == "c2"
 
 
-def test_a_profile_that_replaces_another_takes_its_person_over_without_leftovers(member: Bench) -> None:
+def test_a_profile_that_replaces_another_takes_its_person_over_without_leftovers(member: PipedriveBench) -> None:
     member.people["c1"]["values"]["category"] = "Tea"
     member.lane()
     member.people.pop("c1")
@@ -244,7 +244,7 @@ def test_several_persons_with_one_email_are_reported_and_the_oldest_is_taken(mak
     assert len(bench.query("SELECT * FROM quarantine.rows")) == 1
 
 
-def test_one_pipedrive_person_never_belongs_to_two_profiles(bench: Bench) -> None:
+def test_one_pipedrive_person_never_belongs_to_two_profiles(bench: PipedriveBench) -> None:
     bench.edit("set_person", person="ann@example.com", emails=["ann@example.com", "ann.second@example.com"])
     bench.person("c1", "ann@example.com", **STATE)
     bench.person("c2", "ann.second@example.com", **STATE)
@@ -254,7 +254,7 @@ def test_one_pipedrive_person_never_belongs_to_two_profiles(bench: Bench) -> Non
     assert rows == [("c1", "1", "email"), ("c2", None, "email_taken")]
 
 
-def test_our_id_on_a_person_beats_an_email(bench: Bench) -> None:
+def test_our_id_on_a_person_beats_an_email(bench: PipedriveBench) -> None:
     bench.edit("set_field", person="stranger@example.com", field="cio_id", value="c1")
     bench.person("c1", "ann@example.com", **STATE)
     bench.lane()
@@ -262,7 +262,7 @@ def test_our_id_on_a_person_beats_an_email(bench: Bench) -> None:
     assert bench.fields("ann@example.com") == {}
 
 
-def test_who_may_not_be_delivered_is_neither_matched_by_email_nor_made(bench: Bench) -> None:
+def test_who_may_not_be_delivered_is_neither_matched_by_email_nor_made(bench: PipedriveBench) -> None:
     bench.person("c1", "ann@example.com", deliverable=False, **STATE)
     bench.person("c2", "nora@example.com", deliverable=False, **STATE)
     bench.inside["vip"] = {"c1", "c2"}
@@ -270,7 +270,7 @@ def test_who_may_not_be_delivered_is_neither_matched_by_email_nor_made(bench: Be
     assert bench.query("SELECT * FROM delivery.links") == []
 
 
-def test_the_firewalls_page_stops_the_run_and_nothing_is_lost(member: Bench) -> None:
+def test_the_firewalls_page_stops_the_run_and_nothing_is_lost(member: PipedriveBench) -> None:
     member.shared.faults.add(kind="html", vendor="pipedrive", method="*", path="/api/v2/persons*", skip=2, times=9)
     report = member.lane()
     assert report.stopped
@@ -338,7 +338,7 @@ def test_bursts_stay_below_our_share_of_the_window(make: Make, monkeypatch: pyte
     assert max(sum(start <= t < start + 2 for t in slots) for start in slots) <= 32
 
 
-def test_no_claim_of_a_refused_creation_stays(member: Bench) -> None:
+def test_no_claim_of_a_refused_creation_stays(member: PipedriveBench) -> None:
     member.shared.faults.add(
         kind="status", vendor="pipedrive", method="POST", path="/api/v2/persons", status=400, body={"code": "ERR_X"}
     )

@@ -9,7 +9,7 @@ import pytest
 from cio_activation.activation.models import Lane, OnConflict
 from cio_activation.destinations.pipedrive.schema import KEPT_MAX, wanted_fields
 from cio_activation.errors import ConfigError
-from cio_activation_tests.drivers.pipedrive import Bench, Make, model, prop
+from cio_activation_tests.drivers.pipedrive import Make, PipedriveBench, model, prop
 
 KEPT = ("bucket", "lapsed", "category", "ordered_on", "spent")
 FIRST: dict[str, Any] = {
@@ -21,7 +21,7 @@ SECOND: dict[str, Any] = {
 
 
 @pytest.fixture
-def bench(make: Make) -> Bench:
+def bench(make: Make) -> PipedriveBench:
     """Return a bench that keeps every field; Ann has her first values."""
     made = make(on_conflict=OnConflict.KEEP, audiences={}, names=KEPT)
     made.schema()
@@ -30,11 +30,11 @@ def bench(make: Make) -> Bench:
     return made
 
 
-def second(bench: Bench, **values: Any) -> None:
+def second(bench: PipedriveBench, **values: Any) -> None:
     bench.person("p1", "ann@example.com", **{**SECOND, **values})
 
 
-def test_fields_nobody_touched_are_written_and_cost_what_they_cost_without_keep(bench: Bench) -> None:
+def test_fields_nobody_touched_are_written_and_cost_what_they_cost_without_keep(bench: PipedriveBench) -> None:
     second(bench)
     report = bench.lane()
     assert (report.delivered, bench.query("SELECT * FROM delivery.conflicts")) == (1, [])
@@ -51,7 +51,7 @@ HUMAN = [("cio_bucket", "bucket", None, "high"), ("cio_category", "category", "C
 
 @pytest.mark.parametrize(("field", "name", "value", "ours"), HUMAN)
 def test_what_a_colleague_changed_stays_whatever_its_type(
-    bench: Bench, field: str, name: str, value: Any, ours: str
+    bench: PipedriveBench, field: str, name: str, value: Any, ours: str
 ) -> None:
     bench.edit("set_field", person="ann@example.com", field=field, value=value)
     held = bench.fields("ann@example.com").get(field)
@@ -66,7 +66,7 @@ def test_what_a_colleague_changed_stays_whatever_its_type(
     assert {f for f in others if after[f] is None} == set()
 
 
-def test_an_unchanged_conflict_is_quiet(bench: Bench) -> None:
+def test_an_unchanged_conflict_is_quiet(bench: PipedriveBench) -> None:
     bench.edit("set_field", person="ann@example.com", field="cio_category", value="Cocoa")
     bench.person("p1", "ann@example.com", **{**FIRST, "category": "Coffee"})
     report = bench.lane()
@@ -76,7 +76,7 @@ def test_an_unchanged_conflict_is_quiet(bench: Bench) -> None:
     assert "persons.update" not in bench.calls
 
 
-def test_a_colleague_who_takes_it_back_ends_the_conflict(bench: Bench) -> None:
+def test_a_colleague_who_takes_it_back_ends_the_conflict(bench: PipedriveBench) -> None:
     bench.edit("set_field", person="ann@example.com", field="cio_category", value="Cocoa")
     second(bench)
     bench.lane()
@@ -100,7 +100,7 @@ def test_keep_that_is_switched_on_later_reads_the_mirror_anew_and_then_knows(mak
     assert bench.fields("ann@example.com")["cio_category"] == "Cocoa"
 
 
-def test_only_what_is_ours_goes_into_an_update(bench: Bench) -> None:
+def test_only_what_is_ours_goes_into_an_update(bench: PipedriveBench) -> None:
     second(bench)
     bench.lane()
     codes = {c for n, c in bench.catalog.items() if n.startswith("field:")}

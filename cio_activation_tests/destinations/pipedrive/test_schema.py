@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from pydantic import SecretStr
 
 from cio_activation.activation.models import Lane
 from cio_activation.delivery.destination import Context
@@ -12,16 +13,16 @@ from cio_activation.destinations.pipedrive import DESTINATION
 from cio_activation.errors import ConfigError
 from cio_activation.transport.errors import Stop
 from cio_activation.transport.http import Unpaced
-from cio_activation_tests.drivers.pipedrive import LABELS, Bench, Make, audience, model
+from cio_activation_tests.drivers.pipedrive import LABELS, Make, PipedriveBench, audience, model
 
 WRITES = ("POST", "PATCH", "PUT", "DELETE")
 
 
-def writes(bench: Bench) -> int:
+def writes(bench: PipedriveBench) -> int:
     return sum(e.method in WRITES for e in bench.shared.log.entries)
 
 
-def problems(bench: Bench) -> list[str]:
+def problems(bench: PipedriveBench) -> list[str]:
     async def ask() -> list[str]:
         settings = bench.runtime.settings
         async with DESTINATION.connect(settings, Unpaced()) as client:
@@ -31,7 +32,7 @@ def problems(bench: Bench) -> list[str]:
     return asyncio.run(ask())
 
 
-def test_fields_have_the_types_that_hold_their_values(bench: Bench) -> None:
+def test_fields_have_the_types_that_hold_their_values(bench: PipedriveBench) -> None:
     made = {f["field_name"]: f for f in bench.vendor.state()["fields"]}
     assert {n: f["field_type"] for n, f in made.items()} == {
         "cio_id": "varchar",
@@ -49,7 +50,7 @@ def test_fields_have_the_types_that_hold_their_values(bench: Bench) -> None:
     assert bench.catalog[f"option:audiences:{LABELS['cart']}"] == made["cio_audiences"]["options"][1]["id"]
 
 
-def test_a_second_run_reads_once_and_writes_nothing(bench: Bench) -> None:
+def test_a_second_run_reads_once_and_writes_nothing(bench: PipedriveBench) -> None:
     before, catalog = len(bench.shared.log.entries), bench.catalog
     assert bench.schema() == catalog
     assert [(e.method, e.path) for e in list(bench.shared.log.entries)[before:]] == [("GET", "/api/v2/personFields")]
@@ -66,7 +67,7 @@ def test_a_field_made_by_hand_is_adopted_by_name_and_gets_the_missing_options(ma
     assert labels == ["low", "a colleague's", "high"]
 
 
-def test_fields_and_options_renamed_by_a_colleague_stay_ours(bench: Bench) -> None:
+def test_fields_and_options_renamed_by_a_colleague_stay_ours(bench: PipedriveBench) -> None:
     catalog, before = bench.catalog, writes(bench)
     bench.edit("rename_field", field="cio_bucket", name="How long away")
     bench.edit("rename_option", field="cio_audiences", option=LABELS["vip"], label="VIPs!")
@@ -74,7 +75,7 @@ def test_fields_and_options_renamed_by_a_colleague_stay_ours(bench: Bench) -> No
     assert writes(bench) == before
 
 
-def test_a_new_audience_adds_one_option_and_an_old_one_stays_known(bench: Bench) -> None:
+def test_a_new_audience_adds_one_option_and_an_old_one_stays_known(bench: PipedriveBench) -> None:
     old = bench.catalog[f"option:audiences:{LABELS['cart']}"]
     before = writes(bench)
     bench.use(model({"vip": audience("vip"), "new": audience("new", label="NEW")}))
@@ -123,7 +124,7 @@ def test_the_firewalls_page_stops_and_is_not_called_a_cap(make: Make) -> None:
         bench.schema()
 
 
-def test_check_names_drift_and_rights_and_changes_nothing(bench: Bench) -> None:
+def test_check_names_drift_and_rights_and_changes_nothing(bench: PipedriveBench) -> None:
     assert problems(bench) == []
     before = writes(bench)
     bench.edit("delete_option", field="cio_bucket", option="low")
@@ -136,9 +137,8 @@ def test_check_names_drift_and_rights_and_changes_nothing(bench: Bench) -> None:
     assert writes(bench) == before
 
 
-def test_check_with_a_wrong_token_says_so(bench: Bench) -> None:
-    bench._environment["pipedrive_api_token"] = "wrong"
-    bench.use(bench.runtime.activation)
+def test_check_with_a_wrong_token_says_so(bench: PipedriveBench) -> None:
+    bench.runtime = bench.runtime_with(pipedrive_api_token=SecretStr("wrong"))
     assert "the API token is wrong" in problems(bench)[0]
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cio_activation.activation.models import Activation, Lane, Property, PropertyType
-from cio_activation.destinations.hubspot.config import list_name
 from cio_activation.runtime import Runtime
 
 KEY = "cio_id"
@@ -102,7 +101,7 @@ def _hubspot(activation: Activation, wanted: Decided, there: Mapping[str, Any], 
     for lane in lanes:
         for audience in activation.lane_audiences(lane, "hubspot"):
             members = {by_person[c][0] for c in wanted.inside[audience.name] if c in by_person and c not in excused}
-            held = lists.get(list_name(audience), set())
+            held = lists.get(f"{audience.label} [v{audience.version}]", set())
             held -= {by_person[c][0] for c in excused if c in by_person}
             if held != members:
                 found.append(f"hubspot list {audience.name}: {sorted(held)}, not {sorted(members)}")

@@ -1,4 +1,4 @@
-"""A running Customer.io stand-in over a small world, for this folder's tests."""
+"""Customer.io's stand-in: a running workspace over a small world, and clients for both its surfaces."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import io
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -17,11 +16,13 @@ from cio_activation.sandbox.customerio.app import CustomerIO
 from cio_activation.sandbox.server.running import RunningSandbox
 from cio_activation.sandbox.world import orders
 from cio_activation.sandbox.world.world import World
+from cio_activation_tests.drivers.stand_ins.stand_in import StandIn
 
 NOON = 1_795_348_800.0
 """2026-11-22 12:00:00 UTC."""
 DAY = 86_400
 APP = {"Authorization": "Bearer sandbox-app-key"}
+TRACK = ("sandbox-site", "sandbox-track-key")
 EVERYONE = {"attribute": {"field": "cio_id", "operator": "exists"}}
 
 
@@ -30,15 +31,15 @@ def small_world(people: int = 80, *, seed: int = 7, dirty_share: float = 0.1) ->
     return World(orders.generate(people, seed, ends_at=NOON), seed=seed, dirty_share=dirty_share)
 
 
-@dataclass
-class Rig:
-    """The stand-in, frozen at noon unless a test thaws it, and clients for both its surfaces."""
+class CustomerioStandIn(StandIn[CustomerIO]):
+    """One workspace. ``app`` is a client of the App API, ``track`` one of the Track API."""
 
-    sandbox: RunningSandbox
-    vendor: CustomerIO
-    world: World
-    app: httpx.Client
-    track: httpx.Client
+    def __init__(self, running: RunningSandbox) -> None:
+        vendor = running.vendors["customerio"]
+        assert isinstance(vendor, CustomerIO)
+        super().__init__(vendor, running, APP)
+        self.app, self.world = self.http, vendor.world
+        self.track = httpx.Client(base_url=self.url, auth=TRACK, timeout=30, verify=False)
 
     def get(self, path: str, **params: Any) -> Any:
         answer = self.app.get(path, params=params)
@@ -52,11 +53,6 @@ class Rig:
         (error,) = answer.json()["errors"]
         assert error["status"] == str(status)
         return str(error["detail"])
-
-    def edit(self, action: str, **more: Any) -> Any:
-        answer = self.app.post("/_sandbox/edit", json={"vendor": "customerio", "action": action, **more})
-        assert answer.status_code == 200, answer.text
-        return answer.json()
 
     def request_export(self, filters: Any = EVERYONE, attributes: list[str] | None = None) -> dict[str, Any]:
         body = {"filters": filters} if attributes is None else {"filters": filters, "attributes": attributes}
@@ -98,22 +94,24 @@ class Rig:
         rows = self.world.at(NOON).facts.to_pylist()
         return next(str(r["cio_id"]) for r in rows if all(r[k] == v for k, v in wanted.items()))
 
+    def stop(self) -> None:
+        """Stop answering and free the port."""
+        self.track.close()
+        super().stop()
+
+
+def begin(world: World, **options: Any) -> CustomerioStandIn:
+    """Start a workspace over ``world`` (without the rate limit unless asked for); the caller stops it."""
+    settings = {"limited": False, "export_seconds": 0.0, **options}
+    return CustomerioStandIn(build_sandbox(world, vendors=("customerio",), customerio=settings))
+
 
 @contextmanager
-def running(world: World | None = None, **options: Any) -> Iterator[Rig]:
-    """Run the stand-in, without the rate limit unless asked for."""
-    world = world or small_world()
-    settings = {"limited": False, "export_seconds": 0.0, **options}
-    sandbox = build_sandbox(world, vendors=("customerio",), customerio=settings)
-    url = sandbox.urls["customerio"]
-    vendor = sandbox.vendors["customerio"]
-    assert isinstance(vendor, CustomerIO)
-    vendor.workspace.frozen_at = NOON
+def running(world: World | None = None, **options: Any) -> Iterator[CustomerioStandIn]:
+    """Run a workspace that stands still at noon unless a test thaws it."""
+    made = begin(world or small_world(), **options)
+    made.vendor.workspace.frozen_at = NOON
     try:
-        with (
-            httpx.Client(base_url=url, headers=APP) as app,
-            httpx.Client(base_url=url, auth=("sandbox-site", "sandbox-track-key")) as track,
-        ):
-            yield Rig(sandbox, vendor, world, app, track)
+        yield made
     finally:
-        sandbox.stop()
+        made.stop()

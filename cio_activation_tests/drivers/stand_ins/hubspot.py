@@ -1,13 +1,12 @@
-"""What the HubSpot sandbox tests share: a running portal and short ways to call it."""
+"""HubSpot's stand-in: a running portal and short ways to call it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import httpx
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,9 +15,10 @@ from starlette.types import Receive, Scope, Send
 
 from cio_activation.sandbox.hubspot.app import HubSpot
 from cio_activation.sandbox.server.core import Shared, Vendor
-from cio_activation.sandbox.server.running import start
+from cio_activation.sandbox.server.running import RunningSandbox, start
+from cio_activation_tests.drivers.stand_ins.stand_in import StandIn
 
-SEED = [
+SEED: list[dict[str, Any]] = [
     {"email": "Ann@Example.com", "first_name": "Ann", "last_name": "Arbor", "phone": "+13135550100"},
     {"email": "bob@example.com", "first_name": "Bob", "last_name": "Burns", "phone": None},
     {"email": "cara@example.com", "first_name": "Cara", "last_name": "Cole", "additional_emails": ["CC@example.com"]},
@@ -26,21 +26,22 @@ SEED = [
 OBJECTS = "/crm/objects/2026-09/contacts"
 PROPERTIES = "/crm/properties/2026-09/contacts"
 LISTS = "/crm/lists/2026-09"
+TOKEN = {"Authorization": "Bearer sandbox-hubspot-token"}
 OPTIONS = [
     {"label": label, "value": value, "displayOrder": order, "hidden": False}
     for order, (label, value) in enumerate([("Active", "active"), ("Lapsed", "lapsed"), ("Lost", "lost")])
 ]
 
 
-class World:
-    """A portal over HTTP. ``vendor`` is the object behind it."""
+class HubSpotStandIn(StandIn[HubSpot]):
+    """A portal over HTTP."""
 
-    def __init__(self, vendor: HubSpot, client: httpx.Client) -> None:
-        self.vendor, self.client = vendor, client
+    def __init__(self, vendor: HubSpot, running: RunningSandbox) -> None:
+        super().__init__(vendor, running, TOKEN)
 
     def call(self, method: str, path: str, body: Any = None, status: int = 200, **options: Any) -> Any:
         """Call and check the status; returns the parsed body."""
-        answer = self.client.request(method, path, json=body, **options)
+        answer = self.http.request(method, path, json=body, **options)
         assert answer.status_code == status, answer.text
         return answer.json() if answer.content else None
 
@@ -48,18 +49,12 @@ class World:
         needed = {"propertiesWithHistory": []} if verb == "read" else {}
         return self.call("POST", f"{OBJECTS}/batch/{verb}", {"inputs": inputs, **needed, **more}, status)
 
-    def edit(self, action: str, **values: Any) -> Any:
-        return self.call("POST", "/_sandbox/edit", {"vendor": "hubspot", "action": action, **values})
-
-    def state(self) -> dict[str, Any]:
-        return self.call("GET", "/_sandbox/state?vendor=hubspot")["hubspot"]
-
     def property(self, name: str, type_: str = "string", field_type: str = "text", **more: Any) -> Any:
         body = {"name": name, "label": name, "type": type_, "fieldType": field_type}
         return self.call("POST", PROPERTIES, {**body, "groupName": "contactinformation", **more}, 201)
 
     def id_of(self, email: str) -> str:
-        return self.call("GET", f"{OBJECTS}/{email}?idProperty=email")["id"]
+        return str(self.call("GET", f"{OBJECTS}/{email}?idProperty=email")["id"])
 
 
 class _Stage(Vendor):
@@ -102,23 +97,35 @@ class _Stage(Vendor):
 
 
 _free: list[_Stage] = []
-TOKEN = {"Authorization": "Bearer sandbox-hubspot-token"}
+
+
+def begin(seed: Sequence[Mapping[str, Any]] = (), *, at: float | None = None, **options: Any) -> HubSpotStandIn:
+    """Start a portal of its own server (without rate limits unless asked); the caller stops it.
+
+    ``at``: the vendor's time at the start, seconds since the epoch; the real one by default.
+    """
+    shared = Shared()
+    if at is not None:
+        shared.clock.set(at)
+    vendor = HubSpot(shared, [dict(one) for one in seed], **{"limited": False, **options})
+    return HubSpotStandIn(vendor, start({"hubspot": vendor}, shared))
 
 
 @contextmanager
-def portal(seed: list[dict[str, Any]] | None = None, **options: Any) -> Iterator[World]:
-    """Open a portal with the three seeded contacts over HTTP; new definitions can be read at once."""
+def portal(seed: list[dict[str, Any]] | None = None, **options: Any) -> Iterator[HubSpotStandIn]:
+    """Open a portal with the three seeded contacts, on a server that others had before; definitions can be read at once."""
     stage = _free.pop() if _free else _Stage()
     vendor = HubSpot(stage.shared, SEED if seed is None else seed, **{"property_lag_s": 0.0, **options})
     stage.show(vendor)
+    made = HubSpotStandIn(vendor, stage.running)
     try:
-        with httpx.Client(base_url=stage.running.urls["hubspot"], headers=TOKEN, timeout=10, verify=False) as client:
-            yield World(vendor, client)
+        yield made
     finally:
+        made.http.close()
         _free.append(stage)
 
 
-def with_properties(world: World) -> World:
+def with_properties(world: HubSpotStandIn) -> HubSpotStandIn:
     """Define what the contact tests write."""
     world.property("cio_id", hasUniqueValue=True)
     world.property("cio_bucket", "enumeration", "select", options=OPTIONS)

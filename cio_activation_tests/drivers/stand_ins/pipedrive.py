@@ -1,36 +1,34 @@
-"""A running Pipedrive stand-in and an HTTP client for it, for this folder's tests."""
+"""Pipedrive's stand-in: a running account, an HTTP client for it, and fixtures for the tests of the stand-in itself."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import httpx
 import pytest
 
 from cio_activation.sandbox.pipedrive.app import Pipedrive
-from cio_activation.sandbox.server import running
 from cio_activation.sandbox.server.core import Shared
+from cio_activation.sandbox.server.running import RunningSandbox, start
+from cio_activation_tests.drivers.stand_ins.stand_in import StandIn
 
 TOKEN = "sandbox-pipedrive-token"
 NOON = 1_795_348_800.0
 """2026-11-22 12:00:00 UTC."""
-SEED = [
+SEED: list[dict[str, Any]] = [
     {"email": "ann@example.com", "first_name": "Ann", "last_name": "Lee", "phone": "+12025550101"},
     {"email": "bob@example.com", "first_name": "Bob", "last_name": "Ray", "phone": None},
     {"email": "Cy@Example.com", "first_name": "Cy", "last_name": None, "phone": None},
 ]
 
 
-@dataclass
-class Rig:
+class PipedriveStandIn(StandIn[Pipedrive]):
     """One account, answering on its own port; v2 paths are the default."""
 
-    vendor: Pipedrive
-    shared: Shared
-    http: httpx.Client
+    def __init__(self, vendor: Pipedrive, running: RunningSandbox) -> None:
+        super().__init__(vendor, running, {"x-api-token": TOKEN})
 
     def call(self, method: str, path: str, **more: Any) -> httpx.Response:
         full = path if path.startswith(("/v1", "/api")) else f"/api/v2{path}"
@@ -67,51 +65,50 @@ class Rig:
             cursor = answer["additional_data"]["next_cursor"]
         return pages
 
+    def stop(self) -> None:
+        """Stop answering, without waiting for it: some tenths of a second of uvicorn winding down."""
+        self.http.close()
+        threading.Thread(target=self.running.stop).start()
 
-Start = Callable[..., Rig]
+
+Start = Callable[..., PipedriveStandIn]
 
 
-def begin(seed: list[dict[str, Any]] | None = None, **options: Any) -> tuple[Rig, Callable[[], None]]:
-    """Start an account (without rate limits unless asked) and return it with what stops it."""
+def begin(seed: Sequence[Mapping[str, Any]] = (), *, at: float | None = None, **options: Any) -> PipedriveStandIn:
+    """Start an account (without rate limits unless asked); the caller stops it.
+
+    ``at``: the vendor's time at the start, seconds since the epoch; the real one by default.
+    """
     shared = Shared()
-    shared.clock.set(NOON)
-    options.setdefault("limited", False)
-    vendor = Pipedrive(shared, SEED if seed is None else seed, **options)
-    sandbox = running.start({"pipedrive": vendor}, shared)
-    http = httpx.Client(base_url=sandbox.urls["pipedrive"], headers={"x-api-token": TOKEN})
-
-    def stop() -> None:
-        http.close()
-        # Some tenths of a second of uvicorn winding down: not worth a test's wait.
-        threading.Thread(target=sandbox.stop).start()
-
-    return Rig(vendor, shared, http), stop
+    if at is not None:
+        shared.clock.set(at)
+    vendor = Pipedrive(shared, [dict(one) for one in seed], **{"limited": False, **options})
+    return PipedriveStandIn(vendor, start({"pipedrive": vendor}, shared))
 
 
 @pytest.fixture
 def start_account() -> Iterator[Start]:
     """Start accounts with any options; all are stopped at the end."""
-    stops: list[Callable[[], None]] = []
+    made: list[PipedriveStandIn] = []
 
-    def one_more(seed: list[dict[str, Any]] | None = None, **options: Any) -> Rig:
-        rig, stop = begin(seed, **options)
-        stops.append(stop)
-        return rig
+    def one_more(seed: list[dict[str, Any]] | None = None, **options: Any) -> PipedriveStandIn:
+        made.append(begin(SEED if seed is None else seed, at=NOON, **options))
+        return made[-1]
 
     yield one_more
-    for stop in stops:
-        stop()
+    for one in made:
+        one.stop()
 
 
 @pytest.fixture
-def rig(start_account: Start) -> Rig:
+def rig(start_account: Start) -> PipedriveStandIn:
     """Return a fresh account with three persons and no rate limit."""
     return start_account()
 
 
 @pytest.fixture(scope="module")
-def common() -> Iterator[Rig]:
+def common() -> Iterator[PipedriveStandIn]:
     """Return an account that the tests of a module share: for many small questions."""
-    rig, stop = begin()
-    yield rig
-    stop()
+    made = begin(SEED, at=NOON)
+    yield made
+    made.stop()

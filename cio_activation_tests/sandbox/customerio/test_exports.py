@@ -10,22 +10,29 @@ from typing import Any
 import httpx
 import pytest
 
-from cio_activation_tests.drivers.stand_ins.customerio import APP, EVERYONE, NOON, Rig, running, small_world
+from cio_activation_tests.drivers.stand_ins.customerio import (
+    APP,
+    EVERYONE,
+    NOON,
+    CustomerioStandIn,
+    running,
+    small_world,
+)
 
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[Rig]:
+def shared() -> Iterator[CustomerioStandIn]:
     with running() as rig:
         yield rig
 
 
 @pytest.fixture
-def rig() -> Iterator[Rig]:
+def rig() -> Iterator[CustomerioStandIn]:
     with running() as made:
         yield made
 
 
-def test_an_export_is_pending_with_total_0_until_it_is_done(shared: Rig) -> None:
+def test_an_export_is_pending_with_total_0_until_it_is_done(shared: CustomerioStandIn) -> None:
     rig = shared
     rig.edit("export_seconds", seconds=0.3)
     asked = rig.request_export(attributes=["email"])
@@ -39,22 +46,24 @@ def test_an_export_is_pending_with_total_0_until_it_is_done(shared: Rig) -> None
     assert rig.get("/v1/exports")["exports"][0] == done
 
 
-def test_the_link_refuses_the_bearer_key_and_dies_after_15_minutes_of_the_vendors_clock(shared: Rig) -> None:
+def test_the_link_refuses_the_bearer_key_and_dies_after_15_minutes_of_the_vendors_clock(
+    shared: CustomerioStandIn,
+) -> None:
     rig = shared
     number = rig.request_export()["id"]
     rig.wait(number)
     link = rig.link(number)
     assert httpx.get(link, headers=APP).status_code == 400
     assert httpx.get(link[:-1] + ("0" if link[-1] != "0" else "1")).status_code == 403
-    rig.sandbox.shared.clock.advance(14 * 60)
+    rig.shared.clock.advance(14 * 60)
     assert httpx.get(link).status_code == 200
-    rig.sandbox.shared.clock.advance(61)
+    rig.shared.clock.advance(61)
     assert httpx.get(link).status_code == 403
     assert httpx.get(rig.link(number)).status_code == 200
     assert rig.get(f"/v1/exports/{number}")["export"]["downloads"] == 2
 
 
-def test_a_planned_fault_cuts_the_file_short(shared: Rig) -> None:
+def test_a_planned_fault_cuts_the_file_short(shared: CustomerioStandIn) -> None:
     number = shared.request_export()["id"]
     shared.wait(number)
     fault = {"kind": "truncate", "vendor": "customerio", "path": "/export-files/*"}
@@ -64,7 +73,7 @@ def test_a_planned_fault_cuts_the_file_short(shared: Rig) -> None:
     assert httpx.get(shared.link(number)).status_code == 200
 
 
-def test_an_export_may_fail(shared: Rig) -> None:
+def test_an_export_may_fail(shared: CustomerioStandIn) -> None:
     rig = shared
     rig.edit("fail_exports", times=1)
     number = rig.request_export()["id"]
@@ -74,7 +83,7 @@ def test_an_export_may_fail(shared: Rig) -> None:
     assert rig.wait(rig.request_export()["id"])["status"] == "done"
 
 
-def test_the_file_is_a_picture_of_the_moment_it_was_asked_for(rig: Rig) -> None:
+def test_the_file_is_a_picture_of_the_moment_it_was_asked_for(rig: CustomerioStandIn) -> None:
     person = rig.somebody(dirty_kind=None)
     number = rig.request_export(attributes=["orders_count"])["id"]
     rig.edit("delete_person", cio_id=person)
@@ -84,7 +93,7 @@ def test_the_file_is_a_picture_of_the_moment_it_was_asked_for(rig: Rig) -> None:
     assert person not in {row["cio_id"] for row in rig.export()}
 
 
-def test_the_columns_are_those_asked_for_and_the_identifiers_in_a_stable_odd_order(shared: Rig) -> None:
+def test_the_columns_are_those_asked_for_and_the_identifiers_in_a_stable_odd_order(shared: CustomerioStandIn) -> None:
     asked = ["total_spent", "no_such_attribute", "first_name"]
     first, again = shared.export(attributes=asked), shared.export(attributes=asked[::-1])
     assert set(first[0]) == {"id", "email", "cio_id", *asked}
@@ -109,7 +118,7 @@ def test_cells_are_text_with_quotes_commas_json_and_letters_beyond_ascii() -> No
     assert any(row["cio_subscription_preferences"].startswith("{") for row in rows)
 
 
-def test_filters_choose_people(shared: Rig) -> None:
+def test_filters_choose_people(shared: CustomerioStandIn) -> None:
     everyone = {row["cio_id"] for row in shared.export()}
     with_id = {row["cio_id"] for row in shared.export({"attribute": {"field": "id", "operator": "exists"}})}
     lapsed = {row["cio_id"] for row in shared.export({"segment": {"id": 3}})}
@@ -146,7 +155,7 @@ def test_filters_choose_people(shared: Rig) -> None:
         {"event": {"name": "x"}},
     ],
 )
-def test_a_filter_outside_the_language_is_refused(shared: Rig, filters: Any) -> None:
+def test_a_filter_outside_the_language_is_refused(shared: CustomerioStandIn, filters: Any) -> None:
     shared.refused(400, "POST", "/v1/exports/customers", json={"filters": filters})
 
 
@@ -160,11 +169,11 @@ def test_a_filter_outside_the_language_is_refused(shared: Rig, filters: Any) -> 
         {"filters": EVERYONE, "attributes": [1]},
     ],
 )
-def test_a_body_without_filters_or_with_bad_attributes_is_refused(shared: Rig, body: Any) -> None:
+def test_a_body_without_filters_or_with_bad_attributes_is_refused(shared: CustomerioStandIn, body: Any) -> None:
     shared.refused(400, "POST", "/v1/exports/customers", json=body)
     shared.refused(400, "POST", "/v1/exports/customers", content=b"{")
 
 
-def test_unknown_exports_are_not_found(shared: Rig) -> None:
+def test_unknown_exports_are_not_found(shared: CustomerioStandIn) -> None:
     shared.refused(404, "GET", "/v1/exports/1")
     shared.refused(404, "GET", "/v1/exports/abc/download")

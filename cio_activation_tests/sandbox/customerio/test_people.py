@@ -10,22 +10,22 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from cio_activation_tests.drivers.stand_ins.customerio import EVERYONE, NOON, Rig, running, small_world
+from cio_activation_tests.drivers.stand_ins.customerio import EVERYONE, NOON, CustomerioStandIn, running, small_world
 
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[Rig]:
+def shared() -> Iterator[CustomerioStandIn]:
     with running() as made:
         yield made
 
 
 @pytest.fixture
-def rig() -> Iterator[Rig]:
+def rig() -> Iterator[CustomerioStandIn]:
     with running() as made:
         yield made
 
 
-def someone(rig: Rig, *, with_id: bool) -> tuple[str, str | None, str]:
+def someone(rig: CustomerioStandIn, *, with_id: bool) -> tuple[str, str | None, str]:
     return next(
         (c, i, e)
         for c, i, e in rig.world.at(NOON).identifiers.values()
@@ -33,7 +33,7 @@ def someone(rig: Rig, *, with_id: bool) -> tuple[str, str | None, str]:
     )
 
 
-def test_up_to_100_people_come_by_id_and_unknown_ones_are_missing(shared: Rig) -> None:
+def test_up_to_100_people_come_by_id_and_unknown_ones_are_missing(shared: CustomerioStandIn) -> None:
     known = [i for _, i, _ in shared.world.at(NOON).identifiers.values() if i]
     answer = shared.app.post("/v1/customers/attributes", json={"ids": [known[3], "nobody", known[1], known[3]]})
     customers = [row["customer"] for row in answer.json()["customers"]]
@@ -43,7 +43,7 @@ def test_up_to_100_people_come_by_id_and_unknown_ones_are_missing(shared: Rig) -
         shared.refused(400, "POST", "/v1/customers/attributes", json={"ids": ids})
 
 
-def test_people_without_an_id_are_reached_by_cio_id_only(shared: Rig) -> None:
+def test_people_without_an_id_are_reached_by_cio_id_only(shared: CustomerioStandIn) -> None:
     cio_id, _, email = someone(shared, with_id=False)
     batch = "/v1/customers/attributes"
     assert shared.app.post(batch, json={"ids": [cio_id, f"cio_{cio_id}"]}).json() == {"customers": []}
@@ -64,11 +64,11 @@ def test_people_without_an_id_are_reached_by_cio_id_only(shared: Rig) -> None:
         ("/v1/segments", {"segment": {"name": "S"}}),
     ],
 )
-def test_a_key_that_no_document_has_is_refused(shared: Rig, path: str, body: dict[str, Any]) -> None:
+def test_a_key_that_no_document_has_is_refused(shared: CustomerioStandIn, path: str, body: dict[str, Any]) -> None:
     assert "surprise" in shared.refused(400, "POST", path, json={**body, "surprise": 1})
 
 
-def test_the_id_type_decides_and_a_wrong_one_finds_nobody(shared: Rig) -> None:
+def test_the_id_type_decides_and_a_wrong_one_finds_nobody(shared: CustomerioStandIn) -> None:
     cio_id, external_id, email = someone(shared, with_id=True)
     assert external_id is not None
     path = "/v1/customers/{}/attributes"
@@ -81,14 +81,14 @@ def test_the_id_type_decides_and_a_wrong_one_finds_nobody(shared: Rig) -> None:
     shared.refused(400, "GET", path.format("x"), params={"id_type": "uuid"})
 
 
-def test_ids_that_differ_by_case_are_two_people(shared: Rig) -> None:
+def test_ids_that_differ_by_case_are_two_people(shared: CustomerioStandIn) -> None:
     twin = shared.world.at(NOON).attributes([shared.somebody(dirty_kind="twin_id")]).popitem()[1]["id"]
     first = shared.get(f"/v1/customers/{twin}/attributes")["customer"]["identifiers"]["cio_id"]
     second = shared.get(f"/v1/customers/{twin.upper()}/attributes")["customer"]["identifiers"]["cio_id"]
     assert first != second
 
 
-def test_an_email_finds_everyone_who_has_it_in_any_case(shared: Rig) -> None:
+def test_an_email_finds_everyone_who_has_it_in_any_case(shared: CustomerioStandIn) -> None:
     emails = Counter(e.lower() for _, _, e in shared.world.at(NOON).identifiers.values() if e)
     doubled = next(email for email, count in emails.items() if count == 2)
     assert len(shared.get("/v1/customers", email=doubled.upper())["results"]) == 2
@@ -96,7 +96,7 @@ def test_an_email_finds_everyone_who_has_it_in_any_case(shared: Rig) -> None:
     shared.refused(400, "GET", "/v1/customers")
 
 
-def test_an_email_that_was_not_encoded_finds_nobody_with_200(rig: Rig) -> None:
+def test_an_email_that_was_not_encoded_finds_nobody_with_200(rig: CustomerioStandIn) -> None:
     rig.edit("add_person", id="plus", email="a+b@example.com")
     assert len(rig.get("/v1/customers", email="a+b@example.com")["results"]) == 1
     for raw in ("a+b%40example.com", "a%2Bb@example.com"):
@@ -106,7 +106,7 @@ def test_an_email_that_was_not_encoded_finds_nobody_with_200(rig: Rig) -> None:
         assert (answer.status_code, answer.json()) == (200, {"results": []})
 
 
-def test_search_pages_through_everyone_with_50_by_default_and_1000_at_most(shared: Rig) -> None:
+def test_search_pages_through_everyone_with_50_by_default_and_1000_at_most(shared: CustomerioStandIn) -> None:
     first = shared.app.post("/v1/customers", json={"filter": EVERYONE}).json()
     assert len(first["identifiers"]) == len(first["ids"]) == 50
     rest = shared.app.post("/v1/customers", params={"start": first["next"]}, json={"filter": EVERYONE}).json()
@@ -116,9 +116,9 @@ def test_search_pages_through_everyone_with_50_by_default_and_1000_at_most(share
     shared.refused(400, "POST", "/v1/customers", json={"filters": EVERYONE})
 
 
-def test_wrong_keys_unknown_paths_and_methods_are_answered_in_the_vendors_shape(shared: Rig) -> None:
+def test_wrong_keys_unknown_paths_and_methods_are_answered_in_the_vendors_shape(shared: CustomerioStandIn) -> None:
     for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic c2FuZGJveA=="}):
-        answer = httpx.get(f"{shared.sandbox.urls['customerio']}/v1/segments", headers=headers)
+        answer = httpx.get(f"{shared.url}/v1/segments", headers=headers)
         assert answer.status_code == 401
         assert answer.json()["errors"][0]["status"] == "401"
     shared.refused(404, "GET", "/v1/campaigns/3")
@@ -141,7 +141,7 @@ def test_the_eleventh_call_within_a_second_is_told_to_wait() -> None:
         assert rig.track.get("/api/v1/accounts/region").status_code == 200
 
 
-def test_a_used_up_quota_is_told_without_retry_after(rig: Rig) -> None:
+def test_a_used_up_quota_is_told_without_retry_after(rig: CustomerioStandIn) -> None:
     rig.edit("quota", left=False)
     answer = rig.app.get("/v1/segments")
     assert answer.status_code == 429
@@ -157,7 +157,7 @@ def test_the_workspace_moves_with_the_clock_unless_frozen() -> None:
         rig.edit("fill_cart", cio_id=person, value=99)
         path = f"/v1/customers/cio_{person}/attributes"
         assert rig.get(path)["customer"]["attributes"]["cart_value"] == "99.00"
-        rig.sandbox.shared.clock.advance(73 * 3600)
+        rig.shared.clock.advance(73 * 3600)
         assert rig.get(path)["customer"]["attributes"]["cart_stage_raw"] == "empty"
         rig.edit("freeze", at=NOON - 86_400)
         assert (
@@ -165,7 +165,7 @@ def test_the_workspace_moves_with_the_clock_unless_frozen() -> None:
         )
 
 
-def test_a_wrong_edit_says_what_is_wrong(shared: Rig) -> None:
+def test_a_wrong_edit_says_what_is_wrong(shared: CustomerioStandIn) -> None:
     for change in (
         {"action": "explode"},
         {"action": "click", "cio_id": "nobody"},

@@ -6,22 +6,22 @@ from collections.abc import Iterator
 
 import pytest
 
-from cio_activation_tests.drivers.stand_ins.customerio import NOON, Rig, running
+from cio_activation_tests.drivers.stand_ins.customerio import NOON, CustomerioStandIn, running
 
 
 @pytest.fixture
-def rig() -> Iterator[Rig]:
+def rig() -> Iterator[CustomerioStandIn]:
     with running() as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[Rig]:
+def shared() -> Iterator[CustomerioStandIn]:
     with running() as made:
         yield made
 
 
-def test_all_segments_come_at_once_with_or_without_a_trailing_slash(shared: Rig) -> None:
+def test_all_segments_come_at_once_with_or_without_a_trailing_slash(shared: CustomerioStandIn) -> None:
     segments = {s["id"]: s for s in shared.get("/v1/segments")["segments"]}
     assert list(segments) == list(range(1, 12))
     assert {s["state"] for s in segments.values()} == {"finished"}
@@ -32,7 +32,7 @@ def test_all_segments_come_at_once_with_or_without_a_trailing_slash(shared: Rig)
     assert shared.get("/v1/segments/3")["segment"] == segments[3]
 
 
-def test_pages_join_to_the_whole_membership(shared: Rig) -> None:
+def test_pages_join_to_the_whole_membership(shared: CustomerioStandIn) -> None:
     whole = shared.members(10)
     assert shared.members(10, limit=7) == whole
     assert len({row["cio_id"] for row in whole}) == len(whole) == 80
@@ -41,7 +41,7 @@ def test_pages_join_to_the_whole_membership(shared: Rig) -> None:
     assert shared.get("/v1/segments/10/membership", limit=80)["next"] == ""
 
 
-def test_ids_hold_an_empty_string_for_people_without_an_id(shared: Rig) -> None:
+def test_ids_hold_an_empty_string_for_people_without_an_id(shared: CustomerioStandIn) -> None:
     page = shared.get("/v1/segments/10/membership")
     nameless = [n for n, row in enumerate(page["identifiers"]) if row["id"] is None]
     assert nameless
@@ -50,18 +50,18 @@ def test_ids_hold_an_empty_string_for_people_without_an_id(shared: Rig) -> None:
 
 
 @pytest.mark.parametrize("limit", ["30001", "0", "-1", "many", ""])
-def test_a_limit_outside_1_to_30000_is_refused(shared: Rig, limit: str) -> None:
+def test_a_limit_outside_1_to_30000_is_refused(shared: CustomerioStandIn, limit: str) -> None:
     shared.refused(400, "GET", "/v1/segments/10/membership", params={"limit": limit})
 
 
-def test_the_biggest_page_and_only_own_tokens_are_taken(shared: Rig) -> None:
+def test_the_biggest_page_and_only_own_tokens_are_taken(shared: CustomerioStandIn) -> None:
     shared.get("/v1/segments/10/membership", limit=30_000)
     shared.refused(400, "GET", "/v1/segments/10/membership", params={"start": "no token"})
     for path in ("/v1/segments/99", "/v1/segments/99/membership", "/v1/segments/x/customer_count"):
         shared.refused(404, "GET", path)
 
 
-def test_a_segment_being_built_shows_a_part_only(rig: Rig) -> None:
+def test_a_segment_being_built_shows_a_part_only(rig: CustomerioStandIn) -> None:
     whole = rig.members(10)
     rig.edit("set_segment_state", segment=10, state="build", progress=40)
     assert rig.get("/v1/segments/10")["segment"]["progress"] == 40
@@ -71,7 +71,7 @@ def test_a_segment_being_built_shows_a_part_only(rig: Rig) -> None:
     assert rig.get("/v1/segments/10")["segment"]["progress"] is None
 
 
-def test_people_join_and_leave_with_what_they_do(rig: Rig) -> None:
+def test_people_join_and_leave_with_what_they_do(rig: CustomerioStandIn) -> None:
     person = rig.somebody(cart_stage_raw="empty", dirty_kind=None, iso=False)
     rig.edit("place_order", cio_id=person, value=2_000, category="Tea", at=NOON - 9 * 86_400)
     rig.edit("place_order", cio_id=person, value=2_000, category="Tea", at=NOON - 8 * 86_400)
@@ -83,7 +83,7 @@ def test_people_join_and_leave_with_what_they_do(rig: Rig) -> None:
     assert all(person not in {row["cio_id"] for row in rig.members(n)} for n in (1, 2))
 
 
-def test_manual_segments_are_made_and_dropped_through_the_api_dynamic_ones_are_not(rig: Rig) -> None:
+def test_manual_segments_are_made_and_dropped_through_the_api_dynamic_ones_are_not(rig: CustomerioStandIn) -> None:
     answer = rig.app.post("/v1/segments", json={"segment": {"name": "Suppressed"}})
     made = answer.json()["segment"]
     assert (made["type"], made["id"]) == ("manual", 12)

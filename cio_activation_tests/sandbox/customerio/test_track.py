@@ -9,20 +9,20 @@ from typing import Any
 import httpx
 import pytest
 
-from cio_activation_tests.drivers.stand_ins.customerio import NOON, Rig, running
+from cio_activation_tests.drivers.stand_ins.customerio import NOON, CustomerioStandIn, running
 
 _NUMBERS = count(1)
 
 
 @pytest.fixture(scope="module")
-def rig() -> Iterator[Rig]:
+def rig() -> Iterator[CustomerioStandIn]:
     """One workspace for all tests of this file; each works on a person of its own."""
     with running() as made:
         yield made
 
 
 @pytest.fixture
-def person(rig: Rig) -> str:
+def person(rig: CustomerioStandIn) -> str:
     added: str = rig.edit("add_person", id=None, email=f"{next(_NUMBERS)}@example.com")["cio_id"]
     return added
 
@@ -31,14 +31,16 @@ def identify(cio_id: str, attributes: dict[str, Any], **more: Any) -> dict[str, 
     return {"type": "person", "action": "identify", "identifiers": {"cio_id": cio_id}, "attributes": attributes, **more}
 
 
-def shown(rig: Rig, cio_id: str) -> dict[str, str]:
+def shown(rig: CustomerioStandIn, cio_id: str) -> dict[str, str]:
     attributes: dict[str, str] = rig.get(f"/v1/customers/{cio_id}/attributes", id_type="cio_id")["customer"][
         "attributes"
     ]
     return attributes
 
 
-def test_an_update_by_cio_id_is_stored_as_text_and_an_empty_value_removes_it(rig: Rig, person: str) -> None:
+def test_an_update_by_cio_id_is_stored_as_text_and_an_empty_value_removes_it(
+    rig: CustomerioStandIn, person: str
+) -> None:
     body = identify(person, {"_update": True, "cio_outreach": True, "cio_score": 3, "cio_notes": {"a": 1}})
     assert rig.track.post("/api/v2/entity", json=body).json() == {}
     found = shown(rig, person)
@@ -48,7 +50,7 @@ def test_an_update_by_cio_id_is_stored_as_text_and_an_empty_value_removes_it(rig
     assert not {"cio_outreach", "cio_score"} & shown(rig, person).keys()
 
 
-def test_with_update_a_missing_person_is_left_alone_and_without_it_is_made(rig: Rig) -> None:
+def test_with_update_a_missing_person_is_left_alone_and_without_it_is_made(rig: CustomerioStandIn) -> None:
     for update in (True, False):
         rig.track.put("/api/v1/customers/fresh-1", json={"_update": update, "plan": "x"})
         status = rig.app.get("/v1/customers/fresh-1/attributes").status_code
@@ -58,14 +60,14 @@ def test_with_update_a_missing_person_is_left_alone_and_without_it_is_made(rig: 
     assert rig.world.find("cio_id", "00" * 13, NOON) == []
 
 
-def test_a_late_retry_loses_against_a_newer_timestamp(rig: Rig, person: str) -> None:
+def test_a_late_retry_loses_against_a_newer_timestamp(rig: CustomerioStandIn, person: str) -> None:
     for stamp, value in ((200, "new"), (100, "old")):
         rig.track.post("/api/v2/entity", json=identify(person, {"flag": value}, timestamp=stamp))
         rig.track.put(f"/api/v1/customers/cio_{person}", json={"flag_v1": value, "_timestamp": stamp})
     assert (shown(rig, person)["flag"], shown(rig, person)["flag_v1"]) == ("new", "new")
 
 
-def test_an_identifier_of_somebody_else_is_accepted_and_then_dropped(rig: Rig) -> None:
+def test_an_identifier_of_somebody_else_is_accepted_and_then_dropped(rig: CustomerioStandIn) -> None:
     rig.edit("add_person", id="one", email="one@example.com")
     rig.edit("add_person", id="two", email="two@example.com")
     answer = rig.track.put("/api/v1/customers/one", json={"email": "TWO@example.com", "note": "kept"})
@@ -76,14 +78,14 @@ def test_an_identifier_of_somebody_else_is_accepted_and_then_dropped(rig: Rig) -
     assert failed["attribute"] == "email"
 
 
-def test_a_new_id_with_a_known_email_relabels_that_person(rig: Rig) -> None:
+def test_a_new_id_with_a_known_email_relabels_that_person(rig: CustomerioStandIn) -> None:
     added = rig.edit("add_person", id="old-id", email="known@example.com")["cio_id"]
     rig.track.put("/api/v1/customers/new-id", json={"email": "known@example.com"})
     assert shown(rig, added)["id"] == "new-id"
     rig.refused(404, "GET", "/v1/customers/old-id/attributes")
 
 
-def test_a_batch_is_taken_in_part_and_says_which_items_were_refused(rig: Rig, person: str) -> None:
+def test_a_batch_is_taken_in_part_and_says_which_items_were_refused(rig: CustomerioStandIn, person: str) -> None:
     items = [
         identify(person, {"a": "1"}),
         identify(person, {"b": "x" * 1001}),
@@ -103,7 +105,7 @@ def test_a_batch_is_taken_in_part_and_says_which_items_were_refused(rig: Rig, pe
     assert rig.track.post("/api/v2/batch", json={"batch": items[:1]}).json() == {}
 
 
-def test_a_batch_over_500_kb_and_a_body_that_is_no_batch_are_refused_whole(rig: Rig, person: str) -> None:
+def test_a_batch_over_500_kb_and_a_body_that_is_no_batch_are_refused_whole(rig: CustomerioStandIn, person: str) -> None:
     big = [identify(person, {"a": "x" * 900})] * 540
     for body in ({"batch": big}, {}, {"batch": []}):
         answer = rig.track.post("/api/v2/batch", json=body)
@@ -112,7 +114,7 @@ def test_a_batch_over_500_kb_and_a_body_that_is_no_batch_are_refused_whole(rig: 
     assert "a" not in shown(rig, person)
 
 
-def test_a_batch_of_400_small_items_is_quick(rig: Rig) -> None:
+def test_a_batch_of_400_small_items_is_quick(rig: CustomerioStandIn) -> None:
     people = list(rig.world.at(NOON).identifiers) * 5
     items = [identify(c, {"_update": True, "cio_outreach": "true"}, timestamp=5) for c in people]
     answer = rig.track.post("/api/v2/batch", json={"batch": items}, timeout=5)
@@ -121,8 +123,8 @@ def test_a_batch_of_400_small_items_is_quick(rig: Rig) -> None:
     assert {stored[c] for c in people} == {"true"}
 
 
-def test_credentials_are_checked_and_the_region_is_told(rig: Rig) -> None:
-    url = rig.sandbox.urls["customerio"]
+def test_credentials_are_checked_and_the_region_is_told(rig: CustomerioStandIn) -> None:
+    url = rig.url
     for auth in (None, ("sandbox-site", "wrong"), ("sandbox-app-key", "")):
         assert httpx.get(f"{url}/api/v1/accounts/region", auth=auth).status_code == 401
     assert rig.app.get("/api/v1/accounts/region").status_code == 401
@@ -130,7 +132,9 @@ def test_credentials_are_checked_and_the_region_is_told(rig: Rig) -> None:
     assert rig.track.get("/api/v1/accounts/region").json()["region"] == "us"
 
 
-def test_only_manual_segments_change_and_values_of_another_kind_are_ignored(rig: Rig, person: str) -> None:
+def test_only_manual_segments_change_and_values_of_another_kind_are_ignored(
+    rig: CustomerioStandIn, person: str
+) -> None:
     path = "/api/v1/segments/11/add_customers"
     assert rig.track.post(path, json={"ids": [person, "nobody"]}).status_code == 200
     assert rig.members(11) == []
@@ -144,7 +148,7 @@ def test_only_manual_segments_change_and_values_of_another_kind_are_ignored(rig:
     assert rig.track.post(path, json={"ids": ["x"] * 1001}).status_code == 400
 
 
-def test_suppressing_deletes_the_profile_for_good_and_bars_its_identifiers(rig: Rig) -> None:
+def test_suppressing_deletes_the_profile_for_good_and_bars_its_identifiers(rig: CustomerioStandIn) -> None:
     rig.edit("add_person", id="gone", email="gone@example.com")
     assert rig.track.post("/api/v1/customers/gone/suppress").status_code == 200
     rig.refused(404, "GET", "/v1/customers/gone/attributes")
@@ -155,7 +159,7 @@ def test_suppressing_deletes_the_profile_for_good_and_bars_its_identifiers(rig: 
     assert len(rig.get("/v1/customers", email="gone@example.com")["results"]) == 1
 
 
-def test_deleting_and_events_are_taken(rig: Rig) -> None:
+def test_deleting_and_events_are_taken(rig: CustomerioStandIn) -> None:
     person = rig.edit("add_person", id="short", email=None)["cio_id"]
     rig.track.post("/api/v1/customers/short/events", json={"name": "seen"})
     assert {"cio_id": person, "name": "seen", "at": int(NOON)} in rig.vendor.state()["track"]["events"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cio_activation_tests.drivers.stand_ins.hubspot import LISTS, OBJECTS, PROPERTIES, World, portal
+from cio_activation_tests.drivers.stand_ins.hubspot import LISTS, OBJECTS, PROPERTIES, HubSpotStandIn, portal
 
 ASSOCIATIONS = "/crm/associations/2026-09/tasks/contacts/batch"
 EMAIL = {"email": "new@example.com"}
@@ -18,12 +18,12 @@ TASK_TYPE = {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": 203}
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[World]:
+def world() -> Iterator[HubSpotStandIn]:
     with portal(limited=False) as running:
         yield running
 
 
-def _refused(world: World, method: str, path: str, body: Any) -> str:
+def _refused(world: HubSpotStandIn, method: str, path: str, body: Any) -> str:
     error = world.call(method, path, body, 400)
     assert error["category"] == "VALIDATION_ERROR"
     return str(error["message"])
@@ -57,7 +57,9 @@ def _refused(world: World, method: str, path: str, body: Any) -> str:
         ("POST", f"{ASSOCIATIONS}/associate/default", {"inputs": [{"from": ONE, "to": ONE, "x": 1}]}),
     ],
 )
-def test_a_key_that_no_document_has_is_refused_and_named(world: World, method: str, path: str, body: Any) -> None:
+def test_a_key_that_no_document_has_is_refused_and_named(
+    world: HubSpotStandIn, method: str, path: str, body: Any
+) -> None:
     text = _refused(world, method, path, body)
     assert "Unrecognized field" in text
     assert text.endswith(('x"', 'name"'))
@@ -83,23 +85,23 @@ def test_a_key_that_no_document_has_is_refused_and_named(world: World, method: s
         ("PUT", f"{LISTS}/folders/move-list", {"listId": 1, "newFolderId": "0"}),
     ],
 )
-def test_a_value_of_another_json_type_is_refused(world: World, method: str, path: str, body: Any) -> None:
+def test_a_value_of_another_json_type_is_refused(world: HubSpotStandIn, method: str, path: str, body: Any) -> None:
     assert "Cannot deserialize" in _refused(world, method, path, body)
 
 
 @pytest.mark.parametrize("verb", ["create", "read", "update", "upsert", "archive"])
-def test_a_batch_without_inputs_is_refused(world: World, verb: str) -> None:
+def test_a_batch_without_inputs_is_refused(world: HubSpotStandIn, verb: str) -> None:
     body = {"inputs": [], **({"propertiesWithHistory": []} if verb == "read" else {})}
     assert "at least 1" in _refused(world, "POST", f"{OBJECTS}/batch/{verb}", body)
 
 
-def test_a_batch_read_says_of_which_properties_it_wants_the_history(world: World) -> None:
+def test_a_batch_read_says_of_which_properties_it_wants_the_history(world: HubSpotStandIn) -> None:
     body = {"inputs": [{"id": world.id_of("ann@example.com")}], "properties": ["email"]}
     assert "propertiesWithHistory" in _refused(world, "POST", f"{OBJECTS}/batch/read", body)
     assert world.call("POST", f"{OBJECTS}/batch/read", {**body, "propertiesWithHistory": []})["results"]
 
 
-def test_nothing_of_the_refused_requests_was_applied(world: World) -> None:
+def test_nothing_of_the_refused_requests_was_applied(world: HubSpotStandIn) -> None:
     for inputs in ([{"properties": EMAIL, "x": 1}], [{"properties": EMAIL}, {"properties": {"email": 7}}]):
         world.batch("create", inputs, 400)
     state = world.state()

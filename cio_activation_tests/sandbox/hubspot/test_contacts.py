@@ -8,17 +8,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from cio_activation_tests.drivers.stand_ins.hubspot import OBJECTS, World, portal, with_properties
+from cio_activation_tests.drivers.stand_ins.hubspot import OBJECTS, HubSpotStandIn, portal, with_properties
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def world() -> Iterator[HubSpotStandIn]:
     with portal(limited=False) as running:
         yield with_properties(running)
 
 
 @pytest.fixture(scope="module")
-def kept() -> Iterator[World]:
+def kept() -> Iterator[HubSpotStandIn]:
     """One portal for tests that leave the seeded contacts as they are."""
     with portal(limited=False) as running:
         yield with_properties(running)
@@ -31,13 +31,13 @@ def _items(error: dict) -> list[dict]:
     return json.loads(error["message"].removeprefix(prefix))
 
 
-def test_an_email_is_stored_lowercased_and_found_in_any_case(kept: World) -> None:
+def test_an_email_is_stored_lowercased_and_found_in_any_case(kept: HubSpotStandIn) -> None:
     found = kept.call("GET", f"{OBJECTS}/ANN@example.COM?idProperty=email&properties=email,phone")
     assert found["properties"]["email"] == "ann@example.com"
     assert set(found["properties"]) == {"email", "phone", "createdate", "lastmodifieddate", "hs_object_id"}
 
 
-def test_batch_read_by_email_covers_additional_addresses_and_lists_what_is_missing(kept: World) -> None:
+def test_batch_read_by_email_covers_additional_addresses_and_lists_what_is_missing(kept: HubSpotStandIn) -> None:
     inputs = [{"id": "CC@Example.com"}, {"id": "bob@example.com"}, {"id": "Nobody@example.com"}]
     body = kept.batch("read", inputs, 207, idProperty="email", properties=["email", "hs_additional_emails"])
     rows = {row["properties"]["email"]: row for row in body["results"]}
@@ -48,13 +48,13 @@ def test_batch_read_by_email_covers_additional_addresses_and_lists_what_is_missi
     assert body["errors"][0]["context"]["ids"] == ["nobody@example.com"]
 
 
-def test_batch_read_needs_an_id_property_that_is_unique(kept: World) -> None:
+def test_batch_read_needs_an_id_property_that_is_unique(kept: HubSpotStandIn) -> None:
     kept.batch("read", [{"id": "Ann"}], 400, idProperty="firstname")
     # Without idProperty an address is an unknown record id.
     assert kept.batch("read", [{"id": "ann@example.com"}], 207)["results"] == []
 
 
-def test_a_batch_of_101_is_refused_in_every_verb(kept: World) -> None:
+def test_a_batch_of_101_is_refused_in_every_verb(kept: HubSpotStandIn) -> None:
     inputs = [{"id": str(i), "idProperty": "cio_id", "properties": {}} for i in range(101)]
     for verb in ("read", "create", "update", "upsert", "archive"):
         assert kept.batch(verb, inputs, 400)["category"] == "VALIDATION_ERROR"
@@ -76,14 +76,14 @@ def test_a_batch_of_101_is_refused_in_every_verb(kept: World) -> None:
         ("firstname", "x" * 65_537, "VALUE_TOO_LONG"),
     ],
 )
-def test_a_bad_value_is_named_in_the_text_and_in_errors(kept: World, name: str, value: str, code: str) -> None:
+def test_a_bad_value_is_named_in_the_text_and_in_errors(kept: HubSpotStandIn, name: str, value: str, code: str) -> None:
     error = kept.call("PATCH", f"{OBJECTS}/{kept.id_of('ann@example.com')}", {"properties": {name: value}}, 400)
     assert [(item["name"], item["error"], item["isValid"]) for item in _items(error)] == [(name, code, False)]
     assert error["errors"][0]["code"] == code
     assert error["errors"][0]["context"]["propertyName"] == [name]
 
 
-def test_the_message_of_a_bad_option_lists_the_allowed_ones(kept: World) -> None:
+def test_the_message_of_a_bad_option_lists_the_allowed_ones(kept: HubSpotStandIn) -> None:
     error = kept.call("POST", OBJECTS, {"properties": {"cio_bucket": "gone"}}, 400)
     assert _items(error)[0]["message"] == "gone was not one of the allowed options: [active, lapsed, lost]"
 
@@ -103,13 +103,15 @@ def test_the_message_of_a_bad_option_lists_the_allowed_ones(kept: World) -> None
         ("email", " NEW@Example.com", "new@example.com"),
     ],
 )
-def test_values_are_coerced_and_stored_as_canonical_text(kept: World, name: str, sent: object, stored: str) -> None:
+def test_values_are_coerced_and_stored_as_canonical_text(
+    kept: HubSpotStandIn, name: str, sent: object, stored: str
+) -> None:
     made = kept.call("POST", OBJECTS, {"properties": {name: sent}}, 201)
     read = kept.call("GET", f"{OBJECTS}/{made['id']}?properties={name}")
     assert read["properties"][name] == made["properties"][name] == stored
 
 
-def test_null_changes_nothing_and_empty_text_clears(world: World) -> None:
+def test_null_changes_nothing_and_empty_text_clears(world: HubSpotStandIn) -> None:
     ann = world.id_of("ann@example.com")
     world.batch("update", [{"id": ann, "properties": {"cio_bucket": "lapsed", "cio_score": "1"}}])
     world.batch("update", [{"id": ann, "properties": {"cio_bucket": None, "cio_score": ""}}])
@@ -117,14 +119,14 @@ def test_null_changes_nothing_and_empty_text_clears(world: World) -> None:
     assert (read["cio_bucket"], read["cio_score"]) == ("lapsed", None)
 
 
-def test_a_leading_semicolon_appends_to_a_multi_select(world: World) -> None:
+def test_a_leading_semicolon_appends_to_a_multi_select(world: HubSpotStandIn) -> None:
     ann = world.id_of("ann@example.com")
     for value, stored in (("active", "active"), (";lost", "active;lost"), ("lapsed", "lapsed")):
         row = world.batch("update", [{"id": ann, "properties": {"cio_audiences": value}}])["results"][0]
         assert row["properties"]["cio_audiences"] == stored
 
 
-def test_sloppy_dates_pass_with_a_warning_on_2026_09_and_fail_before(kept: World) -> None:
+def test_sloppy_dates_pass_with_a_warning_on_2026_09_and_fail_before(kept: HubSpotStandIn) -> None:
     body = {"properties": {"cio_due": "2026-11-22T10:00:00Z"}}
     made = kept.call("POST", OBJECTS, body, 201)
     assert made["properties"]["cio_due"] == "2026-11-22"
@@ -134,7 +136,7 @@ def test_sloppy_dates_pass_with_a_warning_on_2026_09_and_fail_before(kept: World
     kept.call("POST", "/crm/objects/2026-03/contacts", body, 400)
 
 
-def test_the_life_cycle_stage_only_moves_forward_until_it_is_cleared(world: World) -> None:
+def test_the_life_cycle_stage_only_moves_forward_until_it_is_cleared(world: HubSpotStandIn) -> None:
     ann = world.id_of("ann@example.com")
     for sent, stored in (("customer", "customer"), ("lead", "customer"), ("", None), ("lead", "lead")):
         world.call("PATCH", f"{OBJECTS}/{ann}", {"properties": {"lifecyclestage": sent}})
@@ -142,7 +144,7 @@ def test_the_life_cycle_stage_only_moves_forward_until_it_is_cleared(world: Worl
         assert read["properties"]["lifecyclestage"] == stored
 
 
-def test_creating_an_existing_address_conflicts_and_names_the_id_in_the_text_only(kept: World) -> None:
+def test_creating_an_existing_address_conflicts_and_names_the_id_in_the_text_only(kept: HubSpotStandIn) -> None:
     error = kept.call("POST", OBJECTS, {"properties": {"email": "BOB@example.com"}}, 409)
     assert error["category"] == "CONFLICT"
     assert error["message"] == f"Contact already exists. Existing ID: {kept.id_of('bob@example.com')}"
@@ -150,7 +152,7 @@ def test_creating_an_existing_address_conflicts_and_names_the_id_in_the_text_onl
     kept.call("POST", OBJECTS, {"properties": {"email": "cc@example.com"}}, 409)
 
 
-def test_updates_that_carry_a_foreign_address_conflict_and_write_nothing(kept: World) -> None:
+def test_updates_that_carry_a_foreign_address_conflict_and_write_nothing(kept: HubSpotStandIn) -> None:
     ann, cara = kept.id_of("ann@example.com"), kept.id_of("cara@example.com")
     foreign = {"properties": {"email": "bob@example.com", "cio_score": "9"}}
     kept.call("PATCH", f"{OBJECTS}/{ann}", foreign, 409)
@@ -161,7 +163,7 @@ def test_updates_that_carry_a_foreign_address_conflict_and_write_nothing(kept: W
         assert read["properties"]["cio_score"] is None
 
 
-def test_an_additional_address_written_by_record_id_becomes_the_primary_one(world: World) -> None:
+def test_an_additional_address_written_by_record_id_becomes_the_primary_one(world: HubSpotStandIn) -> None:
     cara = world.id_of("cara@example.com")
     world.batch("update", [{"id": cara, "properties": {"email": "cc@example.com"}}])
     read = world.call("GET", f"{OBJECTS}/cara@example.com?idProperty=email&properties=email,hs_additional_emails")
@@ -170,7 +172,7 @@ def test_an_additional_address_written_by_record_id_becomes_the_primary_one(worl
     assert read["properties"]["hs_additional_emails"] == "cara@example.com"
 
 
-def test_a_changed_address_frees_the_old_one(world: World) -> None:
+def test_a_changed_address_frees_the_old_one(world: HubSpotStandIn) -> None:
     bob = world.id_of("bob@example.com")
     world.batch("update", [{"id": bob, "properties": {"email": "robert@example.com"}}])
     made = world.call("POST", OBJECTS, {"properties": {"email": "bob@example.com"}}, 201)
@@ -178,7 +180,7 @@ def test_a_changed_address_frees_the_old_one(world: World) -> None:
     assert world.id_of("robert@example.com") == bob
 
 
-def test_the_state_shows_addresses_and_custom_properties_only(world: World) -> None:
+def test_the_state_shows_addresses_and_custom_properties_only(world: HubSpotStandIn) -> None:
     ann = world.id_of("ann@example.com")
     world.batch("update", [{"id": ann, "properties": {"cio_id": "a1", "firstname": "Anna"}}])
     state = world.state()
@@ -187,7 +189,7 @@ def test_the_state_shows_addresses_and_custom_properties_only(world: World) -> N
     assert all(definition["name"].startswith("cio_") for definition in state["properties"])
 
 
-def test_update_reports_missing_ids_and_leaves_merged_and_non_numeric_ones_out(world: World) -> None:
+def test_update_reports_missing_ids_and_leaves_merged_and_non_numeric_ones_out(world: HubSpotStandIn) -> None:
     ann, bob, cara = (world.id_of(f"{n}@example.com") for n in ("ann", "bob", "cara"))
     heir = world.call("POST", f"{OBJECTS}/merge", {"primaryObjectId": ann, "objectIdToMerge": bob})["id"]
     assert heir not in (ann, bob)
@@ -201,13 +203,13 @@ def test_update_reports_missing_ids_and_leaves_merged_and_non_numeric_ones_out(w
     assert body["errors"][0]["context"] == {"ids": ["77"], "objectWriteTraceId": ["t-77"]}
 
 
-def test_update_refuses_other_ids_than_record_ids(kept: World) -> None:
+def test_update_refuses_other_ids_than_record_ids(kept: HubSpotStandIn) -> None:
     ann = kept.id_of("ann@example.com")
     for id_property in ("hs_object_id", "email", "firstname"):
         kept.batch("update", [{"id": ann, "idProperty": id_property, "properties": {}}], 400)
 
 
-def test_a_merge_makes_a_new_record_with_the_other_address_as_additional_one(world: World) -> None:
+def test_a_merge_makes_a_new_record_with_the_other_address_as_additional_one(world: HubSpotStandIn) -> None:
     ann, bob = world.id_of("ann@example.com"), world.id_of("bob@example.com")
     world.batch("update", [{"id": bob, "properties": {"cio_id": "b1"}}])
     heir = world.edit("merge", email="ann@example.com", other_email="bob@example.com")["id"]
@@ -219,7 +221,7 @@ def test_a_merge_makes_a_new_record_with_the_other_address_as_additional_one(wor
     world.call("GET", f"{OBJECTS}/{ann}", status=404)
 
 
-def test_a_deleted_contact_frees_its_address_and_leaves_reads_and_lists(world: World) -> None:
+def test_a_deleted_contact_frees_its_address_and_leaves_reads_and_lists(world: HubSpotStandIn) -> None:
     ann = world.id_of("ann@example.com")
     world.call("DELETE", f"{OBJECTS}/{ann}", status=204)
     assert world.batch("read", [{"id": ann}], 207)["errors"][0]["context"]["ids"] == [ann]
@@ -229,7 +231,7 @@ def test_a_deleted_contact_frees_its_address_and_leaves_reads_and_lists(world: W
     assert again["id"] != ann
 
 
-def test_pages_of_contacts_follow_after(world: World) -> None:
+def test_pages_of_contacts_follow_after(world: HubSpotStandIn) -> None:
     seen, after = [], ""
     while True:
         page = world.call("GET", f"{OBJECTS}?limit=2{after}")
@@ -241,7 +243,7 @@ def test_pages_of_contacts_follow_after(world: World) -> None:
     world.call("GET", f"{OBJECTS}?limit=101", status=400)
 
 
-def test_a_flag_of_the_query_is_read_in_any_letter_case(world: World) -> None:
+def test_a_flag_of_the_query_is_read_in_any_letter_case(world: HubSpotStandIn) -> None:
     ann = world.id_of("ann@example.com")
     world.call("DELETE", f"{OBJECTS}/{ann}", status=204)
     for spelling in ("true", "True", "TRUE"):
@@ -250,7 +252,7 @@ def test_a_flag_of_the_query_is_read_in_any_letter_case(world: World) -> None:
     world.call("GET", f"{OBJECTS}/{ann}?archived=1", status=400)
 
 
-def test_histories_come_when_asked_for(kept: World) -> None:
+def test_histories_come_when_asked_for(kept: HubSpotStandIn) -> None:
     body = kept.batch("read", [{"id": kept.id_of("ann@example.com")}], propertiesWithHistory=["firstname"])
     assert body["results"][0]["propertiesWithHistory"]["firstname"][0]["value"] == "Ann"
 

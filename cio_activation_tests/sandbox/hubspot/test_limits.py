@@ -7,7 +7,7 @@ import time
 import pytest
 
 from cio_activation.sandbox.hubspot.limits import ALL_SCOPES
-from cio_activation_tests.drivers.stand_ins.hubspot import LISTS, OBJECTS, PROPERTIES, SEED, World, portal
+from cio_activation_tests.drivers.stand_ins.hubspot import LISTS, OBJECTS, PROPERTIES, SEED, HubSpotStandIn, portal
 
 SEARCH = f"{OBJECTS}/search"
 
@@ -17,14 +17,14 @@ def _filters(*filters: tuple) -> dict:
     return {"filterGroups": [{"filters": rows}], "properties": ["email"]}
 
 
-def _emails(world: World, body: dict) -> set[str]:
+def _emails(world: HubSpotStandIn, body: dict) -> set[str]:
     return {row["properties"]["email"] for row in world.call("POST", SEARCH, body)["results"]}
 
 
 def test_without_the_right_token_everything_is_401() -> None:
     with portal() as world:
         for header in ("", "Bearer other", "sandbox-hubspot-token"):
-            answer = world.client.get(OBJECTS, headers={"Authorization": header})
+            answer = world.http.get(OBJECTS, headers={"Authorization": header})
             assert answer.status_code == 401
             assert answer.json()["category"] == "INVALID_AUTHENTICATION"
             assert answer.headers["x-hubspot-correlation-id"] == answer.json()["correlationId"]
@@ -50,13 +50,13 @@ def test_missing_scopes_are_403_and_named() -> None:
 
 def test_the_rolling_window_shows_itself_and_refuses() -> None:
     with portal() as world:
-        first = world.client.get(OBJECTS).headers
+        first = world.http.get(OBJECTS).headers
         assert (first["x-hubspot-ratelimit-max"], first["x-hubspot-ratelimit-remaining"]) == ("190", "189")
         assert first["x-hubspot-ratelimit-interval-milliseconds"] == "10000"
         assert first["x-hubspot-ratelimit-daily"] == "625000"
         assert first["x-hubspot-ratelimit-daily-remaining"] == "624999"
         assert world.edit("other_app_calls", calls=500)["taken"] == 189
-        answer = world.client.get(OBJECTS)
+        answer = world.http.get(OBJECTS)
         assert answer.status_code == 429
         assert "retry-after" not in answer.headers
         assert answer.json()["policyName"] == "TEN_SECONDLY_ROLLING"
@@ -68,19 +68,19 @@ def test_the_rolling_window_shows_itself_and_refuses() -> None:
 def test_a_window_can_be_lifted_and_held_again() -> None:
     with portal() as world:
         world.edit("other_app_calls", calls=500)
-        assert world.client.get(OBJECTS).status_code == 429
+        assert world.http.get(OBJECTS).status_code == 429
         world.call("POST", "/_sandbox/limits", {"vendor": "hubspot", "on": False})
         world.call("GET", OBJECTS)
         world.call("POST", "/_sandbox/limits", {"vendor": "hubspot", "on": True})
-        assert world.client.get(OBJECTS).status_code == 429
+        assert world.http.get(OBJECTS).status_code == 429
         world.call("POST", "/_sandbox/limits", {"vendor": "hubspot"}, 400)
 
 
 def test_the_day_ends_at_midnight_of_the_portal() -> None:
     with portal(tier="free") as world:
-        assert world.client.get(OBJECTS).headers["x-hubspot-ratelimit-max"] == "100"
+        assert world.http.get(OBJECTS).headers["x-hubspot-ratelimit-max"] == "100"
         world.edit("other_app_calls", calls=250_000, kind="daily")
-        answer = world.client.get(OBJECTS)
+        answer = world.http.get(OBJECTS)
         assert (answer.status_code, answer.json()["policyName"]) == (429, "DAILY")
         world.call("POST", "/_sandbox/clock", {"advance": 86_400})
         world.call("GET", OBJECTS)
@@ -88,7 +88,7 @@ def test_the_day_ends_at_midnight_of_the_portal() -> None:
 
 def test_search_has_five_a_second_and_no_rate_headers() -> None:
     with portal() as world:
-        answers = [world.client.post(SEARCH, json={}) for _ in range(6)]
+        answers = [world.http.post(SEARCH, json={}) for _ in range(6)]
         assert [a.status_code for a in answers] == [200] * 5 + [429]
         assert answers[5].json()["policyName"] == "SECONDLY"
         for answer in answers:
@@ -147,18 +147,18 @@ def test_filters_work_as_documented() -> None:
         {"filterGroups": [_filters(*[("email", "EQ", "1")] * 7)["filterGroups"][0]]},
     ],
 )
-def test_search_has_bounds(searched: World, body: dict) -> None:
+def test_search_has_bounds(searched: HubSpotStandIn, body: dict) -> None:
     searched.call("POST", SEARCH, body, 400)
 
 
 @pytest.fixture(scope="module")
-def searched() -> World:
+def searched() -> HubSpotStandIn:
     seed = [*SEED, *({"email": f"s{i}@example.com", "first_name": "S"} for i in range(300))]
     with portal(seed, limited=False) as world:
         yield world
 
 
-def test_search_pages(searched: World) -> None:
+def test_search_pages(searched: HubSpotStandIn) -> None:
     seen, after = [], "0"
     while True:
         page = searched.call("POST", SEARCH, {"limit": 200, "after": after, "sorts": ["-createdate"]})
@@ -170,7 +170,7 @@ def test_search_pages(searched: World) -> None:
     assert len(set(seen)) == 303
 
 
-def test_versions_and_unknown_paths(searched: World) -> None:
+def test_versions_and_unknown_paths(searched: HubSpotStandIn) -> None:
     for path in ("/crm/objects/2026-03/contacts", "/crm/v3/objects/contacts", "/crm/objects/2026-09/0-1"):
         assert searched.call("GET", path)["results"]
     for path in ("/crm/objects/2025-09/contacts", "/crm/objects/v3/contacts", "/contacts/v1/lists"):
@@ -181,9 +181,9 @@ def test_versions_and_unknown_paths(searched: World) -> None:
     searched.call("GET", "/crm/objects/2026-09/llamas", status=400)
 
 
-def test_a_long_list_of_properties_does_not_fit_into_the_address(searched: World) -> None:
+def test_a_long_list_of_properties_does_not_fit_into_the_address(searched: HubSpotStandIn) -> None:
     names = ",".join(f"property_number_{i}" for i in range(1_000))
-    assert searched.client.get(f"{OBJECTS}?properties={names}").status_code == 414
+    assert searched.http.get(f"{OBJECTS}?properties={names}").status_code == 414
 
 
 def test_a_record_lock_is_a_fault_and_changes_nothing() -> None:

@@ -7,21 +7,21 @@ from urllib.parse import quote
 
 import pytest
 
-from cio_activation_tests.drivers.stand_ins.hubspot import LISTS, OBJECTS, World, portal
+from cio_activation_tests.drivers.stand_ins.hubspot import LISTS, OBJECTS, HubSpotStandIn, portal
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def world() -> Iterator[HubSpotStandIn]:
     with portal(limited=False) as running:
         yield running
 
 
-def _make(world: World, name: str, kind: str = "MANUAL", **more: object) -> str:
+def _make(world: HubSpotStandIn, name: str, kind: str = "MANUAL", **more: object) -> str:
     body = {"name": name, "objectTypeId": "0-1", "processingType": kind, **more}
     return world.call("POST", LISTS, body)["list"]["listId"]
 
 
-def test_names_are_unique_whatever_the_case_and_found_so(world: World) -> None:
+def test_names_are_unique_whatever_the_case_and_found_so(world: HubSpotStandIn) -> None:
     made = _make(world, "VIP carts / 2h")
     body = {"name": "vip CARTS / 2h", "objectTypeId": "0-1", "processingType": "MANUAL"}
     error = world.call("POST", LISTS, body, 400)
@@ -31,14 +31,14 @@ def test_names_are_unique_whatever_the_case_and_found_so(world: World) -> None:
     world.call("GET", by_name + "other", status=404)
 
 
-def test_bad_lists_are_refused(world: World) -> None:
+def test_bad_lists_are_refused(world: HubSpotStandIn) -> None:
     good = {"name": "a", "objectTypeId": "0-1", "processingType": "MANUAL"}
     for bad in ({"name": ""}, {"processingType": "STATIC"}, {"objectTypeId": "0-9"}, {"listFolderId": 77}):
         world.call("POST", LISTS, {**good, **bad}, 400)
     world.call("POST", LISTS, {**good, "processingType": "DYNAMIC"}, 400)
 
 
-def test_a_deleted_list_is_still_answered_by_id_only_and_can_be_restored(world: World) -> None:
+def test_a_deleted_list_is_still_answered_by_id_only_and_can_be_restored(world: HubSpotStandIn) -> None:
     made = _make(world, "gone")
     world.call("DELETE", f"{LISTS}/{made}", status=204)
     assert world.call("GET", f"{LISTS}/{made}")["list"]["deletedAt"]
@@ -50,14 +50,14 @@ def test_a_deleted_list_is_still_answered_by_id_only_and_can_be_restored(world: 
     assert "deletedAt" not in world.call("GET", f"{LISTS}/{made}")["list"]
 
 
-def test_rename_is_a_query_parameter(world: World) -> None:
+def test_rename_is_a_query_parameter(world: HubSpotStandIn) -> None:
     made, _ = _make(world, "one"), _make(world, "two")
     world.call("PUT", f"{LISTS}/{made}/update-list-name?listName=TWO", status=400)
     body = world.call("PUT", f"{LISTS}/{made}/update-list-name?listName=three")
     assert body["updatedList"]["name"] == "three"
 
 
-def test_membership_changes_answer_what_happened_and_replays_are_safe(world: World) -> None:
+def test_membership_changes_answer_what_happened_and_replays_are_safe(world: HubSpotStandIn) -> None:
     made = _make(world, "members")
     ann, bob, cara = (world.id_of(f"{n}@example.com") for n in ("ann", "bob", "cara"))
     body = world.call("PUT", f"{LISTS}/{made}/memberships/add", [ann, bob, ann, "77", "x"])
@@ -74,7 +74,7 @@ def test_membership_changes_answer_what_happened_and_replays_are_safe(world: Wor
     assert world.call("PUT", f"{LISTS}/{made}/memberships/add", [ann]) == {"recordsIdsAdded": [ann]}
 
 
-def test_a_dynamic_list_refuses_writes(world: World) -> None:
+def test_a_dynamic_list_refuses_writes(world: HubSpotStandIn) -> None:
     branch = {"filterBranchType": "OR", "filterBranches": [], "filters": []}
     made = _make(world, "dynamic", "DYNAMIC", filterBranch=branch)
     world.call("PUT", f"{LISTS}/{made}/memberships/add", [world.id_of("ann@example.com")], 400)
@@ -82,7 +82,7 @@ def test_a_dynamic_list_refuses_writes(world: World) -> None:
     assert world.call("GET", f"{LISTS}/{made}/memberships")["total"] == 1
 
 
-def test_members_are_paged_250_at_most(world: World) -> None:
+def test_members_are_paged_250_at_most(world: HubSpotStandIn) -> None:
     made = _make(world, "paged")
     inputs = [{"properties": {"email": f"m{i}@example.com"}} for i in range(60)]
     ids = [row["id"] for row in world.batch("create", inputs, 201)["results"]]
@@ -103,7 +103,7 @@ def test_members_are_paged_250_at_most(world: World) -> None:
     assert world.call("GET", f"{LISTS}/{made}/memberships")["results"] == []
 
 
-def test_merged_contacts_pass_their_place_on_and_deleted_ones_leave(world: World) -> None:
+def test_merged_contacts_pass_their_place_on_and_deleted_ones_leave(world: HubSpotStandIn) -> None:
     made = _make(world, "moving")
     ann, bob, cara = (world.id_of(f"{n}@example.com") for n in ("ann", "bob", "cara"))
     world.call("PUT", f"{LISTS}/{made}/memberships/add", [ann, cara])
@@ -113,7 +113,7 @@ def test_merged_contacts_pass_their_place_on_and_deleted_ones_leave(world: World
     assert world.call("PUT", f"{LISTS}/{made}/memberships/add", [ann])["recordIdsMissing"] == [ann]
 
 
-def test_a_records_lists_can_be_read_alone_and_in_batches(world: World) -> None:
+def test_a_records_lists_can_be_read_alone_and_in_batches(world: HubSpotStandIn) -> None:
     made, ann = _make(world, "of ann"), world.id_of("ann@example.com")
     world.call("PUT", f"{LISTS}/{made}/memberships/add", [ann])
     assert world.call("GET", f"{LISTS}/records/0-1/{ann}/memberships")["results"][0]["listId"] == made
@@ -124,7 +124,7 @@ def test_a_records_lists_can_be_read_alone_and_in_batches(world: World) -> None:
     assert body["errors"][0]["context"]["ids"] == ["77"]
 
 
-def test_lists_are_enumerated_with_a_cursor_from_2026_09_and_by_offset_before(world: World) -> None:
+def test_lists_are_enumerated_with_a_cursor_from_2026_09_and_by_offset_before(world: HubSpotStandIn) -> None:
     made = [_make(world, f"list {i}") for i in range(5)]
     first = world.call("POST", f"{LISTS}/all", {"count": 3, "processingTypes": ["MANUAL"], "additionalProperties": []})
     cursor = first["paging"]["next"]["after"]
@@ -140,7 +140,7 @@ def test_lists_are_enumerated_with_a_cursor_from_2026_09_and_by_offset_before(wo
     world.call("POST", f"{LISTS}/search", {"count": 501}, 400)
 
 
-def test_folders_hold_lists(world: World) -> None:
+def test_folders_hold_lists(world: HubSpotStandIn) -> None:
     folder = world.call("POST", f"{LISTS}/folders", {"name": "cio"})["folder"]["id"]
     assert isinstance(folder, str)
     inside = _make(world, "inside", listFolderId=int(folder))
@@ -156,7 +156,7 @@ def test_folders_hold_lists(world: World) -> None:
     assert {row["name"]: row["folder"] for row in world.state()["lists"]}["inside"] == "lifecycle"
 
 
-def test_lists_answer_at_v3_with_a_trailing_slash(world: World) -> None:
+def test_lists_answer_at_v3_with_a_trailing_slash(world: HubSpotStandIn) -> None:
     body = {"name": "v3", "objectTypeId": "0-1", "processingType": "MANUAL"}
     made = world.call("POST", "/crm/v3/lists/", body)["list"]["listId"]
     assert world.call("GET", f"/crm/v3/lists/?listIds={made}&listIds=1")["lists"][0]["name"] == "v3"

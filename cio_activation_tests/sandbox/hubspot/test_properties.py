@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from cio_activation_tests.drivers.stand_ins.hubspot import OBJECTS, OPTIONS, PROPERTIES, World, portal
+from cio_activation_tests.drivers.stand_ins.hubspot import OBJECTS, OPTIONS, PROPERTIES, HubSpotStandIn, portal
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[World]:
+def world() -> Iterator[HubSpotStandIn]:
     """One portal for all; every test uses names of its own."""
     with portal(limited=False) as running:
         yield running
@@ -28,7 +28,7 @@ def _body(name: str, **more: object) -> dict:
     }
 
 
-def test_a_created_property_reads_back_with_its_whole_definition(world: World) -> None:
+def test_a_created_property_reads_back_with_its_whole_definition(world: HubSpotStandIn) -> None:
     made = world.property("a_bucket", "enumeration", "select", options=OPTIONS, description="d")
     read = world.call("GET", f"{PROPERTIES}/a_bucket")
     assert read == made
@@ -37,7 +37,7 @@ def test_a_created_property_reads_back_with_its_whole_definition(world: World) -
     assert "a_bucket" in [p["name"] for p in world.call("GET", PROPERTIES)["results"]]
 
 
-def test_an_existing_name_is_409_and_changes_nothing(world: World) -> None:
+def test_an_existing_name_is_409_and_changes_nothing(world: HubSpotStandIn) -> None:
     world.property("twice", label="first")
     error = world.call("POST", PROPERTIES, _body("twice", label="second"), 409)
     assert (error["category"], error["subCategory"]) == (
@@ -48,7 +48,7 @@ def test_an_existing_name_is_409_and_changes_nothing(world: World) -> None:
 
 
 @pytest.mark.parametrize("name", ["Upper", "1digit", "with-dash", "with space", "x" * 101, "_under"])
-def test_names_follow_the_rules(world: World, name: str) -> None:
+def test_names_follow_the_rules(world: HubSpotStandIn, name: str) -> None:
     assert world.call("POST", PROPERTIES, _body(name), 400)["category"] == "VALIDATION_ERROR"
 
 
@@ -63,20 +63,20 @@ def test_names_follow_the_rules(world: World, name: str) -> None:
         {"type": "enumeration", "fieldType": "select", "options": [OPTIONS[0], OPTIONS[0]]},
     ],
 )
-def test_bad_definitions_are_400(world: World, more: dict) -> None:
+def test_bad_definitions_are_400(world: HubSpotStandIn, more: dict) -> None:
     world.call("POST", PROPERTIES, _body("bad_one", **more), 400)
 
 
-def test_a_bool_needs_exactly_true_and_false(world: World) -> None:
+def test_a_bool_needs_exactly_true_and_false(world: HubSpotStandIn) -> None:
     def attempt(*values: str) -> int:
         options = [{"label": v, "value": v, "displayOrder": i, "hidden": False} for i, v in enumerate(values)]
         body = _body("a_flag", type="bool", fieldType="booleancheckbox", options=options)
-        return world.client.post(PROPERTIES, json=body).status_code
+        return world.http.post(PROPERTIES, json=body).status_code
 
     assert [attempt(), attempt("true"), attempt("yes", "no"), attempt("true", "false")] == [400, 400, 400, 201]
 
 
-def test_uniqueness_is_fixed_at_creation(world: World) -> None:
+def test_uniqueness_is_fixed_at_creation(world: HubSpotStandIn) -> None:
     world.property("plain")
     assert world.call("PATCH", f"{PROPERTIES}/plain", {"hasUniqueValue": True})["hasUniqueValue"] is False
     world.batch("read", [{"id": "x"}], 400, idProperty="plain")
@@ -90,7 +90,7 @@ def test_at_most_ten_properties_are_unique() -> None:
         world.property("key_10")
 
 
-def test_patching_options_replaces_the_list_and_without_options_keeps_it(world: World) -> None:
+def test_patching_options_replaces_the_list_and_without_options_keeps_it(world: HubSpotStandIn) -> None:
     world.property("b_bucket", "enumeration", "select", options=OPTIONS)
     kept = world.call("PATCH", f"{PROPERTIES}/b_bucket", {"label": "Bucket"})
     assert len(kept["options"]) == 3
@@ -100,7 +100,7 @@ def test_patching_options_replaces_the_list_and_without_options_keeps_it(world: 
     world.call("PATCH", f"{PROPERTIES}/never_made", {"label": "x"}, 404)
 
 
-def test_an_archived_property_is_unknown_and_comes_back_with_its_values(world: World) -> None:
+def test_an_archived_property_is_unknown_and_comes_back_with_its_values(world: HubSpotStandIn) -> None:
     world.property("comes_back")
     made = world.call("POST", OBJECTS, {"properties": {"comes_back": "v"}}, 201)["id"]
     world.call("DELETE", f"{PROPERTIES}/comes_back", status=204)
@@ -115,7 +115,7 @@ def test_an_archived_property_is_unknown_and_comes_back_with_its_values(world: W
     assert world.call("GET", f"{OBJECTS}/{made}?properties=comes_back")["properties"]["comes_back"] == "v"
 
 
-def test_a_unique_property_restored_is_a_key_again(world: World) -> None:
+def test_a_unique_property_restored_is_a_key_again(world: HubSpotStandIn) -> None:
     world.property("key_back", hasUniqueValue=True)
     made = world.call("POST", OBJECTS, {"properties": {"key_back": "k"}}, 201)["id"]
     world.edit("archive_property", name="key_back")
@@ -124,7 +124,7 @@ def test_a_unique_property_restored_is_a_key_again(world: World) -> None:
     assert world.batch("read", [{"id": "k"}], idProperty="key_back")["results"][0]["id"] == made
 
 
-def test_batches_report_each_failure(world: World) -> None:
+def test_batches_report_each_failure(world: HubSpotStandIn) -> None:
     body = world.call("POST", f"{PROPERTIES}/batch/create", {"inputs": [_body("bc_1"), _body("Bad")]}, 207)
     assert [p["name"] for p in body["results"]] == ["bc_1"]
     assert body["errors"][0]["category"] == "VALIDATION_ERROR"
@@ -136,7 +136,7 @@ def test_batches_report_each_failure(world: World) -> None:
     world.call("GET", f"{PROPERTIES}/bc_1", status=404)
 
 
-def test_groups_are_made_used_and_only_removed_when_empty(world: World) -> None:
+def test_groups_are_made_used_and_only_removed_when_empty(world: HubSpotStandIn) -> None:
     world.call("POST", f"{PROPERTIES}/groups", {"name": "cio"}, 400)
     assert world.call("POST", f"{PROPERTIES}/groups", {"name": "cio", "label": "CIO"}, 201)["displayOrder"] == -1
     world.call("POST", f"{PROPERTIES}/groups", {"name": "cio", "label": "CIO"}, 409)
@@ -147,7 +147,7 @@ def test_groups_are_made_used_and_only_removed_when_empty(world: World) -> None:
     assert [g["name"] for g in world.call("GET", f"{PROPERTIES}/groups")["results"]] == ["contactinformation"]
 
 
-def test_hubspots_own_definitions_cannot_change(world: World) -> None:
+def test_hubspots_own_definitions_cannot_change(world: HubSpotStandIn) -> None:
     world.call("PATCH", f"{PROPERTIES}/email", {"label": "x"}, 400)
     world.call("DELETE", f"{PROPERTIES}/email", status=400)
 

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import httpx
 import pytest
 
-from cio_activation.sandbox.hubspot.app import HubSpot
-from cio_activation.sandbox.server.core import Shared
-from cio_activation.sandbox.server.running import start
-from cio_activation_tests.drivers.stand_ins.hubspot import SEED, TOKEN, World, with_properties
+from cio_activation_tests.drivers.stand_ins.hubspot import portal, with_properties
 
 hubspot = pytest.importorskip("hubspot")
 
@@ -17,13 +13,9 @@ def test_the_official_client_reads_contacts_properties_lists_and_tasks() -> None
     from hubspot.crm.contacts import BatchReadInputSimplePublicObjectId, PublicObjectSearchRequest
     from hubspot.crm.lists import ListCreateRequest, ListSearchRequest, MembershipChangeRequest
 
-    shared = Shared()
-    vendor = HubSpot(shared, SEED, limited=False, property_lag_s=0.0)
-    running = start({"hubspot": vendor}, shared)
-    url = running.urls["hubspot"]
-    with httpx.Client(base_url=url, headers=TOKEN) as client:
-        world = with_properties(World(vendor, client))
-        sdk = hubspot.HubSpot(access_token="sandbox-hubspot-token", host=url)
+    with portal(limited=False) as world:
+        with_properties(world)
+        sdk = hubspot.HubSpot(access_token="sandbox-hubspot-token", host=world.url)
         assert [c.properties["email"] for c in sdk.crm.contacts.get_all(properties=["email", "cio_id"])] == [
             "ann@example.com",
             "bob@example.com",
@@ -56,4 +48,3 @@ def test_the_official_client_reads_contacts_properties_lists_and_tasks() -> None
         ]
         assert sdk.crm.lists.lists_api.get_by_id(made).list.processing_type == "MANUAL"
         assert [owner.email for owner in sdk.crm.owners.get_all()] == ["ada@example.com", "grace@example.com"]
-    running.stop()

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from cio_activation_tests.drivers.stand_ins.hubspot import OBJECTS, World, portal
+from cio_activation_tests.drivers.stand_ins.hubspot import OBJECTS, HubSpotStandIn, portal
 
 TASKS = "/crm/objects/2026-09/tasks"
 LINK = [{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": 204}]
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def world() -> Iterator[HubSpotStandIn]:
     with portal(limited=False) as running:
         yield running
 
@@ -23,7 +23,7 @@ def _task(contact: str, **more: str) -> dict:
     return {"properties": properties, "associations": [{"to": {"id": contact}, "types": LINK}]}
 
 
-def test_tasks_are_made_in_batches_with_their_contact(world: World) -> None:
+def test_tasks_are_made_in_batches_with_their_contact(world: HubSpotStandIn) -> None:
     ann = world.id_of("ann@example.com")
     body = world.call("POST", f"{TASKS}/batch/create", {"inputs": [_task(ann), _task(ann)]}, 201)
     ids = sorted(row["id"] for row in body["results"])
@@ -36,7 +36,7 @@ def test_tasks_are_made_in_batches_with_their_contact(world: World) -> None:
     assert {task["contacts"][0] for task in world.state()["tasks"]} == {ann}
 
 
-def test_a_task_needs_a_due_time_a_known_status_and_an_existing_contact(world: World) -> None:
+def test_a_task_needs_a_due_time_a_known_status_and_an_existing_contact(world: HubSpotStandIn) -> None:
     ann = world.id_of("ann@example.com")
     error = world.call("POST", TASKS, {"properties": {"hs_task_subject": "x"}}, 400)
     assert error["context"]["properties"] == ["hs_timestamp"]
@@ -49,7 +49,7 @@ def test_a_task_needs_a_due_time_a_known_status_and_an_existing_contact(world: W
     assert world.state()["tasks"] == []
 
 
-def test_a_single_record_names_what_it_is_linked_with_when_asked(world: World) -> None:
+def test_a_single_record_names_what_it_is_linked_with_when_asked(world: HubSpotStandIn) -> None:
     ann = world.id_of("ann@example.com")
     task = world.call("POST", TASKS, _task(ann), 201)["id"]
     found = world.call("GET", f"{OBJECTS}/{ann}?associations=tasks")
@@ -62,7 +62,7 @@ def test_a_single_record_names_what_it_is_linked_with_when_asked(world: World) -
     world.call("GET", f"{OBJECTS}/{ann}?associations=planets", status=400)
 
 
-def test_completion_is_read_in_batches_and_deleted_tasks_are_missing(world: World) -> None:
+def test_completion_is_read_in_batches_and_deleted_tasks_are_missing(world: HubSpotStandIn) -> None:
     ann = world.id_of("ann@example.com")
     done, gone = (world.call("POST", TASKS, _task(ann), 201)["id"] for _ in range(2))
     world.edit("complete_task", id=done)
@@ -78,7 +78,7 @@ def test_completion_is_read_in_batches_and_deleted_tasks_are_missing(world: Worl
     assert row["properties"]["hs_task_status"] == "WAITING"
 
 
-def test_deleting_a_contact_unlinks_its_tasks_and_merging_hands_them_on(world: World) -> None:
+def test_deleting_a_contact_unlinks_its_tasks_and_merging_hands_them_on(world: HubSpotStandIn) -> None:
     ann, bob, cara = (world.id_of(f"{n}@example.com") for n in ("ann", "bob", "cara"))
     first, second = (world.call("POST", TASKS, _task(c), 201)["id"] for c in (ann, bob))
     world.edit("delete", id=ann)
@@ -86,7 +86,7 @@ def test_deleting_a_contact_unlinks_its_tasks_and_merging_hands_them_on(world: W
     assert {t["id"]: t["contacts"] for t in world.state()["tasks"]} == {first: [], second: [heir]}
 
 
-def test_links_can_be_made_later_read_and_removed(world: World) -> None:
+def test_links_can_be_made_later_read_and_removed(world: HubSpotStandIn) -> None:
     ann = world.id_of("ann@example.com")
     task = world.call("POST", TASKS, {"properties": {"hs_timestamp": "1795305600000"}}, 201)["id"]
     base = "/crm/associations/2026-09/tasks/contacts/batch"
@@ -102,7 +102,7 @@ def test_links_can_be_made_later_read_and_removed(world: World) -> None:
     assert world.state()["tasks"][0]["contacts"] == [ann]
 
 
-def test_a_unique_marker_on_tasks_makes_their_upsert_repeatable(world: World) -> None:
+def test_a_unique_marker_on_tasks_makes_their_upsert_repeatable(world: HubSpotStandIn) -> None:
     marker = {"name": "cio_op", "label": "op", "type": "string", "fieldType": "text", "hasUniqueValue": True}
     world.call("POST", "/crm/properties/2026-09/tasks", {**marker, "groupName": "taskinformation"}, 201)
     row = {"id": "op-1", "idProperty": "cio_op", "properties": {"hs_timestamp": "2026-11-23"}}
@@ -110,7 +110,7 @@ def test_a_unique_marker_on_tasks_makes_their_upsert_repeatable(world: World) ->
     assert (first["new"], second["new"], second["id"]) == (True, False, first["id"])
 
 
-def test_owners_are_found_by_email(world: World) -> None:
+def test_owners_are_found_by_email(world: HubSpotStandIn) -> None:
     assert len(world.call("GET", "/crm/owners/2026-09")["results"]) == 2
     found = world.call("GET", "/crm/owners/2026-09?email=ADA@example.com")["results"]
     assert [owner["firstName"] for owner in found] == ["Ada"]
@@ -118,7 +118,7 @@ def test_owners_are_found_by_email(world: World) -> None:
     assert found[0]["userId"] != int(found[0]["id"])
 
 
-def test_hand_edits_say_what_is_wrong_with_them(world: World) -> None:
+def test_hand_edits_say_what_is_wrong_with_them(world: HubSpotStandIn) -> None:
     def error(**change: object) -> str:
         return world.call("POST", "/_sandbox/edit", {"vendor": "hubspot", **change}, 400)["error"]
 
@@ -128,7 +128,7 @@ def test_hand_edits_say_what_is_wrong_with_them(world: World) -> None:
     assert "no list" in error(action="delete_list", name="none")
 
 
-def test_hand_edits_change_contacts_and_lists(world: World) -> None:
+def test_hand_edits_change_contacts_and_lists(world: HubSpotStandIn) -> None:
     world.edit("set", email="ann@example.com", properties={"firstname": "Anna"})
     world.edit("add_additional_email", email="ann@example.com", additional_email="A2@example.com")
     assert world.call("GET", f"{OBJECTS}/a2@example.com?idProperty=email")["properties"]["firstname"] == "Anna"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from cio_activation_tests.drivers.stand_ins.pipedrive import Rig, Start, rig, start_account
+from cio_activation_tests.drivers.stand_ins.pipedrive import PipedriveStandIn, Start, rig, start_account
 
 __all__ = ["rig", "start_account"]
 
 
-def test_a_field_gets_a_hash_and_numeric_option_ids(rig: Rig) -> None:
+def test_a_field_gets_a_hash_and_numeric_option_ids(rig: PipedriveStandIn) -> None:
     made = rig.field("cio_audiences", "set", "VIP", "Lapsed")
     assert re.fullmatch(r"[0-9a-f]{40}", made["field_code"])
     assert [o["label"] for o in made["options"]] == ["VIP", "Lapsed"]
@@ -20,7 +20,7 @@ def test_a_field_gets_a_hash_and_numeric_option_ids(rig: Rig) -> None:
     assert rig.data("GET", f"/personFields/{made['field_code']}") == made
 
 
-def test_names_are_not_unique_and_fields_are_paged(rig: Rig) -> None:
+def test_names_are_not_unique_and_fields_are_paged(rig: PipedriveStandIn) -> None:
     first, second = rig.field("cio_id", "varchar"), rig.field("cio_id", "varchar")
     assert first["field_code"] != second["field_code"]
     pages = rig.walk("/personFields", limit=4)
@@ -29,7 +29,7 @@ def test_names_are_not_unique_and_fields_are_paged(rig: Rig) -> None:
     assert len(codes) == len(set(codes)) == len(rig.data("GET", "/personFields", params={"limit": 500}))
 
 
-def test_a_bad_definition_names_every_mistake(rig: Rig) -> None:
+def test_a_bad_definition_names_every_mistake(rig: PipedriveStandIn) -> None:
     body = rig.refused(400, "POST", "/personFields", json={"field_type": "boolean", "colour": 1})
     assert body["code"] == "ERR_SCHEMA_VALIDATION_FAILED"
     assert all(word in body["error"] for word in ("field_name", "field_type", "colour"))
@@ -40,7 +40,7 @@ def test_a_bad_definition_names_every_mistake(rig: Rig) -> None:
     rig.refused(400, "POST", "/personFields", json=too_long)
 
 
-def test_options_are_changed_in_bulk_and_all_or_none(rig: Rig) -> None:
+def test_options_are_changed_in_bulk_and_all_or_none(rig: PipedriveStandIn) -> None:
     made = rig.field("tier", "enum", "low")
     path = f"/personFields/{made['field_code']}/options"
     added = rig.data("POST", path, json=[{"label": "mid"}, {"label": "high"}])
@@ -54,7 +54,7 @@ def test_options_are_changed_in_bulk_and_all_or_none(rig: Rig) -> None:
     assert [o["label"] for o in options] == ["low", "middle", "high"]
 
 
-def test_a_deleted_option_leaves_the_persons_that_held_it(rig: Rig) -> None:
+def test_a_deleted_option_leaves_the_persons_that_held_it(rig: PipedriveStandIn) -> None:
     made = rig.field("aud", "set", "a", "b")
     code, ids = made["field_code"], [o["id"] for o in made["options"]]
     rig.data("PATCH", "/persons/1", json={"custom_fields": {code: ids}})
@@ -64,7 +64,7 @@ def test_a_deleted_option_leaves_the_persons_that_held_it(rig: Rig) -> None:
     assert rig.data("GET", "/persons/2")["custom_fields"] == {code: None}
 
 
-def test_a_rename_keeps_code_and_type(rig: Rig) -> None:
+def test_a_rename_keeps_code_and_type(rig: PipedriveStandIn) -> None:
     made = rig.field("old", "double")
     path = f"/personFields/{made['field_code']}"
     assert rig.data("PATCH", path, json={"field_name": "new"})["field_name"] == "new"
@@ -72,7 +72,7 @@ def test_a_rename_keeps_code_and_type(rig: Rig) -> None:
     rig.refused(403, "PATCH", "/personFields/name", json={"field_name": "x"})
 
 
-def test_a_deleted_field_disappears_and_refuses_writes(rig: Rig) -> None:
+def test_a_deleted_field_disappears_and_refuses_writes(rig: PipedriveStandIn) -> None:
     code = rig.field("gone", "varchar")["field_code"]
     rig.data("PATCH", "/persons/1", json={"custom_fields": {code: "x"}})
     rig.data("DELETE", f"/personFields/{code}")
@@ -91,7 +91,7 @@ def test_the_plan_caps_fields_of_all_entities_together(start_account: Start) -> 
     assert body["code"] == "feature_capping_custom_fields_limit"
 
 
-def test_v1_lists_fields_with_numeric_ids(rig: Rig) -> None:
+def test_v1_lists_fields_with_numeric_ids(rig: PipedriveStandIn) -> None:
     code = rig.field("cio_id", "varchar")["field_code"]
     answer = rig.call("GET", "/v1/personFields", params={"limit": 5}).json()
     assert answer["additional_data"]["pagination"] == {
@@ -106,7 +106,7 @@ def test_v1_lists_fields_with_numeric_ids(rig: Rig) -> None:
     assert found["name"] == "cio_id"
 
 
-def test_an_ordinary_user_may_not_change_fields_nor_delete_persons(rig: Rig) -> None:
+def test_an_ordinary_user_may_not_change_fields_nor_delete_persons(rig: PipedriveStandIn) -> None:
     rig.vendor.edit({"action": "set_admin", "admin": False})
     rig.refused(403, "POST", "/personFields", json={"field_name": "x", "field_type": "text"})
     rig.refused(403, "DELETE", "/persons/1")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from cio_activation_tests.drivers.stand_ins.pipedrive import TOKEN, Rig, Start, common, rig, start_account
+from cio_activation_tests.drivers.stand_ins.pipedrive import TOKEN, PipedriveStandIn, Start, common, rig, start_account
 
 __all__ = ["common", "rig", "start_account"]
 
@@ -19,7 +19,7 @@ __all__ = ["common", "rig", "start_account"]
         ({"authorization": f"Bearer {TOKEN}"}, {}),
     ],
 )
-def test_only_the_header_lets_one_in(common: Rig, headers: dict[str, str], params: dict[str, str]) -> None:
+def test_only_the_header_lets_one_in(common: PipedriveStandIn, headers: dict[str, str], params: dict[str, str]) -> None:
     for path in ("/api/v2/persons", "/v1/users/me"):
         answer = httpx.get(common.http.base_url.join(path), headers=headers, params=params)
         assert answer.status_code == 401
@@ -29,7 +29,7 @@ def test_only_the_header_lets_one_in(common: Rig, headers: dict[str, str], param
         assert "x-ratelimit-limit" not in answer.headers
 
 
-def test_me_tells_company_and_rights(rig: Rig) -> None:
+def test_me_tells_company_and_rights(rig: PipedriveStandIn) -> None:
     me = rig.data("GET", "/api/v1/users/me")
     assert me["company_domain"] == "sandbox-shop"
     assert all(right["admin"] for right in me["access"])
@@ -119,7 +119,7 @@ def test_an_empty_budget_answers_429_until_midnight(start_account: Start) -> Non
     assert rig.call("GET", "/persons/1").status_code == 200
 
 
-def test_the_daily_headers_may_be_missing(rig: Rig) -> None:
+def test_the_daily_headers_may_be_missing(rig: PipedriveStandIn) -> None:
     rig.vendor.limits.daily_headers = False
     answer = rig.call("GET", "/persons/1")
     assert "x-daily-ratelimit-token-limit" not in answer.headers
@@ -137,7 +137,7 @@ def test_hammering_on_is_answered_by_the_firewall(start_account: Start) -> None:
     assert b"<html>" in blocked.content
 
 
-def test_unknown_paths_methods_and_retired_twins(rig: Rig) -> None:
+def test_unknown_paths_methods_and_retired_twins(rig: PipedriveStandIn) -> None:
     assert rig.refused(404, "GET", "/contacts")["code"] == "ERR_NOT_FOUND"
     rig.refused(404, "GET", "/v1/contacts")
     rig.refused(405, "PUT", "/persons/1", json={})
@@ -148,14 +148,14 @@ def test_unknown_paths_methods_and_retired_twins(rig: Rig) -> None:
         assert gone["additional_data"] is None
 
 
-def test_v2_and_v1_errors_have_their_own_envelopes(rig: Rig) -> None:
+def test_v2_and_v1_errors_have_their_own_envelopes(rig: PipedriveStandIn) -> None:
     assert set(rig.refused(404, "GET", "/persons/999")) == {"success", "error", "code"}
     assert rig.refused(400, "GET", "/persons/abc")["code"] == "ERR_SCHEMA_VALIDATION_FAILED"
     v1 = rig.refused(404, "GET", "/v1/notes/999")
     assert {"success", "error", "error_info", "data", "additional_data"} <= set(v1)
 
 
-def test_answers_have_no_key_that_no_document_has(rig: Rig) -> None:
+def test_answers_have_no_key_that_no_document_has(rig: PipedriveStandIn) -> None:
     assert "is_admin" not in rig.data("GET", "/v1/users/me")
     assert not {"add_time", "update_time"} & set(rig.field("plain", "varchar"))
     note = rig.data("POST", "/v1/notes", json={"content": "a", "person_id": 1, "pinned_to_lead_flag": 0})

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from cio_activation_tests.drivers.stand_ins.pipedrive import NOON, Rig, rig, start_account
+from cio_activation_tests.drivers.stand_ins.pipedrive import NOON, PipedriveStandIn, rig, start_account
 
 __all__ = ["rig", "start_account"]
 
 
-def edit(rig: Rig, action: str, **more: Any) -> Any:
+def edit(rig: PipedriveStandIn, action: str, **more: Any) -> Any:
     answer = rig.http.post("/_sandbox/edit", json={"vendor": "pipedrive", "action": action, **more})
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-def state(rig: Rig) -> dict[str, Any]:
+def state(rig: PipedriveStandIn) -> dict[str, Any]:
     snapshot: dict[str, Any] = rig.http.get("/_sandbox/state").json()["pipedrive"]
     return snapshot
 
 
-def test_the_state_resolves_names_and_labels(rig: Rig) -> None:
+def test_the_state_resolves_names_and_labels(rig: PipedriveStandIn) -> None:
     aud = rig.field("cio_audiences", "set", "VIP", "Lapsed")
     ids = [o["id"] for o in aud["options"]]
     rig.data("PATCH", "/persons/1", json={"custom_fields": {aud["field_code"]: ids}})
@@ -32,7 +32,7 @@ def test_the_state_resolves_names_and_labels(rig: Rig) -> None:
     assert state(rig)["tokens"]["used_today"] == 10
 
 
-def test_a_field_set_by_hand_moves_the_update_time(rig: Rig) -> None:
+def test_a_field_set_by_hand_moves_the_update_time(rig: PipedriveStandIn) -> None:
     tier = rig.field("tier", "enum", "low", "high")
     rig.shared.clock.set(NOON + 5)
     edit(rig, "set_field", person="ANN@example.com", field="tier", value="high")
@@ -42,7 +42,7 @@ def test_a_field_set_by_hand_moves_the_update_time(rig: Rig) -> None:
     assert rig.data("GET", "/persons/1")["custom_fields"] == {tier["field_code"]: None}
 
 
-def test_persons_are_changed_merged_made_and_deleted_by_hand(rig: Rig) -> None:
+def test_persons_are_changed_merged_made_and_deleted_by_hand(rig: PipedriveStandIn) -> None:
     edit(rig, "set_person", person=2, emails=["bob@home.example.com", "bob@example.com"], label_ids=[5])
     bob = rig.data("GET", "/persons/2", params={"include_labels": "true"})
     assert [e["value"] for e in bob["emails"]] == ["bob@home.example.com", "bob@example.com"]
@@ -57,7 +57,7 @@ def test_persons_are_changed_merged_made_and_deleted_by_hand(rig: Rig) -> None:
     assert sorted(snapshot["deleted_persons"]) == [1, 3]
 
 
-def test_fields_and_options_are_renamed_and_deleted_by_hand(rig: Rig) -> None:
+def test_fields_and_options_are_renamed_and_deleted_by_hand(rig: PipedriveStandIn) -> None:
     aud, old = rig.field("aud", "set", "a", "b"), rig.field("old", "text")
     edit(rig, "rename_field", field="aud", name="Audiences")
     edit(rig, "rename_option", field="Audiences", option="a", label="A")
@@ -72,7 +72,7 @@ def test_fields_and_options_are_renamed_and_deleted_by_hand(rig: Rig) -> None:
     assert len(fields) == 2
 
 
-def test_a_wrong_edit_is_told(rig: Rig) -> None:
+def test_a_wrong_edit_is_told(rig: PipedriveStandIn) -> None:
     for change in (
         {"action": "fly"},
         {"action": "delete_person", "person": 77},
@@ -85,7 +85,7 @@ def test_a_wrong_edit_is_told(rig: Rig) -> None:
         assert answer.json()["error"]
 
 
-def test_a_lost_answer_after_a_write_leaves_the_write(rig: Rig) -> None:
+def test_a_lost_answer_after_a_write_leaves_the_write(rig: PipedriveStandIn) -> None:
     rig.http.post(
         "/_sandbox/faults",
         json={"kind": "status", "status": 502, "when": "after", "method": "POST", "path": "/api/v2/persons"},

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from cio_activation_tests.drivers.stand_ins.pipedrive import NOON, Rig, Start, common, rig, start_account
+from cio_activation_tests.drivers.stand_ins.pipedrive import NOON, PipedriveStandIn, Start, common, rig, start_account
 
 __all__ = ["common", "rig", "start_account"]
 
 SCHEMA = "ERR_SCHEMA_VALIDATION_FAILED"
 
 
-def test_the_seed_is_there_with_every_custom_field_as_null(rig: Rig) -> None:
+def test_the_seed_is_there_with_every_custom_field_as_null(rig: PipedriveStandIn) -> None:
     code = rig.field("cio_id", "varchar")["field_code"]
     ann = rig.data("GET", "/persons/1")
     assert ann["name"] == "Ann Lee"
@@ -24,14 +24,14 @@ def test_the_seed_is_there_with_every_custom_field_as_null(rig: Rig) -> None:
     assert ann["update_time"].endswith("Z")
 
 
-def test_the_same_post_twice_makes_two_persons(rig: Rig) -> None:
+def test_the_same_post_twice_makes_two_persons(rig: PipedriveStandIn) -> None:
     body = {"name": "Ann Lee", "emails": [{"value": "ann@example.com"}]}
     ids = {rig.data("POST", "/persons", json=body)["id"] for _ in range(2)}
     assert len(ids) == 2
     assert rig.vendor.state()["counts"]["persons"] == 5
 
 
-def test_a_strict_body_lists_all_mistakes_at_once(rig: Rig) -> None:
+def test_a_strict_body_lists_all_mistakes_at_once(rig: PipedriveStandIn) -> None:
     code = rig.field("tier", "double")["field_code"]
     body = {"email": "x@example.com", code: 1, "owner_id": "1", "custom_fields": {code: "7"}}
     error = rig.refused(400, "POST", "/persons", json=body)
@@ -58,21 +58,21 @@ def test_a_strict_body_lists_all_mistakes_at_once(rig: Rig) -> None:
         ["name"],
     ],
 )
-def test_bad_persons_are_refused(common: Rig, body: Any) -> None:
+def test_bad_persons_are_refused(common: PipedriveStandIn, body: Any) -> None:
     assert common.refused(400, "POST", "/persons", json=body)["code"] == SCHEMA
 
 
-def test_a_body_that_is_no_json_is_refused(rig: Rig) -> None:
+def test_a_body_that_is_no_json_is_refused(rig: PipedriveStandIn) -> None:
     rig.refused(400, "POST", "/persons", content=b"{", headers={"content-type": "application/json"})
     rig.refused(400, "POST", "/persons", data={"name": "A"})
 
 
-def test_contact_sync_and_campaign_fields_are_closed(rig: Rig) -> None:
+def test_contact_sync_and_campaign_fields_are_closed(rig: PipedriveStandIn) -> None:
     rig.refused(403, "POST", "/persons", json={"name": "A", "job_title": "x"})
     rig.refused(403, "PATCH", "/persons/1", json={"marketing_status": "subscribed"})
 
 
-def test_a_patch_changes_only_what_was_sent_and_moves_the_time(rig: Rig) -> None:
+def test_a_patch_changes_only_what_was_sent_and_moves_the_time(rig: PipedriveStandIn) -> None:
     before = rig.data("GET", "/persons/1")
     rig.shared.clock.set(NOON + 60)
     after = rig.data("PATCH", "/persons/1", json={"name": "Anna Lee Doe"})
@@ -83,7 +83,7 @@ def test_a_patch_changes_only_what_was_sent_and_moves_the_time(rig: Rig) -> None
     rig.refused(400, "PATCH", "/persons/1", json={"add_time": "2026-01-01T00:00:00Z"})
 
 
-def test_arrays_are_replaced_as_a_whole_and_the_first_is_primary(rig: Rig) -> None:
+def test_arrays_are_replaced_as_a_whole_and_the_first_is_primary(rig: PipedriveStandIn) -> None:
     two = [{"value": "a@example.com", "label": "home"}, {"value": "b@example.com"}]
     kept = rig.data("PATCH", "/persons/1", json={"emails": two, "label_ids": [5, 6]})
     assert [(e["value"], e["primary"], e["label"]) for e in kept["emails"]] == [
@@ -108,7 +108,9 @@ GOOD = [
 
 
 @pytest.mark.parametrize(("kind", "value", "kept"), GOOD)
-def test_values_of_each_type_are_kept_and_null_clears(common: Rig, kind: str, value: Any, kept: Any) -> None:
+def test_values_of_each_type_are_kept_and_null_clears(
+    common: PipedriveStandIn, kind: str, value: Any, kept: Any
+) -> None:
     code = common.field("f", kind)["field_code"]
     assert common.data("PATCH", "/persons/1", json={"custom_fields": {code: value}})["custom_fields"][code] == kept
     assert common.data("PATCH", "/persons/1", json={"custom_fields": {code: None}})["custom_fields"][code] is None
@@ -132,7 +134,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("kind", "value"), BAD)
-def test_wrong_values_name_the_field(common: Rig, kind: str, value: Any) -> None:
+def test_wrong_values_name_the_field(common: PipedriveStandIn, kind: str, value: Any) -> None:
     code = common.field("my field", kind)["field_code"]
     error = common.refused(400, "PATCH", "/persons/1", json={"custom_fields": {code: value}})
     assert code in error["error"]
@@ -140,7 +142,7 @@ def test_wrong_values_name_the_field(common: Rig, kind: str, value: Any) -> None
     assert common.data("GET", "/persons/1")["custom_fields"][code] is None
 
 
-def test_options_go_by_id_only(rig: Rig) -> None:
+def test_options_go_by_id_only(rig: PipedriveStandIn) -> None:
     tier, aud = rig.field("tier", "enum", "low", "high"), rig.field("aud", "set", "a", "b")
     low, (a, b) = tier["options"][0]["id"], (o["id"] for o in aud["options"])
     for code, value in (
@@ -163,7 +165,7 @@ def test_options_go_by_id_only(rig: Rig) -> None:
     assert seen[aud["field_code"]] == [{"id": a, "label": "a"}, {"id": b, "label": "b"}]
 
 
-def test_unknown_hashes_and_bad_nesting(rig: Rig) -> None:
+def test_unknown_hashes_and_bad_nesting(rig: PipedriveStandIn) -> None:
     error = rig.refused(400, "POST", "/persons", json={"name": "A", "custom_fields": {"f" * 40: 1}})
     assert "f" * 40 in error["error"]
     for nested in ({"custom_fields": {}}, [], "x", None):
@@ -189,7 +191,7 @@ def test_a_walk_sees_everyone_once_in_both_directions(start_account: Start) -> N
     assert [p["id"] for page in added for p in page] == list(range(1, 1_204))
 
 
-def test_lists_by_time_are_inclusive_below_and_exclusive_above(rig: Rig) -> None:
+def test_lists_by_time_are_inclusive_below_and_exclusive_above(rig: PipedriveStandIn) -> None:
     for second, person in ((10, 1), (20, 2), (30, 3)):
         rig.shared.clock.set(NOON + second)
         rig.data("PATCH", f"/persons/{person}", json={"name": "N"})
@@ -206,7 +208,7 @@ def test_lists_by_time_are_inclusive_below_and_exclusive_above(rig: Rig) -> None
     rig.refused(400, "GET", "/persons", params={"updated_since": "2026-11-22 12:00:00"})
 
 
-def test_filters_and_unknown_parameters(rig: Rig) -> None:
+def test_filters_and_unknown_parameters(rig: PipedriveStandIn) -> None:
     rig.data("PATCH", "/persons/2", json={"owner_id": 2})
     assert [p["id"] for p in rig.data("GET", "/persons", params={"owner_id": 2})] == [2]
     assert [p["id"] for p in rig.data("GET", "/persons", params={"ids": "3,1,999"})] == [1, 3]
@@ -222,14 +224,14 @@ def test_filters_and_unknown_parameters(rig: Rig) -> None:
         assert rig.refused(400, "GET", "/persons", params=params)["code"] == SCHEMA
 
 
-def test_custom_fields_can_be_trimmed_to_fifteen(rig: Rig) -> None:
+def test_custom_fields_can_be_trimmed_to_fifteen(rig: PipedriveStandIn) -> None:
     codes = [rig.field(f"f{i}", "varchar")["field_code"] for i in range(16)]
     seen = rig.data("GET", "/persons", params={"custom_fields": ",".join(codes[:2])})
     assert set(seen[0]["custom_fields"]) == set(codes[:2])
     rig.refused(400, "GET", "/persons", params={"custom_fields": ",".join(codes)})
 
 
-def test_a_deleted_person_leaves_the_lists_and_is_readable_for_thirty_days(rig: Rig) -> None:
+def test_a_deleted_person_leaves_the_lists_and_is_readable_for_thirty_days(rig: PipedriveStandIn) -> None:
     assert rig.data("DELETE", "/persons/2") == {"id": 2}
     assert [p["id"] for p in rig.data("GET", "/persons")] == [1, 3]
     assert rig.data("GET", "/persons", params={"ids": "2"}) == []
@@ -242,7 +244,7 @@ def test_a_deleted_person_leaves_the_lists_and_is_readable_for_thirty_days(rig: 
     rig.refused(404, "GET", "/persons/2")
 
 
-def test_a_merge_lets_the_path_id_disappear_and_the_other_win(rig: Rig) -> None:
+def test_a_merge_lets_the_path_id_disappear_and_the_other_win(rig: PipedriveStandIn) -> None:
     one, two = (rig.field(name, "varchar")["field_code"] for name in ("one", "two"))
     rig.data("PATCH", "/persons/1", json={"custom_fields": {one: "lost", two: "filled"}})
     rig.data("PATCH", "/persons/2", json={"custom_fields": {one: "wins"}})

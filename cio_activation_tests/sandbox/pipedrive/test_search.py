@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from cio_activation_tests.drivers.stand_ins.pipedrive import Rig, Start, rig, start_account
+from cio_activation_tests.drivers.stand_ins.pipedrive import PipedriveStandIn, Start, rig, start_account
 
 __all__ = ["rig", "start_account"]
 
 LONG = 600.0
 
 
-def found(rig: Rig, term: str, **params: Any) -> list[int]:
+def found(rig: PipedriveStandIn, term: str, **params: Any) -> list[int]:
     answer = rig.data("GET", "/persons/search", params={"term": term} | params)
     return [hit["item"]["id"] for hit in answer["items"]]
 
@@ -39,7 +39,7 @@ def test_the_index_catches_up(start_account: Start) -> None:
     assert found(rig, "ann2@") == [1]
 
 
-def test_hits_are_lossy_and_custom_values_have_no_keys(rig: Rig) -> None:
+def test_hits_are_lossy_and_custom_values_have_no_keys(rig: PipedriveStandIn) -> None:
     rig.vendor.search.lag_s = 0.0
     ident, other = (rig.field(n, "varchar")["field_code"] for n in ("cio_id", "other"))
     tier = rig.field("tier", "enum", "low")
@@ -53,7 +53,7 @@ def test_hits_are_lossy_and_custom_values_have_no_keys(rig: Rig) -> None:
     assert found(rig, "C-200", fields="custom_fields", exact_match="true") == [1]
 
 
-def test_field_search_is_case_sensitive(rig: Rig) -> None:
+def test_field_search_is_case_sensitive(rig: PipedriveStandIn) -> None:
     rig.vendor.search.lag_s = 0.0
     code = rig.field("cio_id", "varchar")["field_code"]
     rig.data("PATCH", "/persons/1", json={"custom_fields": {code: "Abc-1"}})

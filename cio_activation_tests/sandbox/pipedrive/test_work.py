@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cio_activation_tests.drivers.stand_ins.pipedrive import NOON, Rig, common, rig, start_account
+from cio_activation_tests.drivers.stand_ins.pipedrive import NOON, PipedriveStandIn, common, rig, start_account
 
 __all__ = ["common", "rig", "start_account"]
 
@@ -18,7 +18,7 @@ CALL: dict[str, Any] = {
 }
 
 
-def test_person_id_is_refused_on_activities(common: Rig) -> None:
+def test_person_id_is_refused_on_activities(common: PipedriveStandIn) -> None:
     body = CALL | {"person_id": 1}
     assert common.refused(400, "POST", "/activities", json=body)["code"] == "ERR_BAD_REQUEST"
     assert common.vendor.state()["activities"] == []
@@ -41,11 +41,11 @@ def test_person_id_is_refused_on_activities(common: Rig) -> None:
         {"note": "x" * 102_401},
     ],
 )
-def test_bad_activities_are_refused(common: Rig, change: dict[str, Any]) -> None:
+def test_bad_activities_are_refused(common: PipedriveStandIn, change: dict[str, Any]) -> None:
     common.refused(400, "POST", "/activities", json=CALL | change)
 
 
-def test_an_activity_is_made_twice_when_sent_twice(rig: Rig) -> None:
+def test_an_activity_is_made_twice_when_sent_twice(rig: PipedriveStandIn) -> None:
     first, second = (rig.data("POST", "/activities", json=CALL) for _ in range(2))
     assert first["id"] != second["id"]
     assert first["person_id"] == 1
@@ -53,7 +53,7 @@ def test_an_activity_is_made_twice_when_sent_twice(rig: Rig) -> None:
     assert first["owner_id"] == 1
 
 
-def test_the_done_listing_finds_what_was_completed_by_hand(rig: Rig) -> None:
+def test_the_done_listing_finds_what_was_completed_by_hand(rig: PipedriveStandIn) -> None:
     ids = [rig.data("POST", "/activities", json=CALL | {"note": f"marker {i}"})["id"] for i in range(3)]
     rig.shared.clock.set(NOON + 100)
     rig.vendor.edit({"action": "complete_activity", "activity": ids[1]})
@@ -67,7 +67,7 @@ def test_the_done_listing_finds_what_was_completed_by_hand(rig: Rig) -> None:
     assert [a["id"] for a in rig.data("GET", "/activities", params={"done": "false"})] == ids[1:]
 
 
-def test_the_person_filter_looks_at_the_primary_participant_only(rig: Rig) -> None:
+def test_the_person_filter_looks_at_the_primary_participant_only(rig: PipedriveStandIn) -> None:
     both = [{"person_id": 2}, {"person_id": 1, "primary": True}]
     made = rig.data("POST", "/activities", json=CALL | {"participants": both})
     assert [a["id"] for a in rig.data("GET", "/activities", params={"person_id": 1})] == [made["id"]]
@@ -81,7 +81,7 @@ def test_the_person_filter_looks_at_the_primary_participant_only(rig: Rig) -> No
     assert rig.data("GET", "/persons/1", params=counts)["activities_count"] == 2
 
 
-def test_activity_types_come_from_v1_and_new_ones_can_be_used(rig: Rig) -> None:
+def test_activity_types_come_from_v1_and_new_ones_can_be_used(rig: PipedriveStandIn) -> None:
     keys = [t["key_string"] for t in rig.data("GET", "/v1/activityTypes")]
     assert "call" in keys
     made = rig.data("POST", "/v1/activityTypes", json={"name": "Win back!", "icon_key": "call"})
@@ -89,7 +89,7 @@ def test_activity_types_come_from_v1_and_new_ones_can_be_used(rig: Rig) -> None:
     assert rig.data("POST", "/activities", json=CALL | {"type": "win_back"})["type"] == "win_back"
 
 
-def test_notes_are_sanitised_and_paged_by_offset(rig: Rig) -> None:
+def test_notes_are_sanitised_and_paged_by_offset(rig: PipedriveStandIn) -> None:
     content = "<p onclick='x()'>Hi</p><!-- marker --><SCRIPT>evil()</SCRIPT> op:123"
     made = rig.data("POST", "/v1/notes", json={"content": content, "person_id": 1, "pinned_to_person_flag": 1})
     assert made["content"] == "<p>Hi</p> op:123"
@@ -105,7 +105,7 @@ def test_notes_are_sanitised_and_paged_by_offset(rig: Rig) -> None:
     assert rig.call("GET", "/v1/notes", params={"person_id": 3}).json()["data"] is None
 
 
-def test_notes_change_and_go(rig: Rig) -> None:
+def test_notes_change_and_go(rig: PipedriveStandIn) -> None:
     made = rig.data("POST", "/v1/notes", json={"content": "a", "person_id": 1, "add_time": "2026-01-02 03:04:05"})
     assert made["add_time"] == "2026-01-02 03:04:05"
     rig.shared.clock.set(NOON + 60)
@@ -122,7 +122,7 @@ def test_notes_change_and_go(rig: Rig) -> None:
         rig.refused(400, "POST", "/v1/notes", json=body)
 
 
-def test_deals_move_through_stages_and_close(rig: Rig) -> None:
+def test_deals_move_through_stages_and_close(rig: PipedriveStandIn) -> None:
     stages = [s["id"] for s in rig.data("GET", "/stages", params={"pipeline_id": 2})]
     assert [p["id"] for p in rig.data("GET", "/pipelines")] == [1, 2]
     deal = rig.data("POST", "/deals", json={"title": "Win back", "person_id": 1, "pipeline_id": 2, "value": 50})
@@ -139,7 +139,7 @@ def test_deals_move_through_stages_and_close(rig: Rig) -> None:
     rig.refused(400, "POST", "/deals", json={"title": "x", "stage_id": stages[0], "pipeline_id": 1})
 
 
-def test_a_hash_at_top_level_of_a_deal_is_refused(rig: Rig) -> None:
+def test_a_hash_at_top_level_of_a_deal_is_refused(rig: PipedriveStandIn) -> None:
     made = rig.data("POST", "/dealFields", json={"field_name": "x", "field_type": "varchar"})
     code = made["field_code"]
     error = rig.refused(400, "POST", "/deals", json={"title": "D", code: "v"})
@@ -148,7 +148,7 @@ def test_a_hash_at_top_level_of_a_deal_is_refused(rig: Rig) -> None:
     assert deal["custom_fields"] == {code: "v"}
 
 
-def test_archived_and_deleted_deals_leave_the_list(rig: Rig) -> None:
+def test_archived_and_deleted_deals_leave_the_list(rig: PipedriveStandIn) -> None:
     one, two = (rig.data("POST", "/deals", json={"title": t})["id"] for t in "ab")
     rig.data("PATCH", f"/deals/{one}", json={"is_archived": True})
     rig.refused(403, "PATCH", f"/deals/{one}", json={"title": "c"})
@@ -157,7 +157,7 @@ def test_archived_and_deleted_deals_leave_the_list(rig: Rig) -> None:
     assert [d["id"] for d in rig.data("GET", "/deals", params={"status": "deleted"})] == [two]
 
 
-def test_a_deal_shows_what_the_query_asks_for(rig: Rig) -> None:
+def test_a_deal_shows_what_the_query_asks_for(rig: PipedriveStandIn) -> None:
     body = {"field_name": "x", "field_type": "enum", "options": [{"label": "one"}]}
     field = rig.data("POST", "/dealFields", json=body)
     code, option = field["field_code"], field["options"][0]
@@ -171,7 +171,7 @@ def test_a_deal_shows_what_the_query_asks_for(rig: Rig) -> None:
         rig.refused(400, "GET", f"/deals/{deal}", params=wrong)
 
 
-def test_the_time_of_winning_is_written_with_the_state_that_it_belongs_to(rig: Rig) -> None:
+def test_the_time_of_winning_is_written_with_the_state_that_it_belongs_to(rig: PipedriveStandIn) -> None:
     deal = rig.data("POST", "/deals", json={"title": "D"})["id"]
     won = {"won_time": "2026-10-01 08:00:00"}
     rig.refused(400, "PATCH", f"/deals/{deal}", json=won)
@@ -180,7 +180,7 @@ def test_the_time_of_winning_is_written_with_the_state_that_it_belongs_to(rig: R
     rig.refused(400, "PATCH", f"/deals/{deal}", json={"lost_time": "2026-10-01 08:00:00"})
 
 
-def test_the_words_search_and_archived_are_no_ids_of_deals(rig: Rig) -> None:
+def test_the_words_search_and_archived_are_no_ids_of_deals(rig: PipedriveStandIn) -> None:
     deal = rig.data("POST", "/deals", json={"title": "D"})["id"]
     assert rig.data("GET", "/deals/archived") == []
     rig.data("PATCH", f"/deals/{deal}", json={"is_archived": True, "archive_time": "2026-10-01 08:00:00"})
