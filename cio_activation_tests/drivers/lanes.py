@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cio_activation.activation.models import Activation, Lane
+from cio_activation.activation.settings import Settings
 from cio_activation.activation.windows import Window
 from cio_activation.audience.members import update
 from cio_activation.customerio.live import pull_live
@@ -75,8 +76,9 @@ def small_activation(folder: Path, text: str = ACTIVATION) -> Activation:
 
 
 def build_runtime(home: Path, environment: Mapping[str, str], activation: Activation) -> Runtime:
-    """Return a runtime over ``home`` that talks to the stand-ins of ``environment``."""
-    settings = QUICK | {name.lower(): value for name, value in environment.items()}
+    """Return a runtime over ``home`` that talks to the stand-ins of ``environment``, where settings are among others."""
+    known = Settings.model_fields.keys() - {"activation_home"}
+    settings = QUICK | {name.lower(): value for name, value in environment.items() if name.lower() in known}
     return builders.runtime(home, activation, **settings)
 
 
