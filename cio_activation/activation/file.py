@@ -135,6 +135,8 @@ class AudienceFile(FileModel):
     """Longest stay, counted from entry."""
     exit_on: tuple[ExitReason, ...] = (ExitReason.LEFT_SEGMENT,)
     """What ends a stay early; leaving the segment always does."""
+    touch: bool = False
+    """Whether it makes a human act: then nobody enters while a value that the gate reads is an old one."""
     deliver: dict[str, Options]
     """Destination and its options."""
 

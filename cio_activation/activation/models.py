@@ -74,6 +74,8 @@ class Workspace(Model):
     """How long webhooks' events stay in the warehouse, by their own time."""
     moment_body_retention: Duration = timedelta(days=30)
     """How long their bodies stay, which hold whatever a journey's author wrote."""
+    last_good_for: Duration = timedelta(days=14)
+    """How long a value that cannot be read may stand at its last good one before the check of its asset warns."""
 
 
 class Match(Model):
@@ -232,6 +234,8 @@ class Audience(Model):
     """Eligibility must hold this long before entry."""
     expires_after: Duration | None = None
     exit_on: tuple[ExitReason, ...] = (ExitReason.LEFT_SEGMENT,)
+    touch: bool = False
+    """Whether it makes a human act. Then nobody enters on a stale value; whoever is in stays, and leaves as ever."""
     deliver: dict[str, Any]
     """Destination name -> that destination's own options model (already validated by the loader)."""
 
@@ -248,6 +252,10 @@ class Guards(Model):
 
     min_snapshot_share: Annotated[float, Field(ge=0, le=1)] = 0.8
     """A new people snapshot with fewer rows than this share of the last one is not believed."""
+    max_refused_share: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """A people snapshot in which more than this share of people have something that cannot be read is not believed."""
+    refused_floor: Annotated[int, Field(ge=0)] = 50
+    """So many people with something that cannot be read never stop a snapshot, whatever share they are."""
     max_exit_share: Annotated[float, Field(gt=0, le=1)] = 0.5
     """More than this share of an audience's acknowledged people leaving in one plan hold the step; 1 never does."""
     max_entry_share: Annotated[float, Field(gt=0)] = 0.5

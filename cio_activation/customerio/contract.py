@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cio_activation.activation.models import Activation, AttributeType
 from cio_activation.customerio.people_table import columns
+from cio_activation.warehouse.sql import identifier
 from cio_activation.warehouse.tables import PEOPLE
 
 if TYPE_CHECKING:
@@ -19,8 +20,28 @@ EARLIEST, LATEST = "1900-01-01", "2200-01-01"
 """Instants outside are slips of a unit or of a sign, not dates of a person's life."""
 
 
+LARGEST_NUMBER = 1e15
+"""Beyond it a double no longer holds cents."""
+NOT_CELLS = (None, "cio_id", "changed_at", "observed_at")
+"""Columns of a breach that is not one of an attribute's value."""
+
+
+def readable(activation: Activation) -> str:
+    """Return the select list that the schema reads: dates as timestamps, since Arrow dates become Python objects."""
+    listed = [
+        f"CAST({identifier(c.name)} AS TIMESTAMP) AS {identifier(c.name)}"
+        if c.type is AttributeType.DATE
+        else identifier(c.name)
+        for c in columns(activation)
+    ]
+    return ", ".join([*listed, "changed_at", "observed_at"])
+
+
 def people_schema(activation: Activation) -> pa.DataFrameSchema:
-    """Return the schema of one chunk of people. A breach refuses the row: casting already dealt with bad cells."""
+    """Return the schema of one chunk of people, as ``readable`` selects it.
+
+    A breach of one of ``NOT_CELLS`` refuses the row, any other the cell.
+    """
     import pandera.pandas as pa
 
     # Sources of each check: identifiers have no blanks and at most 150 bytes (Track API document).
@@ -40,7 +61,7 @@ def _column(kind: AttributeType) -> pa.Column:
 
     if kind is AttributeType.TEXT:
         return pa.Column(str, _check(lambda s: s.str.len() <= MAX_TEXT, "text is too long"), nullable=True)
-    if kind is AttributeType.TIMESTAMP:
+    if kind in (AttributeType.TIMESTAMP, AttributeType.DATE):
         first, last = pd.Timestamp(EARLIEST), pd.Timestamp(LATEST)
         return pa.Column(
             "datetime64[us]",
@@ -48,8 +69,10 @@ def _column(kind: AttributeType) -> pa.Column:
             nullable=True,
         )
     if kind in (AttributeType.NUMBER, AttributeType.MONEY):
-        return pa.Column("float64", _check(lambda s: s.abs() < float("inf"), "number is not finite"), nullable=True)
-    # Whole numbers and booleans with gaps, and dates, have no one pandas type: SQL's own type is the check.
+        return pa.Column(
+            "float64", _check(lambda s: s.abs() <= LARGEST_NUMBER, "number is out of range"), nullable=True
+        )
+    # Whole numbers and booleans with gaps have no one pandas type: SQL's own type is the check.
     return pa.Column(nullable=True)
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from cio_activation.activation.models import Activation
 from cio_activation.activation.windows import Window
-from cio_activation.customerio.contract import people_schema
+from cio_activation.customerio.contract import NOT_CELLS, people_schema, readable
+from cio_activation.customerio.last_good import REFUSED_CELLS, REFUSED_LINES
 from cio_activation.customerio.people_table import (
     REJECTS,
     bad_cells,
@@ -18,7 +19,7 @@ from cio_activation.customerio.people_table import (
     read_sql,
     table_ddl,
 )
-from cio_activation.warehouse import quarantine
+from cio_activation.warehouse import quarantine, stale
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import identifier, scalar
 from cio_activation.warehouse.tables import PEOPLE, PEOPLE_CURRENT, PEOPLE_GONE, PEOPLE_LIVE, SQL_TYPE, split
@@ -68,6 +69,7 @@ def outdate_live(con: Connection, observed_at: datetime) -> None:
     """Drop real-time rows that a snapshot of ``observed_at`` outdates, those of people it no longer has included."""
     con.execute(f"DELETE FROM {PEOPLE_LIVE} WHERE observed_at <= ?", [observed_at])
     con.execute(f"DELETE FROM {PEOPLE_GONE} WHERE observed_at <= ?", [observed_at])
+    stale.forget_without_row(con, PEOPLE_LIVE)
 
 
 def stage(
@@ -88,8 +90,12 @@ def stage(
     return Staged(int(str(rows)), int(str(malformed)))
 
 
-def refuse_bad_rows(con: Connection, activation: Activation, window: Window, table: str) -> None:
-    """Move what cannot be used from ``table`` into quarantine: lines, rows without a key, doubles; note bad cells."""
+def refuse_bad_rows(con: Connection, activation: Activation, window: Window, table: str, path: Path) -> None:
+    """Move what cannot be used from ``table`` into quarantine: lines, rows without a key, doubles; note bad cells.
+
+    Lists for ``last_good`` what was refused. A line of ``path`` that is no CSV is known to be about a person if what
+    stands in the place of the ``cio_id`` is one that we know and that no row has.
+    """
 
     def enter(rows: str) -> None:
         quarantine.enter(con, LAYER, window, f"SELECT {rows}")
@@ -97,6 +103,19 @@ def refuse_bad_rows(con: Connection, activation: Activation, window: Window, tab
     enter(
         "NULL, NULL, 'malformed line', 'line ' || line || ': ' || min(error_type::VARCHAR), "
         f"trim(min(csv_line), E'\\r\\n') FROM {REJECTS} GROUP BY line"
+    )
+    place = read_header(path, activation).index("cio_id") + 1
+    con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE {REFUSED_LINES} AS
+        SELECT p.cio_id
+        FROM (
+            SELECT trim(string_split(min(csv_line), ',')[{place}], E' "\\t\\r\\n') AS given
+            FROM {REJECTS} GROUP BY line
+        ) AS l
+        LEFT JOIN {PEOPLE} AS p ON p.cio_id = l.given
+            AND NOT EXISTS (FROM {table} AS n WHERE n.cio_id = l.given)
+        UNION ALL
+        SELECT NULL FROM {table} WHERE cio_id IS NULL"""
     )
     enter(f"NULL, 'cio_id', 'missing cio_id', NULL, _row FROM {table} WHERE cio_id IS NULL")
     con.execute(f"DELETE FROM {table} WHERE cio_id IS NULL")
@@ -112,21 +131,31 @@ def refuse_bad_rows(con: Connection, activation: Activation, window: Window, tab
         f"coalesce(_row, CAST(to_json(t) AS VARCHAR)) FROM {table} AS t WHERE t.rowid IN (SELECT place FROM doubles)"
     )
     con.execute(f"DELETE FROM {table} WHERE rowid IN (SELECT place FROM doubles)")
-    enter(
-        "cio_id, cell.name, cell.reason, NULL, _row "
+    cells = (
         f"FROM (SELECT cio_id, _row, unnest(string_split(_bad, ',')) AS place FROM {table} WHERE _bad IS NOT NULL) "
         f"JOIN (VALUES {bad_cells(activation)}) AS cell(place, name, reason) USING (place)"
+    )
+    enter(f"cio_id, cell.name, cell.reason, NULL, _row {cells}")
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE {REFUSED_CELLS} AS "
+        f'SELECT cio_id, cell.name AS "column", cell.reason AS reason {cells}'
     )
 
 
 def refuse_breaches(con: Connection, activation: Activation, window: Window, table: str) -> int:
     """Check the changed rows of ``table`` against the raw schema; return how many were checked.
 
-    A row that breaks it goes into quarantine; ContractError if a column is wrong as a whole.
+    A row that is nobody's goes into quarantine; of a row with a value that cannot be, that cell is refused like one
+    that cannot be read. ContractError if a column is wrong as a whole.
     """
-    names = ", ".join(identifier(n) for n in (*(c.name for c in columns(activation)), "changed_at", "observed_at"))
-    verdict = validate(con, f"SELECT {names} FROM {table} WHERE _changed", people_schema(activation))
-    quarantine.refuse(con, LAYER, window, table, verdict.breaches)
+    verdict = validate(con, f"SELECT {readable(activation)} FROM {table} WHERE _changed", people_schema(activation))
+    cells = [b for b in verdict.breaches if b.column not in NOT_CELLS]
+    quarantine.refuse(con, LAYER, window, table, [b for b in verdict.breaches if b.column in NOT_CELLS])
+    if quarantine.refuse_cells(con, LAYER, window, table, cells):
+        con.execute(
+            f"INSERT INTO {REFUSED_CELLS} "
+            f'SELECT key, "column", reason FROM {quarantine.CELLS} WHERE key IN (SELECT cio_id FROM {table})'
+        )
     return verdict.rows
 
 

@@ -27,6 +27,7 @@ from cio_activation.customerio.landing import (
     refuse_breaches,
     stage,
 )
+from cio_activation.customerio.last_good import fill
 from cio_activation.customerio.members import read_segments
 from cio_activation.customerio.people import utc_now
 from cio_activation.customerio.people_table import sources
@@ -34,7 +35,7 @@ from cio_activation.customerio.segment_shortcut import SegmentShortcut, read_sho
 from cio_activation.runtime import Runtime
 from cio_activation.transport.http import Pacer
 from cio_activation.transport.time_slice import TimeSlice
-from cio_activation.warehouse import change_log, published, quarantine
+from cio_activation.warehouse import change_log, published, quarantine, stale
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import scalar
 from cio_activation.warehouse.tables import (
@@ -45,6 +46,7 @@ from cio_activation.warehouse.tables import (
     PEOPLE_CURRENT,
     PEOPLE_GONE,
     PEOPLE_LIVE,
+    STALE_CELLS,
 )
 
 PEOPLE_PER_RUN = 10_000
@@ -280,8 +282,9 @@ def _land(
         quarantine.clear(con, LAYER, window, people="SELECT unnest(?::VARCHAR[])", parameters=[asked])
         files.retain(con, runtime.settings.activation_home, window, file)
         stage(con, runtime.activation, window, _STAGED, PEOPLE_CURRENT, file.path, observed_at)
-        refuse_bad_rows(con, runtime.activation, window, _STAGED)
+        refuse_bad_rows(con, runtime.activation, window, _STAGED, file.path)
         refuse_breaches(con, runtime.activation, window, _STAGED)
+        fill(con, runtime.activation, window, _STAGED, PEOPLE_CURRENT, None)
         rows, changed = _merge(con, fetched.gone, observed_at)
         named = moment_people.settle(con, window, answers, observed_at)
         con.execute(
@@ -300,16 +303,22 @@ def _merge(con: Connection, gone: Sequence[str], observed_at: datetime) -> tuple
         f"DELETE FROM {_STAGED} WHERE cio_id IN (SELECT cio_id FROM {PEOPLE} WHERE observed_at > ?)", [observed_at]
     )
     rows, changed = con.execute(f"SELECT count(*), count(*) FILTER (_changed) FROM {_STAGED}").fetchall()[0]
-    differ = f"SELECT cio_id FROM {_STAGED} WHERE _changed UNION ALL SELECT unnest(?::VARCHAR[])"
+    # A value that can be read again may decide something, though it is what it was.
+    differ = (
+        f"SELECT cio_id FROM {_STAGED} WHERE _changed OR cio_id IN (SELECT cio_id FROM {STALE_CELLS}) "
+        "UNION ALL SELECT unnest(?::VARCHAR[])"
+    )
     change_log.note(con, PEOPLE_CURRENT, differ, [list(gone)])
     con.execute(f"DELETE FROM {PEOPLE_LIVE} WHERE cio_id IN (SELECT cio_id FROM {_STAGED})")
     con.execute(f"INSERT INTO {PEOPLE_LIVE} BY NAME SELECT * EXCLUDE (_bad, _row, _changed) FROM {_STAGED}")
     con.execute(f"DELETE FROM {PEOPLE_GONE} WHERE cio_id IN (SELECT cio_id FROM {_STAGED})")
+    stale.replace(con, PEOPLE_LIVE, f"SELECT cio_id FROM {_STAGED}")
     con.execute(f"DROP TABLE {_STAGED}")
     lost = [list(gone)]
     con.execute(f"DELETE FROM {PEOPLE_LIVE} WHERE cio_id IN (SELECT unnest(?::VARCHAR[]))", lost)
     con.execute(f"DELETE FROM {PEOPLE_GONE} WHERE cio_id IN (SELECT unnest(?::VARCHAR[]))", lost)
     con.execute(f"INSERT INTO {PEOPLE_GONE} SELECT unnest(?::VARCHAR[]), ?", [list(gone), observed_at])
+    stale.forget_without_row(con, PEOPLE_LIVE)
     return int(rows), int(changed)
 
 

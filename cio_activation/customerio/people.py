@@ -1,8 +1,9 @@
 """Landing people: one raw CSV becomes ``raw.people`` in one transaction, or nothing changes.
 
-Stage -> quarantine -> check -> publish. A bad cell is quarantined and NULL, its person stays; a line that is not
-CSV, a row without ``cio_id``, a second row of the same ``cio_id`` and a row that breaks the schema are quarantined
-and left out. A file that is shorter than the export said, or that lost too many people, publishes nothing.
+Stage -> quarantine -> check -> fill in -> publish. What is refused says nothing about its person: a bad cell is
+quarantined and keeps its last good value, and a line that is not CSV or a row without ``cio_id`` leaves the row that
+was there; see ``last_good``. A second row of the same ``cio_id`` is quarantined and left out. A file that is shorter
+than the export said, lost too many people or cannot be read in too many places publishes nothing.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from datetime import UTC, datetime
 
 from cio_activation.activation.windows import Window
 from cio_activation.customerio import files
+from cio_activation.customerio.belief import believe
 from cio_activation.customerio.client import CustomerIO
 from cio_activation.customerio.exports import KIND, Poll, fetch, give_up
 from cio_activation.customerio.files import RawFile
 from cio_activation.customerio.landing import (
     LAYER,
-    Staged,
     create_view,
     ensure_tables,
     outdate_live,
@@ -27,10 +28,11 @@ from cio_activation.customerio.landing import (
     refuse_breaches,
     stage,
 )
+from cio_activation.customerio.last_good import fill, retain_rows
 from cio_activation.errors import ContractError
 from cio_activation.runtime import Runtime
 from cio_activation.transport.http import Pacer
-from cio_activation.warehouse import change_log, published, quarantine
+from cio_activation.warehouse import change_log, published, quarantine, stale
 from cio_activation.warehouse.sessions import YIELD_S, Connection
 from cio_activation.warehouse.sql import scalar
 from cio_activation.warehouse.tables import PEOPLE, PEOPLE_CURRENT
@@ -49,6 +51,12 @@ class PeoplePull:
     """People who are new or whose content differs from the last snapshot."""
     departed: int = 0
     """People of the last snapshot who are no longer there: deleted or merged away in Customer.io."""
+    retained_rows: int = 0
+    """Absent people whose last good row stands, because a line that cannot be read may be theirs."""
+    stale: int = 0
+    """Values that are older than the snapshot, because what it has instead cannot be read."""
+    stale_overdue: int = 0
+    """Those of them that have been so for longer than ``workspace.last_good_for``."""
     quarantined: dict[str, int] = field(default_factory=dict)
     validated: int = 0
     sha256: str = ""
@@ -119,11 +127,15 @@ def land(
             quarantine.clear(con, LAYER, window)
             ensure_tables(con, runtime.activation)
             staged = stage(con, runtime.activation, window, NEXT, PEOPLE, file.path, file.observed_at)
-            refuse_bad_rows(con, runtime.activation, window, NEXT)
+            refuse_bad_rows(con, runtime.activation, window, NEXT, file.path)
             validated = refuse_breaches(con, runtime.activation, window, NEXT)
-            _believe(con, runtime, window, file, staged)
+            believe(con, runtime.activation, window, file, staged, NEXT)
+            fill(con, runtime.activation, window, NEXT, PEOPLE, file.observed_at)
+            retained = retain_rows(con, runtime.activation, window, NEXT, file.observed_at)
             rows, changed, departed = _swap(con)
+            stale.replace(con, PEOPLE)
             outdate_live(con, file.observed_at)
+            old = stale.count(con, [PEOPLE], window.as_of, runtime.activation.workspace.last_good_for)
             create_view(con, runtime.activation)
             change_log.note(con, PEOPLE_CURRENT, None)
             published.publish(con, PEOPLE, window, rows, run_id)
@@ -136,6 +148,9 @@ def land(
         rows,
         changed,
         departed,
+        retained,
+        old.cells,
+        old.overdue,
         counts,
         validated,
         file.sha256,
@@ -143,36 +158,6 @@ def land(
         reused=reused,
         calls=calls,
     )
-
-
-def _believe(con: Connection, runtime: Runtime, window: Window, file: RawFile, staged: Staged) -> None:
-    """Refuse a snapshot that is cut off or implausibly small; ContractError says what to do."""
-    seen = staged.rows + staged.malformed
-    if seen < file.rows:
-        raise ContractError(
-            f"the people file of window {window.key} is cut off: {seen:,} rows, but the export has {file.rows:,}; "
-            "run it again: the next run asks for a new export"
-        )
-    if staged.malformed and not _ends_with_newline(file):
-        raise ContractError(
-            f"the people file of window {window.key} ends in the middle of a line; "
-            "run it again: the next run asks for a new export"
-        )
-    share = runtime.activation.limits.guards.min_snapshot_share
-    before = published.rows_of(con, PEOPLE, window.lane.value)
-    rows = int(str(scalar(con, f"SELECT count(*) FROM {NEXT}")))
-    if before and rows < share * before:
-        raise ContractError(
-            f"the people snapshot of window {window.key} has {rows:,} people, less than {share:.0%} of the "
-            f"{before:,} published before; if so many really left, lower limits.guards.min_snapshot_share for one "
-            "run, and run it again: the next run asks for a new export"
-        )
-
-
-def _ends_with_newline(file: RawFile) -> bool:
-    with file.path.open("rb") as raw:
-        raw.seek(-1, 2)
-        return raw.read(1) in (b"\n", b"\r")
 
 
 def _swap(con: Connection) -> tuple[int, int, int]:

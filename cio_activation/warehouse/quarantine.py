@@ -5,6 +5,7 @@ One window's entries of one layer are replaced as a whole by a re-run.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,10 @@ from cio_activation.warehouse.validation import Breach
 
 REFUSED = "refused"
 """Temporary table of the keys (column ``key``) that the last :func:`refuse` moved; a row without one is NULL."""
+
+
+CELLS = "refused_values"
+"""Temporary table of the breaches (``key``, ``column``, ``reason``) that the last :func:`refuse_cells` listed."""
 
 
 def enter(con: Connection, layer: str, window: Window, rows: str, parameters: Sequence[Any] = ()) -> None:
@@ -52,7 +57,7 @@ def refuse(
     """
     if not breaches:
         return {}
-    _list_breaches(con, breaches)
+    list_breaches(con, breaches, "breaches")
     con.execute(f"CREATE OR REPLACE TEMP TABLE {REFUSED} AS SELECT DISTINCT key FROM breaches")
     named = f"r.{identifier(key)}"
     # Not `IN` alone: a row without a key matches nothing.
@@ -73,6 +78,26 @@ def refuse(
     counts = con.execute("SELECT reason, count(*) FROM breaches GROUP BY reason ORDER BY reason").fetchall()
     con.execute("DROP TABLE breaches")
     return {str(reason): int(count) for reason, count in counts}
+
+
+def refuse_cells(
+    con: Connection, layer: str, window: Window, relation: str, breaches: Sequence[Breach]
+) -> dict[str, int]:
+    """Enter ``breaches`` of single cells of ``relation``, one row a key; return their number by reason.
+
+    The rows stay as they are: whoever publishes them gives the cells in ``CELLS`` their last good values.
+    """
+    if not breaches:
+        return {}
+    list_breaches(con, breaches, CELLS)
+    enter(
+        con,
+        layer,
+        window,
+        f"""SELECT r.cio_id, b."column", b.reason, NULL, CAST(to_json(r) AS VARCHAR)
+        FROM {CELLS} AS b JOIN {relation} AS r ON r.cio_id = b.key""",
+    )
+    return dict(sorted(Counter(breach.reason for breach in breaches).items()))
 
 
 def clear(
@@ -113,8 +138,8 @@ def _entries(layer: str, window: Window, people: str | None, parameters: Sequenc
     return where, [layer, window.lane.value, window.key, *parameters]
 
 
-def _list_breaches(con: Connection, breaches: Sequence[Breach]) -> None:
-    """Fill the temporary table ``breaches``, through Arrow: as parameters, many of them take seconds."""
+def list_breaches(con: Connection, breaches: Sequence[Breach], table: str) -> None:
+    """Fill the temporary ``table``, through Arrow: as parameters, many of them take seconds."""
     import pyarrow as pa
 
     text = pa.string()
@@ -126,5 +151,5 @@ def _list_breaches(con: Connection, breaches: Sequence[Breach]) -> None:
         }
     )
     con.register("given_breaches", listed)
-    con.execute("CREATE OR REPLACE TEMP TABLE breaches AS FROM given_breaches")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS FROM given_breaches")
     con.unregister("given_breaches")
