@@ -2,7 +2,8 @@
 
 A person is a candidate when what their row is derived from changed (``source_hash``), when the clock passed the
 row's ``next_transition_at``, or when there is no row yet. Every other row would come out the same, so leaving it
-alone gives the table a full recompute gives; ``full=True`` proves it and counts what was missed (nothing).
+alone gives the table a full recompute gives; ``full=True`` proves it and counts what was missed (nothing). What
+breaks the contract keeps what was there, see ``last_good``.
 
 A window's first real-time run looks for candidates among everybody. Within the window its clock stands still, so the
 runs that follow look among those only whom the change log names.
@@ -17,11 +18,11 @@ from cio_activation.activation.models import ExpectNext, Lane
 from cio_activation.activation.windows import Window
 from cio_activation.errors import ContractError
 from cio_activation.runtime import Runtime
-from cio_activation.state import backfill, median_gaps
+from cio_activation.state import backfill, last_good, median_gaps
 from cio_activation.state.contract import LAYER, breaches
 from cio_activation.state.distribution import distribution
 from cio_activation.state.sql import StateSql, hash_column
-from cio_activation.warehouse import change_log, published, quarantine
+from cio_activation.warehouse import change_log, published, quarantine, stale
 from cio_activation.warehouse.scope import EVERYONE, Scope, narrowed_to
 from cio_activation.warehouse.sessions import YIELD_S, Connection
 from cio_activation.warehouse.sql import exists, identifier, scalar, timestamp
@@ -141,12 +142,13 @@ class _Derivation:
     def _mend(self) -> int:
         """Derive the candidates and put them in place of their old rows; return how many came out different."""
         self.con.execute(f"CREATE OR REPLACE TEMP TABLE staged AS {self.sql.select('candidates')}")
-        self._refuse("staged")
+        self._refuse("staged", "SELECT cio_id FROM candidates")
         changed = self._differing("staged", "row_hash")
         self.con.execute(
             f"DELETE FROM {self.table} WHERE cio_id IN (SELECT cio_id FROM staged UNION ALL SELECT cio_id FROM removed)"
         )
         self.con.execute(f"INSERT INTO {self.table} BY NAME SELECT * FROM staged")
+        stale.forget_without_row(self.con, self.table)
         change_log.note(self.con, self.table, "SELECT cio_id FROM staged UNION ALL SELECT cio_id FROM removed")
         return changed
 
@@ -161,12 +163,8 @@ class _Derivation:
         else:
             missed = self._missed(fresh) if full else None
             changed = self._differing(fresh, "row_hash")
-            if refused:
-                self.con.execute(
-                    f"INSERT INTO {fresh} BY NAME SELECT * FROM {self.table} "
-                    f"WHERE cio_id IN (SELECT key FROM {quarantine.REFUSED}) "
-                    "AND cio_id NOT IN (SELECT cio_id FROM removed)"
-                )
+        if refused:
+            last_good.retain_rows(self.con, self.sql, fresh, f"SELECT key FROM {quarantine.REFUSED}")
         self.con.execute(f"DROP TABLE IF EXISTS {self.table}")
         self.con.execute(f"ALTER TABLE {fresh} RENAME TO {identifier(self.table.split('.')[1])}")
         change_log.note(self.con, self.table, None)
@@ -183,13 +181,15 @@ class _Derivation:
         ) WHERE cio_id NOT IN (SELECT cio_id FROM candidates WHERE cio_id IS NOT NULL)"""
         return int(str(scalar(self.con, query)))
 
-    def _refuse(self, relation: str) -> int:
-        """Move rows that break their contract from ``relation`` to quarantine; return how many people that are."""
-        if not self._count(relation):
-            return 0
-        found = breaches(self.con, self.activation, self.window.lane, relation)
-        self.quarantined.update(quarantine.refuse(self.con, LAYER, self.window, relation, found))
-        return len({breach.key for breach in found})
+    def _refuse(self, relation: str, people: str | None = None) -> bool:
+        """Refuse what breaks its contract in the rows of ``relation``; return whether whole rows were.
+
+        ``people`` is a SELECT of whom ``relation`` is about, None if that is everybody.
+        """
+        found = breaches(self.con, self.activation, self.window.lane, relation) if self._count(relation) else []
+        self.con.execute(f"CREATE OR REPLACE TEMP TABLE {quarantine.REFUSED} (key VARCHAR)")
+        self.quarantined.update(last_good.refuse(self.con, self.sql, self.window, relation, found, people))
+        return bool(self._count(quarantine.REFUSED))
 
     def _differing(self, relation: str, column: str) -> int:
         query = (

@@ -57,12 +57,17 @@ class StateSql:
     def select(self, only: str | None = None) -> str:
         """Return the SELECT of the state rows; ``only`` names a relation of ``cio_id`` that it is limited to."""
         names = [p.name for p in self.properties]
-        hashes = [f"{_hash(names)} AS row_hash"]
-        for destination in self.activation.destinations:
-            delivered = [p.name for p in self.activation.lane_properties(self.lane, destination)]
-            hashes.append(f"{_hash(delivered)} AS {identifier(hash_column(destination))}")
+        hashes = [f"{sql} AS {identifier(name)}" for name, sql in self.hashes().items()]
         listed = ["cio_id", *map(identifier, names), *hashes, "next_transition_at", "source_hash", "as_of"]
         return f"SELECT {', '.join(listed)} FROM ({self._values(only)}) AS v"
+
+    def hashes(self) -> dict[str, str]:
+        """Return the columns of hashes that diffs compare, and the SQL of each over a row of properties."""
+        found = {"row_hash": _hash([p.name for p in self.properties])}
+        for destination in self.activation.destinations:
+            delivered = [p.name for p in self.activation.lane_properties(self.lane, destination)]
+            found[hash_column(destination)] = _hash(delivered)
+        return found
 
     def inputs(self, *, attributes: tuple[str, ...] = (), only: str | None = None) -> str:
         """Return the SELECT of ``cio_id``, ``source_hash``, the gaps, ``as_of`` and the given attributes.

@@ -105,7 +105,7 @@ def test_a_full_derivation_counts_what_was_missed_and_mends_it(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("share", [0.3, 2.0])
-def test_a_bad_row_goes_to_quarantine_and_the_last_good_one_stays(tmp_path: Path, share: float) -> None:
+def test_a_bad_value_goes_to_quarantine_and_the_last_good_one_stays(tmp_path: Path, share: float) -> None:
     world = StateBench.create(tmp_path)
     good = {"a": {"score": 1.0}, "b": {"score": 2.0}}
     world.people(good)
@@ -114,12 +114,18 @@ def test_a_bad_row_goes_to_quarantine_and_the_last_good_one_stays(tmp_path: Path
     with patch.object(module, "REDERIVE_SHARE", share):
         for _ in range(2):  # again the same window: counted once
             result = derive(world.runtime, window(NOW + DAY))
-            assert result.rows == 2
+            assert result.rows == 3
             assert result.quarantined == {
                 "number is out of range": 2,
                 "date is not between 1900-01-01 and 2200-01-01": 1,
             }
-    assert {k: v["points"] for k, v in world.state().items()} == {"a": 1.0, "b": 2.0}
+    assert {k: v["points"] for k, v in world.state().items()} == {"a": 1.0, "b": 2.0, "c": None}
+    marks = world.rows('SELECT cio_id, "column", since, last_good_at FROM raw.stale_cells ORDER BY ALL')
+    assert marks == [
+        ("a", "points", NOW + DAY, NOW),
+        ("c", "last_day", NOW + DAY, None),
+        ("c", "points", NOW + DAY, None),
+    ]
     kept = world.rows('SELECT cio_id, "column", layer, lane, window_key, row FROM quarantine.rows ORDER BY ALL')
     assert [row[:5] for row in kept] == [
         ("a", "points", "state", "daily", window(NOW + DAY).key),
@@ -130,6 +136,42 @@ def test_a_bad_row_goes_to_quarantine_and_the_last_good_one_stays(tmp_path: Path
     world.people(good)
     assert derive(world.runtime, window(NOW + 2 * DAY)).quarantined == {}
     assert set(world.state()) == {"a", "b"}
+    assert world.rows("SELECT count(*) FROM raw.stale_cells") == [(0,)]
+
+
+@pytest.mark.parametrize("share", [0.3, 2.0])
+@pytest.mark.parametrize("full", [False, True])
+def test_a_bad_value_does_not_keep_the_others_from_moving(tmp_path: Path, share: float, full: bool) -> None:
+    world = StateBench.create(tmp_path)
+    bad = {"score": float("inf"), "spent": 10.0}
+    others = {f"p{i}": {} for i in range(9)}
+    world.people(others | {"a": {"score": 1.0, "spent": 10.0}})
+    derive(world.runtime, window(NOW))
+    with patch.object(module, "REDERIVE_SHARE", share):
+        world.people(others | {"a": bad})
+        derive(world.runtime, window(NOW + DAY))
+        before = world.state()["a"]
+        world.people(others | {"a": bad | {"spent": 500.0}})
+        found = derive(world.runtime, window(NOW + 2 * DAY), full=full)
+    after = world.state()["a"]
+    assert (found.changed, found.missed or 0) == (1, 0)
+    assert (before["points"], after["points"], before["tier"] != after["tier"]) == (1.0, 1.0, True)
+    assert before["hash_hubspot"] != after["hash_hubspot"]
+
+
+def test_a_bad_value_stays_at_its_last_good_one_also_when_the_definitions_change(tmp_path: Path) -> None:
+    world = StateBench.create(tmp_path)
+    world.people({"a": {"score": 1.0, "spent": 10.0}, "b": {}})
+    derive(world.runtime, window(NOW))
+    world.people([("a", {"score": 2.0}), ("a", {"score": 3.0}), ("b", {"score": float("inf")})])
+    derive(world.runtime, window(NOW + DAY))
+    wider = activation([*default_properties(), prop("more", Value(attribute="score"), PropertyType.NUMBER)])
+    changed = world.using(wider)
+    assert derive(changed.runtime, window(NOW + 2 * DAY)).rebuilt
+    assert {k: (v["points"], v["more"]) for k, v in changed.state().items()} == {"a": (1.0, None), "b": (None, None)}
+    changed.people({"a": {"score": 2.0, "spent": 10.0}, "b": {"score": 4.0}})
+    derive(changed.runtime, window(NOW + 3 * DAY))
+    assert {k: (v["points"], v["more"]) for k, v in changed.state().items()} == {"a": (2.0, 2.0), "b": (4.0, 4.0)}
 
 
 @pytest.mark.parametrize("share", [0.3, 2.0])
@@ -149,7 +191,7 @@ def test_a_label_that_is_not_declared_is_refused(tmp_path: Path) -> None:
     world = StateBench.create(tmp_path, activation([odd]))
     world.people({"a": {"category": "tea"}, "b": {"category": "rug"}, "c": {}})
     assert derive(world.runtime, window(NOW)).quarantined == {"value is not one of the labels": 1}
-    assert set(world.state()) == {"a", "c"}
+    assert {k: v["odd"] for k, v in world.state().items()} == {"a": "tea", "b": None, "c": None}
 
 
 def test_pandera_and_the_sql_screen_find_the_same_rows(tmp_path: Path) -> None:
