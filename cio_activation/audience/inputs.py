@@ -9,13 +9,16 @@ from cio_activation.activation.expressions import Expression, gate_expression
 from cio_activation.activation.models import Activation, Audience, ExitReason, Lane
 from cio_activation.activation.windows import Window
 from cio_activation.state.columns import attribute_types, property_types, source, table
-from cio_activation.state.rules import as_timestamp
+from cio_activation.state.rules import as_timestamp, derive_property
+from cio_activation.warehouse import stale
 from cio_activation.warehouse.scope import EVERYONE, Scope
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import identifier, literal, timestamp
 
 BOUGHT_AT = identifier("purchase:at")
 """Column of the last purchase; no attribute can have its name."""
+STALE = identifier("stale:columns")
+"""Column of the gate's columns whose values are old ones, as a list; NULL if there are none."""
 
 
 @dataclass(frozen=True)
@@ -75,30 +78,47 @@ class Inputs:
         return f"CAST({as_timestamp(self.activation, attribute) if attribute else 'NULL'} AS TIMESTAMP)"
 
     def rows(self, among: str) -> str:
-        """Return the SELECT of ``cio_id``, ``as_of``, the purchase and the gate's columns for people in ``among``."""
+        """Return the SELECT of ``cio_id``, ``as_of``, the purchase and the gate's columns for people in ``among``.
+
+        With them goes which of these columns are stale.
+        """
         lanes = {lane for lane in Lane if any(self._lane_of(c) is lane for c in self.columns)}
         listed = ["p.cio_id", f"{timestamp(self.as_of)} AS as_of"]
         listed.append(f"{self.bought_at()} AS {BOUGHT_AT}")
+        listed.append(f"stale.names AS {STALE}")
         for column in self.columns:
             lane = self._lane_of(column)
             listed.append(f"{'p' if lane is None else lane.value}.{identifier(column)}")
         joins = [f"LEFT JOIN {table(lane)} AS {lane.value} ON {lane.value}.cio_id = p.cio_id" for lane in sorted(lanes)]
+        joins.append(f"LEFT JOIN ({self.stale()}) AS stale ON stale.cio_id = p.cio_id")
         return f"SELECT {', '.join(listed)} FROM {self.people} AS p {' '.join(joins)} WHERE p.cio_id IN ({among})"
 
     def eligible(self) -> str:
         """Return the SELECT of ``cio_id`` and the purchase of everyone in the segment who passes the gate."""
         where = f" WHERE {self.gate.sql}" if self.gate is not None else ""
-        return f"SELECT DISTINCT cio_id, {BOUGHT_AT} FROM ({self.rows(self.members())}) AS i{where}"
+        return f"SELECT DISTINCT cio_id, {BOUGHT_AT}, {STALE} FROM ({self.rows(self.members())}) AS i{where}"
+
+    def stale(self) -> str:
+        """Return the SELECT of ``cio_id`` and ``names``, the gate's columns that rest on a value that was refused."""
+        found = []
+        for column in self.columns:
+            for relation, names in self._rests_on(column):
+                among = f'"column" IS NULL OR "column" IN ({", ".join(map(literal, names)) or "NULL"})'
+                found.append(f"SELECT cio_id, {literal(column)} AS name FROM ({stale.marks(relation)}) WHERE {among}")
+        marked = " UNION ALL ".join(found) or "SELECT NULL::VARCHAR AS cio_id, NULL::VARCHAR AS name LIMIT 0"
+        return f"SELECT cio_id, list_sort(list(DISTINCT name)) AS names FROM ({marked}) GROUP BY cio_id"
 
     def evidence(self, row: str, since: str) -> str:
         """Return SQL for the JSON kept with an entry: segment, ``since``, and the gate's inputs in ``row`` (an alias).
 
-        Contact data never goes in, should a gate read it.
+        Which of the inputs are stale is told if any is. Contact data never goes in, should a gate read it.
         """
         pairs = [f"{literal(c)}, {self._shown(row, c)}" for c in self.columns]
+        told = f"'segment', {self.audience.segment}, 'since', {since}, 'inputs', json_object({', '.join(pairs)})"
+        old = f"{row}.{STALE}"
         return (
-            f"CAST(json_object('segment', {self.audience.segment}, 'since', {since}, "
-            f"'inputs', json_object({', '.join(pairs)})) AS VARCHAR)"
+            f"CAST(CASE WHEN {old} IS NULL THEN json_object({told}) "
+            f"ELSE json_object({told}, 'stale', {old}) END AS VARCHAR)"
         )
 
     def missing(self, con: Connection) -> str | None:
@@ -127,6 +147,14 @@ class Inputs:
             lane = self._lane_of(column)
             needs.setdefault(self.people if lane is None else table(lane), []).append(column)
         return needs
+
+    def _rests_on(self, column: str) -> list[tuple[str, tuple[str, ...]]]:
+        """Return the tables and their columns that a column of the gate comes from."""
+        prop = self.activation.properties.get(column)
+        if prop is None:
+            return [(self.people, (column,))]
+        attributes = derive_property(self.activation, prop, self.as_of).attributes
+        return [(source(prop.lane), attributes), (table(prop.lane), (column,))]
 
     def _lane_of(self, column: str) -> Lane | None:
         prop = self.activation.properties.get(column)

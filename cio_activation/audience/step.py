@@ -3,7 +3,8 @@
     (not eligible) --in segment, gate holds--> waiting --grace over--> in --purchase, expiry--> spent
           ^--------------------- segment or gate lost, person deleted ------------------------------|
 
-A spent person stays out until eligibility was lost once. A purchase while waiting spends the spell as well.
+A spent person stays out until eligibility was lost once. A purchase while waiting spends the spell as well. Nobody
+enters a touch audience, whose members a human acts for, on a stale value: who would waits, and who is in stays.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from cio_activation.activation.durations import format_duration
-from cio_activation.audience.inputs import BOUGHT_AT, Inputs
+from cio_activation.audience.inputs import BOUGHT_AT, STALE, Inputs
 from cio_activation.warehouse import change_log
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal, timestamp
@@ -83,12 +84,13 @@ def _known(inputs: Inputs) -> str:
 def _decisions(inputs: Inputs) -> str:
     audience, as_of = inputs.audience, timestamp(inputs.as_of)
     expired = f"entered_at <= {timestamp(inputs.as_of - audience.expires_after)}" if audience.expires_after else "FALSE"
+    stale = "stale" if audience.touch else "FALSE"
     bought = _bought(inputs) if inputs.ends_with_purchase else "FALSE"
     return f"""
         WITH joined AS ({_joined(inputs, as_of)}),
         judged AS (
             SELECT *, {bought} AS bought, {expired} AS expired,
-                version IS NOT DISTINCT FROM {audience.version} AS same_version
+                version IS NOT DISTINCT FROM {audience.version} OR (before = 'in' AND {stale}) AS same_version
             FROM joined
         ),
         staged AS (
@@ -96,7 +98,7 @@ def _decisions(inputs: Inputs) -> str:
                 WHEN NOT eligible THEN NULL
                 WHEN before = 'spent' OR bought THEN 'spent'
                 WHEN before = 'in' AND same_version THEN CASE WHEN expired THEN 'spent' ELSE 'in' END
-                WHEN since <= {timestamp(inputs.as_of - audience.grace)} THEN 'in'
+                WHEN since <= {timestamp(inputs.as_of - audience.grace)} AND NOT {stale} THEN 'in'
                 ELSE 'waiting' END AS stage,
             CASE
                 WHEN entered_at IS NULL THEN NULL
@@ -132,11 +134,11 @@ def _joined(inputs: Inputs, as_of: str) -> str:
         SELECT e.cio_id, TRUE AS eligible, TRUE AS present, TRUE AS member, e.{BOUGHT_AT} AS bought_at,
             k.cio_id IS NOT NULL AS known, k.stage AS before, coalesce(k.since, {as_of}) AS since,
             CASE WHEN k.cio_id IS NULL THEN e.{BOUGHT_AT} ELSE k.bought_before END AS bought_before,
-            k.entered_at, k.version
+            k.entered_at, k.version, e.{STALE} IS NOT NULL AS stale
         FROM eligible_now AS e LEFT JOIN known AS k ON k.cio_id = e.cio_id
         UNION ALL
         SELECT k.cio_id, FALSE, p.cio_id IS NOT NULL, m.cio_id IS NOT NULL, p.bought_at,
-            TRUE, k.stage, k.since, k.bought_before, k.entered_at, k.version
+            TRUE, k.stage, k.since, k.bought_before, k.entered_at, k.version, FALSE
         FROM known AS k
         JOIN ({lost}) AS l ON l.cio_id = k.cio_id
         LEFT JOIN (SELECT DISTINCT cio_id FROM ({inputs.members()})) AS m ON m.cio_id = k.cio_id

@@ -185,7 +185,10 @@ def _publish_one(
 
 
 def _compare(con: Connection, window: Window, segment: int, file: RawFile) -> None:
-    """Fill ``difference`` with who entered and who left by the file; quarantine rows without a ``cio_id``."""
+    """Fill ``difference`` with who entered and who left by the file; quarantine rows without a ``cio_id``.
+
+    Such a row may be about anybody who is missing, so nobody leaves by a file that has one.
+    """
     lane = window.lane.value
     con.execute(f"CREATE OR REPLACE TEMP TABLE received AS {members_sql(file)}")
     quarantine.enter(
@@ -202,7 +205,7 @@ def _compare(con: Connection, window: Window, segment: int, file: RawFile) -> No
         "FROM (SELECT cio_id, min(external_id) AS external_id FROM received WHERE cio_id IS NOT NULL GROUP BY cio_id) "
         f"AS n FULL JOIN (SELECT cio_id FROM {MEMBERSHIPS} WHERE lane = ? AND segment_id = ?) AS o "
         "ON o.cio_id = n.cio_id "
-        "WHERE n.cio_id IS NULL OR o.cio_id IS NULL",
+        "WHERE o.cio_id IS NULL OR (n.cio_id IS NULL AND NOT EXISTS (FROM received WHERE cio_id IS NULL))",
         [lane, segment],
     )
 

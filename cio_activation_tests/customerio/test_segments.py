@@ -69,6 +69,10 @@ def test_repeated_rows_and_rows_without_cio_id(site: CustomerioBench, monkeypatc
     assert [r[0] for r in query(run, MEMBERS)] == [a, b]
     assert result.quarantined == {"missing cio_id": 1}
     assert pull_segments(run, window(1, RT)).quarantined == {"missing cio_id": 1}
+    site.drop(a)  # the row that names nobody may be theirs
+    assert pull_segments(run, window(2, RT)).left == 0
+    monkeypatch.setattr(CustomerIO, "membership", real)
+    assert pull_segments(run, window(3, RT)).left == 1
 
 
 @pytest.mark.parametrize("state", ["events", "build", "events_queued", "build_queued"])
