@@ -59,6 +59,9 @@ def check_names(draft: Draft) -> None:
         for name in names:
             if name in reserved or name.startswith("hash_"):
                 problems.add((section, name), "is the name of a column we keep ourselves; choose another")
+    for name, attribute in file.attributes.items():
+        if attribute.unit is not None and attribute.type not in (AttributeType.TIMESTAMP, AttributeType.DATE):
+            problems.add(("attributes", name, "unit"), "is for timestamps and dates only; remove it")
     for name in file.properties:
         path: Path = ("properties", name)
         if name in file.attributes:

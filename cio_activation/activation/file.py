@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from cio_activation.activation.models import (
     AttributeType,
     Duration,
+    EpochUnit,
     ExitReason,
     Lane,
     Limits,
@@ -44,6 +45,8 @@ class AttributeFile(FileModel):
     """The attribute's name in Customer.io; the same name if left out."""
     type: AttributeType
     """What the text on the wire holds."""
+    unit: EpochUnit | None = None
+    """Of a timestamp or date written as a number; seconds if left out, or milliseconds where it is that large."""
     description: str = ""
     """What the attribute means, for whoever reads the catalog."""
 

@@ -101,7 +101,13 @@ def _settings(draft: Draft, known: Mapping[str, DestinationOptions]) -> dict[str
 
 def _attributes(draft: Draft) -> dict[str, Attribute]:
     return {
-        name: Attribute(name=name, source=written.source or name, type=written.type, description=written.description)
+        name: Attribute(
+            name=name,
+            source=written.source or name,
+            type=written.type,
+            unit=written.unit,
+            description=written.description,
+        )
         for name, written in draft.file.attributes.items()
     }
 

@@ -58,6 +58,13 @@ class AttributeType(StrEnum):
     BOOLEAN = "boolean"
 
 
+class EpochUnit(StrEnum):
+    """What a number that is a time counts, since 1970-01-01 UTC."""
+
+    SECONDS = "seconds"
+    MILLISECONDS = "milliseconds"
+
+
 class Workspace(Model):
     """Facts about the whole workspace."""
 
@@ -102,6 +109,8 @@ class Attribute(Model):
     source: str
     """The attribute's name in Customer.io (YAML key ``from``)."""
     type: AttributeType
+    unit: EpochUnit | None = None
+    """Of a timestamp or date that comes as a number; None: seconds, or milliseconds where it is as large."""
     description: str = ""
 
 

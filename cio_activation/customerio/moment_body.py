@@ -17,7 +17,6 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from cio_activation.activation.models import AttributeType
 from cio_activation.customerio import casting
 from cio_activation.customerio.inbox import SKEW_S, Waiting
 
@@ -76,7 +75,7 @@ read AS (
     SELECT
         *,
         CASE
-            WHEN {_STAMP} IS NOT NULL THEN {casting.typed(AttributeType.TIMESTAMP, _STAMP)}
+            WHEN {_STAMP} IS NOT NULL THEN {casting.event_time(_STAMP)}
             -- A journey's body may be without a time: the time of its first try is the next best.
             ELSE make_timestamp(CAST(coalesce(signed_at, received) * 1000000 AS BIGINT))
         END AS occurred_at,

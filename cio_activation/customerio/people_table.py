@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from cio_activation.activation.models import Activation, AttributeType
+from cio_activation.activation.models import Activation, AttributeType, EpochUnit
 from cio_activation.customerio.casting import reason, trimmed, typed, typed_text
 from cio_activation.errors import ContractError
 from cio_activation.warehouse.sql import identifier, literal, timestamp
@@ -31,6 +31,7 @@ class Column:
     name: str
     source: str | None
     type: AttributeType
+    unit: EpochUnit | None = None
 
 
 def columns(activation: Activation) -> tuple[Column, ...]:
@@ -44,7 +45,7 @@ def columns(activation: Activation) -> tuple[Column, ...]:
         Column("phone", profile.phone, text),
         Column("first_name", profile.first_name, text),
         Column("last_name", profile.last_name, text),
-        *(Column(a.name, a.source, a.type) for a in activation.attributes.values()),
+        *(Column(a.name, a.source, a.type, a.unit) for a in activation.attributes.values()),
     )
 
 
@@ -105,7 +106,7 @@ def read_sql(path: Path, header: list[str], activation: Activation) -> str:
             values.append(f"{typed(column.type, cell)} AS {name}")
         else:
             trims.append(f"{trimmed(cell)} AS {text}")
-            values += [f"{typed_text(column.type, text)} AS {name}", text]
+            values += [f"{typed_text(column.type, text, column.unit)} AS {name}", text]
             marks.append(f"CASE WHEN {text} IS NOT NULL AND {name} IS NULL THEN '{index},' ELSE '' END")
     pairs = ", ".join(f"{literal(s)}, {place[s]}" for s in sources(activation))
     names = ", ".join(identifier(c.name) for c in columns(activation))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cio_activation.activation.models import EpochUnit
 from cio_activation_tests.drivers.builders import runtime, window
 from cio_activation_tests.drivers.landing import landed, small_activation
 from cio_activation_tests.drivers.tables import query
@@ -42,6 +43,15 @@ CELLS: list[tuple[str, str, Any]] = [
     ("birthday", "1990-05-06T23:30:00-05:00", date(1990, 5, 6)),
     ("birthday", "1705320000", date(2024, 1, 15)),
     ("birthday", "05/06/1990", REFUSED),
+    ("birthday", "-100000000", date(1966, 10, 31)),
+    ("birthday", "86400", date(1970, 1, 2)),
+    ("birthday", "99964800", date(1973, 3, 3)),
+    ("birthday", "20240115", REFUSED),
+    ("birthday", "0", REFUSED),
+    ("last_order_at", "1_705_320_000", REFUSED),
+    ("orders_count", "1_000", REFUSED),
+    ("cart_value", "1_000", REFUSED),
+    ("score", "1_000.5", REFUSED),
     ("orders_count", "3", 3),
     ("orders_count", "3.0", 3),
     ("orders_count", "9007199254740993", 9007199254740993),
@@ -59,6 +69,13 @@ CELLS: list[tuple[str, str, Any]] = [
     ("unsubscribed", "false", False),
     ("unsubscribed", "0", False),
     ("unsubscribed", "maybe", REFUSED),
+    ("unsubscribed", "Yes", True),
+    ("unsubscribed", "y", True),
+    ("unsubscribed", "ON", True),
+    ("unsubscribed", " no ", False),
+    ("unsubscribed", "F", False),
+    ("unsubscribed", "off", False),
+    ("unsubscribed", "2", REFUSED),
     ("last_category", "  kept as it is ", "  kept as it is "),
     ("last_category", 'quote "q", comma\nline', 'quote "q", comma\nline'),
 ]
@@ -88,3 +105,25 @@ def test_two_bad_cells_of_a_person_are_two_rows(tmp_path: Path, bad: str) -> Non
     landed(run, window(), [{"cio_id": "a", "cart_value": bad, "birthday": bad, "last_category": "kept"}])
     assert query(run, 'SELECT "column" FROM quarantine.rows ORDER BY 1') == [("birthday",), ("cart_value",)]
     assert query(run, "SELECT cart_value, last_category FROM raw.people") == [(None, "kept")]
+
+
+@pytest.mark.parametrize(
+    ("unit", "text", "expected"),
+    [
+        ("seconds", "20240115", datetime(1970, 8, 23, 6, 15, 15)),
+        ("seconds", "0", datetime(1970, 1, 1)),
+        ("seconds", "1705320000000", None),
+        ("milliseconds", "-31536000000", datetime(1969, 1, 1)),
+        ("milliseconds", "2678400000", datetime(1970, 2, 1)),
+        ("milliseconds", "2024-01-15T12:00:00Z", NOON),
+    ],
+)
+def test_a_declared_unit_decides_what_a_number_counts(
+    tmp_path: Path, unit: str, text: str, expected: datetime | None
+) -> None:
+    act = small_activation()
+    stamp = act.attributes["last_order_at"].model_copy(update={"unit": EpochUnit(unit)})
+    run = runtime(tmp_path, act.model_copy(update={"attributes": act.attributes | {"last_order_at": stamp}}))
+    landed(run, window(), [{"cio_id": "a", "last_order_at": text}])
+    assert query(run, "SELECT last_order_at FROM raw.people") == [(expected,)]
+    assert query(run, "SELECT count(*) FROM quarantine.rows") == [(0 if expected else 1,)]
