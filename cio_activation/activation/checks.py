@@ -38,6 +38,8 @@ def check_workspace(draft: Draft) -> None:
             problems.add(
                 ("workspace", name), "must be a day (1d) or more; webhooks come late and are looked into later"
             )
+    if workspace.last_good_for < timedelta(days=1):
+        problems.add(("workspace", "last_good_for"), "must be a day (1d) or more; a snapshot comes once a day")
     if workspace.purchase_attribute is not None:
         path = ("workspace", "purchase_attribute")
         draft.attribute(path, workspace.purchase_attribute, (AttributeType.TIMESTAMP,))

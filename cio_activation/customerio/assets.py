@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from cio_activation.activation.durations import format_duration
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.windows import Window
 from cio_activation.customerio.limits import customerio_pacer
@@ -16,6 +17,9 @@ from cio_activation.lanes.runs import defer, is_awaited, note_fingerprints, runt
 from cio_activation.runtime import Runtime
 from cio_activation.transport.http import Pacer
 from cio_activation.transport.time_slice import TimeSlice
+
+LAST_GOOD = "last_good"
+"""Name of the check of values that are older than their rows."""
 
 
 class PullConfig(dg.Config):
@@ -54,7 +58,10 @@ def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefiniti
     @dg.asset(
         key=["customerio", "people"],
         description="Everybody with the declared attributes, by export; one raw file per day.",
-        check_specs=[_check("people", "raw", "rows fit the declared types; what does not is in quarantine")],
+        check_specs=[
+            _check("people", "raw", "rows fit the declared types; what does not is in quarantine"),
+            _last_good("people", activation),
+        ],
         **daily,
     )
     def people(context: dg.AssetExecutionContext, config: PullConfig) -> dg.MaterializeResult:
@@ -103,7 +110,10 @@ def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefiniti
         key=["customerio", "segments_live"],
         deps=[moments, *(segment_key(a.segment) for a in activation.lane_audiences(Lane.REALTIME))],
         description="Members of the real-time audiences' segments, and attributes of the people who changed.",
-        check_specs=[_check("segments_live", "raw", "every segment was finished and its count agreed")],
+        check_specs=[
+            _check("segments_live", "raw", "every segment was finished and its count agreed"),
+            _last_good("segments_live", activation),
+        ],
         **realtime,
     )
     def segments_live(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
@@ -147,14 +157,37 @@ def _pull(
     found = metadata_of(result)
     rows = getattr(result, "rows", None)
     clean = not getattr(result, "quarantined", None) and not getattr(result, "retained", None)
+    checks = list(_checked(name, clean, found))
+    if hasattr(result, "stale_overdue"):
+        checks.append(_still_good(name, result))
     return dg.MaterializeResult(
         metadata=found | ({"dagster/row_count": rows} if rows is not None else {}),
-        check_results=list(_checked(name, clean, found)),
+        check_results=checks,
     )
 
 
 def _check(name: str, check: str, description: str) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(check, asset=dg.AssetKey(["customerio", name]), blocking=True, description=description)
+
+
+def _last_good(name: str, activation: Activation) -> dg.AssetCheckSpec:
+    span = format_duration(activation.workspace.last_good_for)
+    return dg.AssetCheckSpec(
+        LAST_GOOD,
+        asset=dg.AssetKey(["customerio", name]),
+        description=f"no value has stood at its last good one for more than {span}, because what came since "
+        "cannot be read",
+    )
+
+
+def _still_good(name: str, result: Any) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=LAST_GOOD,
+        asset_key=dg.AssetKey(["customerio", name]),
+        passed=not result.stale_overdue,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"stale_values": result.stale_values, "stale_overdue": result.stale_overdue},
+    )
 
 
 def _checked(name: str, clean: bool, found: dict[str, Any]) -> Iterator[dg.AssetCheckResult]:

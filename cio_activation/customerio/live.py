@@ -38,6 +38,7 @@ from cio_activation.transport.time_slice import TimeSlice
 from cio_activation.warehouse import change_log, published, quarantine, stale
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import scalar
+from cio_activation.warehouse.stale import Stale
 from cio_activation.warehouse.tables import (
     MEMBERS_CHECKED,
     MEMBERSHIP_CHANGES,
@@ -77,6 +78,10 @@ class LivePull:
     members: int = 0
     entered: int = 0
     left: int = 0
+    stale_values: int = 0
+    """Values of people's real-time rows that are older than the row, because what came last cannot be read."""
+    stale_overdue: int = 0
+    """Those of them that have been so for longer than ``workspace.last_good_for``."""
     retained: dict[str, str] = field(default_factory=dict)
     quarantined: dict[str, int] = field(default_factory=dict)
     asked: int = 0
@@ -151,7 +156,7 @@ async def _pull(
         people, total, urgent = [*found, *people], total + len(found), urgent + len(found)
         asked, fetched = await _fetch(client, people, wish.time_slice)
         calls = client.calls.total
-    rows, changed, counts, named = _land(runtime, window, asked, fetched, answers, observed_at, run_id)
+    rows, changed, counts, named, old = _land(runtime, window, asked, fetched, answers, observed_at, run_id)
     return LivePull(
         window.key,
         rows,
@@ -162,6 +167,8 @@ async def _pull(
         pulled.rows,
         pulled.entered,
         pulled.left,
+        old.cells,
+        old.overdue,
         pulled.retained,
         counts | pulled.quarantined | named.quarantined,
         len(questions.ids) + len(questions.emails),
@@ -268,14 +275,16 @@ def _land(
     answers: moment_people.Answers,
     observed_at: datetime,
     run_id: str,
-) -> tuple[int, int, dict[str, int], moment_people.Named]:
+) -> tuple[int, int, dict[str, int], moment_people.Named, Stale]:
     """Publish what was fetched into ``raw.people_live``, and find the people of the moments that ``answers`` are about.
 
-    Returns people landed, people changed, quarantine counts of people, and what finding those came to.
+    Returns people landed, people changed, quarantine counts of people, what finding those came to, and how many values
+    of the real-time rows are stale.
     """
     if not people:
         with runtime.warehouse.write() as con:
-            return 0, 0, {}, moment_people.settle(con, window, answers, observed_at)
+            named = moment_people.settle(con, window, answers, observed_at)
+            return 0, 0, {}, named, _stale(con, runtime, window)
     file = _write_file(runtime, window, fetched, observed_at)
     asked = [p.cio_id for p in people]
     with runtime.warehouse.write() as con:
@@ -294,7 +303,12 @@ def _land(
         total = int(str(scalar(con, f"SELECT count(*) FROM {PEOPLE_LIVE}")))
         published.publish(con, PEOPLE_LIVE, window, total, run_id)
         counts = quarantine.counts(con, LAYER, window, people="SELECT unnest(?::VARCHAR[])", parameters=[asked])
-    return rows, changed, counts, named
+        old = _stale(con, runtime, window)
+    return rows, changed, counts, named, old
+
+
+def _stale(con: Connection, runtime: Runtime, window: Window) -> Stale:
+    return stale.count(con, [PEOPLE_LIVE], window.as_of, runtime.activation.workspace.last_good_for)
 
 
 def _merge(con: Connection, gone: Sequence[str], observed_at: datetime) -> tuple[int, int]:

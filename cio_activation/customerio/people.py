@@ -53,7 +53,7 @@ class PeoplePull:
     """People of the last snapshot who are no longer there: deleted or merged away in Customer.io."""
     retained_rows: int = 0
     """Absent people whose last good row stands, because a line that cannot be read may be theirs."""
-    stale: int = 0
+    stale_values: int = 0
     """Values that are older than the snapshot, because what it has instead cannot be read."""
     stale_overdue: int = 0
     """Those of them that have been so for longer than ``workspace.last_good_for``."""

@@ -6,12 +6,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 
 from cio_activation.activation.models import Guards, Lane, Limits
+from cio_activation.customerio.assets import build_assets
 from cio_activation.customerio.live import pull_live
 from cio_activation.customerio.people import land
 from cio_activation.errors import ContractError
+from cio_activation.lanes.partitions import Lanes
 from cio_activation.runtime import Runtime
 from cio_activation_tests.builders import runtime, window
 from cio_activation_tests.customerio.conftest import Site
@@ -67,7 +70,7 @@ def test_a_refused_cell_keeps_its_last_good_value_and_everything_else_goes_on(
     before = query(run, CONTENT)
     for day in (2, 3):
         result = landed(run, window(day), with_cell(column, text))
-        assert (result.rows, result.departed, result.changed, result.stale) == (10, 0, 0, 1)
+        assert (result.rows, result.departed, result.changed, result.stale_values) == (10, 0, 0, 1)
         assert sum(result.quarantined.values()) == 1
         assert query(run, CONTENT) == before
         assert marks(run) == [("raw.people", "p3", column, window(2).as_of, window(1).as_of)]
@@ -75,7 +78,7 @@ def test_a_refused_cell_keeps_its_last_good_value_and_everything_else_goes_on(
     moved = [{**p, other: "99"} if p["cio_id"] == "p3" else p for p in with_cell(column, text)]
     assert landed(run, window(4), moved).changed == 1
     assert query(run, f"SELECT {other} FROM raw.people WHERE cio_id = 'p3'") == [(99.0,)]
-    assert landed(run, window(5), PEOPLE).stale == 0
+    assert landed(run, window(5), PEOPLE).stale_values == 0
     assert (query(run, CONTENT), marks(run)) != (before, [])
     assert query(run, CONTENT.replace("EXCLUDE (", "EXCLUDE (changed_at, ")) == [r[:-1] for r in before]
 
@@ -163,9 +166,9 @@ def test_too_much_refused_is_not_believed(tmp_path: Path) -> None:
         landed(run, window(2), some)
     assert query(run, "SELECT * FROM raw.people ORDER BY cio_id") == before
     assert (run.raw_folder("daily", window(2).key) / "people.csv.refused").exists()
-    assert landed(run, window(2), with_cell("score", "much")[:9]).stale == 1
+    assert landed(run, window(2), with_cell("score", "much")[:9]).stale_values == 1
     wide = runtime(tmp_path, small_activation())  # below the number, whatever share it is
-    assert landed(wide, window(3), some).stale == 3
+    assert landed(wide, window(3), some).stale_values == 3
 
 
 def test_a_value_that_is_old_for_too_long_is_counted(run: Runtime) -> None:
@@ -190,3 +193,27 @@ def test_the_realtime_lane_keeps_last_good_values_too(site: Site) -> None:
         assert sum(result.quarantined.values()) == 1
         assert query(run, f"SELECT * EXCLUDE (observed_at) FROM raw.people_current WHERE cio_id = '{who}'") == before
         assert marks(run, 'relation, cio_id, "column", last_good_at') == [("raw.people_live", who, "created_at", now)]
+
+
+def test_the_check_of_the_people_asset_warns_once_a_value_is_old_for_too_long(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**site.sandbox.environment(), "ACTIVATION_HOME": str(site.home)}.items():
+        monkeypatch.setenv(name, value)
+    run = site.runtime()
+    activation = run.activation
+    who = str(site.picture().facts.column("cio_id")[0].as_py())
+    site.edit(action="set_attribute", cio_id=who, name="created_at", value="soon")
+    built = build_assets(activation, Lanes.of(activation))
+    people = [
+        a for a in built if isinstance(a, dg.AssetsDefinition) and dg.AssetKey(["customerio", "people"]) in a.keys
+    ]
+
+    def passed(day: int) -> bool:
+        with dg.DagsterInstance.ephemeral() as instance:
+            result = dg.materialize(people, instance=instance, partition_key=window(day).key)
+        (check,) = [e for e in result.get_asset_check_evaluations() if e.check_name == "last_good"]
+        assert check.severity is dg.AssetCheckSeverity.WARN
+        return check.passed
+
+    assert [passed(day) for day in (1, 14, 15)] == [True, True, False]
