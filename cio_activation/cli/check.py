@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,29 +30,41 @@ def check(
         path = activation or settings.activation_file
         loaded = load_activation(path, DESTINATIONS)
         check_expressions(loaded)
-    problems: dict[str, list[str]] = {} if offline else _vendors(settings, loaded)
+    problems, advice = ({}, {}) if offline else _vendors(settings, loaded)
     failed = any(problems.values())
     if json:
-        emit({"ok": not failed, "activation": str(path), "problems": problems})
+        emit({"ok": not failed, "activation": str(path), "problems": problems, "advice": advice})
     else:
         notes.print(f"[green]ok[/] {path}: {len(loaded.properties)} properties, {len(loaded.audiences)} audiences")
         for vendor, found in problems.items():
             notes.print(f"[{'red' if found else 'green'}]{'failed' if found else 'ok'}[/] {vendor}")
             for problem in found:
                 notes.print(f"   {problem}", markup=False)
+            for sentence in advice.get(vendor, ()):
+                notes.print(f"   advice: {sentence}", markup=False)
     if failed:
         raise typer.Exit(1)
 
 
-def _vendors(settings: Settings, activation: Activation) -> dict[str, list[str]]:
+Told = dict[str, list[str]]
+
+
+def _vendors(settings: Settings, activation: Activation) -> tuple[Told, Told]:
+    """Return what is wrong at every vendor, and what else there is to say where nothing is."""
     from cio_activation.customerio.check import check_customerio
-    from cio_activation.delivery.destination import Context, Destination
+    from cio_activation.delivery.destination import Advising, Context, Destination
     from cio_activation.destinations import DESTINATIONS
     from cio_activation.transport.http import Unpaced
 
+    advice: Told = {}
+
     async def ask(destination: Destination) -> list[str]:
+        context = Context(settings, activation, None, _catalog(settings, destination.name))
         async with destination.connect(settings, Unpaced()) as client:
-            return await destination.check(client, Context(settings, activation, None))
+            problems = await destination.check(client, context)
+            if not problems and isinstance(destination, Advising):
+                advice[destination.name] = await destination.advise(client, context)
+            return problems
 
     def safely(call: Any) -> list[str]:
         try:
@@ -63,4 +76,15 @@ def _vendors(settings: Settings, activation: Activation) -> dict[str, list[str]]
     for destination in DESTINATIONS:
         if destination.name in activation.destinations:
             found[destination.name] = safely(lambda d=destination: asyncio.run(ask(d)))
-    return found
+    return found, advice
+
+
+def _catalog(settings: Settings, destination: str) -> Mapping[str, Any]:
+    """Return the vendor ids that an earlier run stored; none where there is no home yet, and none is made."""
+    from cio_activation.delivery import catalog
+    from cio_activation.warehouse.sessions import Warehouse
+
+    if not settings.warehouse_path.exists():
+        return {}
+    warehouse = Warehouse(settings.warehouse_path, memory_limit=settings.activation_duckdb_memory)
+    return catalog.load(warehouse, destination)

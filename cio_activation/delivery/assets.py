@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import dagster as dg
 
 from cio_activation.activation.models import Activation, Lane
+from cio_activation.delivery.catalog import ADVICE
 from cio_activation.delivery.destination import Destination, Step
 from cio_activation.delivery.report import StepReport
 from cio_activation.delivery.run import run_step
@@ -70,7 +71,9 @@ def _schema_asset(activation: Activation, destination: Destination) -> dg.Assets
             catalog = run_schema(
                 runtime_of(activation, lane), destination, SCHEMA_MAX_AGE if lane is Lane.REALTIME else None
             )
-        return dg.MaterializeResult(metadata={"objects": len(catalog)})
+        advice = [(sentence,) for sentence in catalog.get(ADVICE, ())]
+        shown: dict[str, Any] = {"objects": len(catalog)}
+        return dg.MaterializeResult(metadata=shown | ({ADVICE: table(("advice",), advice)} if advice else {}))
 
     return schema
 

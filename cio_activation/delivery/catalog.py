@@ -10,6 +10,9 @@ from typing import Any
 from cio_activation.runtime import Runtime
 from cio_activation.warehouse.sessions import Connection, Warehouse
 
+ADVICE = "advice"
+"""Key under which a destination's schema step keeps sentences that a person may want to read: nothing is wrong."""
+
 
 def load(warehouse: Warehouse, destination: str) -> Mapping[str, Any]:
     """Return the vendor ids the schema step stored; empty before it ran."""

@@ -180,6 +180,14 @@ class Metered(Protocol):
         """Return how it counts; ``catalog`` is what the schema step stored."""
 
 
+@runtime_checkable
+class Advising(Protocol):
+    """A destination that has more to say than what is wrong."""
+
+    async def advise(self, client: VendorClient, context: Context) -> list[str]:
+        """Return what a person may want to know of lists, fields and options; reads only, and no error."""
+
+
 def meters(activation: Activation, destinations: Sequence[Destination], catalog: Mapping[str, Any]) -> dict[str, Meter]:
     """Return the meters of those of ``destinations`` that have one, by name."""
     return {

@@ -11,8 +11,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from cio_activation.activation.settings import DEFAULT_ACTIVATION
+from cio_activation.activation.loader import load_activation
+from cio_activation.activation.settings import DEFAULT_ACTIVATION, Settings
 from cio_activation.cli.main import app
+from cio_activation.delivery.schema import run_schema
+from cio_activation.destinations import DESTINATIONS
+from cio_activation.runtime import Runtime
 from cio_activation.sandbox.build import build_sandbox
 from cio_activation.sandbox.server.running import RunningSandbox
 from cio_activation_tests.drivers.stand_ins.customerio import small_world
@@ -105,3 +109,20 @@ def test_a_plan_before_anything_was_decided_says_so(settings: pytest.MonkeyPatch
     code, result = run("plan")
     assert code == 2
     assert "materialize a window first" in result["problems"][0]
+
+
+def test_a_list_that_was_renamed_in_hubspot_is_advice_and_no_problem(
+    settings: pytest.MonkeyPatch, sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    runtime = Runtime.build(Settings(), load_activation(DEFAULT_ACTIVATION, DESTINATIONS))
+    hubspot = next(d for d in DESTINATIONS if d.name == "hubspot")
+    catalog = run_schema(runtime, hubspot)
+    audience = next(k.removeprefix("list:") for k in catalog if k.startswith("list:"))
+    sandbox.vendors["hubspot"].edit(
+        {"action": "rename_list", "list_id": catalog[f"list:{audience}"], "new_name": "Carla's favourites"}
+    )
+    code, result = run("check")
+    assert (code, result["problems"]["hubspot"]) == (0, [])
+    [told] = result["advice"]["hubspot"]
+    assert "Carla's favourites" in told
+    assert f"audiences.{audience}.label" in told

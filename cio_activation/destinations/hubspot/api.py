@@ -160,6 +160,47 @@ async def list_by_name(client: VendorClient, name: str) -> Row | None:
     return found if isinstance(found, dict) and not found.get("deletedAt") else None
 
 
+async def list_by_id(client: VendorClient, list_id: str) -> Row | None:
+    """Return the list with this id, whatever it is called by now; None if there is none, or it was deleted."""
+    try:
+        answer = await client.request("GET", f"{_LISTS}/{quote(list_id, safe='')}", operation="lists.get")
+    except Rejected as error:
+        if error.status == 404:
+            return None
+        raise
+    found = _inner(client, "lists.get", answer, "list")
+    return None if found.get("deletedAt") else found  # asked by id, HubSpot shows deleted ones too
+
+
+async def rename_list(client: VendorClient, list_id: str, name: str) -> None:
+    """Call a list something else; its id, members and whatever hangs on it stay."""
+    await client.request(
+        "PUT", f"{_LISTS}/{quote(list_id, safe='')}/update-list-name", operation="lists.rename",
+        params={"listName": name}, repeatable=True,
+    )  # fmt: skip
+
+
+async def delete_list(client: VendorClient, list_id: str) -> None:
+    """Delete a list; somebody can restore it in HubSpot within 90 days. One that is gone already is fine."""
+    try:
+        await client.request("DELETE", f"{_LISTS}/{quote(list_id, safe='')}", operation="lists.delete", repeatable=True)
+    except Rejected as error:
+        if error.status != 404:
+            raise
+
+
+async def has_members(client: VendorClient, list_id: str) -> bool:
+    """Return whether anybody is on the list; a list that is gone has nobody."""
+    path = f"{_LISTS}/{quote(list_id, safe='')}/memberships"
+    try:
+        answer = await client.request("GET", path, operation="lists.members", params={"limit": 1})
+    except Rejected as error:
+        if error.status == 404:
+            return False
+        raise
+    return bool(_rows(_object(client, "lists.members", answer), "results"))
+
+
 async def create_list(client: VendorClient, name: str, folder_id: str) -> Row:
     """Create a MANUAL contact list in a folder."""
     body = {"name": name, "objectTypeId": CONTACT_TYPE, "processingType": MANUAL, "listFolderId": int(folder_id)}

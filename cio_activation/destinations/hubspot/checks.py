@@ -6,8 +6,8 @@ from collections.abc import Awaitable
 from typing import TypeVar
 
 from cio_activation.delivery.destination import Context
-from cio_activation.destinations.hubspot import api, property_definitions
-from cio_activation.destinations.hubspot.config import list_name, listed_audiences
+from cio_activation.destinations.hubspot import api, known_lists, property_definitions
+from cio_activation.destinations.hubspot.config import listed_audiences
 from cio_activation.destinations.hubspot.schema import list_problems, property_problems
 from cio_activation.errors import ConfigError
 from cio_activation.transport.errors import Stop, VendorError
@@ -46,15 +46,11 @@ async def _check_properties(client: VendorClient, context: Context, problems: li
 
 
 async def _check_lists(client: VendorClient, context: Context, problems: list[str]) -> None:
-    found: dict[str, api.Row | None] = {}
-    for audience in listed_audiences(context.activation):
-        before = len(problems)
-        found[audience.name] = await _try(
-            api.list_by_name(client, list_name(audience)), "crm.lists.read and crm.lists.write", problems
-        )
-        if len(problems) > before:
-            return
-    problems.extend(list_problems(context, found))
+    if not listed_audiences(context.activation):
+        return
+    found = await _try(known_lists.look_up(client, context), "crm.lists.read and crm.lists.write", problems)
+    if found is not None:
+        problems.extend(list_problems(found.present))
 
 
 async def _try(call: Awaitable[T], scopes: str, problems: list[str]) -> T | None:

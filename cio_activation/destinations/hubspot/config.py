@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated
 
 from pydantic import Field, SecretStr
 
-from cio_activation.activation.models import Activation, Audience, DestinationLimits, Lane, Model, OnConflict
+from cio_activation.activation.models import (
+    Activation,
+    Audience,
+    DestinationLimits,
+    Duration,
+    Lane,
+    Model,
+    OnConflict,
+)
 from cio_activation.activation.settings import Access
 from cio_activation.destinations.common.people import CreatePeople
 
@@ -33,6 +42,9 @@ class HubSpotSettings(DestinationLimits):
     """For whom a contact is made when HubSpot has none: everyone, audience_members or never."""
     list_folder: Annotated[str, Field(min_length=1)] = "Customer.io audiences"
     """Folder that new lists are put into; made if it is not there."""
+    retire_lists_after: Duration | None = timedelta(days=30)
+    """How long the emptied list of an audience that left the activation stays before it is deleted (HubSpot can restore
+    it for 90 days more); null keeps it for good."""
     on_conflict: OnConflict = OnConflict.OVERWRITE
     """Properties under our prefix are ours: the next change overwrites what a human typed. keep leaves it, and lists
     it as a conflict; it reads before it writes, one call per 100 people. A property may say otherwise for itself."""
@@ -45,6 +57,9 @@ class HubSpotAudience(Model):
 
     list: bool = True
     """Keep a static list of the members."""
+    new_list: bool = False
+    """A new version of the audience gets a list of its own and the old one is emptied and retired; by default the list
+    goes on under the new version's name, because workflows hang on its id."""
 
 
 def settings_of(activation: Activation) -> HubSpotSettings:
@@ -57,12 +72,17 @@ def listed_audiences(activation: Activation, lane: Lane | None = None) -> tuple[
     """Return the audiences (of ``lane``) that are delivered as a list, in file order."""
     lanes = (lane,) if lane else tuple(Lane)
     found = [a for one in lanes for a in activation.lane_audiences(one, NAME)]
-    return tuple(a for a in found if HubSpotAudience.model_validate(_plain(a.deliver[NAME])).list)
+    return tuple(a for a in found if options_of(a).list)
 
 
 def list_name(audience: Audience) -> str:
-    """Return the exact name of an audience's list; a new version is a new list."""
+    """Return the name we give an audience's list. It is known by its id: somebody may call it something else."""
     return f"{audience.label} [v{audience.version}]"
+
+
+def options_of(audience: Audience) -> HubSpotAudience:
+    """Return how ``audience`` is delivered to HubSpot."""
+    return HubSpotAudience.model_validate(_plain(audience.deliver[NAME]))
 
 
 def _plain(options: object) -> object:

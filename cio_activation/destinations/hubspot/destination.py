@@ -12,7 +12,7 @@ from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.settings import Settings
 from cio_activation.delivery.destination import Context, Step
 from cio_activation.destinations.common.people import lane_is_delivered
-from cio_activation.destinations.hubspot import api, checks, quota, schema
+from cio_activation.destinations.hubspot import api, checks, known_lists, quota, schema
 from cio_activation.destinations.hubspot.config import (
     NAME,
     HubSpotAccess,
@@ -25,6 +25,7 @@ from cio_activation.destinations.hubspot.contact_links import LinksStep
 from cio_activation.destinations.hubspot.errors import daily_limit_reached
 from cio_activation.destinations.hubspot.lists import MembersStep
 from cio_activation.destinations.hubspot.properties import PropertiesStep
+from cio_activation.destinations.hubspot.retired_lists import RetiredListsStep
 from cio_activation.journal.days import Meter
 from cio_activation.transport.http import Pacer, VendorClient
 
@@ -40,13 +41,13 @@ class HubSpot:
     audience_model: type[BaseModel] = HubSpotAudience
 
     def steps(self, activation: Activation) -> Sequence[Step]:
-        """Return, for each lane that delivers anything here: links, properties, then its lists."""
+        """Return, for each lane that delivers anything here: links, properties, then its lists; last, what left."""
         steps: list[Step] = []
         for lane in Lane:
             if lane_is_delivered(activation, NAME, lane, listed_audiences(activation)):
                 steps += [LinksStep(activation, lane), PropertiesStep(activation, lane)]
                 steps += [MembersStep(audience) for audience in listed_audiences(activation, lane)]
-        return steps
+        return [*steps, RetiredListsStep()]
 
     def connect(self, settings: Settings, pacer: Pacer) -> AbstractAsyncContextManager[VendorClient]:
         """Return a client with the service key (or private app token) of the environment."""
@@ -83,6 +84,10 @@ class HubSpot:
     async def check(self, client: VendorClient, context: Context) -> list[str]:
         """Return what is wrong with credential, scopes, properties, lists and limits; changes nothing."""
         return await checks.check(client, context)
+
+    async def advise(self, client: VendorClient, context: Context) -> list[str]:
+        """Return which lists are called something else there, and which are about to be retired."""
+        return known_lists.advice(context, await known_lists.look_up(client, context))
 
 
 DESTINATION = HubSpot()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from cio_activation.activation.models import Audience, Lane
 from cio_activation.delivery.destination import AbsoluteStep, Context
@@ -13,11 +14,11 @@ from cio_activation.destinations.common.records import GONE
 from cio_activation.destinations.hubspot import api
 from cio_activation.destinations.hubspot.config import NAME
 from cio_activation.destinations.hubspot.gone import forget_gone
+from cio_activation.destinations.hubspot.known_lists import RETIRED
 from cio_activation.journal.operations import End, Kind, Operation, Result, person_claim
 from cio_activation.transport.errors import Rejected
 from cio_activation.transport.http import VendorClient
 from cio_activation.warehouse.sessions import Connection
-from cio_activation.warehouse.sql import literal
 
 BATCH = 1_000
 """Ids in one call. HubSpot documents no maximum; should it refuse this many, the refused batch is halved."""
@@ -43,10 +44,10 @@ class MembersStep(AbsoluteStep):
         return ("audience.memberships", "delivery.links", "delivery.members")
 
     def refresh(self, con: Connection, context: Context) -> None:
-        """Forget what was acknowledged for another list: a recreated list, or a new version's, starts empty."""
+        """Keep what was acknowledged with the list it was acknowledged for; one that was made anew starts empty."""
         list_id = context.catalog.get(f"list:{self.audience}")
         if list_id is not None:
-            self._notice_new_list(con, str(list_id))
+            hand_over(con, context.catalog, self.audience, str(list_id))
 
     def plan(self, con: Connection, context: Context) -> str | None:  # noqa: ARG002
         """Compare the members with those HubSpot acknowledged for the list as it is now."""
@@ -65,40 +66,67 @@ class MembersStep(AbsoluteStep):
         list_id = context.catalog.get(f"list:{self.audience}")
         if list_id is None:
             return _later(batch, "the list is not made yet: run the schema step")
-        add = [str(o.record_id) for o in batch if o.kind.enters]
-        # A record both leaves and enters when its contact went over to another profile: it stays.
-        remove = [str(o.record_id) for o in batch if not o.kind.enters and o.record_id not in set(add)]
         try:
-            reply = await api.change_members(client, str(list_id), add, remove)
+            return await change(client, str(list_id), batch)
         except Rejected as error:
             if error.status != 404:
                 raise
             return _later(batch, "the list is gone: the schema step makes it again", error)
-        if not reply.silent:
-            return [_result(o, reply) for o in batch]
-        # Nobody is named. If all were there already that is right; a success that did nothing looks the same.
-        lists, missing = await api.lists_of(client, list(dict.fromkeys([*add, *remove])))
-        reply = replace(reply, missing=missing)
-        there = {record_id for record_id, its_lists in lists.items() if str(list_id) in its_lists}
-        done = [o for o in batch if str(o.record_id) in missing or _as_wanted(o, lists, there, set(add))]
-        return [_result(o, reply) for o in done]  # the others become unknown
 
     def fold(self, con: Connection, context: Context, finished: str) -> None:  # noqa: ARG002
         """Note acknowledged members; forget links to records that are gone."""
         fold_members(con, NAME, self.kinds, finished)
         forget_gone(con, finished)
 
-    def _notice_new_list(self, con: Connection, list_id: str) -> None:
-        known = con.execute("SELECT list_id FROM delivery.hubspot_lists WHERE audience = ?", [self.audience]).fetchall()
-        if known == [(list_id,)]:
-            return
-        if known:
-            con.execute(
-                f"DELETE FROM delivery.members WHERE destination = {literal(NAME)} AND audience = ?", [self.audience]
-            )
-            con.execute(f"DELETE FROM delivery.rejected WHERE destination = {literal(NAME)} AND step = ?", [self.name])
-        con.execute("DELETE FROM delivery.hubspot_lists WHERE audience = ?", [self.audience])
-        con.execute("INSERT INTO delivery.hubspot_lists VALUES (?, ?)", [self.audience, list_id])
+
+async def change(client: VendorClient, list_id: str, batch: Sequence[Operation]) -> list[Result]:
+    """Put on a list and take off it whom ``batch`` names, in one call. Raises Rejected with 404 if there is no list."""
+    add = [str(o.record_id) for o in batch if o.kind.enters]
+    # A record both leaves and enters when its contact went over to another profile: it stays.
+    remove = [str(o.record_id) for o in batch if not o.kind.enters and o.record_id not in set(add)]
+    reply = await api.change_members(client, list_id, add, remove)
+    if not reply.silent:
+        return [_result(o, reply) for o in batch]
+    # Nobody is named. If all were there already that is right; a success that did nothing looks the same.
+    lists, missing = await api.lists_of(client, list(dict.fromkeys([*add, *remove])))
+    reply = replace(reply, missing=missing)
+    there = {record_id for record_id, its_lists in lists.items() if list_id in its_lists}
+    done = [o for o in batch if str(o.record_id) in missing or _as_wanted(o, lists, there, set(add))]
+    return [_result(o, reply) for o in done]  # the others become unknown
+
+
+def hand_over(con: Connection, catalog: Mapping[str, Any], owner: str, list_id: str) -> None:
+    """Let ``owner`` (an audience, or ``retired:<id>``) have the list and the members acknowledged for it.
+
+    What ``owner`` had before goes under its own retired name, or is forgotten where that list is gone: one that was
+    made anew starts empty.
+    """
+    before = _list_of(con, owner)
+    if before == list_id:
+        return
+    if before is not None and f"{RETIRED}{before}" in catalog:
+        _rename_owner(con, owner, f"{RETIRED}{before}")
+    elif before is not None:
+        con.execute("DELETE FROM delivery.hubspot_lists WHERE audience = ?", [owner])
+        con.execute("DELETE FROM delivery.members WHERE destination = ? AND audience = ?", [NAME, owner])
+        con.execute("DELETE FROM delivery.rejected WHERE destination = ? AND step = ?", [NAME, f"list/{owner}"])
+    for other in con.execute("SELECT audience FROM delivery.hubspot_lists WHERE list_id = ?", [list_id]).fetchall():
+        _rename_owner(con, str(other[0]), owner)
+    if _list_of(con, owner) is None:
+        con.execute("INSERT INTO delivery.hubspot_lists VALUES (?, ?)", [owner, list_id])
+
+
+def _list_of(con: Connection, owner: str) -> str | None:
+    rows = con.execute("SELECT list_id FROM delivery.hubspot_lists WHERE audience = ?", [owner]).fetchall()
+    return str(rows[0][0]) if rows else None
+
+
+def _rename_owner(con: Connection, owner: str, heir: str) -> None:
+    """Put a list and its acknowledged members under another name; nothing of its old step is left waiting."""
+    con.execute("UPDATE delivery.hubspot_lists SET audience = ? WHERE audience = ?", [heir, owner])
+    con.execute("UPDATE delivery.members SET audience = ? WHERE destination = ? AND audience = ?", [heir, NAME, owner])
+    for table in ("delivery.rejected", "delivery.deferred"):
+        con.execute(f"DELETE FROM {table} WHERE destination = ? AND step = ?", [NAME, f"list/{owner}"])
 
 
 def _as_wanted(operation: Operation, lists: Mapping[str, object], there: set[str], add: set[str]) -> bool:

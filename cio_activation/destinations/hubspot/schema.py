@@ -1,6 +1,7 @@
 """Brings HubSpot's property group, properties, options and lists up to the activation. A second call writes nothing.
 
-Reads: groups, properties, one look-up per list, folders only when a list has to be made. Nothing grows with people.
+Reads: groups, properties, one or two look-ups per list, folders only
+when a list has to be made. Nothing grows with people.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from cio_activation.activation.models import Audience, Property
+from cio_activation.delivery.catalog import ADVICE
 from cio_activation.delivery.destination import Context
-from cio_activation.destinations.hubspot import api, property_definitions
-from cio_activation.destinations.hubspot.config import list_name, listed_audiences, settings_of
+from cio_activation.destinations.hubspot import api, known_lists, property_definitions
+from cio_activation.destinations.hubspot.config import list_name, settings_of
 from cio_activation.destinations.hubspot.errors import reason
 from cio_activation.destinations.hubspot.quota import TIME_ZONE
 from cio_activation.errors import ConfigError
@@ -26,18 +28,23 @@ async def ensure_schema(client: VendorClient, context: Context) -> Mapping[str, 
     """Create or extend what the activation needs; return the catalog.
 
     Catalog: ``field:<property>`` -> HubSpot's name, ``options:<property>`` -> its values where they are a closed set,
-    ``list:<audience>`` -> list id, and the account's time zone, in which its day turns. Raises ConfigError, before
+    lists as :mod:`known_lists` says, and the account's time zone, in which its day turns. Raises ConfigError, before
     anything is written, if something of the same name cannot take our values.
     """
     wanted = property_definitions.delivered(context.activation)
     present = await api.properties(client)
-    lists = {a.name: await api.list_by_name(client, list_name(a)) for a in listed_audiences(context.activation)}
-    problems = property_problems(wanted, present) + list_problems(context, lists)
+    lists = await known_lists.look_up(client, context)
+    problems = property_problems(wanted, present) + list_problems(lists.present)
     if problems:
         raise ConfigError(*problems)
     await _ensure_properties(client, wanted, present)
     zone = (await api.account(client)).get("timeZone")
-    return _entries(wanted) | await _ensure_lists(client, context, lists) | ({TIME_ZONE: str(zone)} if zone else {})
+    return _entries(wanted) | await _ensure_lists(client, context, lists) | _told(context, lists, zone)
+
+
+def _told(context: Context, lists: known_lists.KnownLists, zone: object) -> dict[str, Any]:
+    advice = known_lists.advice(context, lists)
+    return ({ADVICE: advice} if advice else {}) | ({TIME_ZONE: str(zone)} if zone else {})
 
 
 def _entries(wanted: Mapping[str, Property]) -> dict[str, Any]:
@@ -59,10 +66,10 @@ def property_problems(wanted: Mapping[str, Property], present: Mapping[str, api.
     return [p for p in problems if p]
 
 
-def list_problems(context: Context, lists: Mapping[str, api.Row | None]) -> list[str]:
+def list_problems(lists: Mapping[str, api.Row | None]) -> list[str]:
     """Return the lists that exist under our name and cannot be written, each with its mend."""
     return [
-        f"HubSpot's list {list_name(context.activation.audiences[name])!r} has the type {found.get('processingType')}; "
+        f"HubSpot's list {found.get('name')!r} has the type {found.get('processingType')}; "
         f"members can only be written to MANUAL lists: rename it in HubSpot, or change audiences.{name}.label"
         for name, found in lists.items()
         if found is not None and found.get("processingType") != api.MANUAL
@@ -132,15 +139,17 @@ async def _read_made(client: VendorClient, names: set[str]) -> dict[str, api.Row
     return found
 
 
-async def _ensure_lists(client: VendorClient, context: Context, lists: Mapping[str, api.Row | None]) -> dict[str, str]:
-    catalog: dict[str, str] = {}
+async def _ensure_lists(client: VendorClient, context: Context, lists: known_lists.KnownLists) -> dict[str, Any]:
+    """Rename what is called something else here by now, make what is missing; return the lists' part of the catalog."""
+    catalog: dict[str, Any] = {**await known_lists.rename(client, context, lists)}
     folder: str | None = None
-    for name, found in lists.items():
+    for name, found in lists.present.items():
+        audience = context.activation.audiences[name]
         if found is None:
             folder = folder or await _folder(client, settings_of(context.activation).list_folder)
-            found = await _create_list(client, context.activation.audiences[name], folder)
-        catalog[f"list:{name}"] = str(found["listId"])
-    return catalog
+            found = await _create_list(client, audience, folder)
+        catalog |= {f"list:{name}": str(found["listId"]), f"list_version:{name}": audience.version}
+    return catalog | {f"{known_lists.RETIRED}{list_id}": dict(was) for list_id, was in lists.retired.items()}
 
 
 async def _create_list(client: VendorClient, audience: Audience, folder: str) -> api.Row:

@@ -60,7 +60,7 @@ def test_a_deleted_list_is_made_again_and_filled_again(build: Build) -> None:
     assert world.entries(mark) == []
 
 
-def test_a_new_version_is_a_new_list_with_all_members(build: Build) -> None:
+def test_a_new_version_goes_on_with_all_members(build: Build) -> None:
     world = listed(build, ["p00001", "p00002"])
     changed = audience("winback", world.activation.audiences["winback"].lane, LABEL, version=2)
     world.use(make_activation(audiences=(changed,)))

@@ -110,7 +110,7 @@ def test_steps_come_in_order_and_only_for_what_is_delivered() -> None:
     steps = DESTINATION.steps(model)
     assert [s.name for s in steps] == [
         "contact_links_daily", "properties_daily", "list/winback",
-        "contact_links_realtime", "properties_realtime", "list/hot_cart",
+        "contact_links_realtime", "properties_realtime", "list/hot_cart", "retired_lists",
     ]  # fmt: skip
     done = {"schema"}
     for step in steps:
@@ -120,7 +120,11 @@ def test_steps_come_in_order_and_only_for_what_is_delivered() -> None:
     assert steps[4].needs == ("state/realtime_properties", "identity/persons_live")
     assert steps[5].needs == ("audience/hot_cart",)
     only_daily = make_activation(DAILY, (audience("winback", Lane.DAILY, "x", list=False),))
-    assert [s.name for s in DESTINATION.steps(only_daily)] == ["contact_links_daily", "properties_daily"]
+    assert [s.name for s in DESTINATION.steps(only_daily)] == [
+        "contact_links_daily",
+        "properties_daily",
+        "retired_lists",
+    ]
     assert listed_audiences(only_daily) == ()
     waiting = make_activation(create_people="audience_members")
     assert "audience/winback" in DESTINATION.steps(waiting)[1].needs
