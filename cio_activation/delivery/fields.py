@@ -59,6 +59,20 @@ def ensure_shadow(con: Connection, destination: str, lane: str, columns: Sequenc
     return table
 
 
+def shadow_columns(con: Connection, destination: str, lane: str) -> tuple[str, ...]:
+    """Return the names of the fields the lane ever wrote, also of those that left the activation since."""
+    found = con.execute(
+        "SELECT column_name FROM duckdb_columns() WHERE schema_name = 'delivery' AND table_name = ? ORDER BY 1",
+        [f"shadow_{destination}_{lane}"],
+    ).fetchall()
+    return tuple(str(name)[2:] for (name,) in found if str(name).startswith("p_"))
+
+
+def shadow_column(name: str) -> str:
+    """Return SQL for the shadow's column of the field ``name``."""
+    return identifier(_column(name))
+
+
 @dataclass(frozen=True)
 class ValueKinds:
     """The kinds by which a destination's fields are written."""
@@ -219,7 +233,8 @@ def fold_values(con: Connection, shadow: str, columns: Sequence[str], kinds: Seq
     """Lay the delivered payloads over the shadow; a cleared person's row goes away.
 
     What was left as a human changed it was not written, and the shadow does not pretend it was: its column stays, but
-    the row's hash says that the row was dealt with.
+    the row's hash says that the row was dealt with. Columns that are not among ``columns`` stay as they are: what was
+    written to a field that left the activation, or moved to the other lane, is still there.
     """
     empties = names_sql(kinds, lambda kind: kind.empties)
     places = [(c, literal(f"$.{c}"), identifier(_column(c))) for c in columns]
@@ -228,6 +243,9 @@ def fold_values(con: Connection, shadow: str, columns: Sequence[str], kinds: Seq
         f"THEN json_extract_string(f.payload, {path}) ELSE s.{column} END AS {column}"
         for c, path, column in places
     )
+    present = [row[0] for row in con.execute(f"DESCRIBE {shadow}").fetchall()]
+    others = sorted(name for name in present if name.startswith("p_") and name[2:] not in columns)
+    pick += "".join(f", s.{identifier(name)}" for name in others)
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE acked AS
         SELECT f.cio_id, coalesce(f.result_record_id, f.record_id) AS record_id,

@@ -14,6 +14,8 @@ STAMP = Kind(name="stamp", writes_fields=True, stamps=True)
 """Writes fields, and our key to a record that does not carry it yet."""
 CLEAR = Kind(name="clear", writes_fields=True, empties=True)
 """Empties our fields of a person who is no more."""
+WITHDRAW = Kind(name="withdraw", writes_fields=True)
+"""Empties fields that left the activation."""
 ADD = Kind(name="add", writes_membership=True, enters=True)
 REMOVE = Kind(name="remove", writes_membership=True)
 

@@ -18,6 +18,7 @@ from cio_activation.activation.models import (
 )
 from cio_activation.activation.settings import Access
 from cio_activation.destinations.common.people import CreatePeople
+from cio_activation.destinations.common.removed_fields import OnRemoval
 
 NAME = "hubspot"
 
@@ -48,6 +49,10 @@ class HubSpotSettings(DestinationLimits):
     on_conflict: OnConflict = OnConflict.OVERWRITE
     """Properties under our prefix are ours: the next change overwrites what a human typed. keep leaves it, and lists
     it as a conflict; it reads before it writes, one call per 100 people. A property may say otherwise for itself."""
+
+    on_removal: OnRemoval = OnRemoval.CLEAR
+    """Values of a property that left the activation are cleared wherever we wrote them; leave lets them stand. Of
+    people who left Customer.io they are cleared in either case."""
 
 
 class HubSpotAudience(Model):

@@ -25,6 +25,7 @@ from cio_activation.destinations.hubspot.contact_links import LinksStep
 from cio_activation.destinations.hubspot.errors import daily_limit_reached
 from cio_activation.destinations.hubspot.lists import MembersStep
 from cio_activation.destinations.hubspot.properties import PropertiesStep
+from cio_activation.destinations.hubspot.removed_fields import RemovedPropertiesStep
 from cio_activation.destinations.hubspot.retired_lists import RetiredListsStep
 from cio_activation.journal.days import Meter
 from cio_activation.transport.http import Pacer, VendorClient
@@ -47,7 +48,7 @@ class HubSpot:
             if lane_is_delivered(activation, NAME, lane, listed_audiences(activation)):
                 steps += [LinksStep(activation, lane), PropertiesStep(activation, lane)]
                 steps += [MembersStep(audience) for audience in listed_audiences(activation, lane)]
-        return [*steps, RetiredListsStep()]
+        return [*steps, RemovedPropertiesStep(activation), RetiredListsStep()]
 
     def connect(self, settings: Settings, pacer: Pacer) -> AbstractAsyncContextManager[VendorClient]:
         """Return a client with the service key (or private app token) of the environment."""

@@ -26,6 +26,7 @@ from cio_activation.destinations.common.people import (
     population,
     population_tables,
 )
+from cio_activation.destinations.common.removed_fields import removed_columns
 from cio_activation.destinations.hubspot import api, writes
 from cio_activation.destinations.hubspot.config import NAME, listed_audiences, settings_of
 from cio_activation.destinations.hubspot.contact_links import email_target, stamp_of
@@ -72,7 +73,7 @@ class PropertiesStep(AbsoluteStep):
         """Give the shadow a column for every property."""
         ensure_shadow(con, NAME, self._lane.value, self._columns)
 
-    def plan(self, con: Connection, context: Context) -> str | None:  # noqa: ARG002
+    def plan(self, con: Connection, context: Context) -> str | None:
         """Compare desired values with the shadow; linked contacts without our key get it together with their values."""
         activation, scope = context.activation, context.scope
         if not self._columns:
@@ -83,7 +84,8 @@ class PropertiesStep(AbsoluteStep):
             self._desired(activation), shadow, self._columns,
             kinds=VALUES, keys=_KEYS, keep=self._keep, hashes=self._hashes(activation, scope), acked=scope.rows(shadow),
         )  # fmt: skip
-        cleared = clears(everyone, shadow, self._columns, kinds=VALUES, keep=self._keep, acked=scope.rows(shadow))
+        columns = [*self._columns, *removed_columns(con, activation, context.catalog, NAME, self._lane)]
+        cleared = clears(everyone, shadow, columns, kinds=VALUES, keep=self._keep, acked=scope.rows(shadow))
         create, update = literal(CREATE.name), literal(UPDATE.name)
         return f"""
         SELECT c.* REPLACE (

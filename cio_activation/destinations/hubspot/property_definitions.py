@@ -91,13 +91,19 @@ def drift(name: str, prop: Property, found: Mapping[str, Any]) -> str | None:
             f"HubSpot's contact property {name} has the type {found.get('type')}, the activation needs {kind}; "
             f"archive it in HubSpot, or rename properties.{prop.name}"
         )
-    modification = found.get("modificationMetadata")
-    if found.get("calculated") or (isinstance(modification, Mapping) and modification.get("readOnlyValue")):
+    if not is_writable(found):
         return (
             f"HubSpot's contact property {name} is calculated or read-only; "
             f"archive it in HubSpot, or rename properties.{prop.name}"
         )
     return None
+
+
+def is_writable(found: Mapping[str, Any]) -> bool:
+    """Return whether a property's values can be written at all."""
+    modification = found.get("modificationMetadata")
+    read_only = isinstance(modification, Mapping) and modification.get("readOnlyValue")
+    return not (found.get("calculated") or read_only)
 
 
 def key_drift(found: Mapping[str, Any]) -> str | None:

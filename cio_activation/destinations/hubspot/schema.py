@@ -13,8 +13,9 @@ from typing import Any
 from cio_activation.activation.models import Audience, Property
 from cio_activation.delivery.catalog import ADVICE
 from cio_activation.delivery.destination import Context
+from cio_activation.destinations.common.removed_fields import still_there
 from cio_activation.destinations.hubspot import api, known_lists, property_definitions
-from cio_activation.destinations.hubspot.config import list_name, settings_of
+from cio_activation.destinations.hubspot.config import NAME, list_name, settings_of
 from cio_activation.destinations.hubspot.errors import reason
 from cio_activation.destinations.hubspot.quota import TIME_ZONE
 from cio_activation.errors import ConfigError
@@ -27,7 +28,8 @@ _TAKEN = "PROPERTY_WITH_NAME_EXISTS"
 async def ensure_schema(client: VendorClient, context: Context) -> Mapping[str, Any]:
     """Create or extend what the activation needs; return the catalog.
 
-    Catalog: ``field:<property>`` -> HubSpot's name, ``options:<property>`` -> its values where they are a closed set,
+    Catalog: ``field:<property>`` -> HubSpot's name (also of properties not delivered any more),
+    ``options:<property>`` -> its values where they are a closed set,
     lists as :mod:`known_lists` says, and the account's time zone, in which its day turns. Raises ConfigError, before
     anything is written, if something of the same name cannot take our values.
     """
@@ -39,7 +41,9 @@ async def ensure_schema(client: VendorClient, context: Context) -> Mapping[str, 
         raise ConfigError(*problems)
     await _ensure_properties(client, wanted, present)
     zone = (await api.account(client)).get("timeZone")
-    return _entries(wanted) | await _ensure_lists(client, context, lists) | _told(context, lists, zone)
+    left = {name: name for name, found in present.items() if property_definitions.is_writable(found)}
+    entries = still_there(context.activation, NAME, left, (api.KEY, *wanted)) | _entries(wanted)
+    return entries | await _ensure_lists(client, context, lists) | _told(context, lists, zone)
 
 
 def _told(context: Context, lists: known_lists.KnownLists, zone: object) -> dict[str, Any]:

@@ -24,6 +24,7 @@ TOKENS: Mapping[str, int] = {
     "personFields.list": 10,
     "personFields.create": 5,
     "personFields.options.add": 5,
+    "personFields.options.update": 5,
     "persons.list": 10,
     "persons.get": 1,
     "persons.create": 5,
@@ -86,6 +87,16 @@ class PipedriveApi:
             repeatable=False,
         )
         return _page(self._client, "personFields.options.add", answer)[0]
+
+    async def rename_option(self, code: str, option_id: int, label: str) -> None:
+        """Give an option another label; its id stays, and with it everybody's value."""
+        await self._client.request(
+            "PATCH",
+            f"/api/v2/personFields/{code}/options",
+            operation="personFields.options.update",
+            json=[{"id": option_id, "label": label}],
+            repeatable=True,
+        )
 
     async def persons(
         self, codes: Sequence[str], *, since: str | None = None, newest_first: bool = False, limit: int = PAGE

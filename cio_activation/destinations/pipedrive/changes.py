@@ -13,9 +13,10 @@ from cio_activation.delivery.destination import EXIT, Context
 from cio_activation.delivery.fields import UNKNOWN, Keep, changes, clears, ensure_shadow
 from cio_activation.destinations.common.kinds import CREATE, STAMP, UPDATE, VALUES
 from cio_activation.destinations.common.people import may_create
+from cio_activation.destinations.common.removed_fields import removed_columns
 from cio_activation.destinations.pipedrive.config import NAME, settings_of
 from cio_activation.destinations.pipedrive.matching import EMAIL_TAKEN
-from cio_activation.destinations.pipedrive.schema import AUDIENCES, ID, audience_labels
+from cio_activation.destinations.pipedrive.schema_names import AUDIENCES, ID, audience_labels
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import identifier, literal
 
@@ -39,11 +40,11 @@ def refresh_fields(con: Connection, context: Context, lane: Lane) -> None:
     _options(con, context)
     _sets(con)
     elsewhere = ensure_shadow(con, NAME, str(_other(lane)), lane_columns(context, _other(lane)))
-    _acknowledged(con, shadow, columns, elsewhere, _other_columns(context, lane))
+    _acknowledged(con, shadow, [*columns, *_removed(con, context, lane)], elsewhere, _elsewhere(con, context, lane))
     con.execute(f"CREATE OR REPLACE TEMP TABLE pd_desired AS {_desired(context, lane, columns)}")
 
 
-def plan_fields(context: Context, lane: Lane, keep: Keep) -> str:
+def plan_fields(con: Connection, context: Context, lane: Lane, keep: Keep) -> str:
     """Return the lane's plan SELECT, over what ``refresh_fields`` filled."""
     columns = lane_columns(context, lane)
     shared = [ID] + ([AUDIENCES] if f"field:{AUDIENCES}" in context.catalog else [])
@@ -54,7 +55,11 @@ def plan_fields(context: Context, lane: Lane, keep: Keep) -> str:
     )  # fmt: skip
     everyone = f"SELECT cio_id FROM state.{lane.value}_properties SEMI JOIN identity.persons USING (cio_id)"
     leaving = clears(
-        everyone, "pd_leaving", [*shared, *columns, *_other_columns(context, lane)], kinds=VALUES, keep=keep
+        everyone,
+        "pd_leaving",
+        [*shared, *columns, *_removed(con, context, lane), *_elsewhere(con, context, lane)],
+        kinds=VALUES,
+        keep=keep,
     )
     rest = "json_merge_patch(c.payload, json_object('audiences', f.audiences))"
     planned = f"""
@@ -191,9 +196,16 @@ def _other(lane: Lane) -> Lane:
     return next(one for one in Lane if one is not lane)
 
 
-def _other_columns(context: Context, lane: Lane) -> list[str]:
-    """Return those of the other lane's columns that have a field."""
-    return [c for c in lane_columns(context, _other(lane)) if f"field:{c}" in context.catalog]
+def _removed(con: Connection, context: Context, lane: Lane) -> list[str]:
+    """Return the lane's columns that left the activation and whose field is still there."""
+    return removed_columns(con, context.activation, context.catalog, NAME, lane)
+
+
+def _elsewhere(con: Connection, context: Context, lane: Lane) -> list[str]:
+    """Return those of the other lane's columns that have a field, also of properties that left the activation."""
+    other, mine = _other(lane), _removed(con, context, lane)
+    delivered = [c for c in lane_columns(context, other) if f"field:{c}" in context.catalog]
+    return delivered + [c for c in _removed(con, context, other) if c not in mine]
 
 
 def _acknowledged(con: Connection, shadow: str, columns: list[str], elsewhere: str, other_columns: list[str]) -> None:

@@ -9,8 +9,9 @@ from pydantic import BaseModel
 
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.settings import Settings
+from cio_activation.delivery.catalog import ADVICE
 from cio_activation.delivery.destination import Context, Step
-from cio_activation.destinations.pipedrive import budget, schema
+from cio_activation.destinations.pipedrive import budget, flags, schema
 from cio_activation.destinations.pipedrive.api import CONCURRENCY, TOKENS, PipedriveApi
 from cio_activation.destinations.pipedrive.config import (
     NAME,
@@ -22,6 +23,7 @@ from cio_activation.destinations.pipedrive.config import (
 from cio_activation.destinations.pipedrive.matching import LinksStep
 from cio_activation.destinations.pipedrive.mirror import MirrorStep
 from cio_activation.destinations.pipedrive.persons import FieldsStep
+from cio_activation.destinations.pipedrive.removed_fields import RemovedPersonFieldsStep
 from cio_activation.errors import ConfigError
 from cio_activation.journal.days import Meter
 from cio_activation.transport.errors import Rejected, Stop, VendorError
@@ -36,13 +38,18 @@ class PipedriveDestination:
     audience_model: type[BaseModel] = PipedriveAudience
 
     def steps(self, activation: Activation) -> Sequence[Step]:
-        """Return mirror, links and fields of every lane that delivers something here."""
+        """Return mirror, links and fields of every lane that delivers something here; last, what left.
+
+        Where nothing is delivered any more the daily lane still takes people out of the audiences they are in.
+        """
+        lanes = [
+            lane for lane in Lane if activation.lane_audiences(lane, NAME) or activation.lane_properties(lane, NAME)
+        ]
         steps: list[Step] = []
-        for lane in Lane:
+        for lane in lanes or [Lane.DAILY]:
             audiences = [a.name for a in activation.lane_audiences(lane, NAME)]
-            if audiences or activation.lane_properties(lane, NAME):
-                steps += [MirrorStep(lane), LinksStep(lane), FieldsStep(lane, audiences)]
-        return steps
+            steps += [MirrorStep(lane), LinksStep(lane), FieldsStep(lane, audiences)]
+        return [*steps, RemovedPersonFieldsStep(activation)]
 
     def connect(self, settings: Settings, pacer: Pacer) -> VendorClient:
         """Return a client with the API token in its header."""
@@ -86,6 +93,11 @@ class PipedriveDestination:
         except (Stop, Rejected) as error:
             return [_access_problem(error)]
         return _user_problems(me) + _field_problems(wanted, fields, context.catalog, admin=_is_admin(me))
+
+    async def advise(self, client: VendorClient, context: Context) -> list[str]:
+        """Return which options are called something else there, and which are of no audience any more."""
+        found = flags.advice(context.activation, await PipedriveApi(client).person_fields(), context.catalog)
+        return found.get(ADVICE, [])
 
 
 def _access_problem(error: VendorError) -> str:

@@ -27,7 +27,7 @@ from cio_activation.activation.models import Lane
 from cio_activation.delivery.destination import AbsoluteStep, Context
 from cio_activation.destinations.pipedrive.api import PersonPage, PipedriveApi
 from cio_activation.destinations.pipedrive.config import NAME
-from cio_activation.destinations.pipedrive.schema import AUDIENCES, ID
+from cio_activation.destinations.pipedrive.schema_names import AUDIENCES, ID
 from cio_activation.destinations.pipedrive.values import mirror_row
 from cio_activation.errors import ConfigError
 from cio_activation.journal.operations import Kind, Operation, Result

@@ -17,7 +17,7 @@ from cio_activation.destinations.pipedrive.changes import flag_movements, lane_c
 from cio_activation.destinations.pipedrive.config import NAME
 from cio_activation.destinations.pipedrive.matching import links_name, release
 from cio_activation.destinations.pipedrive.mirror import codes_of, merge, since_text, watermark
-from cio_activation.destinations.pipedrive.schema import AUDIENCES, ID, audience_labels
+from cio_activation.destinations.pipedrive.schema_names import AUDIENCES, ID, audience_labels
 from cio_activation.destinations.pipedrive.values import NotInCatalog, custom_fields, held, named_fields, new_person
 from cio_activation.journal.operations import End, Kind, Operation, Result
 from cio_activation.transport.errors import Rejected
@@ -56,10 +56,10 @@ class FieldsStep(AbsoluteStep):
         """Work out what records hold of ours, and what they should."""
         refresh_fields(con, context, self._lane)
 
-    def plan(self, con: Connection, context: Context) -> str | None:  # noqa: ARG002
+    def plan(self, con: Connection, context: Context) -> str | None:
         """Return the changes; exits from audiences first."""
         return plan_fields(
-            context, self._lane, Keep(NAME, self.name, context.activation.kept_properties(NAME, self._lane))
+            con, context, self._lane, Keep(NAME, self.name, context.activation.kept_properties(NAME, self._lane))
         )
 
     def objects(self, context: Context) -> tuple[str, ...]:

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from cio_activation.activation.models import Activation, Property, PropertyType
+from cio_activation.destinations.common.removed_fields import still_there
+from cio_activation.destinations.pipedrive import flags
 from cio_activation.destinations.pipedrive.api import PipedriveApi
 from cio_activation.destinations.pipedrive.config import NAME, settings_of
+from cio_activation.destinations.pipedrive.schema_names import AUDIENCES, ID, audience_labels
 from cio_activation.errors import ConfigError
 from cio_activation.transport.errors import Stop
 
-ID, AUDIENCES = "id", "audiences"
-"""Logical names of the two fields that are not properties: our external id, and the audiences a person is in."""
 FLAG_LABELS = ("true", "false")
 LABEL_MAX = 255
 """Longest option label and field name (OpenAPI)."""
@@ -50,11 +51,6 @@ class WantedField:
 def properties_of(activation: Activation) -> tuple[Property, ...]:
     """Return the properties delivered to Pipedrive, both lanes, in file order."""
     return tuple(p for p in activation.properties.values() if NAME in p.deliver)
-
-
-def audience_labels(activation: Activation) -> dict[str, str]:
-    """Return audience name -> label for every audience delivered to Pipedrive."""
-    return {a.name: a.label for a in activation.audiences.values() if NAME in a.deliver}
 
 
 def wanted_fields(activation: Activation) -> tuple[WantedField, ...]:
@@ -143,7 +139,8 @@ def missing_labels(wanted: WantedField, field: Mapping[str, Any], previous: Mapp
 async def ensure_fields(api: PipedriveApi, activation: Activation, previous: Mapping[str, Any]) -> dict[str, Any]:
     """Create missing fields and options and return the catalog. One read; writes only what is missing.
 
-    Catalog: ``field:<logical>`` -> field code, ``option:<logical>:<label>`` -> option id, and for the audiences
+    Catalog: ``field:<logical>`` -> field code (also of properties not delivered any more, as long as it is there),
+    ``option:<logical>:<label>`` -> option id, ``flag:<audience>`` -> the same by audience, and for the audiences
     ``seen`` and ``retired``: option ids ever met there, and those of them that no longer exist.
     """
     wanted = wanted_fields(activation)
@@ -154,16 +151,22 @@ async def ensure_fields(api: PipedriveApi, activation: Activation, previous: Map
         raise ConfigError(*drift)
     absent = [w for w in wanted if found[w.logical] is None]
     catalog: dict[str, Any] = {}
+    shown: list[Mapping[str, Any]] = [f for f in fields if f not in found.values()]
     for w in wanted:
         field = found[w.logical]
         if field is None:
             field = await _create(api, w, absent)
             absent.remove(w)
+        elif w.logical == AUDIENCES and previous.get(f"field:{AUDIENCES}") == field["field_code"]:
+            field, previous = await flags.rename(api, activation, field, previous)
         if labels := missing_labels(w, field, previous):
             added = await api.add_options(field["field_code"], labels)
             field = {**field, "options": [*(field.get("options") or ()), *added]}
+        shown.append(field)
         catalog |= _entries(w, field, previous)
-    return catalog
+    catalog = _left(activation, fields, previous, catalog) | catalog
+    catalog |= flags.entries(activation, catalog)
+    return catalog | flags.advice(activation, shown, catalog)
 
 
 async def _create(api: PipedriveApi, wanted: WantedField, absent: Sequence[WantedField]) -> dict[str, Any]:
@@ -202,6 +205,24 @@ def _entries(wanted: WantedField, field: Mapping[str, Any], previous: Mapping[st
             entries[key] = option_id
     seen = present | set(previous.get(f"seen:{AUDIENCES}", ()) if same else ())
     return entries | {f"seen:{AUDIENCES}": sorted(seen), f"retired:{AUDIENCES}": sorted(seen - present)}
+
+
+def _left(
+    activation: Activation, fields: Sequence[Mapping[str, Any]], previous: Mapping[str, Any], catalog: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the entries of fields that the activation needs no more and the account still has: by code, or by name."""
+    used = {str(code) for key, code in catalog.items() if key.startswith("field:")}
+    unused = {str(f["field_code"]): f for f in fields if f.get("is_custom_field") and f["field_code"] not in used}
+    left: dict[str, Any] = dict(
+        still_there(activation, NAME, {str(f["field_name"]): code for code, f in unused.items()}, ())
+    )
+    for key, code in previous.items():
+        if key.startswith("field:") and key not in catalog and code in unused:
+            left[key] = code
+    for name in [key.removeprefix("field:") for key in left]:
+        starts = (f"option:{name}:", f"seen:{name}", f"retired:{name}")
+        left |= {key: value for key, value in previous.items() if key.startswith(starts)}
+    return left
 
 
 def _names(fields: Sequence[WantedField]) -> str:

@@ -13,7 +13,7 @@ import orjson
 
 from cio_activation.activation.models import Activation, PropertyType
 from cio_activation.destinations.pipedrive.config import NAME
-from cio_activation.destinations.pipedrive.schema import AUDIENCES, ID
+from cio_activation.destinations.pipedrive.schema_names import AUDIENCES, ID
 from cio_activation.journal.operations import Operation
 
 
@@ -73,6 +73,17 @@ def held(person: Mapping[str, Any], activation: Activation, catalog: Mapping[str
         "update_time": person.get("update_time") or person.get("add_time"),
         "fields": {n: _logical(n, values[code], activation, catalog) for n, code in kept.items() if code in values},
     }
+
+
+def held_text(name: str, value: Any, catalog: Mapping[str, Any]) -> str:
+    """Return a value of a field of any type as the shadow would hold it; '' where there is none."""
+    if value is None:
+        return ""
+    start = f"option:{name}:"
+    labels = [key[len(start) :] for key, option in catalog.items() if key.startswith(start) and option == value]
+    if labels:
+        return labels[0]
+    return repr(float(value)) if isinstance(value, int | float) else str(value)
 
 
 def _logical(name: str, value: Any, activation: Activation, catalog: Mapping[str, Any]) -> str:

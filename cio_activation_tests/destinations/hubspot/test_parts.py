@@ -110,7 +110,8 @@ def test_steps_come_in_order_and_only_for_what_is_delivered() -> None:
     steps = DESTINATION.steps(model)
     assert [s.name for s in steps] == [
         "contact_links_daily", "properties_daily", "list/winback",
-        "contact_links_realtime", "properties_realtime", "list/hot_cart", "retired_lists",
+        "contact_links_realtime", "properties_realtime", "list/hot_cart",
+        "removed_fields", "retired_lists",
     ]  # fmt: skip
     done = {"schema"}
     for step in steps:
@@ -123,6 +124,7 @@ def test_steps_come_in_order_and_only_for_what_is_delivered() -> None:
     assert [s.name for s in DESTINATION.steps(only_daily)] == [
         "contact_links_daily",
         "properties_daily",
+        "removed_fields",
         "retired_lists",
     ]
     assert listed_audiences(only_daily) == ()

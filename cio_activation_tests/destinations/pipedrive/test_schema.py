@@ -52,7 +52,7 @@ def test_fields_have_the_types_that_hold_their_values(bench: PipedriveBench) -> 
 
 def test_a_second_run_reads_once_and_writes_nothing(bench: PipedriveBench) -> None:
     before, catalog = len(bench.shared.log.entries), bench.catalog
-    assert bench.schema() == catalog
+    assert {k: v for k, v in bench.schema().items() if k != "advice"} == catalog
     assert [(e.method, e.path) for e in list(bench.shared.log.entries)[before:]] == [("GET", "/api/v2/personFields")]
 
 
@@ -144,5 +144,5 @@ def test_check_with_a_wrong_token_says_so(bench: PipedriveBench) -> None:
 
 def test_a_lane_without_anything_for_pipedrive_has_no_steps() -> None:
     steps = DESTINATION.steps(model({"vip": audience("vip")}, ("bucket",)))
-    assert [s.name for s in steps] == ["person_mirror", "person_links_daily", "fields_daily"]
+    assert [s.name for s in steps] == ["person_mirror", "person_links_daily", "fields_daily", "removed_fields"]
     assert {s.lane for s in steps} == {Lane.DAILY}
