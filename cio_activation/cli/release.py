@@ -28,6 +28,8 @@ def release(
     where = f"{done.destination}/{done.step}"
     notes.print(f"[green]released[/] {done.operations:,} operations of {where} ({done.window_key}) by {done.who}")
     notes.print(f"   {done.held_because}", markup=False)
+    if done.together:
+        notes.print(f"   with it, of the same run: {', '.join(done.together)}", markup=False)
     if done.moved:
         notes.print(f"   {done.moved}", markup=False)
     else:

@@ -4,6 +4,9 @@ A plan is judged by what is *new* in it. Operations that an earlier accepted pla
 did not get out (the vendor was down), were judged then: they count towards what is acknowledged, not as a movement.
 So do people who were in an audience before that plan and could not be delivered yet, because their record was not
 made: a first contact takes several days where the vendor's day is short. On its first day an audience only fills.
+
+What a person or the clock explains is no surprise: whoever bought, or whose time was up, leaves without being counted,
+and after windows that were never planned the share that may move is what as many windows would have let through.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ from cio_activation.delivery.destination import Context, Step
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal, timestamp
 
+EXPLAINED = ("expired", "purchase")
+"""Reasons of exits that never hold a plan: they do not come from a segment that somebody broke."""
 FILLING = timedelta(days=1)
 """How long after its first people an audience may grow by any share: records are made and people fetched in pieces."""
 
@@ -47,6 +52,8 @@ class Accepted:
 
     files: Sequence[Path] = ()
     as_of: datetime | None = None
+    windows: int = 1
+    """Windows that this plan stands for: itself, and those before it that were never planned."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,8 @@ class Movement:
     entering: int
     leaving: int
     filling: bool = False
+    explained: int = 0
+    """Who leaves besides ``leaving`` because they bought or their time was up."""
     """Its first people entered it less than a day ago."""
 
 
@@ -73,7 +82,7 @@ def judge(
     limits = context.activation.limits.guards
     verdicts = [_size(total, limits), *_drift(step, context)]
     for movement in _movements(con, step, context, planned, accepted):
-        verdicts += _shares(movement, limits)
+        verdicts += _shares(movement, limits, accepted.windows)
     return tuple(verdicts)
 
 
@@ -122,7 +131,7 @@ def _movements(con: Connection, step: Step, context: Context, planned: str, acce
         new = fresh.get(name, Movement(name, all_of_it.acknowledged, 0, 0))
         on_their_way = all_of_it.entering - new.entering
         before = all_of_it.acknowledged + on_their_way
-        found.append(Movement(name, before, new.entering, new.leaving, all_of_it.filling))
+        found.append(Movement(name, before, new.entering, new.leaving, all_of_it.filling, new.explained))
     return found
 
 
@@ -139,6 +148,11 @@ def _counted(con: Connection, select: str | None, as_of: datetime, since: dateti
             SELECT audience, cio_id, max(entered_at) AS entered_at
             FROM audience.memberships SEMI JOIN moved USING (audience, cio_id) WHERE exited_at IS NULL GROUP BY ALL
         ),
+        explained AS (
+            SELECT audience, cio_id FROM audience.memberships SEMI JOIN moved USING (audience, cio_id)
+            WHERE exited_at IS NOT NULL
+            GROUP BY ALL HAVING arg_max(exit_reason, exited_at) IN ({", ".join(map(literal, EXPLAINED))})
+        ),
         filling_up AS (
             SELECT audience FROM audience.memberships AS m
             SEMI JOIN (SELECT audience, max(version) AS version FROM audience.memberships GROUP BY audience) AS v
@@ -146,27 +160,41 @@ def _counted(con: Connection, select: str | None, as_of: datetime, since: dateti
             GROUP BY audience HAVING {filling}
         )
         SELECT m.audience, any_value(m.acknowledged), count(*) FILTER (m.enters AND coalesce(NOT {early}, true)),
-               count(*) FILTER (NOT m.enters), bool_or(f.audience IS NOT NULL)
+               count(*) FILTER (NOT m.enters AND x.cio_id IS NULL), bool_or(f.audience IS NOT NULL),
+               count(*) FILTER (NOT m.enters AND x.cio_id IS NOT NULL)
         FROM moved AS m
+        LEFT JOIN explained AS x ON x.audience = m.audience AND x.cio_id = m.cio_id
         LEFT JOIN entered AS e ON e.audience = m.audience AND e.cio_id = m.cio_id
         LEFT JOIN filling_up AS f ON f.audience = m.audience
         GROUP BY m.audience ORDER BY m.audience"""
     ).fetchall()
-    return {name: Movement(name, int(there), int(into), int(out), filling) for name, there, into, out, filling in rows}
+    return {
+        name: Movement(name, int(there), int(into), int(out), filling, int(explained))
+        for name, there, into, out, filling, explained in rows
+    }
 
 
-def _shares(moved: Movement, limits: Guards) -> list[Verdict]:
-    """Judge one audience. Nobody acknowledged yet: there is no share, and nothing to lose."""
+def _shares(moved: Movement, limits: Guards, windows: int = 1) -> list[Verdict]:
+    """Judge one audience over as many ``windows`` as passed.
+
+    Nobody acknowledged yet: there is no share, and nothing to lose.
+    """
     if not moved.acknowledged:
         return []
     leaving, entering = moved.leaving / moved.acknowledged, moved.entering / moved.acknowledged
-    exits = moved.leaving >= limits.share_floor and leaving > limits.max_exit_share
-    entries = moved.entering >= limits.share_floor and entering > limits.max_entry_share and not moved.filling
-    emptied = moved.acknowledged >= limits.share_floor and moved.leaving >= moved.acknowledged and not moved.entering
+    # As many windows one after the other would have let through so much; one of them just its limit.
+    most_out = limits.max_exit_share if windows == 1 else 1 - (1 - limits.max_exit_share) ** windows
+    most_in = limits.max_entry_share if windows == 1 else (1 + limits.max_entry_share) ** min(windows, 100) - 1
+    exits = moved.leaving >= limits.share_floor and leaving > most_out
+    entries = moved.entering >= limits.share_floor and entering > most_in and not moved.filling
+    all_leave = moved.leaving + moved.explained >= moved.acknowledged and not moved.entering
+    emptied = moved.acknowledged >= limits.share_floor <= moved.leaving and all_leave
     name, most = moved.audience, moved.acknowledged
     verdicts = [
-        _share("max_exit_share", name, exits, moved.leaving, most, limits.max_exit_share, "leave"),
-        _share("max_entry_share", name, entries, moved.entering, most, limits.max_entry_share, "enter"),
+        _share("max_exit_share", name, exits, moved.leaving, most, limits.max_exit_share, "leave", windows, most_out),
+        _share(
+            "max_entry_share", name, entries, moved.entering, most, limits.max_entry_share, "enter", windows, most_in
+        ),
     ]
     if emptied:
         told = f"audience {name} goes from {most:,} people to nobody"
@@ -174,7 +202,12 @@ def _shares(moved: Movement, limits: Guards) -> list[Verdict]:
     return verdicts
 
 
-def _share(guard: str, audience: str, tripped: bool, count: int, base: int, limit: float, verb: str) -> Verdict:
+def _share(
+    guard: str, audience: str, tripped: bool, count: int, base: int, limit: float, verb: str, windows: int, most: float
+) -> Verdict:
     share = count / base
-    told = f"{count:,} people {verb} audience {audience}, {share:.0%} of {base:,} (limits.guards.{guard} = {limit})"
-    return Verdict(guard, tripped, round(share, 4), limit, audience, told if tripped else "")
+    over = f", {most:.2f} over {windows} windows" if windows > 1 else ""
+    told = (
+        f"{count:,} people {verb} audience {audience}, {share:.0%} of {base:,} (limits.guards.{guard} = {limit}{over})"
+    )
+    return Verdict(guard, tripped, round(share, 4), round(most, 4), audience, told if tripped else "")

@@ -35,6 +35,8 @@ class Release:
     why: str
     moved: str | None
     """Why the release will probably not be enough: the step was planned again since, with other operations."""
+    together: tuple[str, ...] = ()
+    """Plans of other steps that the same run held: they are released with it."""
 
 
 @dataclass(frozen=True)
@@ -74,14 +76,35 @@ def fingerprint(con: Connection, planned: str) -> str:
 
 
 def accepted(con: Connection, context: Context, destination: str, step: str) -> Accepted:
-    """Return the newest plan of the step that was let through."""
+    """Return the newest plan of the step that was let through, and how many windows have passed unplanned since."""
     rows = con.execute(
         """SELECT window_end, lane, window_key, plan_id FROM delivery.plans
         WHERE destination = ? AND step = ? AND status <> 'held' AND planned > 0
         ORDER BY made_at DESC NULLS LAST, window_end DESC LIMIT 1""",
         [destination, step],
     ).fetchall()
-    return Accepted([plan_file(context.settings, *row[1:]) for row in rows], rows[0][0]) if rows else Accepted()
+    windows = _windows_passed(con, context, destination, step)
+    if not rows:
+        return Accepted(windows=windows)
+    return Accepted([plan_file(context.settings, *row[1:]) for row in rows], rows[0][0], windows)
+
+
+def _windows_passed(con: Connection, context: Context, destination: str, step: str) -> int:
+    """Return this window and those since the last plan that went through in which the step was not planned at all.
+
+    A window whose plan a guard held is not one of them: else what is held would let itself go after a while.
+    """
+    assert context.window is not None
+    as_of, length = context.window.as_of, context.window.end - context.window.start
+    last, held = con.execute(
+        """WITH earlier AS (
+            SELECT window_end, status FROM delivery.plans WHERE destination = $1 AND step = $2 AND window_end < $3
+        ), passed AS (SELECT max(window_end) AS last FROM earlier WHERE status <> 'held')
+        SELECT any_value(last), count(DISTINCT window_end) FILTER (status = 'held' AND window_end > last)
+        FROM passed LEFT JOIN earlier ON true""",
+        [destination, step, as_of],
+    ).fetchall()[0]
+    return 1 if last is None else max(1, round((as_of - last) / length) - int(held))
 
 
 def leave_for(
@@ -118,24 +141,38 @@ def release(runtime: Runtime, plan_id: str, who: str, why: str) -> Release:
         raise ConfigError("a release is kept with who and why; neither may be empty")
     with runtime.warehouse.write() as con:
         found = con.execute(
-            """SELECT destination, step, window_key, planned, status, note, fingerprint, made_at
+            """SELECT destination, step, window_key, planned, status, note, fingerprint, made_at, run_id
             FROM delivery.plans WHERE plan_id = ?""",
             [plan_id],
         ).fetchall()
         if not found:
             raise ConfigError(f"there is no plan {plan_id}; {_held_now(con)}")
-        destination, step, window_key, planned, status, note, print_of_it, made_at = found[0]
+        destination, step, window_key, planned, status, note, print_of_it, made_at, run_id = found[0]
         if status != "held":
             raise ConfigError(f"plan {plan_id} is not held, its status is {status!r}; {_held_now(con)}")
         earlier = con.execute("SELECT who FROM delivery.releases WHERE plan_id = ?", [plan_id]).fetchall()
         if earlier:
             raise ConfigError(f"plan {plan_id} was already released by {earlier[0][0]}; run {destination}/{step} again")
         moved = _moved(con, destination, step, made_at, print_of_it)
-        con.execute(
-            "INSERT INTO delivery.releases VALUES (?, ?, ?, ?, ?, NULL)",
-            [plan_id, who, why, datetime.now(UTC).replace(tzinfo=None), print_of_it],
-        )
-    return Release(plan_id, destination, step, window_key, planned, note or "", who, why, moved)
+        others = _held_with(con, run_id, destination, step)
+        for held_plan, its_print in [(plan_id, print_of_it), *others]:
+            con.execute(
+                "INSERT INTO delivery.releases VALUES (?, ?, ?, ?, ?, NULL)",
+                [held_plan, who, why, datetime.now(UTC).replace(tzinfo=None), its_print],
+            )
+    together = tuple(held_plan for held_plan, _ in others)
+    return Release(plan_id, destination, step, window_key, planned, note or "", who, why, moved, together)
+
+
+def _held_with(con: Connection, run_id: str, destination: str, step: str) -> list[tuple[str, str]]:
+    """Return id and fingerprint of the newest held plan of every other step of the run that nobody released yet."""
+    return con.execute(
+        """SELECT plan_id, fingerprint FROM delivery.plans
+        WHERE run_id = ? AND status = 'held' AND (destination, step) <> (?, ?)
+          AND plan_id NOT IN (SELECT plan_id FROM delivery.releases)
+        QUALIFY row_number() OVER (PARTITION BY destination, step ORDER BY made_at DESC) = 1 ORDER BY plan_id""",
+        [run_id, destination, step],
+    ).fetchall()
 
 
 def _outside(con: Connection, planned: str, path: Path) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -213,3 +215,73 @@ def test_shares_trip_exactly_when_the_limits_say_so(
             expected.add("audience_empty")
     assert tripped == expected
     assert (held_because(verdicts, "x") is not None) == bool(expected)
+
+
+def left(bench: ListBench, numbers: Iterable[int], reason: str) -> None:
+    """Say why people left: the deciding room closed their interval with this reason."""
+    people = [f"p{n}" for n in numbers]
+    with bench.runtime.warehouse.write() as con:
+        con.execute(
+            """INSERT INTO audience.memberships (audience, version, cio_id, exited_at, exit_reason)
+            SELECT 'vip', 1, unnest(?), now()::TIMESTAMP, ?""",
+            [people, reason],
+        )
+
+
+@pytest.mark.parametrize("reason", ["expired", "purchase"])
+def test_people_who_bought_or_whose_time_was_up_never_hold_a_plan(tmp_path: Path, reason: str) -> None:
+    bench = filled(tmp_path, 60)
+    bench.members(range(40, 60))
+    left(bench, range(40), reason)
+    assert bench.run(2).delivered == 40
+    bench.members([])
+    left(bench, range(40, 60), reason)
+    assert bench.run(3).delivered == 20  # not even when nobody is left
+
+
+def test_people_who_left_otherwise_are_counted_beside_them(tmp_path: Path) -> None:
+    bench = filled(tmp_path, 60)
+    bench.members([])
+    left(bench, range(20), "purchase")
+    left(bench, range(20, 60), "left_segment")
+    report = bench.run(2)
+    assert (report.held, report.delivered) == (60, 0)
+    assert "40 people leave audience vip" in (report.note or "")
+
+
+def test_a_purchase_of_an_earlier_stay_does_not_excuse_leaving_now(tmp_path: Path) -> None:
+    bench = ListBench(tmp_path)
+    bench.members(range(50))
+    left(bench, range(50), "purchase")
+    assert bench.run().delivered == 50
+    bench.members(range(10))
+    left(bench, range(50), "purchase")
+    bench.sql("UPDATE audience.memberships SET exited_at = TIMESTAMP '2026-01-01' WHERE exit_reason = 'purchase'")
+    left(bench, range(10, 50), "left_segment")
+    assert bench.run(2).held == 40
+
+
+def test_the_share_allowed_grows_with_the_windows_missed(tmp_path: Path) -> None:
+    bench = filled(tmp_path, 100)
+    bench.members(range(30))
+    report = bench.run(4)  # three windows at 50 % each leave 12.5 % at least
+    assert (report.delivered, report.held) == (70, 0)
+    bench.members(range(100))
+    assert bench.run(5).held == 70
+
+
+def test_more_than_the_windows_missed_explain_is_still_held(tmp_path: Path) -> None:
+    bench = filled(tmp_path, 100)
+    bench.members(range(20))
+    report = bench.run(3)
+    assert report.held == 80
+    assert "limits.guards.max_exit_share = 0.5, 0.75 over 2 windows" in (report.note or "")
+
+
+def test_windows_without_a_change_are_not_missed_and_a_held_plan_is_no_pause(tmp_path: Path) -> None:
+    bench = filled(tmp_path, 100)
+    for day in (2, 3, 4):
+        assert bench.run(day).planned == 0
+    bench.members(range(40))
+    for day in (5, 6, 7, 8):
+        assert bench.run(day).held == 60

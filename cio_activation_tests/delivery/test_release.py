@@ -132,3 +132,23 @@ def test_a_plan_is_released_once_and_never_without_a_reason(bench: ListBench) ->
     let_go(bench)
     with pytest.raises(ConfigError, match="already released by ann"):
         release(bench.runtime, plan_id, "bob", "me too")
+
+
+def test_one_release_lets_everything_go_that_the_run_held(bench: ListBench) -> None:
+    plan_id = held(bench)
+    bench.sql(
+        """INSERT INTO delivery.plans BY NAME SELECT * REPLACE (
+            'other-plan' AS plan_id, 'list/other' AS step) FROM delivery.plans WHERE status = 'held'"""
+    )
+    bench.sql(
+        """INSERT INTO delivery.plans BY NAME SELECT * REPLACE (
+            'of-another-run' AS plan_id, 'list/third' AS step, 'run-9' AS run_id)
+        FROM delivery.plans WHERE plan_id = 'other-plan'"""
+    )
+    done = let_go(bench)
+    assert done.together == ("other-plan",)
+    assert bench.sql("SELECT plan_id, who FROM delivery.releases ORDER BY plan_id") == sorted(
+        [("other-plan", "ann"), (plan_id, "ann")]
+    )
+    with pytest.raises(ConfigError, match="already released by ann"):
+        let_go(bench, "other-plan")

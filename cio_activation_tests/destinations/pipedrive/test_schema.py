@@ -52,7 +52,7 @@ def test_fields_have_the_types_that_hold_their_values(bench: PipedriveBench) -> 
 
 def test_a_second_run_reads_once_and_writes_nothing(bench: PipedriveBench) -> None:
     before, catalog = len(bench.shared.log.entries), bench.catalog
-    assert {k: v for k, v in bench.schema().items() if k != "advice"} == catalog
+    assert bench.schema() == catalog
     assert [(e.method, e.path) for e in list(bench.shared.log.entries)[before:]] == [("GET", "/api/v2/personFields")]
 
 
@@ -71,7 +71,7 @@ def test_fields_and_options_renamed_by_a_colleague_stay_ours(bench: PipedriveBen
     catalog, before = bench.catalog, writes(bench)
     bench.edit("rename_field", field="cio_bucket", name="How long away")
     bench.edit("rename_option", field="cio_audiences", option=LABELS["vip"], label="VIPs!")
-    assert bench.schema() == catalog
+    assert {k: v for k, v in bench.schema().items() if k != "advice"} == catalog
     assert writes(bench) == before
 
 
