@@ -39,10 +39,10 @@ async def _check_properties(client: VendorClient, context: Context, problems: li
     if present is None:
         return
     problems.extend(property_problems(wanted, present))
-    missing = len({*wanted, api.KEY} - present.keys())
+    missing = [name for name in (api.KEY, *wanted) if name not in present]
     limits = await _try(api.custom_property_limits(client), "crm.objects.contacts.read", problems)
     if limits is not None and missing:
-        problems.extend(_room(limits, missing))
+        problems.extend(property_definitions.room_problems(limits, missing))
 
 
 async def _check_lists(client: VendorClient, context: Context, problems: list[str]) -> None:
@@ -65,22 +65,3 @@ async def _try(call: Awaitable[T], scopes: str, problems: list[str]) -> T | None
     except VendorError as error:
         problems.append(f"{error}; see whether HUBSPOT_URL is right and HubSpot is up, then check again")
     return None
-
-
-def _room(limits: api.Row, missing: int) -> list[str]:
-    """Return whether ``missing`` more contact properties fit the account's limits."""
-    contacts = [
-        row
-        for row in limits.get("byObjectType") or []
-        if isinstance(row, dict) and row.get("objectTypeId", api.CONTACT_TYPE) == api.CONTACT_TYPE
-    ]
-    problems = []
-    for row, where in [*((r, "contacts") for r in contacts[:1]), (limits, "all objects")]:
-        limit = row.get("limit", row.get("overallLimit"))
-        usage = row.get("usage", row.get("overallUsage"))
-        if isinstance(limit, int) and isinstance(usage, int) and usage + missing > limit:
-            problems.append(
-                f"HubSpot allows {limit:,} custom properties for {where} and has {usage:,}; {missing} more are needed: "
-                "archive some in HubSpot, or deliver fewer properties"
-            )
-    return problems

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cio_activation.activation.models import Activation, Property, PropertyType
-from cio_activation.destinations.hubspot.api import KEY
+from cio_activation.destinations.hubspot.api import CONTACT_TYPE, KEY
 from cio_activation.errors import ConfigError
 
+UNIQUE_MAX = 10
+"""Contact properties with unique values that an account may have (fact sheet, section 5)."""
 GROUP = "customerio"
 GROUP_LABEL = "Customer.io"
 
@@ -86,7 +88,7 @@ def merged_options(present: Sequence[Mapping[str, Any]], prop: Property) -> list
 def drift(name: str, prop: Property, found: Mapping[str, Any]) -> str | None:
     """Return why the property of this name in HubSpot cannot take our values, with the mend; None if it can."""
     kind, _ = KINDS[prop.type]
-    if found.get("type") != kind:
+    if found.get("type") != kind and not _is_checkbox(prop, found):
         return (
             f"HubSpot's contact property {name} has the type {found.get('type')}, the activation needs {kind}; "
             f"archive it in HubSpot, or rename properties.{prop.name}"
@@ -96,7 +98,7 @@ def drift(name: str, prop: Property, found: Mapping[str, Any]) -> str | None:
             f"HubSpot's contact property {name} is calculated or read-only; "
             f"archive it in HubSpot, or rename properties.{prop.name}"
         )
-    return None
+    return _option_clash(name, prop, found.get("options") or ())
 
 
 def is_writable(found: Mapping[str, Any]) -> bool:
@@ -106,6 +108,39 @@ def is_writable(found: Mapping[str, Any]) -> bool:
     return not (found.get("calculated") or read_only)
 
 
+def unique_clash(present: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """Return why our key cannot be made, with the mend: HubSpot takes ten properties with unique values; None if not.
+
+    ``present``: the contact properties by name (fact sheet, section 5).
+    """
+    unique = sorted(n for n, p in present.items() if p.get("hasUniqueValue") and not p.get("hubspotDefined"))
+    if KEY in present or len(unique) < UNIQUE_MAX:
+        return None
+    return (
+        f"HubSpot allows {UNIQUE_MAX} contact properties with unique values and has {', '.join(unique)}: our key {KEY} "
+        "cannot be made; archive one that nothing uses and delete it for good"
+    )
+
+
+def room_problems(limits: Mapping[str, Any], missing: Sequence[str]) -> list[str]:
+    """Return whether the properties ``missing`` fit the account's limits, each problem with its mend."""
+    contacts = [
+        row
+        for row in limits.get("byObjectType") or []
+        if isinstance(row, dict) and row.get("objectTypeId", CONTACT_TYPE) == CONTACT_TYPE
+    ]
+    problems = []
+    for row, where in [*((r, "contacts") for r in contacts[:1]), (limits, "all objects")]:
+        limit = row.get("limit", row.get("overallLimit"))
+        usage = row.get("usage", row.get("overallUsage"))
+        if isinstance(limit, int) and isinstance(usage, int) and usage + len(missing) > limit:
+            problems.append(
+                f"HubSpot allows {limit:,} custom properties for {where} and has {usage:,}; {len(missing)} more are "
+                f"needed ({', '.join(missing)}): archive some in HubSpot, or deliver fewer properties"
+            )
+    return problems
+
+
 def key_drift(found: Mapping[str, Any]) -> str | None:
     """Return why the property named like our key cannot be our key, with the mend; None if it can."""
     if found.get("type") == "string" and found.get("hasUniqueValue"):
@@ -113,6 +148,28 @@ def key_drift(found: Mapping[str, Any]) -> str | None:
     return (
         f"HubSpot's contact property {KEY} is no text property with unique values, and cannot become one; "
         "archive it in HubSpot and delete it for good, then run again: it is made anew"
+    )
+
+
+def _is_checkbox(prop: Property, found: Mapping[str, Any]) -> bool:
+    """Return whether an enumeration, as older checkboxes are, has the two values of a flag: it holds ours as it is."""
+    values = {str(o.get("value")) for o in found.get("options") or ()}
+    return prop.type is PropertyType.FLAG and found.get("type") == "enumeration" and {"true", "false"} <= values
+
+
+def _option_clash(name: str, prop: Property, present: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return why an option cannot be added: HubSpot takes a label once, and it is another value's already."""
+    if prop.type is not PropertyType.ENUM:
+        return None
+    values = {str(o.get("value")) for o in present}
+    labelled = {str(o.get("label")): str(o.get("value")) for o in present}
+    clashes = [label for label in _labels(prop) if label not in values and label in labelled]
+    if not clashes:
+        return None
+    listed = ", ".join(f"{label!r} (value {labelled[label]!r})" for label in clashes)
+    return (
+        f"HubSpot's contact property {name} has the option {listed}, and a label can be there once: our value of that "
+        f"name cannot be added; give that option another label in HubSpot, or change properties.{prop.name}.labels"
     )
 
 

@@ -19,7 +19,7 @@ from cio_activation.destinations.hubspot.config import NAME, list_name, settings
 from cio_activation.destinations.hubspot.errors import reason
 from cio_activation.destinations.hubspot.quota import TIME_ZONE
 from cio_activation.errors import ConfigError
-from cio_activation.transport.errors import Rejected
+from cio_activation.transport.errors import Rejected, Stop
 from cio_activation.transport.http import VendorClient
 
 _TAKEN = "PROPERTY_WITH_NAME_EXISTS"
@@ -37,6 +37,7 @@ async def ensure_schema(client: VendorClient, context: Context) -> Mapping[str, 
     present = await api.properties(client)
     lists = await known_lists.look_up(client, context)
     problems = property_problems(wanted, present) + list_problems(lists.present)
+    problems += await _room_problems(client, [n for n in (api.KEY, *wanted) if n not in present])
     if problems:
         raise ConfigError(*problems)
     await _ensure_properties(client, wanted, present)
@@ -44,6 +45,19 @@ async def ensure_schema(client: VendorClient, context: Context) -> Mapping[str, 
     left = {name: name for name, found in present.items() if property_definitions.is_writable(found)}
     entries = still_there(context.activation, NAME, left, (api.KEY, *wanted)) | _entries(wanted)
     return entries | await _ensure_lists(client, context, lists) | _told(context, lists, zone)
+
+
+async def _room_problems(client: VendorClient, missing: list[str]) -> list[str]:
+    """Return whether what has to be made fits the account; a credential that may not ask finds out by trying."""
+    if not missing:
+        return []
+    try:
+        limits = await api.custom_property_limits(client)
+    except (Rejected, Stop) as error:
+        if error.status not in (403, 404):
+            raise
+        return []
+    return property_definitions.room_problems(limits, missing)
 
 
 def _told(context: Context, lists: known_lists.KnownLists, zone: object) -> dict[str, Any]:
@@ -65,8 +79,8 @@ def property_problems(wanted: Mapping[str, Property], present: Mapping[str, api.
     problems = [
         property_definitions.drift(name, prop, present[name]) for name, prop in wanted.items() if name in present
     ]
-    if api.KEY in present:
-        problems.append(property_definitions.key_drift(present[api.KEY]))
+    key = present.get(api.KEY)
+    problems.append(property_definitions.key_drift(key) if key else property_definitions.unique_clash(present))
     return [p for p in problems if p]
 
 

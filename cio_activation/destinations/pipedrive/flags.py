@@ -42,10 +42,12 @@ async def rename(
     return {**field, "options": options}, known
 
 
-def entries(activation: Activation, catalog: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the ``flag:`` entries of a catalog that has the options."""
+def entries(activation: Activation, catalog: Mapping[str, Any], previous: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the ``flag:`` entries of a catalog that has the options; an audience that left may come back to its own."""
     labels = audience_labels(activation).items()
-    return {f"flag:{name}": catalog[_OPTION + label] for name, label in labels if _OPTION + label in catalog}
+    options = {option for key, option in catalog.items() if key.startswith(_OPTION)}
+    left = {key: option for key, option in previous.items() if key.startswith("flag:") and option in options}
+    return left | {f"flag:{name}": catalog[_OPTION + label] for name, label in labels if _OPTION + label in catalog}
 
 
 def advice(

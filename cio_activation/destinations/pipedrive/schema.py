@@ -165,7 +165,7 @@ async def ensure_fields(api: PipedriveApi, activation: Activation, previous: Map
         shown.append(field)
         catalog |= _entries(w, field, previous)
     catalog = _left(activation, fields, previous, catalog) | catalog
-    catalog |= flags.entries(activation, catalog)
+    catalog |= flags.entries(activation, catalog, previous)
     return catalog | flags.advice(activation, shown, catalog)
 
 
