@@ -43,7 +43,7 @@ async def rename(
 
 
 def entries(activation: Activation, catalog: Mapping[str, Any], previous: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the ``flag:`` entries of a catalog that has the options; an audience that left may come back to its own."""
+    """Return the ``flag:`` entries of a catalog that has the options; an audience that left may come back."""
     labels = audience_labels(activation).items()
     options = {option for key, option in catalog.items() if key.startswith(_OPTION)}
     left = {key: option for key, option in previous.items() if key.startswith("flag:") and option in options}
