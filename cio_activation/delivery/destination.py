@@ -75,6 +75,9 @@ class Step(Protocol):
     def objects(self, context: Context) -> tuple[str, ...]:
         """Return the keys of ``context.catalog`` it writes to; a plan that finds one missing is held."""
 
+    def predecessors(self, context: Context) -> Sequence[Step]:
+        """Return steps that are no more and whose work it goes on with: what they sent is settled before it plans."""
+
     def movements(self, con: Connection, context: Context, planned: str) -> str | None:
         """Return a SELECT of how the plan moves audiences, None if it does not: one row a person and audience moved.
 
@@ -126,6 +129,10 @@ class AbsoluteStep:
 
     def objects(self, context: Context) -> tuple[str, ...]:
         """Need nothing of the catalog."""
+        return ()
+
+    def predecessors(self, context: Context) -> Sequence[Step]:
+        """Go on with nobody's work."""
         return ()
 
     def movements(self, con: Connection, context: Context, planned: str) -> str | None:

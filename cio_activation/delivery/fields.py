@@ -233,19 +233,18 @@ def fold_values(con: Connection, shadow: str, columns: Sequence[str], kinds: Seq
     """Lay the delivered payloads over the shadow; a cleared person's row goes away.
 
     What was left as a human changed it was not written, and the shadow does not pretend it was: its column stays, but
-    the row's hash says that the row was dealt with. Columns that are not among ``columns`` stay as they are: what was
-    written to a field that left the activation, or moved to the other lane, is still there.
+    the row's hash says that the row was dealt with. The shadow's other columns are kept up as well: what was written to
+    a field that left the activation, or moved to the other lane, is still there.
     """
     empties = names_sql(kinds, lambda kind: kind.empties)
-    places = [(c, literal(f"$.{c}"), identifier(_column(c))) for c in columns]
+    written = [str(row[0])[2:] for row in con.execute(f"DESCRIBE {shadow}").fetchall() if str(row[0]).startswith("p_")]
+    every = [*columns, *sorted(set(written) - set(columns))]
+    places = [(c, literal(f"$.{c}"), identifier(_column(c))) for c in every]
     pick = "".join(
         f", CASE WHEN json_exists(f.payload, {path}) AND NOT {_was_kept(c)} "
         f"THEN json_extract_string(f.payload, {path}) ELSE s.{column} END AS {column}"
         for c, path, column in places
     )
-    present = [row[0] for row in con.execute(f"DESCRIBE {shadow}").fetchall()]
-    others = sorted(name for name in present if name.startswith("p_") and name[2:] not in columns)
-    pick += "".join(f", s.{identifier(name)}" for name in others)
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE acked AS
         SELECT f.cio_id, coalesce(f.result_record_id, f.record_id) AS record_id,

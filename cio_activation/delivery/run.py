@@ -98,10 +98,18 @@ class _StepRun:
         return report
 
     async def _recover(self, client: VendorClient) -> int:
-        """Settle what an earlier run left, and fold it."""
-        close_plans(self._journal, self._destination.name, self._step.name)
-        recovered = await recover(self._journal, self._destination.name, self._step, client, self._context)
-        self._fold()
+        """Settle what an earlier run left, also of steps that are no more, and fold it."""
+        recovered = await self._settle(self._step, client)
+        for step in self._step.predecessors(self._context):
+            with lease(self._journal, f"{self._destination.name}/{step.name}") as its, its.renewed():
+                recovered += await self._settle(step, client)
+        return recovered
+
+    async def _settle(self, step: Step, client: VendorClient) -> int:
+        name = self._destination.name
+        close_plans(self._journal, name, step.name)
+        recovered = await recover(self._journal, name, step, client, self._context)
+        fold(self._runtime.warehouse, self._journal, step, name, self._context)
         return recovered
 
     def _plan(self, found: list[dict[str, Any]], allowance: Allowance | None) -> Plan:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cio_activation.activation.models import Lane
-from cio_activation.delivery.destination import EXIT, AbsoluteStep, Context
+from cio_activation.delivery.destination import EXIT, AbsoluteStep, Context, Step
 from cio_activation.delivery.links import fold_members
-from cio_activation.destinations.common.kinds import REMOVE
+from cio_activation.destinations.common.kinds import MEMBERSHIPS, REMOVE
 from cio_activation.destinations.hubspot import api
 from cio_activation.destinations.hubspot.config import NAME, settings_of
 from cio_activation.destinations.hubspot.gone import forget_gone
@@ -39,6 +39,11 @@ class RetiredListsStep(AbsoluteStep):
     needs: tuple[str, ...] = ()
     batch_size = BATCH
     concurrency = 4
+
+    def predecessors(self, context: Context) -> Sequence[Step]:
+        """Return the steps of the lists' audiences: whom a call put there that was never answered comes off too."""
+        retired = [was for key, was in context.catalog.items() if key.startswith(RETIRED) and not was["replaced"]]
+        return [_FormerMembersStep(was["audience"]) for was in retired]
 
     def refresh(self, con: Connection, context: Context) -> None:
         """Note which lists are retired since when, with the members they were left with; forget those taken back."""
@@ -102,6 +107,34 @@ class RetiredListsStep(AbsoluteStep):
                 SELECT 1 FROM {finished} AS f
                 WHERE f.kind = {literal(RETIRE.name)} AND f."end" = 'delivered' AND f.target = l.audience)"""
         )
+
+
+class _FormerMembersStep(AbsoluteStep):
+    """``list/<audience>`` after its audience left: plans nothing, and still knows what became of what was sent."""
+
+    kinds: tuple[Kind, ...] = MEMBERSHIPS
+    lane: Lane | None = None
+    description = "What an audience that left the activation has sent."
+    after: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    batch_size = BATCH
+    concurrency = 1
+
+    def __init__(self, audience: str) -> None:
+        self.name = f"list/{audience}"
+
+    def plan(self, con: Connection, context: Context) -> str | None:  # noqa: ARG002
+        """Plan nothing."""
+        return None
+
+    async def send(self, client: VendorClient, context: Context, batch: Sequence[Operation]) -> list[Result]:
+        """Leave everything to the next plan of the retired lists."""
+        return await self.recover(client, context, batch)
+
+    def fold(self, con: Connection, context: Context, finished: str) -> None:  # noqa: ARG002
+        """Note acknowledged members, as the audience's own step did."""
+        fold_members(con, NAME, self.kinds, finished)
+        forget_gone(con, finished)
 
 
 async def _retire(client: VendorClient, operation: Operation) -> Result:

@@ -179,3 +179,17 @@ def test_an_audience_under_another_key_takes_the_list_of_its_name_over_with_its_
     world.run()
     assert world.on_list(f"{LABEL} [v1]") == {"p00001", "p00004"}
     assert len(lists(world)) == 2
+
+
+def test_whoever_was_put_on_a_list_by_a_call_that_was_never_answered_is_taken_off_too(build: Build) -> None:
+    world = delivered(build)
+    before = winback_id(world)
+    world.members("winback", ["p00001", "p00002", "p00003", "p00004"])
+    world.fault(kind="reset", when="after", path="*/memberships/add-and-remove", times=50)
+    world.run(only="list/winback")
+    world.running.shared.faults.clear()
+    assert lists(world)[before][1] == 4
+    use(world, *OTHERS)
+    world.run()
+    assert lists(world)[before][1] == 0
+    assert world.run()["retired_lists"].planned == 0
