@@ -16,9 +16,10 @@ from cio_activation.customerio.people import land
 from cio_activation.errors import ContractError
 from cio_activation.lanes.partitions import Lanes
 from cio_activation.runtime import Runtime
-from cio_activation_tests.builders import runtime, window
-from cio_activation_tests.customerio.conftest import Site
-from cio_activation_tests.customerio.landed import enter, landed, query, small_activation, write_people
+from cio_activation_tests.drivers.builders import runtime, window
+from cio_activation_tests.drivers.customerio import CustomerioBench
+from cio_activation_tests.drivers.landing import enter, landed, small_activation, write_people
+from cio_activation_tests.drivers.tables import query
 
 GOOD = {
     "created_at": "1577836800",
@@ -178,7 +179,7 @@ def test_a_value_that_is_old_for_too_long_is_counted(run: Runtime) -> None:
     assert found == [0, 0, 1]
 
 
-def test_the_realtime_lane_keeps_last_good_values_too(site: Site) -> None:
+def test_the_realtime_lane_keeps_last_good_values_too(site: CustomerioBench) -> None:
     run = site.runtime()
     now = datetime(2026, 11, 1, 12)
     picture = site.picture().facts
@@ -196,9 +197,9 @@ def test_the_realtime_lane_keeps_last_good_values_too(site: Site) -> None:
 
 
 def test_the_check_of_the_people_asset_warns_once_a_value_is_old_for_too_long(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    site: CustomerioBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {**site.sandbox.environment(), "ACTIVATION_HOME": str(site.home)}.items():
+    for name, value in {**site.stand_in.running.environment(), "ACTIVATION_HOME": str(site.home)}.items():
         monkeypatch.setenv(name, value)
     run = site.runtime()
     activation = run.activation

@@ -30,13 +30,14 @@ from cio_activation.identity.resolve import resolve
 from cio_activation.runtime import Runtime
 from cio_activation.sandbox.customerio.exports import Exports
 from cio_activation.state.derive import derive
-from cio_activation_tests import builders
-from cio_activation_tests.byhand import noting
-from cio_activation_tests.customerio.landed import enter
+from cio_activation_tests.drivers import builders
+from cio_activation_tests.drivers.landing import enter
+from cio_activation_tests.drivers.tables import noting
+from cio_activation_tests.drivers.town import Town
+from cio_activation_tests.drivers.warm import warm_warehouses
 from cio_activation_tests.forms import form
 from cio_activation_tests.invariants.conftest import MakeTown
 from cio_activation_tests.invariants.test_i6_exit import ASKED, HOT, QUARTER, VALUES, held, placed, shoppers
-from cio_activation_tests.town import Town, warm_warehouse
 
 TOWNS = settings.get_profile("towns")
 ACTIVATION = """
@@ -207,7 +208,7 @@ def test_a_mixture_of_what_cannot_be_read_changes_nothing_but_the_refused_cells(
 ) -> None:
     home = tmp_path_factory.mktemp("i13")
     spoilt, clean, model = Carrier.at(home / "spoilt"), Carrier.at(home / "clean"), Model()
-    with warm_warehouse(spoilt.runtime.warehouse.path):
+    with warm_warehouses():
         for number, bad in enumerate([{}, *mixture, {}]):
             there = [who for who in WHO if number < leaving.get(who, 99)]
             spoilt.day(number, there, bad)
@@ -219,7 +220,7 @@ def test_a_mixture_of_what_cannot_be_read_changes_nothing_but_the_refused_cells(
             stale = {who for (who,) in spoilt.rows("SELECT cio_id FROM raw.stale_cells")}
             assert {w for w in there if w in bad and w in model.known} <= stale
     assert spoilt.rows("SELECT count(*) FROM raw.stale_cells") == [(0,)]
-    with warm_warehouse(clean.runtime.warehouse.path):
+    with warm_warehouses():
         for number in range(len(mixture) + 2):
             clean.day(number, [who for who in WHO if number < leaving.get(who, 99)], {})
     assert spoilt.state() == clean.state()
