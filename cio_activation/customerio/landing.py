@@ -150,7 +150,8 @@ def refuse_breaches(con: Connection, activation: Activation, window: Window, tab
     """
     verdict = validate(con, f"SELECT {readable(activation)} FROM {table} WHERE _changed", people_schema(activation))
     cells = [b for b in verdict.breaches if b.column not in NOT_CELLS]
-    quarantine.refuse(con, LAYER, window, table, [b for b in verdict.breaches if b.column in NOT_CELLS])
+    if quarantine.refuse(con, LAYER, window, table, [b for b in verdict.breaches if b.column in NOT_CELLS]):
+        con.execute(f"INSERT INTO {REFUSED_LINES} SELECT NULL FROM {quarantine.REFUSED}")
     if quarantine.refuse_cells(con, LAYER, window, table, cells):
         con.execute(
             f"INSERT INTO {REFUSED_CELLS} "

@@ -79,8 +79,8 @@ BAD: Mapping[str, Sequence[str]] = {
     "favourite": ("x" * 20_000,),
 }
 """Values that are refused, in every spelling: unreadable, sentinel, out of range, too long."""
-HIDDEN, BROKEN, NAMELESS = "line without id", "line with id", "row without id"
-ROWS = (HIDDEN, BROKEN, NAMELESS)
+HIDDEN, BROKEN, NAMELESS, MISNAMED = "line without id", "line with id", "row without id", "row with no id of ours"
+ROWS = (HIDDEN, BROKEN, NAMELESS, MISNAMED)
 Fault = tuple[str, str]
 """A column and a bad text, or one of ``ROWS`` and nothing."""
 
@@ -166,7 +166,15 @@ def written(runtime: Runtime, day: int, there: Sequence[str], bad: Mapping[str, 
     for who in there:
         column, text = bad.get(who, ("", ""))
         row = person(who, day)
-        row |= {column: text} if column in BAD else {"cio_id": ""} if column in (NAMELESS, HIDDEN) else {}
+        row |= (
+            {column: text}
+            if column in BAD
+            else {"cio_id": ""}
+            if column in (NAMELESS, HIDDEN)
+            else {"cio_id": f"{who} x"}
+            if column == MISNAMED
+            else {}
+        )
         csv.writer(out).writerow(
             [*(row.get(name, "") for name in names), *(["odd"] if column in (HIDDEN, BROKEN) else [])]
         )
@@ -180,7 +188,7 @@ class Model:
         self.known: dict[str, dict[str, str]] = {}
 
     def day(self, number: int, there: Sequence[str], bad: Mapping[str, Fault]) -> None:
-        absent_is_gone = not any(bad.get(who, ("",))[0] in (HIDDEN, NAMELESS) for who in there) and all(
+        absent_is_gone = not any(bad.get(who, ("",))[0] in (HIDDEN, NAMELESS, MISNAMED) for who in there) and all(
             who in self.known for who in there if bad.get(who, ("",))[0] == BROKEN
         )
         for who in there:
