@@ -165,9 +165,13 @@ def _keys(con: Connection, source: str) -> None:
 
 
 def _refuse_breaches(con: Connection, window: Window) -> None:
-    """Check changed persons against the identity schema; who breaks it goes into quarantine and is left out."""
+    """Check changed persons against the identity schema; who breaks it goes into quarantine and stays as they were."""
     verdict = validate(con, f"SELECT * FROM {NEXT} WHERE _changed", persons_schema())
-    quarantine.refuse(con, LAYER, window, NEXT, verdict.breaches)
+    if quarantine.refuse(con, LAYER, window, NEXT, verdict.breaches):
+        con.execute(
+            f"INSERT INTO {NEXT} BY NAME SELECT *, FALSE AS _changed FROM {PERSONS} "
+            f"WHERE cio_id IN (SELECT key FROM {quarantine.REFUSED})"
+        )
 
 
 def _counts(con: Connection) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 
+import pandera.pandas as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -43,7 +44,7 @@ def live(run: Runtime, when: Window, people: Iterable[Mapping[str, str]], gone: 
     seen = when.as_of + timedelta(days=30)
     with run.warehouse.write() as con:
         stage(con, run.activation, when, "raw.people_fetched", PEOPLE_CURRENT, file.path, seen)
-        refuse_bad_rows(con, run.activation, when, "raw.people_fetched")
+        refuse_bad_rows(con, run.activation, when, "raw.people_fetched", file.path)
         con.execute(f"DELETE FROM {PEOPLE_LIVE} WHERE cio_id IN (SELECT cio_id FROM raw.people_fetched)")
         con.execute(
             f"INSERT INTO {PEOPLE_LIVE} BY NAME SELECT * EXCLUDE (_bad, _row, _changed) FROM raw.people_fetched"
@@ -249,3 +250,21 @@ def test_whose_row_changed_is_noted_for_the_plans(run: Runtime) -> None:
     live(run, window(3, RT), [people[0] | {"email": "C@example.com"}])
     resolve(run, window(3, RT))
     assert touched() == {"a", "c"}
+
+
+def test_a_person_who_breaks_the_contract_stays_as_they_were(run: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    landed(run, window(1), [{"cio_id": "a", "email": "a@example.com"}, {"cio_id": "b", "email": "b@example.com"}])
+    resolve(run, window(1))
+    before = query(run, CONTENT)
+    moved = [{"cio_id": "a", "email": "new@example.com"}, {"cio_id": "b", "email": "b@example.com"}]
+    landed(run, window(2), moved)
+    only = pa.DataFrameSchema({"email": pa.Column(str, pa.Check.isin(["b@example.com"], error="odd"))}, name="persons")
+    with monkeypatch.context() as strict:
+        strict.setattr("cio_activation.identity.resolve.persons_schema", lambda: only)
+        assert resolve(run, window(2)).quarantined == {"odd": 1}
+    assert query(run, CONTENT) == before
+    resolve(run, window(2))
+    assert query(run, "SELECT email FROM identity.persons ORDER BY cio_id") == [
+        ("new@example.com",),
+        ("b@example.com",),
+    ]
