@@ -30,11 +30,13 @@ def check(
         path = activation or settings.activation_file
         loaded = load_activation(path, DESTINATIONS)
         check_expressions(loaded)
+    home = str(settings.activation_home.absolute())
     problems, advice = ({}, {}) if offline else _vendors(settings, loaded)
     failed = any(problems.values())
     if json:
-        emit({"ok": not failed, "activation": str(path), "problems": problems, "advice": advice})
+        emit({"ok": not failed, "activation": str(path), "home": home, "problems": problems, "advice": advice})
     else:
+        notes.print(f"home {home}", markup=False)
         notes.print(f"[green]ok[/] {path}: {len(loaded.properties)} properties, {len(loaded.audiences)} audiences")
         for vendor, found in problems.items():
             notes.print(f"[{'red' if found else 'green'}]{'failed' if found else 'ok'}[/] {vendor}")
@@ -52,19 +54,27 @@ Told = dict[str, list[str]]
 def _vendors(settings: Settings, activation: Activation) -> tuple[Told, Told]:
     """Return what is wrong at every vendor, and what else there is to say where nothing is."""
     from cio_activation.customerio.check import check_customerio
+    from cio_activation.delivery.accounts import compared
     from cio_activation.delivery.destination import Advising, Context, Destination
     from cio_activation.destinations import DESTINATIONS
     from cio_activation.transport.http import Unpaced
+    from cio_activation.warehouse.accounts import all_known
+
+    accounts = all_known(settings.warehouse_path)
 
     advice: Told = {}
 
     async def ask(destination: Destination) -> list[str]:
         context = Context(settings, activation, None, _catalog(settings, destination.name))
         async with destination.connect(settings, Unpaced()) as client:
-            problems = await destination.check(client, context)
-            if not problems and isinstance(destination, Advising):
-                advice[destination.name] = await destination.advise(client, context)
-            return problems
+            found = await destination.check(client, context)
+            if found:
+                return found
+            other, note = await compared(destination, client, context, accounts.get(destination.name))
+            advice[destination.name] = [note] if note else []
+            if not other and isinstance(destination, Advising):
+                advice[destination.name] += await destination.advise(client, context)
+            return [other] if other else []
 
     def safely(call: Any) -> list[str]:
         try:
@@ -72,7 +82,7 @@ def _vendors(settings: Settings, activation: Activation) -> tuple[Told, Told]:
         except CioActivationError as error:
             return str(error).splitlines()
 
-    found = {"customerio": safely(lambda: check_customerio(settings, activation))}
+    found = {"customerio": safely(lambda: check_customerio(settings, activation, accounts.get("customerio")))}
     for destination in DESTINATIONS:
         if destination.name in activation.destinations:
             found[destination.name] = safely(lambda d=destination: asyncio.run(ask(d)))

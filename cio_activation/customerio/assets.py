@@ -9,6 +9,7 @@ from cio_activation.activation.durations import format_duration
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.windows import Window
 from cio_activation.customerio.limits import customerio_pacer
+from cio_activation.customerio.workspace import require_workspace
 from cio_activation.journal.attempts import Journal
 from cio_activation.lanes.failures import failures
 from cio_activation.lanes.metadata import metadata_of, owners
@@ -78,7 +79,8 @@ def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefiniti
 
     @dg.asset(
         key=["customerio", "segments"],
-        deps=[segment_key(a.segment) for a in activation.lane_audiences(Lane.DAILY)],
+        # After the people: theirs is the check that this is still the same workspace.
+        deps=[people, *(segment_key(a.segment) for a in activation.lane_audiences(Lane.DAILY))],
         description="Members of the daily audiences' source segments.",
         check_specs=[_check("segments", "raw", "every segment was finished and its count agreed")],
         **daily,
@@ -147,6 +149,7 @@ def _pull(
     try:
         with failures(), runtime.warehouse.at_work():
             window = lanes.window(lane, context.partition_key)
+            require_workspace(runtime, customerio_pacer(journal, lane))
             result = use_case(runtime, window, customerio_pacer(journal, lane), context.run.run_id)
     finally:
         journal.close()

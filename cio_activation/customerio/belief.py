@@ -7,6 +7,7 @@ from cio_activation.activation.windows import Window
 from cio_activation.customerio.files import RawFile
 from cio_activation.customerio.landing import Staged
 from cio_activation.customerio.last_good import REFUSED_CELLS, REFUSED_LINES
+from cio_activation.customerio.workspace import require_known_people
 from cio_activation.errors import ContractError
 from cio_activation.warehouse import published
 from cio_activation.warehouse.sessions import Connection
@@ -17,6 +18,7 @@ from cio_activation.warehouse.tables import PEOPLE
 def believe(con: Connection, activation: Activation, window: Window, file: RawFile, staged: Staged, table: str) -> None:
     """Refuse the snapshot staged in ``table`` if it cannot be believed; ContractError says what to do."""
     _is_whole(window, file, staged)
+    require_known_people(con, table, PEOPLE, f"the people export of window {window.key}")
     _is_large_enough(con, activation, window, table)
     _is_readable(con, activation, window, staged)
 

@@ -10,18 +10,23 @@ from cio_activation.activation.models import Activation
 from cio_activation.activation.settings import Settings
 from cio_activation.customerio.client import CustomerIO, Segment
 from cio_activation.errors import CioActivationError
+from cio_activation.warehouse import accounts
 
 
-def check_customerio(settings: Settings, activation: Activation) -> list[str]:
-    """Return what stands in the way of a run, each with its mend; ConfigError if a credential is missing."""
-    return asyncio.run(_ask(settings, activation))
+def check_customerio(settings: Settings, activation: Activation, workspace: str | None = None) -> list[str]:
+    """Return what stands in the way of a run, each with its mend; ConfigError if a credential is missing.
+
+    ``workspace``: the one this home belongs to, if that is known.
+    """
+    return asyncio.run(_ask(settings, activation, workspace))
 
 
-async def _ask(settings: Settings, activation: Activation) -> list[str]:
+async def _ask(settings: Settings, activation: Activation, workspace: str | None) -> list[str]:
     async with CustomerIO(settings) as vendor:
         problems: list[str] = []
         try:
-            problems += region_problems(settings, await vendor.region())
+            answer = await vendor.region()
+            problems += region_problems(settings, answer) + workspace_problems(settings, answer, workspace)
         except CioActivationError as error:
             problems.append(f"{error}; check CUSTOMERIO_TRACK_SITE_ID, CUSTOMERIO_TRACK_API_KEY, CUSTOMERIO_REGION")
         try:
@@ -37,6 +42,15 @@ def region_problems(settings: Settings, answer: Mapping[str, Any]) -> list[str]:
     if region and region != settings.customerio_region:
         return [f"the account is in region {region!r}; set CUSTOMERIO_REGION={region}"]
     return []
+
+
+def workspace_problems(settings: Settings, answer: Mapping[str, Any], workspace: str | None) -> list[str]:
+    """Return the mends if the Track key is of another workspace than ``workspace``."""
+    found = answer.get("environment_id")
+    if found is None:
+        return []
+    problem = accounts.difference("customerio", workspace, str(found), settings.activation_home)
+    return [problem] if problem else []
 
 
 def segment_problems(activation: Activation, segments: tuple[Segment, ...]) -> list[str]:

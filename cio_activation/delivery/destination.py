@@ -180,6 +180,23 @@ class Destination(Protocol):
 
 
 @runtime_checkable
+class IdentifiesAccount(Protocol):
+    """A destination that can tell which account a credential opens: record ids mean something in one only."""
+
+    async def account(self, client: VendorClient) -> str:
+        """Return the vendor's own id of the account, by one cheap read."""
+
+    async def ours_there(self, client: VendorClient, context: Context) -> str | None:
+        """Return in words what of ours the account holds already ("12 contacts carry cio_id"); None: nothing.
+
+        At most two cheap reads; asked for at first contact.
+        """
+
+    def forget_account(self, con: Connection) -> None:
+        """Forget what tables of its own hold of the account: ids of lists and fields, mirrored records."""
+
+
+@runtime_checkable
 class Metered(Protocol):
     """A destination whose vendor counts by the day."""
 

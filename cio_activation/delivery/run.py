@@ -15,6 +15,7 @@ from typing import Any
 from cio_activation.activation.windows import Window
 from cio_activation.delivery import catalog, order, plan_rows, release, scopes
 from cio_activation.delivery import plan as planning
+from cio_activation.delivery.accounts import require_account
 from cio_activation.delivery.destination import Context, Destination, Step
 from cio_activation.delivery.fold import fold
 from cio_activation.delivery.pacing import pacer_for
@@ -44,7 +45,8 @@ def run_step(
 ) -> StepReport:
     """Recover, plan, send and fold ``step`` for ``window``; with ``time_slice``, no longer than that allows.
 
-    Raises VendorError only when the vendor cannot be read at all (before anything is planned).
+    Raises VendorError only when the vendor cannot be read at all, and ConfigError if the credential opens another
+    account than this home's, both before anything is planned.
     """
     with (
         closing(Journal(runtime.settings.journal)) as journal,
@@ -82,6 +84,7 @@ class _StepRun:
         pacer = pacer_for(self._runtime, self._journal, self._destination, lane, self._context.catalog)
         async with self._destination.connect(self._runtime.settings, pacer) as client:
             try:
+                await require_account(self._runtime, self._destination, client, self._context)
                 recovered = await self._recover(client)
                 if self._newest is not None and self._newest > self._window.as_of:
                     return self._superseded(self._newest, recovered)

@@ -10,6 +10,7 @@ from typing import Any
 
 from cio_activation.activation.models import Lane
 from cio_activation.delivery import catalog
+from cio_activation.delivery.accounts import require_account
 from cio_activation.delivery.destination import Context, Destination
 from cio_activation.delivery.pacing import pacer_for
 from cio_activation.journal.attempts import Journal
@@ -21,6 +22,7 @@ def run_schema(runtime: Runtime, destination: Destination, max_age: timedelta | 
     """Create or extend what the activation needs at the destination; store and return the catalog.
 
     With ``max_age``, a stored catalog of this activation that is no older is taken as it is, without a call.
+    Raises ConfigError, before anything is written, if the credential opens another account than this home's.
     """
     previous = catalog.load(runtime.warehouse, destination.name)
     if max_age is not None and catalog.is_fresh(runtime, destination.name, max_age):
@@ -31,6 +33,7 @@ def run_schema(runtime: Runtime, destination: Destination, max_age: timedelta | 
         async def work() -> Mapping[str, Any]:
             pacer = pacer_for(runtime, journal, destination, str(Lane.DAILY), previous)
             async with destination.connect(runtime.settings, pacer) as client:
+                await require_account(runtime, destination, client, context, again=True)
                 return await destination.ensure_schema(client, context)
 
         with lease(journal, f"{destination.name}/schema"):

@@ -108,6 +108,8 @@ class VendorClient:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.vendor = vendor
+        self.access_hash = _access_hash(base_url, headers)
+        """Differs for another address or another credential, and gives neither away."""
         self.calls = Calls()
         self._pacer: Pacer = pacer or Unpaced()
         self._attempts = attempts
@@ -264,3 +266,8 @@ def _parse(answer: httpx.Response) -> Any:
         return orjson.loads(answer.content) if answer.content.strip() else None
     except orjson.JSONDecodeError:
         return None
+
+
+def _access_hash(base_url: str, headers: Mapping[str, str]) -> str:
+    parts = (base_url, *(f"{name}: {value}" for name, value in sorted(headers.items())))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

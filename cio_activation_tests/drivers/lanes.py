@@ -18,6 +18,7 @@ from cio_activation.audience.members import update
 from cio_activation.customerio.live import pull_live
 from cio_activation.customerio.people import pull_people
 from cio_activation.customerio.segments import pull_segments
+from cio_activation.customerio.workspace import require_workspace
 from cio_activation.delivery.report import StepReport
 from cio_activation.delivery.run import run_step
 from cio_activation.delivery.schema import run_schema
@@ -136,6 +137,7 @@ def decide_lane(
 ) -> dict[str, Any]:
     """Extract and decide; deliver nothing."""
     decided: dict[str, Any] = {}
+    require_workspace(runtime)
     if lane is Lane.DAILY:
         decided["people"] = pull_people(runtime, window, None, refresh, FAST, run_id)
         decided["segments"] = pull_segments(runtime, window, None, refresh, run_id)

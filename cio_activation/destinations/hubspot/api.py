@@ -96,6 +96,16 @@ async def _batch(client: VendorClient, verb: str, operation: str, body: Row) -> 
     return BatchReply(answer.status, _rows(found, "results"), _rows(found, "errors"), answer.request_id)
 
 
+async def contacts_with_key(client: VendorClient) -> int:
+    """Return how many contacts carry our key, as far as search shows them by now (some seconds late)."""
+    filters = [{"propertyName": KEY, "operator": "HAS_PROPERTY"}]
+    answer = await client.request(
+        "POST", f"{_CONTACTS}/search", operation="contacts.search", bucket="search", repeatable=True,
+        json={"filterGroups": [{"filters": filters}], "properties": [KEY], "limit": 1},
+    )  # fmt: skip
+    return int(_object(client, "contacts.search", answer).get("total") or 0)
+
+
 async def contacts_page(client: VendorClient) -> None:
     """Read one contact: tells whether the credential may read contacts."""
     await client.request("GET", _CONTACTS, operation="contacts.page", params={"limit": 1})

@@ -29,6 +29,7 @@ from cio_activation.destinations.hubspot.removed_fields import RemovedProperties
 from cio_activation.destinations.hubspot.retired_lists import RetiredListsStep
 from cio_activation.journal.days import Meter
 from cio_activation.transport.http import Pacer, VendorClient
+from cio_activation.warehouse.sessions import Connection
 
 SEARCH_PER_SECOND = 5.0
 """Search has a window of its own, shared by all apps of an account."""
@@ -77,6 +78,19 @@ class HubSpot:
     def meter(self, activation: Activation, catalog: Mapping[str, Any]) -> Meter:
         """Return how the account's daily limit is counted."""
         return quota.meter(activation, catalog)
+
+    async def account(self, client: VendorClient) -> str:
+        """Return the portal's id."""
+        return str((await api.account(client))["portalId"])
+
+    async def ours_there(self, client: VendorClient, context: Context) -> str | None:  # noqa: ARG002
+        """Return how many contacts carry our key."""
+        carrying = await api.contacts_with_key(client) if api.KEY in await api.properties(client) else 0
+        return f"{carrying:,} contacts carry {api.KEY}" if carrying else None
+
+    def forget_account(self, con: Connection) -> None:
+        """Forget which lists the acknowledged members are on."""
+        con.execute("DELETE FROM delivery.hubspot_lists")
 
     async def ensure_schema(self, client: VendorClient, context: Context) -> Mapping[str, Any]:
         """Create or extend property group, properties, options and lists; return the catalog."""

@@ -28,6 +28,7 @@ from cio_activation.errors import ConfigError
 from cio_activation.journal.days import Meter
 from cio_activation.transport.errors import Rejected, Stop, VendorError
 from cio_activation.transport.http import Pacer, VendorClient
+from cio_activation.warehouse.sessions import Connection
 
 
 class PipedriveDestination:
@@ -73,6 +74,21 @@ class PipedriveDestination:
     def meter(self, activation: Activation, catalog: Mapping[str, Any]) -> Meter:  # noqa: ARG002
         """Return how the company's daily tokens are counted."""
         return budget.meter(activation)
+
+    async def account(self, client: VendorClient) -> str:
+        """Return the company's id."""
+        return str((await PipedriveApi(client).me())["company_id"])
+
+    async def ours_there(self, client: VendorClient, context: Context) -> str | None:
+        """Return whether our id field is there; how many persons carry it shows the first walk of the mirror."""
+        key = schema.wanted_fields(context.activation)[0]
+        found = schema.find_field(key, await PipedriveApi(client).person_fields(), {})
+        return f"persons have the field {key.name} already" if found else None
+
+    def forget_account(self, con: Connection) -> None:
+        """Forget the mirror, and what fields and records were ours."""
+        for table in ("persons", "mirror_state", "released", "field_codes"):
+            con.execute(f"DELETE FROM delivery.pipedrive_{table}")
 
     async def ensure_schema(self, client: VendorClient, context: Context) -> Mapping[str, Any]:
         """Create missing fields and options; ``context.catalog`` is what the last run stored."""

@@ -34,7 +34,7 @@ class CustomerIO(Vendor):
 
     ``export_seconds``: real seconds an export stays pending. ``requests_per_second``: the App API's general limit,
     not held when ``limited`` is false. ``region`` is where this host stands, ``account_region`` where the account
-    lives (default: the same).
+    lives (default: the same). ``environment_id``: which workspace of the account this is.
     """
 
     name = "customerio"
@@ -49,6 +49,7 @@ class CustomerIO(Vendor):
         limited: bool = True,
         region: str = "us",
         account_region: str | None = None,
+        environment_id: int = 100,
     ) -> None:
         super().__init__(shared)
         self.world = world
@@ -56,7 +57,7 @@ class CustomerIO(Vendor):
         self.webhooks = self.workspace.webhooks
         self.region, self.account_region = region, account_region or region
         self.limited = limited
-        self.track = Track(world, self.workspace.instant, self.account_region)
+        self.track = Track(world, self.workspace.instant, self.account_region, environment_id)
         self._window = RollingWindow(requests_per_second, 1.0)
 
     def routes(self) -> list[BaseRoute]:

@@ -35,8 +35,9 @@ Problem = dict[str, Any]
 class Track:
     """The Track API over a world; ``instant`` gives the workspace's present time."""
 
-    def __init__(self, world: World, instant: Callable[[], float], region: str) -> None:
+    def __init__(self, world: World, instant: Callable[[], float], region: str, environment_id: int) -> None:
         self._world, self._instant, self._region = world, instant, region
+        self._environment_id = environment_id
         self._accepted = 0
         self._suppressed: set[str] = set()
         self._events: list[dict[str, Any]] = []
@@ -78,7 +79,7 @@ class Track:
         }
 
     async def _account_region(self, _request: Request) -> Response:
-        return JSONResponse({"url": URLS[self._region], "region": self._region, "environment_id": 100})
+        return JSONResponse({"url": URLS[self._region], "region": self._region, "environment_id": self._environment_id})
 
     # Version 1
 

@@ -23,7 +23,7 @@ class Account:
 
     clock: Clock
     settings: Settings
-    portal_id: int = 48_000_123
+    portal_id: int
     time_zone: str = "US/Eastern"
     rng: random.Random = field(default_factory=lambda: random.Random(20260922))
     properties: dict[str, PropertySet] = field(default_factory=dict)

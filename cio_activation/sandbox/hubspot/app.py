@@ -65,9 +65,12 @@ class HubSpot(Vendor):
         property_limit: int = 1_000,
         echo_trace_ids: bool = True,
         omit_empty_ids: bool = False,
+        portal_id: int = 48_000_123,
     ) -> None:
         super().__init__(shared)
-        self.account = account = Account(shared.clock, Settings(search_lag_s, echo_trace_ids, omit_empty_ids))
+        self.account = account = Account(
+            shared.clock, Settings(search_lag_s, echo_trace_ids, omit_empty_ids), portal_id
+        )
         self.limits = Limits(tier, token, frozenset(scopes), account.time_zone, limited=limited)
         account.properties = {
             "contacts": contact_properties(property_limit, property_lag_s),

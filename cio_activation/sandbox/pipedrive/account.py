@@ -26,6 +26,7 @@ class Account:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.admin = True
+        self.company_id = 7_700_001
         self._now = now
         self._since = utc_v1(now() - 400 * 86_400)
         self.users = {i: self._user(i, *row) for i, row in enumerate(_USERS, 1)}
@@ -72,7 +73,7 @@ class Account:
         """``GET /v1/users/me``: the cheapest check of a token."""
         call.query.done()
         company = {
-            "company_id": 7_700_001,
+            "company_id": self.company_id,
             "company_name": "Sandbox Shop",
             "company_domain": COMPANY,
             "company_country": "US",

@@ -54,10 +54,12 @@ class Pipedrive(Vendor):
         token: str = "sandbox-pipedrive-token",
         limited: bool = True,
         search_lag_s: float = 3.0,
+        company_id: int = 7_700_001,
     ) -> None:
         super().__init__(shared)
         self._token = token
         self.company = Company(shared.clock, PLANS[plan], seats, limited=limited, search_lag_s=search_lag_s)
+        self.company.account.company_id = company_id
         self.company.persons.seed(seed, self.now - 400 * 86_400)
         self.limits, self.search, self.fields = self.company.limits, self.company.search, self.company.fields
         self._edits = ManualEdits(self.company)

@@ -53,7 +53,8 @@ def test_fields_have_the_types_that_hold_their_values(bench: PipedriveBench) -> 
 def test_a_second_run_reads_once_and_writes_nothing(bench: PipedriveBench) -> None:
     before, catalog = len(bench.shared.log.entries), bench.catalog
     assert bench.schema() == catalog
-    assert [(e.method, e.path) for e in list(bench.shared.log.entries)[before:]] == [("GET", "/api/v2/personFields")]
+    asked = [(e.method, e.path) for e in list(bench.shared.log.entries)[before:]]
+    assert asked == [("GET", "/v1/users/me"), ("GET", "/api/v2/personFields")]
 
 
 def test_a_field_made_by_hand_is_adopted_by_name_and_gets_the_missing_options(make: Make) -> None:
@@ -103,11 +104,11 @@ def test_the_plan_cap_says_how_many_fields_are_needed(make: Make) -> None:
         bench.schema()
 
 
-def test_our_own_cap_is_checked_without_a_call(make: Make) -> None:
+def test_our_own_cap_is_checked_before_fields_are_read(make: Make) -> None:
     bench = make(max_custom_fields=7)
     with pytest.raises(ConfigError, match=r"needs 8 custom fields but .*max_custom_fields is 7.*cio_cart_tier"):
         bench.schema()
-    assert len(bench.shared.log.entries) == 0
+    assert [e.path for e in bench.shared.log.entries] == ["/v1/users/me"]  # which company it is
 
 
 def test_a_token_without_the_right_to_make_fields_is_told_apart_from_the_cap(make: Make) -> None:

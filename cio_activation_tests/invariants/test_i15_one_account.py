@@ -1,0 +1,170 @@
+"""I15: what is known of an account is used in that account only, and a fresh home rewrites nothing that is not ours.
+
+Another account is another stand-in behind the same home: the same people, other ids. Nothing may reach it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from typer.testing import CliRunner
+
+from cio_activation.activation.models import Lane
+from cio_activation.cli.main import app
+from cio_activation.customerio.workspace import require_workspace
+from cio_activation.delivery.destination import IdentifiesAccount
+from cio_activation.delivery.run import run_step
+from cio_activation.delivery.schema import run_schema
+from cio_activation.destinations import DESTINATIONS
+from cio_activation.errors import ConfigError, ContractError
+from cio_activation.sandbox.server.running import RunningSandbox
+from cio_activation_tests import lanes
+from cio_activation_tests.invariants.conftest import MakeTown
+from cio_activation_tests.town import UNLIMITED, WITHOUT_LAGS, Town, build_town_sandbox
+
+pytestmark = pytest.mark.slow
+OTHER = {
+    "customerio": {"customerio": {**UNLIMITED, "environment_id": 200}},
+    "hubspot": {"hubspot": {**WITHOUT_LAGS, "portal_id": 777}},
+    "pipedrive": {"pipedrive": {**UNLIMITED, "company_id": 888}},
+}
+"""Vendor -> options of a sandbox in which that vendor's account, and no other, is another one."""
+IDS = {"customerio": ("100", "200"), "hubspot": ("48000123", "777"), "pipedrive": ("7700001", "888")}
+
+
+@contextmanager
+def moved(town: Town, vendor: str) -> Iterator[RunningSandbox]:
+    """Point the town's home at stand-ins in which ``vendor``'s account is another one."""
+    other = build_town_sandbox(40, 7, **OTHER[vendor])
+    try:
+        environment = {**town.sandbox.environment()}
+        theirs = other.environment()
+        environment |= {name: value for name, value in theirs.items() if name.startswith(vendor.upper())}
+        town.runtime = lanes.build_runtime(town.home, environment, town.activation)
+        yield other
+    finally:
+        other.stop()
+
+
+def writes(sandbox: RunningSandbox) -> list[str]:
+    """Return the requests that could have changed something."""
+    return [f"{e.method} {e.path}" for e in sandbox.shared.log.entries if e.method != "GET"]
+
+
+@pytest.mark.parametrize("vendor", ["hubspot", "pipedrive"])
+@pytest.mark.parametrize("lane", list(Lane))
+def test_another_account_behind_the_same_home_gets_nothing(make_town: MakeTown, vendor: str, lane: Lane) -> None:
+    town = make_town()
+    town.settle()
+    destination = next(d for d in DESTINATIONS if d.name == vendor)
+    with moved(town, vendor) as other:
+        with pytest.raises(ConfigError) as refused:
+            run_schema(town.runtime, destination)
+        for step in destination.steps(town.activation):
+            if step.lane is lane:
+                with pytest.raises(ConfigError):
+                    run_step(town.runtime, destination, step, town.window(lane), "run")
+        assert writes(other) == []
+    for said in (*IDS[vendor], "resync", str(town.home.absolute())):
+        assert said in str(refused.value)
+
+
+def test_a_lane_that_takes_a_stored_schema_still_notices_another_account(make_town: MakeTown) -> None:
+    """The real-time lane asks for no schema within the hour; another credential is another question."""
+    from cio_activation.delivery.assets import SCHEMA_MAX_AGE
+
+    town = make_town()
+    town.settle()
+    hubspot = DESTINATIONS[0]
+    step = next(s for s in hubspot.steps(town.activation) if s.lane is Lane.REALTIME)
+    with moved(town, "hubspot") as other:
+        run_schema(town.runtime, hubspot, SCHEMA_MAX_AGE)
+        with pytest.raises(ConfigError, match="777"):
+            run_step(town.runtime, hubspot, step, town.window(Lane.REALTIME), "run")
+        assert writes(other) == []
+
+
+def test_another_workspace_behind_the_same_home_is_not_read(make_town: MakeTown) -> None:
+    town = make_town()
+    town.settle()
+    people = town.query("SELECT * FROM raw.people ORDER BY cio_id")
+    for lane in Lane:
+        with moved(town, "customerio"), pytest.raises(ConfigError) as refused:
+            town.run(lane)
+        for said in (*IDS["customerio"], "resync"):
+            assert said in str(refused.value)
+    assert town.query("SELECT * FROM raw.people ORDER BY cio_id") == people
+
+
+def test_the_same_account_is_asked_who_it_is_once_for_a_run(make_town: MakeTown) -> None:
+    town = make_town()
+    town.settle()
+    mark = town.mark()
+    for lane in Lane:
+        town.run(lane)
+    asked = [e.path for e in town.calls(mark) if e.path.endswith(("account-info/2026-09/details", "users/me"))]
+    # HubSpot's schema step reads the time zone there too.
+    assert len(asked) <= 2 * 3
+
+
+def test_without_a_track_key_strangers_are_another_workspace(make_town: MakeTown) -> None:
+    """No two workspaces share a ``cio_id``: here it is the home whose people were of another one."""
+    town = make_town()
+    town.run(Lane.DAILY)
+    without = {n: v for n, v in town.sandbox.environment().items() if not n.startswith("CUSTOMERIO_TRACK")}
+    town.runtime = lanes.build_runtime(town.home, without, town.activation)
+    with town.runtime.warehouse.write() as con:
+        con.execute("UPDATE raw.people SET cio_id = reverse(cio_id)")
+    before = town.query("SELECT * FROM raw.people ORDER BY cio_id")
+    with pytest.raises(ContractError, match="this is another Customer") as refused:
+        town.run(Lane.DAILY)
+    assert "resync" in str(refused.value)
+    assert town.query("SELECT * FROM raw.people ORDER BY cio_id") == before
+
+
+def test_every_destination_says_which_account_it_is() -> None:
+    assert [d.name for d in DESTINATIONS if not isinstance(d, IdentifiesAccount)] == []
+
+
+def test_a_track_service_that_is_down_keeps_nobody_from_reading(make_town: MakeTown) -> None:
+    town = make_town()
+    town.fault(kind="status", path="/api/v1/accounts/region", status=503, times=50)
+    require_workspace(town.runtime)
+    assert town.query("SELECT * FROM delivery.accounts WHERE destination = 'customerio'") == []
+
+
+def test_check_names_another_account_and_says_where_the_home_is(
+    make_town: MakeTown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town = make_town(warm=False)
+    town.settle()
+    monkeypatch.chdir(town.home)
+    for vendor, (before, now) in IDS.items():
+        other = build_town_sandbox(5, 7, **OTHER[vendor])
+        theirs = {n: v for n, v in other.environment().items() if n.startswith(vendor.upper())}
+        for name, value in (town.sandbox.environment() | theirs | {"ACTIVATION_HOME": "."}).items():
+            monkeypatch.setenv(name, value)
+        result = CliRunner().invoke(app, ["check", "--activation", str(town.home / "activation.yaml"), "--json"])
+        other.stop()
+        told = json.loads(result.stdout)
+        assert (result.exit_code, told["home"]) == (1, str(town.home))
+        assert before in told["problems"][vendor][0]
+        assert now in told["problems"][vendor][0]
+
+
+def test_a_new_home_over_an_account_full_of_ours_says_so_first(
+    make_town: MakeTown, caplog: pytest.LogCaptureFixture
+) -> None:
+    town = make_town(warm=False)
+    town.settle()
+    assert "new to the account" not in caplog.text
+    fresh = town.home.with_name("fresh")
+    runtime = lanes.build_runtime(fresh, town.sandbox.environment(), town.activation)
+    for destination in DESTINATIONS:
+        mark = town.mark()
+        run_schema(runtime, destination)
+        assert [e.path for e in town.writes(mark) if not e.path.endswith("/search")] == []
+        assert f"{destination.name}: the home {fresh} is new to the account" in caplog.text
