@@ -215,6 +215,8 @@ def _print(result: dict[str, Any]) -> None:
         notes.print(f"{name}: {there[key]:,} {key}, {calls:,} calls, {there['throttled']} answered 429")
         for label, size in there.get("lists", {}).items():
             notes.print(f"   {size:>6,}  {label}", markup=False)
+    source = result["customerio"]
+    notes.print(f"customerio: {sum(source['calls'].values()):,} calls, {source['throttled']} answered 429")
     notes.print(f"quarantined: {result['quarantined']}", markup=False)
     again = result["second_run"]["write_calls"]
     notes.print(f"the newest day again: {again} write calls; {result['seconds']['total']} s in all")

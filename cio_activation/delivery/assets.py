@@ -68,11 +68,12 @@ def _schema_asset(activation: Activation, destination: Destination) -> dg.Assets
     def schema(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         lane = lane_of(context)
         with failures():
-            catalog = run_schema(
-                runtime_of(activation, lane), destination, SCHEMA_MAX_AGE if lane is Lane.REALTIME else None
-            )
+            runtime = runtime_of(activation, lane)
+            home = str(runtime.settings.activation_home.absolute())
+            context.log.info(f"home {home}")
+            catalog = run_schema(runtime, destination, SCHEMA_MAX_AGE if lane is Lane.REALTIME else None)
         advice = [(sentence,) for sentence in catalog.get(ADVICE, ())]
-        shown: dict[str, Any] = {"objects": len(catalog)}
+        shown: dict[str, Any] = {"objects": len(catalog), "home": home}
         return dg.MaterializeResult(metadata=shown | ({ADVICE: table(("advice",), advice)} if advice else {}))
 
     return schema

@@ -24,14 +24,14 @@ def known(con: Connection, vendor: str) -> str | None:
 
 
 def all_known(path: Path) -> dict[str, str]:
-    """Return vendor -> account of the home whose warehouse is at ``path``; empty if it is not there. Changes nothing."""
+    """Return vendor -> account of the home with the warehouse ``path``; empty if there is none. Changes nothing."""
     if not path.exists():
         return {}
     with Warehouse(path).read() as con:
-        there = con.execute("SELECT 1 FROM duckdb_tables() WHERE schema_name || '.' || table_name = ?", [ACCOUNTS])
-        return (
-            dict(con.execute(f"SELECT destination, account_id FROM {ACCOUNTS}").fetchall()) if there.fetchall() else {}
-        )
+        query = "SELECT 1 FROM duckdb_tables() WHERE schema_name || '.' || table_name = ?"
+        if not con.execute(query, [ACCOUNTS]).fetchall():
+            return {}  # a home of an earlier release that no run has opened since
+        return dict(con.execute(f"SELECT destination, account_id FROM {ACCOUNTS}").fetchall())
 
 
 def is_checked(con: Connection, vendor: str, access_hash: str) -> bool:
