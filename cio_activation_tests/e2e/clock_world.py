@@ -220,8 +220,9 @@ def _written(writes: tuple[Entry, ...], there: Mapping[str, Any]) -> Iterator[tu
     persons = {i: p["custom_fields"].get("cio_id", i) for i, p in there["pipedrive"]["persons"].items()}
     for entry in writes:
         if entry.path.startswith("/crm/objects/"):
-            # An upsert names the person, an update the record.
-            yield from (("hubspot", contacts.get(one["id"], one["id"])) for one in entry.request["inputs"])
+            # A creation names the person, an update the record.
+            for one in entry.request["inputs"]:
+                yield "hubspot", contacts[one["id"]] if "id" in one else one["properties"]["cio_id"]
         elif entry.path.endswith("/memberships/add-and-remove"):
             named = entry.request["recordIdsToAdd"] + entry.request["recordIdsToRemove"]
             yield from (("hubspot", contacts[record]) for record in named)

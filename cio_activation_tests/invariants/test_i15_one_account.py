@@ -168,3 +168,57 @@ def test_a_new_home_over_an_account_full_of_ours_says_so_first(
         run_schema(runtime, destination)
         assert [e.path for e in town.writes(mark) if not e.path.endswith("/search")] == []
         assert f"{destination.name}: the home {fresh} is new to the account" in caplog.text
+
+
+def test_a_lost_home_adopts_what_is_there_and_keeps_a_colleagues_corrections(make_town: MakeTown) -> None:
+    """Also where the colleague corrected the very e-mail that a record was found by."""
+    town = make_town(warm=False)
+    town.settle()
+    contacts, persons = town.there["hubspot"]["contacts"], town.there["pipedrive"]["persons"]
+    for number, record in enumerate(sorted(contacts)):
+        own = {"firstname": f"By hand {number}", "phone": f"+1 {number}", "email": f"by.hand.{number}@example.org"}
+        town.by_hand("hubspot", "set", id=record, properties=own)
+    for number, person in enumerate(sorted(persons)):
+        town.by_hand("pipedrive", "set_person", person=person, name=f"By hand {number}")
+    before = foreign(town)
+    town.home = town.home.with_name("lost")
+    town.activation = lanes.small_activation(town.home)
+    town.runtime = lanes.build_runtime(town.home, town.sandbox.environment(), town.activation)
+    town.settle()
+    assert foreign(town) == before
+    assert town.differences() == []
+
+
+def test_a_contact_that_somebody_makes_meanwhile_is_linked_and_not_rewritten(make_town: MakeTown) -> None:
+    """Between our look-up and our creation, under our key: the creation is refused and leads to it."""
+    town = make_town()
+    hubspot = DESTINATIONS[0]
+    run = lanes.decide_lane(town.runtime, Lane.DAILY, town.window(Lane.DAILY))
+    assert run
+    run_schema(town.runtime, hubspot)
+    steps = [s for s in hubspot.steps(town.activation) if s.lane is Lane.DAILY]
+    run_step(town.runtime, hubspot, steps[0], town.window(Lane.DAILY), "run")
+    lost = town.query("SELECT min(cio_id) FROM delivery.links WHERE destination = 'hubspot' AND record_id IS NULL")[0][
+        0
+    ]
+    made = town.by_hand("hubspot", "create", properties={"cio_id": lost, "firstname": "By hand", "phone": "+1 5"})
+    for _ in range(2):
+        for step in steps:
+            run_step(town.runtime, hubspot, step, town.window(Lane.DAILY), "run")
+    carrying = {i: c for i, c in town.there["hubspot"]["contacts"].items() if c.get("cio_id") == lost}
+    assert list(carrying) == [made["id"]]
+    held = town.sandbox.vendors["hubspot"].account.records["contacts"].get(made["id"]).values  # type: ignore[attr-defined]
+    assert (held["firstname"], held["phone"]) == ("By hand", "+1 5")
+    town.settle()
+    assert town.differences() == []
+
+
+def foreign(town: Town) -> dict[str, dict[str, str]]:
+    """Return name, e-mail and phone of every record."""
+    contacts = town.sandbox.vendors["hubspot"].account.records["contacts"].live.values()  # type: ignore[attr-defined]
+    own = ("firstname", "lastname", "phone", "email")
+    found = {f"contact {r.id}": {name: r.values.get(name) for name in own} for r in contacts}
+    return found | {
+        f"person {number}": {name: str(person[name]) for name in ("name", "emails", "phones")}
+        for number, person in town.there["pipedrive"]["persons"].items()
+    }

@@ -52,7 +52,7 @@ def check_writes(town: Town, mark: int) -> None:
     for entry in town.writes(mark):
         body: Mapping[str, Any] = entry.request or {}
         if entry.vendor == "hubspot" and "/contacts/batch/" in entry.path:
-            allowed = FIRST_ONLY if entry.path.endswith("upsert") else set()
+            allowed = FIRST_ONLY if entry.path.endswith("batch/create") else set()
             for one in body["inputs"]:
                 assert {n for n in one["properties"] if not n.startswith("cio_")} <= allowed
         elif entry.vendor == "pipedrive" and entry.path.startswith("/api/v2/persons"):

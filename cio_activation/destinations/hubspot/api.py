@@ -83,15 +83,19 @@ async def update_contacts(client: VendorClient, inputs: Sequence[Row]) -> BatchR
     return await _batch(client, "update", "contacts.batch_update", {"inputs": list(inputs)})
 
 
-async def upsert_contacts(client: VendorClient, inputs: Sequence[Row]) -> BatchReply:
-    """Create or update by ``cio_id``; each input: ``id``, ``properties``, ``objectWriteTraceId``."""
-    keyed = [{"idProperty": KEY, **one} for one in inputs]
-    return await _batch(client, "upsert", "contacts.batch_upsert", {"inputs": keyed})
+async def create_contacts(client: VendorClient, inputs: Sequence[Row]) -> BatchReply:
+    """Create; each input: ``properties`` with our key, ``objectWriteTraceId``.
+
+    Rejected with 409 if one of them is there: by e-mail, or by our key, as after a creation whose answer was lost.
+    """
+    # Not tried again by itself: what was made would be refused. Whoever asked looks it up by our key.
+    return await _batch(client, "create", "contacts.batch_create", {"inputs": list(inputs)}, repeatable=False)
 
 
-async def _batch(client: VendorClient, verb: str, operation: str, body: Row) -> BatchReply:
-    # Repeatable: reads, writes by record id, and upserts by our unique key all give the same end when sent twice.
-    answer = await client.request("POST", f"{_CONTACTS}/batch/{verb}", operation=operation, json=body, repeatable=True)
+async def _batch(client: VendorClient, verb: str, operation: str, body: Row, *, repeatable: bool = True) -> BatchReply:
+    # Reads, and writes by record id, give the same end when sent twice.
+    path = f"{_CONTACTS}/batch/{verb}"
+    answer = await client.request("POST", path, operation=operation, json=body, repeatable=repeatable)
     found = _object(client, operation, answer)
     return BatchReply(answer.status, _rows(found, "results"), _rows(found, "errors"), answer.request_id)
 

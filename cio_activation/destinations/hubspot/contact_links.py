@@ -13,7 +13,7 @@ from cio_activation.delivery.links import fold_links
 from cio_activation.destinations.common.kinds import LINK
 from cio_activation.destinations.common.people import lane_needs, population, population_tables
 from cio_activation.destinations.common.records import forget_links, forget_shadows
-from cio_activation.destinations.hubspot import api
+from cio_activation.destinations.hubspot import api, schema
 from cio_activation.destinations.hubspot.config import NAME, listed_audiences
 from cio_activation.journal.operations import End, Kind, Operation, Result
 from cio_activation.transport.http import VendorClient
@@ -71,12 +71,16 @@ class LinksStep(AbsoluteStep):
         LEFT JOIN {links} AS l ON l.destination = {literal(NAME)} AND l.cio_id = p.cio_id
         WHERE l.cio_id IS NULL OR l.looked_up_email IS DISTINCT FROM p.email"""
 
-    async def send(self, client: VendorClient, context: Context, batch: Sequence[Operation]) -> list[Result]:  # noqa: ARG002
-        """Look a batch up by e-mail; those whose earlier record is gone also by our key."""
+    async def send(self, client: VendorClient, context: Context, batch: Sequence[Operation]) -> list[Result]:
+        """Look a batch up by e-mail; by our key, and that first, who may carry it without our knowing.
+
+        That is who had a record which is gone, and everybody where the account had the key before this home came.
+        """
         emails = list(dict.fromkeys(_email(o) for o in batch))
         by_email = await api.read_contacts(client, emails, _PROPERTIES, by="email")
         records = {email: row for row in by_email.results for email in emails_of(row)}
-        lost = [o.cio_id for o in batch if o.keys.get("was_gone") and _email(o) not in records]
+        adopting = bool(context.catalog.get(schema.KEY_WAS_THERE))
+        lost = [o.cio_id for o in batch if adopting or (o.keys.get("was_gone") and _email(o) not in records)]
         by_key: dict[str, api.Row] = {}
         if lost:
             # A survivor of a merge may carry our key under an e-mail we do not know.
@@ -86,9 +90,9 @@ class LinksStep(AbsoluteStep):
         holder: dict[str, str] = {}
         for operation in sorted(batch, key=lambda o: o.cio_id):
             email = _email(operation)
-            row, how = records.get(email), "email"
+            row, how = by_key.get(operation.cio_id), api.KEY
             if row is None:
-                row, how = by_key.get(operation.cio_id), api.KEY
+                row, how = records.get(email), "email"
             if row is not None:
                 results.append(_found(operation, row, how, holder, by_email))
             elif email in by_email.missing:

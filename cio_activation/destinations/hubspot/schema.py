@@ -22,6 +22,8 @@ from cio_activation.errors import ConfigError
 from cio_activation.transport.errors import Rejected, Stop
 from cio_activation.transport.http import VendorClient
 
+KEY_WAS_THERE = "key:was_there"
+"""Catalog entry: the account had our key before this home came, so contacts may carry it that we know nothing of."""
 _TAKEN = "PROPERTY_WITH_NAME_EXISTS"
 
 
@@ -44,6 +46,8 @@ async def ensure_schema(client: VendorClient, context: Context) -> Mapping[str, 
     zone = (await api.account(client)).get("timeZone")
     left = {name: name for name, found in present.items() if property_definitions.is_writable(found)}
     entries = still_there(context.activation, NAME, left, (api.KEY, *wanted)) | _entries(wanted)
+    was_there = context.catalog.get(KEY_WAS_THERE, not context.catalog) and api.KEY in present
+    entries |= {KEY_WAS_THERE: bool(was_there)}
     return entries | await _ensure_lists(client, context, lists) | _told(context, lists, zone)
 
 

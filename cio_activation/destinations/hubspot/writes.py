@@ -17,23 +17,60 @@ from cio_activation.destinations.hubspot import api
 from cio_activation.destinations.hubspot.errors import NOT_FOUND, context_values, reason
 from cio_activation.destinations.hubspot.values import wire
 from cio_activation.journal.operations import End, Operation, Result, person_claim
-from cio_activation.transport.errors import OutcomeUnknown
+from cio_activation.transport.errors import OutcomeUnknown, Rejected, Retryable
 from cio_activation.transport.http import VendorClient
 
+CONFLICT = 409
 _CREATED_WITH = {"email": "email", "firstname": "first_name", "lastname": "last_name", "phone": "phone"}
 """HubSpot's own properties we write, only when we make the contact -> name in ``Operation.keys``."""
 
 
 async def create(client: VendorClient, prefix: str, batch: Sequence[Operation]) -> list[Result]:
-    """Make contacts by upsert on our unique key: repeating it cannot make a second one."""
-    names = _WireNames(prefix)
-    inputs = [
-        {"id": o.cio_id, "objectWriteTraceId": o.operation_id, "properties": _first_properties(names, o)} for o in batch
+    """Make contacts. Whoever turns out to be there under our key is linked instead, and written to by the next plan.
+
+    Our key is unique, so a creation that is repeated cannot make a second one: it is refused, and leads to the first.
+    """
+    try:
+        return await _create(client, prefix, batch)
+    except Rejected as error:
+        if error.status != CONFLICT:
+            raise
+        found = await _by_key(client, batch)
+        if not found:
+            raise  # it is about an e-mail: the batch is split down to whose
+    linked = [
+        Result(o.operation_id, End.RETRY, "is there already; linked", record_id=found[o.cio_id], status=CONFLICT)
+        for o in batch
+        if o.cio_id in found
     ]
+    rest = [o for o in batch if o.cio_id not in found]
+    return linked + (await _create_rest(client, prefix, rest) if rest else [])
+
+
+async def _create_rest(client: VendorClient, prefix: str, batch: Sequence[Operation]) -> list[Result]:
+    """Make those whom nobody has under our key; if they are refused too, all of them go back to the plan."""
+    try:
+        return await _create(client, prefix, batch)
+    except (Rejected, Retryable) as error:
+        text = "not made: others of the batch were there already; planned again"
+        return [Result(o.operation_id, End.RETRY, text, status=error.status) for o in batch]
+
+
+async def _by_key(client: VendorClient, batch: Sequence[Operation]) -> dict[str, str]:
+    """Return cio_id -> record id of those of ``batch`` whom a contact carries already."""
+    reply = await api.read_contacts(client, list(dict.fromkeys(o.cio_id for o in batch)), (api.KEY,), by=api.KEY)
+    wanted = {o.cio_id for o in batch}
+    rows = [(str((row.get("properties") or {}).get(api.KEY)), str(row["id"])) for row in reply.results]
+    return {key: record_id for key, record_id in rows if key in wanted}
+
+
+async def _create(client: VendorClient, prefix: str, batch: Sequence[Operation]) -> list[Result]:
+    names = _WireNames(prefix)
+    inputs = [{"objectWriteTraceId": o.operation_id, "properties": _first_properties(names, o)} for o in batch]
     _refuse_foreign(inputs, prefix, (api.KEY, *_CREATED_WITH))
-    reply = await api.upsert_contacts(client, inputs)
+    reply = await api.create_contacts(client, inputs)
     if reply.silent:
-        raise _silence(client, "contacts.batch_upsert", reply)
+        raise _silence(client, "contacts.batch_create", reply)
     ends = _read(batch, reply, {o.cio_id: o for o in batch})
     return [
         Result(

@@ -144,7 +144,7 @@ def test_an_empty_success_of_a_creation_is_not_believed(build: Build) -> None:
     world.schema()
     world.persons([person(1)])
     world.state({"p00001": {"ltv": 1}})
-    world.fault(kind="status", path="*/batch/upsert", status=200, body=EMPTY)
+    world.fault(kind="status", path="*/batch/create", status=200, body=EMPTY)
     assert world.run()["properties_daily"].held == 1
     world.run()
     assert world.contacts()["p00001"]["cio_ltv"] == "1"
@@ -156,14 +156,14 @@ def test_a_creation_without_an_answer_is_found_and_not_repeated(build: Build, ki
     world.schema()
     world.persons([person(1)])
     world.state({"p00001": {"ltv": 1}})
-    world.fault(kind=kind, path="*/batch/upsert", when="after", times=4, status=502)
+    world.fault(kind=kind, path="*/contacts/batch/create", when="after", times=4, status=502)
     assert world.run()["properties_daily"].held == 1
     world.edit("set", email="person1@example.com", properties={"firstname": "By hand"})
     mark = world.mark()
     report = world.run()["properties_daily"]
     assert report.recovered == 1
     assert report.by_kind == {"update": 1}
-    assert not [e for e in world.entries(mark) if e.path.endswith("upsert")]
+    assert not [e for e in world.entries(mark) if e.path.endswith("batch/create")]
     held = world.contact(world.id_of("person1@example.com"))
     assert (held["cio_id"], held["cio_ltv"], held["firstname"]) == ("p00001", "1", "By hand")
     assert len(world.portal.state()["contacts"]) == 1
