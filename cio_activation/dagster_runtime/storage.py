@@ -8,6 +8,8 @@ and what of Dagster's insides it rests on: ``docs/decisions/0009-dagsters-connec
 
 from __future__ import annotations
 
+import logging
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -15,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+import dagster as dg
 import sqlalchemy as sa
 from dagster._core.event_api import EventHandlerFn
 from dagster._core.storage.event_log.polling_event_watcher import SqlPollingEventWatcher
@@ -25,6 +28,12 @@ from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS, create_db_
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes.config_class import ConfigurableClassData
 
+from cio_activation.activation.settings import Settings
+from cio_activation.errors import ConfigError
+
+HOME = "DAGSTER_HOME"
+_TOLD = "CIO_ACTIVATION_DAGSTER_FOLDER"
+log = logging.getLogger("dagster")
 RUNS_OPEN = 16
 """Runs whose event log stays open in a process, two file handles each. Looking at an older one opens it again."""
 
@@ -43,9 +52,34 @@ class OpenSqliteStorage(DagsterSqliteStorage):
         self._schedule_storage = _Schedules.from_local(str(Path(base_dir, "schedules")))
 
     @classmethod
+    def config_type(cls) -> dict[str, dg.Field]:
+        """Take a folder, ``{env: NAME}``, or nothing; an unset variable is looked into here, not refused by Dagster."""
+        return {"base_dir": dg.Field(dg.Any, is_required=False)}
+
+    @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]) -> Self:
-        """Make the storage that ``dagster.yaml`` asks for."""
-        return cls.from_local(inst_data=inst_data, **config_value)
+        """Make the storage that ``dagster.yaml`` asks for; ``{env: DAGSTER_HOME}`` may be unset, see :func:`folder`."""
+        return cls.from_local(folder(config_value.get("base_dir")), inst_data)
+
+
+def folder(configured: Any) -> str:
+    """Return the folder of the files: as configured, else ``DAGSTER_HOME``, else beside the warehouse.
+
+    The last is for ``dagster dev`` in a fresh clone: Dagster has a folder then that goes when it ends. Says so once.
+    ConfigError for an unset variable other than ``DAGSTER_HOME``.
+    """
+    variable = configured.get("env") if isinstance(configured, Mapping) else None
+    if configured and variable is None:
+        return str(configured)
+    if found := os.environ.get(variable or HOME, "").strip():
+        return str(Path(found).expanduser())
+    if variable not in (None, HOME):
+        raise ConfigError(f"dagster.yaml: storage is to be where {variable} says, and {variable} is not set")
+    beside = str((Settings().activation_home / "dagster").absolute())
+    if os.environ.get(_TOLD) != beside:
+        os.environ[_TOLD] = beside  # the processes that this one starts need not say it again
+        log.warning("DAGSTER_HOME is not set: runs, events and schedules stay in %s", beside)
+    return beside
 
 
 class _Runs(SqliteRunStorage):
