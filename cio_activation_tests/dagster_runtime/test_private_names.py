@@ -60,6 +60,7 @@ REVIEWED = {
     "dagster._core.storage.sqlite_storage:DagsterSqliteStorage._run_storage": "attribute",
     "dagster._core.storage.sqlite_storage:DagsterSqliteStorage._schedule_storage": "attribute",
     "dagster._core.storage.sqlite_storage:DagsterSqliteStorage.base_dir": "attribute",
+    "dagster._core.storage.sqlite_storage:DagsterSqliteStorage.config_type": "classmethod (cls) -> Union[type[bool | float | int | str], type[dict[Any, Any] | list[Any]], ForwardRef(ConfigType), ForwardRef(Field), Mapping[str, Any], Sequence[Any]]",
     "dagster._core.storage.sqlite_storage:DagsterSqliteStorage.from_config_value": "classmethod (cls, inst_data: ConfigurableClassData, config_value: SqliteStorageConfig) -> DagsterSqliteStorage",
     "dagster._core.storage.sqlite_storage:DagsterSqliteStorage.from_local": "classmethod (cls, base_dir: str, inst_data: ConfigurableClassData | None = None) -> Self",
     "dagster._grpc.types:ExecuteRunArgs": "(job_origin: JobPythonOrigin, run_id: str, instance_ref: InstanceRef | None, set_exit_code_on_failure: bool | None = None)",
