@@ -7,6 +7,8 @@ attaching and letting go of a file of 600 MB takes 5. A real-time run has some t
 from __future__ import annotations
 
 import os
+import re
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from itertools import count
@@ -14,6 +16,8 @@ from pathlib import Path
 from threading import Lock
 
 import duckdb
+
+from cio_activation.errors import WarehouseBusy
 
 Connection = duckdb.DuckDBPyConnection
 Config = dict[str, str | bool | int | float | list[str]]
@@ -94,17 +98,34 @@ class _Blank:
                 self._con = None
 
 
+_CONFLICT = "Could not set lock on file"
+_HOLDER = re.compile(r"Conflicting lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
+_POLL_S = 0.05
 _running: dict[tuple[str, str], _Instance] = {}
 _guard = Lock()
 _blank = _Blank()
 
 
 @contextmanager
-def session(path: Path, config: Config, *, read_only: bool) -> Iterator[Connection]:
-    """Yield a connection to the file at ``path``, made if it is not there; what is not committed is rolled back."""
-    with _guard:  # an instance that was just found must not be stopped as idle by another thread
-        instance = _instance_for(path, config)
-        con = instance.open(read_only=read_only)
+def session(path: Path, config: Config, *, read_only: bool, patience_s: float) -> Iterator[Connection]:
+    """Yield a connection to the file at ``path``, made if it is not there; what is not committed is rolled back.
+
+    Whoever holds our lock may still find the file open in a program that knows nothing of it, such as a DuckDB shell:
+    waits ``patience_s`` seconds for that to end, then raises WarehouseBusy, which names it.
+    """
+    until = time.monotonic() + patience_s
+    while True:
+        try:
+            with _guard:  # an instance that was just found must not be stopped as idle by another thread
+                instance = _instance_for(path, config)
+                con = instance.open(read_only=read_only)
+            break
+        except duckdb.IOException as error:
+            if _CONFLICT not in str(error):
+                raise
+            if time.monotonic() >= until:
+                raise WarehouseBusy(_told(path, patience_s, str(error))) from None
+        time.sleep(_POLL_S)
     try:
         yield con
     except (duckdb.FatalException, duckdb.InternalException):
@@ -112,6 +133,16 @@ def session(path: Path, config: Config, *, read_only: bool) -> Iterator[Connecti
         raise
     finally:
         instance.close(con)
+
+
+def _told(path: Path, patience_s: float, error: str) -> str:
+    """Return who has the file, as DuckDB says it, and what to do."""
+    found = _HOLDER.search(error)
+    holder = f"{found['program']} (PID {found['pid']})" if found else "another program"
+    return (
+        f"{path} stayed open for {patience_s:,.0f} s in {holder}, which takes no part in our lock; end that program, "
+        "and look with `cio-activation sql` instead, which keeps nobody out for longer than its answer takes"
+    )
 
 
 def blank() -> AbstractContextManager[Connection]:

@@ -41,7 +41,7 @@ class Warehouse:
         ``memory_limit``: what DuckDB may use in this process, such as ``3GB``; its own default if None.
         """
         self.path = Path(path)
-        self._memory_limit = memory_limit
+        self._memory_limit, self._lock_timeout_s = memory_limit, lock_timeout_s
         self._lock = PriorityLock(self.path, urgent=urgent, timeout_s=lock_timeout_s)
 
     @contextmanager
@@ -92,7 +92,7 @@ class Warehouse:
         config = dict(_CONFIG)
         if self._memory_limit:
             config["memory_limit"] = self._memory_limit
-        return session(self.path, config, read_only=read_only)
+        return session(self.path, config, read_only=read_only, patience_s=self._lock_timeout_s)
 
 
 def scratch() -> AbstractContextManager[Connection]:
