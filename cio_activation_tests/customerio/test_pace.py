@@ -12,8 +12,8 @@ from cio_activation.customerio.limits import customerio_pacer
 from cio_activation.journal.attempts import Journal
 from cio_activation.sandbox.build import build_sandbox
 from cio_activation.transport.http import Pacer
-from cio_activation_tests import access
-from cio_activation_tests.sandbox.customerio.customerio_rig import small_world
+from cio_activation_tests.drivers import access
+from cio_activation_tests.drivers.stand_ins.customerio import small_world
 
 LATE_S = 0.05
 """What the network adds to every other call, here in seconds: more than twice what was seen."""

@@ -21,9 +21,9 @@ from cio_activation.delivery.schema import run_schema
 from cio_activation.destinations import DESTINATIONS
 from cio_activation.errors import ConfigError, ContractError
 from cio_activation.sandbox.server.running import RunningSandbox
-from cio_activation_tests import lanes
+from cio_activation_tests.drivers import lanes
+from cio_activation_tests.drivers.town import UNLIMITED, WITHOUT_LAGS, Town, build_town_sandbox
 from cio_activation_tests.invariants.conftest import MakeTown
-from cio_activation_tests.town import UNLIMITED, WITHOUT_LAGS, Town, build_town_sandbox
 
 pytestmark = pytest.mark.slow
 OTHER = {

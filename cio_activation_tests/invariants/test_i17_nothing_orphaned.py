@@ -16,12 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cio_activation.activation.models import Lane
-from cio_activation_tests import lanes
-from cio_activation_tests.expected import decided
+from cio_activation_tests.drivers import lanes
+from cio_activation_tests.drivers.histories import ACTIONS, Event, play
+from cio_activation_tests.drivers.oracles.expected import decided
+from cio_activation_tests.drivers.town import Town
 from cio_activation_tests.forms import form
-from cio_activation_tests.histories import ACTIONS, Event, play
 from cio_activation_tests.invariants.conftest import MakeTown
-from cio_activation_tests.town import Town
 
 pytestmark = pytest.mark.slow
 TOWNS = settings.get_profile("towns")

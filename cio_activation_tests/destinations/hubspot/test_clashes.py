@@ -15,14 +15,14 @@ from cio_activation.destinations.hubspot import DESTINATION
 from cio_activation.destinations.hubspot.property_definitions import UNIQUE_MAX
 from cio_activation.errors import ConfigError
 from cio_activation.transport.http import Unpaced
-from cio_activation_tests.destinations.hubspot.world import World, make_activation, person, prop
+from cio_activation_tests.drivers.hubspot import HubSpotBench, make_activation, person, prop
 
-Build = Callable[..., World]
+Build = Callable[..., HubSpotBench]
 BUCKET = prop("lapse_bucket", PropertyType.ENUM, labels=("0-30", "31-90"))
 FLAG = prop("returning", PropertyType.FLAG)
 
 
-def check(world: World) -> list[str]:
+def check(world: HubSpotBench) -> list[str]:
     async def work() -> list[str]:
         async with DESTINATION.connect(world.runtime.settings, Unpaced()) as client:
             return await DESTINATION.check(client, Context(world.runtime.settings, world.activation, None))
@@ -30,7 +30,9 @@ def check(world: World) -> list[str]:
     return asyncio.run(work())
 
 
-def make_by_hand(world: World, name: str, kind: str, field: str, options: list[tuple[str, str]], **more: Any) -> None:
+def make_by_hand(
+    world: HubSpotBench, name: str, kind: str, field: str, options: list[tuple[str, str]], **more: Any
+) -> None:
     """Make a contact property as a colleague would, options as (label, value)."""
     listed = [
         {"label": label, "value": value, "displayOrder": i, "hidden": False} for i, (label, value) in enumerate(options)
@@ -40,7 +42,7 @@ def make_by_hand(world: World, name: str, kind: str, field: str, options: list[t
     time.sleep(0.4)  # until new definitions show
 
 
-def refused_alike(world: World, *words: str) -> None:
+def refused_alike(world: HubSpotBench, *words: str) -> None:
     """Both check and the schema step say all of ``words`` in one sentence, and nothing is made."""
     before = world.portal.state()["properties"]
     told = [p for p in check(world) if all(word in p for word in words)]

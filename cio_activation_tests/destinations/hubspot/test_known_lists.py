@@ -9,21 +9,21 @@ from typing import Any
 import pytest
 
 from cio_activation.activation.models import Lane
-from cio_activation_tests.destinations.hubspot.world import (
+from cio_activation_tests.drivers.hubspot import (
     AUDIENCES,
     LABEL,
-    World,
+    HubSpotBench,
     audience,
     make_activation,
     person,
 )  # fmt: skip
 
-Build = Callable[..., World]
+Build = Callable[..., HubSpotBench]
 PEOPLE = [person(n) for n in range(1, 5)]
 OTHERS = tuple(a for a in AUDIENCES if a.name != "winback")
 
 
-def delivered(build: Build, **settings: Any) -> World:
+def delivered(build: Build, **settings: Any) -> HubSpotBench:
     """A portal whose winback list has three people on it."""
     world = build([], make_activation(**settings))
     world.persons(PEOPLE)
@@ -36,17 +36,17 @@ def delivered(build: Build, **settings: Any) -> World:
     return world
 
 
-def lists(world: World) -> dict[str, tuple[str, int]]:
+def lists(world: HubSpotBench) -> dict[str, tuple[str, int]]:
     """Living lists: id -> name and number of members."""
     found = world.portal.state()["lists"]
     return {x["id"]: (x["name"], len(x["members"])) for x in found if not x["deleted"]}
 
 
-def winback_id(world: World) -> str:
+def winback_id(world: HubSpotBench) -> str:
     return str(world.sql("SELECT list_id FROM delivery.hubspot_lists WHERE audience = 'winback'")[0][0])
 
 
-def use(world: World, *audiences: Any, **settings: Any) -> None:
+def use(world: HubSpotBench, *audiences: Any, **settings: Any) -> None:
     world.use(make_activation(audiences=audiences, **settings))
     world.schema()
 
@@ -187,7 +187,7 @@ def test_whoever_was_put_on_a_list_by_a_call_that_was_never_answered_is_taken_of
     world.members("winback", ["p00001", "p00002", "p00003", "p00004"])
     world.fault(kind="reset", when="after", path="*/memberships/add-and-remove", times=50)
     world.run(only="list/winback")
-    world.running.shared.faults.clear()
+    world.shared.faults.clear()
     assert lists(world)[before][1] == 4
     use(world, *OTHERS)
     world.run()

@@ -8,22 +8,22 @@ from typing import Any
 
 from cio_activation.activation.models import Lane, OnConflict, PropertyType
 from cio_activation.destinations.common.removed_fields import OnRemoval
-from cio_activation_tests.destinations.hubspot.world import (
+from cio_activation_tests.drivers.hubspot import (
     DAILY,
     REALTIME,
-    World,
+    HubSpotBench,
     make_activation,
     person,
     prop,
 )
 
-Build = Callable[..., World]
+Build = Callable[..., HubSpotBench]
 PEOPLE = [person(n) for n in range(1, 4)]
 STATE = {p["cio_id"]: {"ltv": 5.0, "last_category": "Tea"} for p in PEOPLE}
 KEPT = tuple(p for p in DAILY if p.name != "last_category")
 
 
-def delivered(build: Build, **settings: Any) -> World:
+def delivered(build: Build, **settings: Any) -> HubSpotBench:
     world = build([], make_activation(audiences=(), **settings))
     world.persons(PEOPLE)
     world.state(STATE)
@@ -37,11 +37,11 @@ def delivered(build: Build, **settings: Any) -> World:
     return world
 
 
-def shown(world: World, name: str) -> list[str | None]:
+def shown(world: HubSpotBench, name: str) -> list[str | None]:
     return [world.contacts()[p["cio_id"]].get(f"cio_{name}") or None for p in PEOPLE]
 
 
-def use(world: World, *properties: Any, **settings: Any) -> None:
+def use(world: HubSpotBench, *properties: Any, **settings: Any) -> None:
     world.use(make_activation(properties, (), **settings))
     given = {c: {k: v for k, v in values.items() if k in {p.name for p in properties}} for c, values in STATE.items()}
     world.state(given)

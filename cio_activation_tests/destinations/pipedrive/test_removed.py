@@ -6,12 +6,12 @@ from typing import Any
 
 from cio_activation.activation.models import Lane, OnConflict
 from cio_activation.destinations.common.removed_fields import OnRemoval
-from cio_activation_tests.destinations.pipedrive.bench import LABELS, Bench, Make, audience, model
+from cio_activation_tests.drivers.pipedrive import LABELS, Make, PipedriveBench, audience, model
 
 ANN = "ann@example.com"
 
 
-def delivered(make: Make, **options: Any) -> Bench:
+def delivered(make: Make, **options: Any) -> PipedriveBench:
     bench = make(**options)
     bench.person("c1", ANN, name="Ann Lee", bucket="low", category="Tea", spent=7.5, cart_tier="high")
     bench.inside["vip"] = {"c1"}
@@ -23,7 +23,7 @@ def delivered(make: Make, **options: Any) -> Bench:
     return bench
 
 
-def use(bench: Bench, activation: Any) -> None:
+def use(bench: PipedriveBench, activation: Any) -> None:
     bench.use(activation)
     bench.schema()
 
@@ -111,6 +111,6 @@ def test_the_option_of_an_audience_that_left_is_told_until_somebody_deletes_it(m
     assert "advice" not in bench.schema()
 
 
-def option_ids(bench: Bench) -> dict[str, int]:
+def option_ids(bench: PipedriveBench) -> dict[str, int]:
     [field] = [f for f in bench.vendor.state()["fields"] if f["field_name"] == "cio_audiences"]
     return {o["label"]: o["id"] for o in field["options"]}

@@ -1,14 +1,39 @@
 -- eligible_now
 SELECT DISTINCT
   cio_id,
-  "purchase:at"
+  "purchase:at",
+  "stale:columns"
 FROM (
   SELECT
     p.cio_id,
     CAST('2026-01-02 05:00:00' AS TIMESTAMP) AS as_of,
     CAST("last_order_at" AS TIMESTAMP) AS "purchase:at",
+    stale.names AS "stale:columns",
     p."orders_count"
   FROM raw.people AS p
+  LEFT JOIN (
+    SELECT
+      cio_id,
+      LIST_SORT(ARRAY_AGG(DISTINCT name)) AS names
+    FROM (
+      SELECT
+        cio_id,
+        'orders_count' AS name
+      FROM (
+        SELECT
+          cio_id,
+          "column"
+        FROM raw.stale_cells
+        WHERE
+          relation = 'raw.people'
+      )
+      WHERE
+        "column" IS NULL OR "column" IN ('orders_count')
+    )
+    GROUP BY
+      cio_id
+  ) AS stale
+    ON stale.cio_id = p.cio_id
   WHERE
     p.cio_id IN (
       SELECT
@@ -66,7 +91,8 @@ WITH joined AS (
     COALESCE(k.since, CAST('2026-01-02 05:00:00' AS TIMESTAMP)) AS since,
     CASE WHEN k.cio_id IS NULL THEN e."purchase:at" ELSE k.bought_before END AS bought_before,
     k.entered_at,
-    k.version
+    k.version,
+    NOT e."stale:columns" IS NULL AS stale
   FROM eligible_now AS e
   LEFT JOIN known AS k
     ON k.cio_id = e.cio_id
@@ -82,7 +108,8 @@ WITH joined AS (
     k.since,
     k.bought_before,
     k.entered_at,
-    k.version
+    k.version,
+    FALSE
   FROM known AS k
   JOIN (
     SELECT
@@ -130,7 +157,9 @@ WITH joined AS (
       ELSE bought_at > bought_before
     END AS bought,
     FALSE AS expired,
-    version IS NOT DISTINCT FROM 1 AS same_version
+    version IS NOT DISTINCT FROM 1 OR (
+      before = 'in' AND FALSE
+    ) AS same_version
   FROM joined
 ), staged AS (
   SELECT
@@ -142,7 +171,7 @@ WITH joined AS (
       THEN 'spent'
       WHEN before = 'in' AND same_version
       THEN CASE WHEN expired THEN 'spent' ELSE 'in' END
-      WHEN since <= CAST('2026-01-02 05:00:00' AS TIMESTAMP)
+      WHEN since <= CAST('2026-01-02 05:00:00' AS TIMESTAMP) AND NOT FALSE
       THEN 'in'
       ELSE 'waiting'
     END AS stage,

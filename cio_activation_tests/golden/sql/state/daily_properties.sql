@@ -26,7 +26,7 @@ SELECT
     "churn_risk",
     "return_risk",
     "last_engaged_on"
-  ) AS row_hash,
+  ) AS "row_hash",
   HASH(
     "lapse_bucket",
     "aov_tier",

@@ -4,7 +4,7 @@ SELECT
   "cart_value_tier",
   "cart_stage",
   "winback_status",
-  HASH("cart_value_tier", "cart_stage", "winback_status") AS row_hash,
+  HASH("cart_value_tier", "cart_stage", "winback_status") AS "row_hash",
   HASH("cart_value_tier", "cart_stage", "winback_status") AS "hash_hubspot",
   HASH("cart_value_tier", "winback_status") AS "hash_pipedrive",
   next_transition_at,
