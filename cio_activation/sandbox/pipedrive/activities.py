@@ -32,6 +32,12 @@ class Activity:
     is_deleted: bool = False
 
     @property
+    def due_date(self) -> str | None:
+        """The day it is due, for sorting."""
+        due: str | None = self.values["due_date"]
+        return due
+
+    @property
     def person_id(self) -> int | None:
         """The primary participant."""
         return next((p["person_id"] for p in self.participants if p["primary"]), None)
