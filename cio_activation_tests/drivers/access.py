@@ -12,9 +12,9 @@ from cio_activation.destinations.pipedrive.config import PipedriveAccess
 
 
 def settings(home: Path, environment: Mapping[str, str], **given: Any) -> Settings:
-    """Return the settings of ``home`` with a sandbox's ``environment``; ``given`` are further fields."""
+    """Return the settings of ``home`` as ``environment`` has them, among whatever else; ``given`` are further fields."""
     named = {name.lower(): value for name, value in environment.items()}
-    made = Settings(activation_home=home, _env_file=None, **{**named, **given})  # type: ignore[call-arg]
+    made = Settings(_env_file=None, **{**named, **given, "activation_home": home})  # type: ignore[call-arg]
     return made.with_access(
         HubSpotAccess(_env_file=None, **named),  # type: ignore[call-arg, arg-type]
         PipedriveAccess(_env_file=None, **named),  # type: ignore[call-arg, arg-type]

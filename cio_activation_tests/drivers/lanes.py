@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from cio_activation.activation.models import Activation, Lane
-from cio_activation.activation.settings import Settings
 from cio_activation.activation.windows import Window
 from cio_activation.audience.members import update
 from cio_activation.customerio.live import pull_live
@@ -26,7 +25,7 @@ from cio_activation.destinations import DESTINATIONS
 from cio_activation.identity.resolve import resolve
 from cio_activation.runtime import Runtime
 from cio_activation.state.derive import derive
-from cio_activation_tests.drivers import builders
+from cio_activation_tests.drivers import access, builders
 from cio_activation_tests.drivers.builders import FAST
 
 START = datetime(2026, 11, 2, tzinfo=UTC)
@@ -78,9 +77,7 @@ def small_activation(folder: Path, text: str = ACTIVATION) -> Activation:
 
 def build_runtime(home: Path, environment: Mapping[str, str], activation: Activation) -> Runtime:
     """Return a runtime over ``home`` that talks to the stand-ins of ``environment``, where settings are among others."""
-    known = Settings.model_fields.keys() - {"activation_home"}
-    settings = QUICK | {name.lower(): value for name, value in environment.items() if name.lower() in known}
-    return builders.runtime(home, activation, **settings)
+    return Runtime.build(access.settings(home, environment, **QUICK), activation)
 
 
 def window(lane: Lane, number: int) -> Window:
