@@ -19,7 +19,6 @@ from typing import Any
 
 from cio_activation.activation.models import Lane
 from cio_activation.cli.readback import READS
-from cio_activation.delivery import fold as folding
 from cio_activation.delivery import run as running
 from cio_activation.journal.attempts import Journal
 from cio_activation.transport.http import VendorClient
@@ -53,7 +52,7 @@ class Boundaries:
             (Journal, "intend"),
             (Journal, "record"),
             (Journal, "prune"),
-            (folding, "fold"),
+            (running, "fold"),
             (lanes, "derive"),
             (lanes, "resolve"),
             (lanes, "update"),
@@ -63,7 +62,6 @@ class Boundaries:
         lanes.run_step = self._as_step(lanes.run_step, lambda a: f"{a[1].name}/{a[2].name}")
         Warehouse.write = self._session(Warehouse.write)  # type: ignore[method-assign]
         VendorClient.request = self._request(VendorClient.request)  # type: ignore[method-assign]
-        assert running.folding.fold is folding.fold
 
     def _around(self, function: Callable[..., Any], name: str) -> Callable[..., Any]:
         def wrapped(*args: Any, **more: Any) -> Any:

@@ -189,7 +189,7 @@ def test_the_realtime_lane_keeps_last_good_values_too(site: CustomerioBench) -> 
     pull_live(run, live, older_than=timedelta(0), clock=lambda: now)
     before = query(run, f"SELECT * EXCLUDE (observed_at) FROM raw.people_current WHERE cio_id = '{who}'")
     for step, text in enumerate(("-2209161600", "1900-01-01T00:00:00+01:00", "2199-12-31T23:59:59-05:00", "soon"), 1):
-        site.edit(action="set_attribute", cio_id=who, name="created_at", value=text)
+        site.edit("set_attribute", cio_id=who, name="created_at", value=text)
         result = pull_live(run, live, older_than=timedelta(0), clock=lambda at=now + timedelta(minutes=step): at)
         assert sum(result.quarantined.values()) == 1
         assert query(run, f"SELECT * EXCLUDE (observed_at) FROM raw.people_current WHERE cio_id = '{who}'") == before
