@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cio_activation.cli import check, demo, plan, receive, rejected, release, sandbox, sql
+from cio_activation.cli import check, demo, plan, receive, rejected, release, resync, sandbox, sql
 
 app = typer.Typer(
     name="cio-activation",
@@ -20,6 +20,7 @@ app.command("plan")(plan.plan)
 app.command("receive")(receive.receive)
 app.command("rejected")(rejected.rejected)
 app.command("release")(release.release)
+app.command("resync")(resync.resync)
 app.command("sql")(sql.sql)
 
 

@@ -15,9 +15,10 @@ from cio_activation.errors import ContractError
 from cio_activation.runtime import Runtime
 from cio_activation.transport.errors import VendorError
 from cio_activation.transport.http import Pacer
-from cio_activation.warehouse import accounts
+from cio_activation.warehouse import accounts, change_log
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import scalar
+from cio_activation.warehouse.tables import EXPORTS, FILES, MEMBERSHIPS, PEOPLE, PEOPLE_CURRENT, PEOPLE_LIVE, PUBLISHED
 
 ENOUGH = 20
 """From so many people on it says something that nobody of them is known."""
@@ -76,3 +77,18 @@ async def _workspace(settings: Settings, pacer: Pacer | None) -> str | None:
             return None  # nothing is read by this key: `check` tells what is wrong with it
     found = answer.get("environment_id")
     return None if found is None else str(found)
+
+
+def leave_workspace(runtime: Runtime) -> None:
+    """Forget the workspace and who was read from it, for good: the next run reads another one's people."""
+    with runtime.warehouse.write() as con:
+        for table in (PEOPLE, PEOPLE_LIVE, MEMBERSHIPS):
+            there = "SELECT 1 FROM duckdb_tables() WHERE schema_name || '.' || table_name = ?"
+            if con.execute(there, [table]).fetchall():
+                con.execute(f"DELETE FROM {table}")
+        con.execute(f"UPDATE {PUBLISHED} SET rows = NULL WHERE name = ?", [PEOPLE])
+        for table in (FILES, EXPORTS):  # a window that has its files would land the old workspace's again
+            con.execute(f"DELETE FROM {table}")
+        accounts.forget(con, VENDOR)
+        for table in (PEOPLE_CURRENT, MEMBERSHIPS):
+            change_log.note(con, table, None)

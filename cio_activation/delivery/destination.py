@@ -173,7 +173,10 @@ class Destination(Protocol):
         """Return bucket -> (units, seconds) of the vendor's own windows, our share of them already applied."""
 
     async def ensure_schema(self, client: VendorClient, context: Context) -> Mapping[str, Any]:
-        """Create or extend fields, options and lists; return the catalog. Calls do not grow with people."""
+        """Create or extend fields, options and lists; return the catalog. Calls do not grow with people.
+
+        What it had to make again adds an entry ``delivery.resync.ANEW``, so that it is filled.
+        """
 
     async def check(self, client: VendorClient, context: Context) -> list[str]:
         """Return problems with credentials, scopes and field drift, each with its mend; changes nothing."""
@@ -194,6 +197,14 @@ class IdentifiesAccount(Protocol):
 
     def forget_account(self, con: Connection) -> None:
         """Forget what tables of its own hold of the account: ids of lists and fields, mirrored records."""
+
+
+@runtime_checkable
+class ReadsAhead(Protocol):
+    """A destination whose records are mirrored here, changes only being read."""
+
+    def read_again(self, con: Connection) -> None:
+        """Forget up to where it was read, so that the next run reads all of it."""
 
 
 @runtime_checkable

@@ -13,6 +13,7 @@ from cio_activation.delivery import catalog
 from cio_activation.delivery.accounts import require_account
 from cio_activation.delivery.destination import Context, Destination
 from cio_activation.delivery.pacing import pacer_for
+from cio_activation.delivery.resync import refill
 from cio_activation.journal.attempts import Journal
 from cio_activation.journal.leases import lease
 from cio_activation.runtime import Runtime
@@ -38,5 +39,6 @@ def run_schema(runtime: Runtime, destination: Destination, max_age: timedelta | 
 
         with lease(journal, f"{destination.name}/schema"):
             found = asyncio.run(work())
+    found = refill(runtime, destination.name, found)
     catalog.store(runtime, destination.name, found)
     return found

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from cio_activation.activation.models import Lane
-from cio_activation.delivery.fields import shadow_name
+from cio_activation.delivery.shadows import shadows
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal
 
@@ -38,14 +37,3 @@ def hand_over_shadows(con: Connection, destination: str, heirs: str) -> None:
             f"""UPDATE {table} AS s SET cio_id = h.heir, whole_hash = NULL
             FROM {heirs} AS h WHERE s.cio_id = h.cio_id AND s.record_id = h.record_id"""
         )
-
-
-def shadows(con: Connection, destination: str) -> list[str]:
-    """Return the names of the destination's shadows that are there."""
-    known = {
-        row[0]
-        for row in con.execute(
-            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'delivery'"
-        ).fetchall()
-    }
-    return [shadow_name(destination, lane.value) for lane in Lane if f"shadow_{destination}_{lane.value}" in known]

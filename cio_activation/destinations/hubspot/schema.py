@@ -13,6 +13,7 @@ from typing import Any
 from cio_activation.activation.models import Audience, Property
 from cio_activation.delivery.catalog import ADVICE
 from cio_activation.delivery.destination import Context
+from cio_activation.delivery.resync import ANEW
 from cio_activation.destinations.common.removed_fields import still_there
 from cio_activation.destinations.hubspot import api, known_lists, property_definitions
 from cio_activation.destinations.hubspot.config import NAME, list_name, settings_of
@@ -47,8 +48,17 @@ async def ensure_schema(client: VendorClient, context: Context) -> Mapping[str, 
     left = {name: name for name, found in present.items() if property_definitions.is_writable(found)}
     entries = still_there(context.activation, NAME, left, (api.KEY, *wanted)) | _entries(wanted)
     was_there = context.catalog.get(KEY_WAS_THERE, not context.catalog) and api.KEY in present
-    entries |= {KEY_WAS_THERE: bool(was_there)}
+    entries |= {KEY_WAS_THERE: bool(was_there)} | _anew(context, wanted, present)
     return entries | await _ensure_lists(client, context, lists) | _told(context, lists, zone)
+
+
+def _anew(context: Context, wanted: Mapping[str, Property], present: Mapping[str, Any]) -> dict[str, bool]:
+    """Return the entries that say which properties, known to earlier runs, had to be made again."""
+    if not context.catalog:
+        return {}
+    made = [f"field:{p.name}" for name, p in wanted.items() if name not in present]
+    key = ["key"] if api.KEY not in present else []
+    return {f"{ANEW}{entry}": True for entry in [*(e for e in made if e in context.catalog), *key]}
 
 
 async def _room_problems(client: VendorClient, missing: list[str]) -> list[str]:

@@ -90,6 +90,10 @@ class PipedriveDestination:
         for table in ("persons", "mirror_state", "released", "field_codes"):
             con.execute(f"DELETE FROM delivery.pipedrive_{table}")
 
+    def read_again(self, con: Connection) -> None:
+        """Walk all persons again in the next run."""
+        con.execute("DELETE FROM delivery.pipedrive_mirror_state")
+
     async def ensure_schema(self, client: VendorClient, context: Context) -> Mapping[str, Any]:
         """Create missing fields and options; ``context.catalog`` is what the last run stored."""
         return await schema.ensure_fields(PipedriveApi(client), context.activation, context.catalog)
