@@ -46,7 +46,11 @@ class Case:
 
 ALWAYS = 100_000
 WRITES: dict[str, tuple[Plan, ...]] = {
-    "hubspot": ({"path": "*/batch/update"}, {"path": "*/contacts/batch/create"}, {"path": "*/add-and-remove"}),
+    "hubspot": (
+        {"path": "*/batch/update"},
+        {"path": "/crm/objects/*/contacts/batch/create"},
+        {"path": "*/add-and-remove"},
+    ),
     "pipedrive": (
         {"method": "PATCH", "path": "/api/v2/persons/*"},
         {"method": "POST", "path": "/api/v2/persons"},

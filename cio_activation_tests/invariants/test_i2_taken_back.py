@@ -73,7 +73,7 @@ def test_an_exit_taken_back(make_town: MakeTown, path: str) -> None:
     assert town.differences([Lane.REALTIME]) == []
 
 
-@pytest.mark.parametrize("path", ["*/contacts/batch/create", "/api/v2/persons"])
+@pytest.mark.parametrize("path", ["/crm/objects/*/contacts/batch/create", "/api/v2/persons"])
 def test_a_creation_whose_person_leaves(make_town: MakeTown, path: str) -> None:
     town = make_town()
     town.settle()

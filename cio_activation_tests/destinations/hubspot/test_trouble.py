@@ -156,7 +156,7 @@ def test_a_creation_without_an_answer_is_found_and_not_repeated(build: Build, ki
     world.schema()
     world.persons([person(1)])
     world.state({"p00001": {"ltv": 1}})
-    world.fault(kind=kind, path="*/contacts/batch/create", when="after", times=4, status=502)
+    world.fault(kind=kind, path="/crm/objects/*/contacts/batch/create", when="after", times=4, status=502)
     assert world.run()["properties_daily"].held == 1
     world.edit("set", email="person1@example.com", properties={"firstname": "By hand"})
     mark = world.mark()
