@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from cio_activation.activation.models import Lane
 from cio_activation.cli.main import app
-from cio_activation_tests import lanes
-from cio_activation_tests.town import Town, build_town_sandbox, town
+from cio_activation_tests.drivers import lanes
+from cio_activation_tests.drivers.town import Town, build_town_sandbox, town
 
 pytestmark = pytest.mark.slow
 

@@ -13,8 +13,9 @@ from typing import Any
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.delivery.destination import EXIT, AbsoluteStep, Context
 from cio_activation.delivery.fields import shadow_column, shadow_columns, shadow_name
+from cio_activation.delivery.shadows import shadows
 from cio_activation.destinations.common.kinds import WITHDRAW
-from cio_activation.destinations.common.records import forget_shadows, shadows
+from cio_activation.destinations.common.records import forget_shadows
 from cio_activation.journal.operations import Kind
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal
