@@ -41,11 +41,11 @@ def _ask(statement: str, limit: int) -> tuple[list[str], list[list[Any]], bool]:
 
 
 def _rows(settings: Settings, statement: str, limit: int) -> tuple[list[str], list[list[Any]], bool]:
-    from cio_activation.warehouse.looking import look
+    from cio_activation.warehouse.one_select import rows_of
     from cio_activation.warehouse.sessions import Warehouse
 
     path = settings.warehouse_path
     if not path.exists():
         raise ConfigError(f"{path.absolute()} does not exist; point ACTIVATION_HOME at the right folder")
-    columns, rows = look(Warehouse(path, memory_limit=settings.activation_duckdb_memory), statement, limit + 1)
+    columns, rows = rows_of(Warehouse(path, memory_limit=settings.activation_duckdb_memory), statement, limit + 1)
     return columns, [list(row) for row in rows[:limit]], len(rows) > limit

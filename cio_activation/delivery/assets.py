@@ -72,11 +72,16 @@ def _schema_asset(activation: Activation, destination: Destination) -> dg.Assets
             home = str(runtime.settings.activation_home.absolute())
             context.log.info(f"home {home}")
             catalog = run_schema(runtime, destination, SCHEMA_MAX_AGE if lane is Lane.REALTIME else None)
-        advice = [(sentence,) for sentence in catalog.get(ADVICE, ())]
-        shown: dict[str, Any] = {"objects": len(catalog), "home": home}
-        return dg.MaterializeResult(metadata=shown | ({ADVICE: table(("advice",), advice)} if advice else {}))
+        return dg.MaterializeResult(metadata=_known(catalog, home))
 
     return schema
+
+
+def _known(catalog: Mapping[str, Any], home: str) -> dict[str, Any]:
+    shown: dict[str, Any] = {"objects": len(catalog), "home": home}
+    if advice := [(sentence,) for sentence in catalog.get(ADVICE, ())]:
+        shown["advice"] = table(("advice",), advice)
+    return shown
 
 
 def _rejected_asset(activation: Activation, delivered: Sequence[dg.AssetDep]) -> dg.AssetsDefinition:

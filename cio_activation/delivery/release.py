@@ -154,17 +154,17 @@ def release(runtime: Runtime, plan_id: str, who: str, why: str) -> Release:
         if earlier:
             raise ConfigError(f"plan {plan_id} was already released by {earlier[0][0]}; run {destination}/{step} again")
         moved = _moved(con, destination, step, made_at, print_of_it)
-        others = _held_with(con, run_id, destination, step)
-        for held_plan, its_print in [(plan_id, print_of_it), *others]:
+        others = _held_by_run(con, run_id, destination, step)
+        for other_plan, its_print in [(plan_id, print_of_it), *others]:
             con.execute(
                 "INSERT INTO delivery.releases VALUES (?, ?, ?, ?, ?, NULL)",
-                [held_plan, who, why, datetime.now(UTC).replace(tzinfo=None), its_print],
+                [other_plan, who, why, datetime.now(UTC).replace(tzinfo=None), its_print],
             )
-    together = tuple(held_plan for held_plan, _ in others)
+    together = tuple(other_plan for other_plan, _ in others)
     return Release(plan_id, destination, step, window_key, planned, note or "", who, why, moved, together)
 
 
-def _held_with(con: Connection, run_id: str, destination: str, step: str) -> list[tuple[str, str]]:
+def _held_by_run(con: Connection, run_id: str, destination: str, step: str) -> list[tuple[str, str]]:
     """Return id and fingerprint of the newest held plan of every other step of the run that nobody released yet."""
     return con.execute(
         """SELECT plan_id, fingerprint FROM delivery.plans

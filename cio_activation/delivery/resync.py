@@ -39,8 +39,8 @@ def resync(
     """Put in doubt what ``destination`` acknowledged: of these fields and lists (audiences), of all if neither."""
     name, everything = destination.name, not (fields or lists)
     with runtime.warehouse.write() as con:
-        records = doubt_fields(con, name, fields) if fields or everything else 0
-        memberships = _doubt_members(con, name, lists) if lists or everything else 0
+        records = fields_in_doubt(con, name, fields) if fields or everything else 0
+        memberships = _members_in_doubt(con, name, lists) if lists or everything else 0
         con.execute("DELETE FROM delivery.rejected WHERE destination = ?", [name])
         if (lists or everything) and isinstance(destination, ReadsAhead):
             destination.read_again(con)
@@ -70,14 +70,14 @@ def refill(runtime: Runtime, destination: str, catalog: Mapping[str, Any]) -> di
     key = f"{ANEW}key" in catalog
     if fields or key:
         with runtime.warehouse.write() as con:
-            doubt_fields(con, destination, () if key else fields)
+            fields_in_doubt(con, destination, () if key else fields)
             if key:
                 con.execute("UPDATE delivery.links SET stamped = false WHERE destination = ?", [destination])
             change_log.note(con, f"delivery.{destination}", None)
     return {name: value for name, value in catalog.items() if not name.startswith(ANEW)}
 
 
-def doubt_fields(con: Connection, destination: str, fields: Sequence[str]) -> int:
+def fields_in_doubt(con: Connection, destination: str, fields: Sequence[str]) -> int:
     """Put these fields (all, if none is named) in doubt in every record; return how many records that are."""
     records = 0
     for shadow in shadows(con, destination):
@@ -91,7 +91,7 @@ def doubt_fields(con: Connection, destination: str, fields: Sequence[str]) -> in
     return records
 
 
-def _doubt_members(con: Connection, destination: str, lists: Sequence[str]) -> int:
+def _members_in_doubt(con: Connection, destination: str, lists: Sequence[str]) -> int:
     which = f" AND audience IN ({', '.join(map(literal, lists))})" if lists else ""
     where = f"destination = {literal(destination)}{which}"
     con.execute(f"UPDATE delivery.members SET acked_at = NULL WHERE {where}")

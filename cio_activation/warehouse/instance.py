@@ -107,13 +107,13 @@ _blank = _Blank()
 
 
 @contextmanager
-def session(path: Path, config: Config, *, read_only: bool, patience_s: float) -> Iterator[Connection]:
+def session(path: Path, config: Config, *, read_only: bool, max_wait_s: float) -> Iterator[Connection]:
     """Yield a connection to the file at ``path``, made if it is not there; what is not committed is rolled back.
 
     Whoever holds our lock may still find the file open in a program that knows nothing of it, such as a DuckDB shell:
-    waits ``patience_s`` seconds for that to end, then raises WarehouseBusy, which names it.
+    waits ``max_wait_s`` seconds for that to end, then raises WarehouseBusy, which names it.
     """
-    until = time.monotonic() + patience_s
+    until = time.monotonic() + max_wait_s
     while True:
         try:
             with _guard:  # an instance that was just found must not be stopped as idle by another thread
@@ -124,7 +124,7 @@ def session(path: Path, config: Config, *, read_only: bool, patience_s: float) -
             if _CONFLICT not in str(error):
                 raise
             if time.monotonic() >= until:
-                raise WarehouseBusy(_told(path, patience_s, str(error))) from None
+                raise WarehouseBusy(_told(path, max_wait_s, str(error))) from None
         time.sleep(_POLL_S)
     try:
         yield con
@@ -135,12 +135,12 @@ def session(path: Path, config: Config, *, read_only: bool, patience_s: float) -
         instance.close(con)
 
 
-def _told(path: Path, patience_s: float, error: str) -> str:
+def _told(path: Path, max_wait_s: float, error: str) -> str:
     """Return who has the file, as DuckDB says it, and what to do."""
     found = _HOLDER.search(error)
     holder = f"{found['program']} (PID {found['pid']})" if found else "another program"
     return (
-        f"{path} stayed open for {patience_s:,.0f} s in {holder}, which takes no part in our lock; end that program, "
+        f"{path} stayed open for {max_wait_s:,.0f} s in {holder}, which takes no part in our lock; end that program, "
         "and look with `cio-activation sql` instead, which keeps nobody out for longer than its answer takes"
     )
 

@@ -92,7 +92,7 @@ class Warehouse:
         config = dict(_CONFIG)
         if self._memory_limit:
             config["memory_limit"] = self._memory_limit
-        return session(self.path, config, read_only=read_only, patience_s=self._lock_timeout_s)
+        return session(self.path, config, read_only=read_only, max_wait_s=self._lock_timeout_s)
 
 
 def scratch() -> AbstractContextManager[Connection]:

@@ -45,6 +45,7 @@ OLD_WORDS: tuple[OldWord, ...] = (
             "held_for": "why an operation is held",
             "HELD_FOR": "why an operation is held",
             "_held_now": "plans that are held",
+            "_held_by_run": "plans that are held",
         },
         others=(
             "sandbox/*",
@@ -52,6 +53,7 @@ OLD_WORDS: tuple[OldWord, ...] = (
             "delivery/plan.py",
             "delivery/plan_rows.py",
             "delivery/report.py",
+            "delivery/release.py",
             "sql:delivery.plans",
             # Local: what a record holds; to be called current.
             "destinations/hubspot/api.py",
@@ -102,7 +104,10 @@ OLD_WORDS: tuple[OldWord, ...] = (
     OldWord(
         ("doubt",),
         "in_doubt",
-        dict.fromkeys(("in_doubt", "_in_doubt", "_is_in_doubt", "_lists_in_doubt"), "says in doubt"),
+        dict.fromkeys(
+            ("in_doubt", "_in_doubt", "_is_in_doubt", "_lists_in_doubt", "_members_in_doubt", "fields_in_doubt"),
+            "says in doubt",
+        ),
     ),
     OldWord(("standing", "watching"), "segment_shortcut, segment_probe"),
     OldWord(("naming", "moments_kept", "moment_bodies_kept"), "moment_people, moment_retention"),

@@ -38,7 +38,7 @@ def tree(con: duckdb.DuckDBPyConnection, statement: str) -> Any:
     return _plain(told["statements"])
 
 
-_SAME = {"TEXT": "VARCHAR", "len": "length", "->>": "json_extract_string", "->": "json_extract"}
+_SAME = {"TEXT": "VARCHAR", "len": "length", "->>": "json_extract_string", "->": "json_extract", "list": "array_agg"}
 _PLACE = ("query_location", "query_location_length", "is_operator")
 
 

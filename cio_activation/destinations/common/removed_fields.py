@@ -59,28 +59,28 @@ class RemovedFieldsStep(AbsoluteStep):
 
         Where they are left, those of people who left Customer.io only.
         """
-        held = [
+        current = [
             f"""SELECT cio_id, record_id, {literal(name)} AS name, {shadow_column(name)} AS value
             FROM {shadow_name(self._destination, lane.value)}
             WHERE record_id IS NOT NULL AND {shadow_column(name)} IS NOT NULL"""
             for lane in Lane
             for name in removed_columns(con, context.activation, context.catalog, self._destination, lane)
         ]
-        if not held:
+        if not current:
             return None
         gone = "ANTI JOIN identity.persons USING (cio_id)" if self._leave else ""
         entries = "list({k: name, v: CAST(NULL AS VARCHAR)} ORDER BY name)"
         before = "list({k: name, v: value} ORDER BY name)"
         return f"""
-        WITH held AS (
+        WITH current AS (
             SELECT cio_id, record_id, name, max(value) AS value
-            FROM ({" UNION ALL ".join(held)}) {gone} GROUP BY ALL
+            FROM ({" UNION ALL ".join(current)}) {gone} GROUP BY ALL
         )
         SELECT {literal(WITHDRAW.name)} AS kind, cio_id, record_id, NULL AS target,
                CAST(to_json(map_from_entries({entries})) AS VARCHAR) AS payload,
                CAST(to_json(map_from_entries({before})) AS VARCHAR) AS before,
                '{{}}' AS keys, CAST(NULL AS UBIGINT) AS row_hash, {EXIT} AS priority, {literal(NAME)} AS batch_group
-        FROM held GROUP BY cio_id, record_id"""
+        FROM current GROUP BY cio_id, record_id"""
 
     def fold(self, con: Connection, context: Context, finished: str) -> None:  # noqa: ARG002
         """Forget the values that were cleared, or that are a human's now; forget records that are gone."""

@@ -48,7 +48,7 @@ async def _check_properties(client: VendorClient, context: Context, problems: li
 async def _check_lists(client: VendorClient, context: Context, problems: list[str]) -> None:
     if not listed_audiences(context.activation):
         return
-    found = await _try(known_lists.look_up(client, context), "crm.lists.read and crm.lists.write", problems)
+    found = await _try(known_lists.find(client, context), "crm.lists.read and crm.lists.write", problems)
     if found is not None:
         problems.extend(list_problems(found.present))
 

@@ -102,7 +102,7 @@ class HubSpot:
 
     async def advise(self, client: VendorClient, context: Context) -> list[str]:
         """Return which lists are called something else there, and which are about to be retired."""
-        return known_lists.advice(context, await known_lists.look_up(client, context))
+        return known_lists.advice(context, await known_lists.find(client, context))
 
 
 DESTINATION = HubSpot()

@@ -31,7 +31,7 @@ class KnownLists:
     """Id -> ``{"audience", "name", "replaced"}`` of lists that are still there and no audience's any more."""
 
 
-async def look_up(client: VendorClient, context: Context) -> KnownLists:
+async def find(client: VendorClient, context: Context) -> KnownLists:
     """Find every list by the id we know, else by its name; reads only, one or two calls a list."""
     catalog = context.catalog
     present: dict[str, api.Row | None] = {}

@@ -38,7 +38,7 @@ async def ensure_schema(client: VendorClient, context: Context) -> Mapping[str, 
     """
     wanted = property_definitions.delivered(context.activation)
     present = await api.properties(client)
-    lists = await known_lists.look_up(client, context)
+    lists = await known_lists.find(client, context)
     problems = property_problems(wanted, present) + list_problems(lists.present)
     problems += await _room_problems(client, [n for n in (api.KEY, *wanted) if n not in present])
     if problems:

@@ -10,7 +10,7 @@ from cio_activation.errors import ConfigError
 from cio_activation.warehouse.sessions import SqlError, Warehouse
 
 
-def look(warehouse: Warehouse, statement: str, limit: int) -> tuple[list[str], list[tuple[Any, ...]]]:
+def rows_of(warehouse: Warehouse, statement: str, limit: int) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Return the columns and at most ``limit`` rows of one SELECT; ConfigError if it is anything else, or wrong.
 
     For a process of its own: from then on its DuckDB opens no other file.
