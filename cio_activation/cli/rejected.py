@@ -3,35 +3,56 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
 from cio_activation.cli.output import Json, decided, emit, exit_codes, notes
 
+if TYPE_CHECKING:
+    from cio_activation.delivery.rejected import Refused
+
 
 def rejected(
     people: Annotated[
         bool, typer.Option("--people", help="Also list every operation with its person's cio_id.")
     ] = False,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Have the next run of each step try everything that is refused once more.")
+    ] = False,
+    destination: Annotated[str | None, typer.Option(help="With --retry: of this destination only.")] = None,
     json: Json = False,
 ) -> None:
-    """List the refused operations that are still wanted, by destination, step and reason; calls nobody."""
-    from cio_activation.delivery.rejected import operations, summary
+    """List the refused operations and fields that are still wanted, by destination, step and reason; calls nobody."""
+    from cio_activation.delivery.rejected import operations, queue_anew, summary
 
-    with exit_codes(json), decided().warehouse.read() as con:
-        found = summary(con)
-        listed: list[dict[str, Any]] = operations(con) if people else []
+    with exit_codes(json):
+        warehouse = decided().warehouse
+        queued = None
+        if retry:
+            with warehouse.write() as con:
+                queued = queue_anew(con, destination)
+        with warehouse.read() as con:
+            found = summary(con)
+            listed: list[dict[str, Any]] = operations(con) if people else []
     if json:
         result: dict[str, Any] = {"ok": True, "rejected": [dataclasses.asdict(r) for r in found]}
+        result |= {} if queued is None else {"queued_anew": queued}
         emit(result | ({"people": listed} if people else {}))
         return
-    table = Table("destination", "step", "reason", "operations", "people", "parked", "next try (UTC)")
+    if queued is not None:
+        notes.print(f"{queued:,} refusals are due with the next run of their step")
+    _show(found, listed)
+
+
+def _show(found: list[Refused], listed: list[dict[str, Any]]) -> None:
+    table = Table("destination", "step", "field", "reason", "operations", "people", "parked", "next try (UTC)")
     for r in found:
-        next_try = f"{r.next_try_at:%Y-%m-%d %H:%M}" if r.next_try_at else "when value or schema changes"
-        table.add_row(r.destination, r.step, r.reason, f"{r.operations:,}", f"{r.people:,}", f"{r.parked:,}", next_try)
+        next_try = f"{r.next_try_at:%Y-%m-%d %H:%M}" if r.next_try_at and r.next_try_at.year > 1970 else "next run"
+        counts = (f"{r.operations:,}", f"{r.people:,}", f"{r.parked:,}")
+        table.add_row(r.destination, r.step, r.field or "", r.reason, *counts, next_try)
     notes.print(table if found else "nothing is refused")
     for o in listed:
-        where, when = f"{o['destination']}/{o['step']}", o["next_try_at"] or "parked"
-        print(f"{where} {o['kind']} {o['cio_id']} tried {o['attempts']}, next {when}: {o['reason']}")
+        where, what = f"{o['destination']}/{o['step']}", " ".join(w for w in (o["kind"], o["field"]) if w)
+        print(f"{where} {what} {o['cio_id']} tried {o['attempts']}, next {o['next_try_at']}: {o['reason']}")

@@ -95,10 +95,15 @@ def _rejected_asset(activation: Activation, delivered: Sequence[dg.AssetDep]) ->
         kinds={"duckdb"},
         owners=_owners(activation),
         description=(
-            "Operations a destination refused and that are still wanted, by reason; tried again with a new value, a "
-            "new schema, or after 1, 2, 4 and 8 days, then parked. `cio-activation rejected` lists them."
+            "Operations and single fields a destination refused and that are still wanted, by reason; tried again "
+            "with a new value, a new schema, a changed cause, or after 1, 2, 4 and 8 days, then (parked) every 30. "
+            "`cio-activation rejected` lists them."
         ),
-        check_specs=[dg.AssetCheckSpec("none_parked", asset=key, description="no operation was given up for now")],
+        check_specs=[
+            dg.AssetCheckSpec(
+                "none_parked", asset=key, description="nothing was refused so often that it is tried rarely"
+            )
+        ],
     )
     def refused(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         from cio_activation.delivery.rejected import summary
@@ -112,9 +117,10 @@ def _rejected_asset(activation: Activation, delivered: Sequence[dg.AssetDep]) ->
             metadata={"parked": parked},
         )
         rows = [
-            (r.destination, r.step, r.reason, r.operations, r.people, r.parked, str(r.next_try_at or "")) for r in found
+            (r.destination, r.step, r.field or "", r.reason, r.operations, r.people, r.parked, str(r.next_try_at or ""))
+            for r in found
         ]
-        names = ("destination", "step", "reason", "operations", "people", "parked", "next try (UTC)")
+        names = ("destination", "step", "field", "reason", "operations", "people", "parked", "next try (UTC)")
         metadata: dict[str, Any] = {
             "dagster/row_count": sum(r.operations for r in found),
             "parked": parked,

@@ -27,6 +27,10 @@ from cio_activation.warehouse.sessions import Connection
 
 EXIT = 1000
 """From this priority on an operation takes something back: it leaves an audience, clears fields. These go first."""
+UNLEARNED = "the outcome was never learned; planned again"
+"""Reason of an attempt that was sent and given back without a certain end."""
+NOT_MADE = "not made; planned again"
+"""Reason of a creation without an answer that was looked for and not found."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,16 @@ class Context:
     """Vendor ids of schema objects by our name (``list:vip`` -> list id), as the schema step stored them."""
     scope: Scope = EVERYONE
     """For whom a step that ``reads`` something has to plan."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What a vendor documents of the values of one property."""
+
+    longest: int | None = None
+    """Characters of a text."""
+    below: float | None = None
+    """What a number, without its sign, has to be less than; one that is not finite never is."""
 
 
 class Step(Protocol):
@@ -63,6 +77,14 @@ class Step(Protocol):
 
     late_creation_doubles: bool
     """A creation that the vendor commits after ``recover`` looked for it would be made a second time."""
+    flags: tuple[str, ...]
+    """Names in a payload that say who a record is to us and which audiences it is in: after a refusal they go first."""
+
+    def limits(self, context: Context) -> Mapping[str, Limit]:
+        """Return property name -> what the vendor documents that a value of it may be; those without one are left out.
+
+        A value beyond it is not sent; the rest of its operation is.
+        """
 
     def reads(self, context: Context) -> tuple[str, ...]:
         """Return the tables with ``cio_id`` that its plan is made from, person by person.
@@ -122,6 +144,11 @@ class AbsoluteStep:
 
     tokens_per_call = 0
     late_creation_doubles = False
+    flags: tuple[str, ...] = ()
+
+    def limits(self, context: Context) -> Mapping[str, Limit]:
+        """Know of no limits."""
+        return {}
 
     def reads(self, context: Context) -> tuple[str, ...]:
         """Name no table: the plan is always for everybody."""
@@ -151,7 +178,7 @@ class AbsoluteStep:
 
     async def recover(self, client: VendorClient, context: Context, open: Sequence[Operation]) -> list[Result]:
         """Give everything back: the next plan compares with the shadow and sends it again if it is still wanted."""
-        return [Result(o.operation_id, End.RETRY, "the outcome was never learned; planned again") for o in open]
+        return [Result(o.operation_id, End.RETRY, UNLEARNED) for o in open]
 
 
 class Destination(Protocol):

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cio_activation.delivery import ownership
+from cio_activation.delivery.apart import REFUSED, UNWRITTEN
 from cio_activation.delivery.destination import EXIT
 from cio_activation.journal.operations import Kind, names_sql, person_claim_sql
 from cio_activation.warehouse.sessions import Connection
@@ -214,7 +215,7 @@ def clears(
         f"{{k: {literal(c)}, v: CAST(NULL AS VARCHAR), b: s.{identifier(_column(c))}, q: {_is_in_doubt(c)}}}"
         for c in columns
     )
-    payload = f"list_filter([{entries}], lambda e: e.b IS NOT NULL OR e.q)"
+    payload = f"list_filter([{entries}], lambda e: (e.b IS NOT NULL AND e.b <> {UNKNOWN}) OR e.q)"
     return f"""
     SELECT {literal(kinds.clear.name)} AS kind, cio_id, record_id, NULL AS target,
            {_MAPPED} AS payload, {_BEFORE} AS before, in_doubt,
@@ -233,38 +234,56 @@ def fold_values(con: Connection, shadow: str, columns: Sequence[str], kinds: Seq
     """Lay the delivered payloads over the shadow; a cleared person's row goes away.
 
     What was left as a human changed it was not written, and the shadow does not pretend it was: its column stays, but
-    the row's hash says that the row was dealt with. The shadow's other columns are kept up as well: what was written to
-    a field that left the activation, or moved to the other lane, is still there.
+    the row's hash says that the row was dealt with. Nor was what the vendor refused, or what was left out of a first
+    write; of such a row all columns are compared again by every plan until they are written.
+
+    The shadow's other columns are kept up as well: what was written to a field that left the activation, or moved to
+    the other lane, is still there.
     """
     empties = names_sql(kinds, lambda kind: kind.empties)
+    made = names_sql(kinds, lambda kind: kind.creates)
     written = [str(row[0])[2:] for row in con.execute(f"DESCRIBE {shadow}").fetchall() if str(row[0]).startswith("p_")]
     every = [*columns, *sorted(set(written) - set(columns))]
     places = [(c, literal(f"$.{c}"), identifier(_column(c))) for c in every]
+    # A record that is new to us, but not new: what it holds where we wrote nothing is not known. A field that nothing
+    # delivers is none of our business there.
+    met = f"s.record_id IS DISTINCT FROM coalesce(f.result_record_id, f.record_id) AND f.kind NOT IN {made}"
     pick = "".join(
-        f", CASE WHEN json_exists(f.payload, {path}) AND NOT {_was_kept(c)} "
-        f"THEN json_extract_string(f.payload, {path}) ELSE s.{column} END AS {column}"
+        f", CASE WHEN json_exists(f.payload, {path}) AND NOT {_was_kept(c)} AND NOT {was_refused(c)} "
+        f"THEN json_extract_string(f.payload, {path}) "
+        f"WHEN NOT {_was_kept(c)} AND ({met if c in columns else 'false'} OR {_observed(UNWRITTEN, c)}) THEN {UNKNOWN} "
+        f"ELSE s.{column} END AS {column}"
         for c, path, column in places
     )
+    refused = f"(json_exists(f.observed, '$.{REFUSED}') OR json_exists(f.observed, '$.{UNWRITTEN}'))"
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE acked AS
         SELECT f.cio_id, coalesce(f.result_record_id, f.record_id) AS record_id,
-               {_whole_hash("f", "coalesce(f.result_record_id, f.record_id)")} AS whole_hash,
+               CASE WHEN NOT coalesce({refused}, false)
+                    THEN {_whole_hash("f", "coalesce(f.result_record_id, f.record_id)")} END AS whole_hash,
                CASE WHEN f."end" = 'delivered' THEN f.ended_at ELSE s.acked_at END AS acked_at{pick},
-               f.kind AS acked_kind
+               f.kind IN {empties} AND NOT coalesce({refused}, false) AS emptied
         FROM {finished} AS f LEFT JOIN {shadow} AS s ON s.cio_id = f.cio_id
         WHERE (f."end" = 'delivered' OR (f."end" = 'unneeded' AND json_exists(f.observed, '$.{ownership.CONFLICTS}')))
           AND f.kind IN {names_sql(kinds, lambda kind: kind.writes_fields)}
         QUALIFY row_number() OVER (PARTITION BY f.cio_id ORDER BY f.intent_at DESC) = 1"""
     )
     con.execute(f"DELETE FROM {shadow} WHERE cio_id IN (SELECT cio_id FROM acked)")
-    con.execute(
-        f"INSERT INTO {shadow} BY NAME SELECT * EXCLUDE (acked_kind) FROM acked WHERE acked_kind NOT IN {empties}"
-    )
+    con.execute(f"INSERT INTO {shadow} BY NAME SELECT * EXCLUDE (emptied) FROM acked WHERE NOT emptied")
     con.execute("DROP TABLE acked")
 
 
+def was_refused(name: str) -> str:
+    """Return SQL over a finished operation ``f``: the field was refused, or left out."""
+    return f"({_observed(REFUSED, name)} OR {_observed(UNWRITTEN, name)})"
+
+
+def _observed(key: str, name: str) -> str:
+    return f"coalesce(json_exists(f.observed, {literal(f'$.{key}.{name}')}), false)"
+
+
 def _was_kept(name: str) -> str:
-    return f"coalesce(json_exists(f.observed, {literal(f'$.{ownership.CONFLICTS}.{name}')}), false)"
+    return _observed(ownership.CONFLICTS, name)
 
 
 def _is_in_doubt(column: str) -> str:

@@ -18,6 +18,7 @@ from cio_activation.activation.windows import Window
 from cio_activation.delivery import contract, guards, order, rejected, release
 from cio_activation.delivery.destination import Context, Step
 from cio_activation.delivery.planned import Plan
+from cio_activation.delivery.withhold import withhold
 from cio_activation.errors import ContractError
 from cio_activation.journal.days import Allowance
 from cio_activation.journal.operations import Operation, by_name, kind_named, names_sql
@@ -74,12 +75,12 @@ def make_plan(
     con.execute(f"CREATE OR REPLACE TEMP TABLE wanted AS {_identified(select, destination, step)}")
     _require_kinds(con, step, destination)
     rejected.forget_unwanted(con, destination, step.name, "wanted")
-    waiting = rejected.waiting(destination, step.name, context, window.as_of)
-    con.execute(f"CREATE OR REPLACE TEMP TABLE planned AS FROM wanted ANTI JOIN ({waiting}) USING (operation_id)")
-    due = int(str(scalar(con, "SELECT count(*) FROM planned")))
-    wanted = int(str(scalar(con, "SELECT count(*) FROM wanted")))
-    if due:
-        contract.screen(con, "planned", context.activation, step.kinds, window, f"{destination}/{step.name}")
+    waiting = _leave_waiting(con, step, destination, context, window)
+    if scalar(con, "SELECT count(*) FROM planned"):
+        origin = f"{destination}/{step.name}"
+        limits = step.limits(context)
+        broken = contract.screen(con, "planned", context.activation, step.kinds, window, origin, limits)
+        _withhold(con, step, destination, f"SELECT operation_id, field FROM {broken}")
     kinds = con.execute("SELECT kind, count(*) FROM planned GROUP BY kind ORDER BY kind").fetchall()
     total = sum(count for _, count in kinds)
     order.forget_unwanted(con, destination, step.name, "wanted")
@@ -93,7 +94,7 @@ def make_plan(
     held = guards.held_because(verdicts, plan_id)
     leave = release.leave_for(con, context, destination, step.name, fingerprint, "planned") if held else None
     made = Plan(
-        plan_id, path, total, wanted - due, dict(kinds), held, verdicts, fingerprint,
+        plan_id, path, total, waiting, dict(kinds), held, verdicts, fingerprint,
         units=arranged.units, people_in_scope=people_in_scope,
     )  # fmt: skip
     made = made if leave is None else leave.applied_to(made)
@@ -103,6 +104,19 @@ def make_plan(
         made = replace(made, over_budget=arranged.over_budget)
     con.execute("DROP TABLE wanted; DROP TABLE planned; DROP TABLE IF EXISTS arranged")
     return made
+
+
+def _leave_waiting(con: Connection, step: Step, destination: str, context: Context, window: Window) -> int:
+    """Fill ``planned`` with what of ``wanted`` is due; return how many operations wait with all they write."""
+    waiting = rejected.waiting(destination, step.name, context, window.as_of)
+    con.execute(f"CREATE OR REPLACE TEMP TABLE planned AS FROM wanted ANTI JOIN ({waiting}) USING (operation_id)")
+    whole = "SELECT (SELECT count(*) FROM wanted) - (SELECT count(*) FROM planned)"
+    fields = rejected.waiting_fields(destination, step.name, context, window.as_of, "planned")
+    return int(str(scalar(con, whole))) + _withhold(con, step, destination, fields)
+
+
+def _withhold(con: Connection, step: Step, destination: str, fields: str) -> int:
+    return withhold(con, "planned", fields, step, lambda row: _operation_id(destination, step, row))
 
 
 def _require_state(con: Connection, step: Step, destination: str, context: Context) -> None:
@@ -201,16 +215,22 @@ def _identified(select: str, destination: str, step: Step) -> str:
     Of an action's creation also of its claim: another try of the same entry is another operation. A person's claim says
     no more than the rest.
     """
-    actions = names_sql(step.kinds, lambda kind: kind.creates and not kind.makes_person)
-    parts = "kind, cio_id, coalesce(record_id, ''), coalesce(target, ''), payload"
-    parts += f", CASE WHEN kind IN {actions} THEN claim END"
     columns = ", ".join(identifier(c) for c in (*COLUMNS, *OPTIONAL))
     absent = ", ".join(f"CAST(NULL AS VARCHAR) AS {identifier(c)}" for c in OPTIONAL)
-    place = f"{literal(destination)}, {literal(step.name)}"
     return (
-        f"SELECT md5(concat_ws(chr(31), {place}, {parts})) AS operation_id, {columns} "
+        f"SELECT {_operation_id(destination, step, 's')} AS operation_id, {columns} "
         f"FROM (FROM ({select}) UNION ALL BY NAME (SELECT {absent} LIMIT 0)) AS s"
     )
+
+
+def _operation_id(destination: str, step: Step, row: str) -> str:
+    """Return the SQL of the operation id over the plan's columns in ``row``."""
+    actions = names_sql(step.kinds, lambda kind: kind.creates and not kind.makes_person)
+    names = ("kind", "cio_id", "record_id", "target", "payload")
+    kind, cio_id, record_id, target, payload = (f"{row}.{name}" for name in names)
+    parts = f"{kind}, {cio_id}, coalesce({record_id}, ''), coalesce({target}, ''), {payload}"
+    parts += f", CASE WHEN {kind} IN {actions} THEN {row}.claim END"
+    return f"md5(concat_ws(chr(31), {literal(destination)}, {literal(step.name)}, {parts}))"
 
 
 def _require_kinds(con: Connection, step: Step, destination: str) -> None:

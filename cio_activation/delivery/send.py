@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
+from cio_activation.delivery.apart import REFUSED, take_apart, told_of
 from cio_activation.delivery.destination import EXIT, Context, Step
 from cio_activation.journal.attempts import Journal, Provenance
 from cio_activation.journal.days import ordinary
@@ -58,7 +59,9 @@ class Tally:
         """Count results."""
         for result in results:
             self.ends[_counted_as(result.end)] += 1
-            if result.reason and result.end is not End.DELIVERED:
+            refused = result.observed.get(REFUSED, {})
+            self.reasons.update({told_of(name, refusal) for name, refusal in refused.items()})
+            if result.reason and result.end is not End.DELIVERED and REFUSED not in result.observed:
                 self.reasons[result.reason] += 1
 
     def leave(self, operations: int) -> None:
@@ -146,24 +149,39 @@ class Sender:
             return None
 
     async def _attempt(self, batch: Sequence[Operation]) -> None:
+        results = await self._ask(batch)
+        if results is None:
+            half = len(batch) // 2
+            await self._attempt(batch[:half])
+            await self._attempt(batch[half:])
+            return
+        results = await take_apart(self._step, batch, results, self._ask_in_halves)
+        await self._write(partial(self._journal.record, results, self._provenance))
+        self.tally.add(results)
+
+    async def _ask(self, batch: Sequence[Operation]) -> list[Result] | None:
+        """Send the batch and return how each ended; None if it was refused whole and has to be halved."""
         try:
-            results = complete(batch, await self._step.send(self._client, self._context, batch))
+            return complete(batch, await self._step.send(self._client, self._context, batch))
         except Rejected as error:
             if len(batch) > 1 and error.status in BATCH_REFUSALS:
-                half = len(batch) // 2
-                await self._attempt(batch[:half])
-                await self._attempt(batch[half:])
-                return
-            results = all_ended(batch, End.REJECTED, error)
+                return None
+            return all_ended(batch, End.REJECTED, error)
         except (Retryable, OutcomeUnknown) as error:
             if asks_too_long(error):
                 self.tally.stop(f"{error}; the vendor asks to wait {error.retry_after_s:,.0f} s: run again then")
-            results = all_ended(batch, End.RETRY if isinstance(error, Retryable) else End.UNKNOWN, error)
+            return all_ended(batch, End.RETRY if isinstance(error, Retryable) else End.UNKNOWN, error)
         except Stop as error:
             self.tally.stop(error)
-            results = all_ended(batch, End.RETRY, error)
-        await self._write(partial(self._journal.record, results, self._provenance))
-        self.tally.add(results)
+            return all_ended(batch, End.RETRY, error)
+
+    async def _ask_in_halves(self, batch: Sequence[Operation]) -> list[Result]:
+        """Do what :meth:`_ask` does, halving for as long as it is refused whole."""
+        results = await self._ask(batch)
+        if results is not None:
+            return results
+        half = len(batch) // 2
+        return await self._ask_in_halves(batch[:half]) + await self._ask_in_halves(batch[half:])
 
     async def _write(self, work: Callable[[], T]) -> T:
         """Do a piece of journal work in a thread: meanwhile answers are read and others go on their way.

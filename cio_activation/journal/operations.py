@@ -98,6 +98,13 @@ class Operation:
     """What it brings into being, the same for every try of it: ``person:<cio_id>``, ``task:<entry_id>:1``."""
 
 
+class Cause(StrEnum):
+    """What a refusal waits for, where that is known: it is tried again as soon as that has changed."""
+
+    SCHEMA = "schema"  # a field or option that is not there: the next schema step looks
+    CLASH = "clash"  # somebody else has the record: a change of either person
+
+
 class End(StrEnum):
     """How one attempt to send an operation ended."""
 
@@ -125,6 +132,10 @@ class Result:
     observed: Mapping[str, Any] = field(default_factory=dict)
     frees: str | None = None
     """Claim of an earlier creation (``Operation.claim``) whose record is gone: it may be made again."""
+    fields: tuple[str, ...] = ()
+    """Of a refusal: what the vendor named as its reason, under logical names where they are fields of ours."""
+    cause: Cause | None = None
+    """Of a refusal; None: only time can tell."""
 
 
 def person_claim(cio_id: str, previous_record: str | None = None) -> str:

@@ -98,9 +98,9 @@ def test_rejected_counts_by_reason_and_names_nobody_unless_asked(bench: ListBenc
     code, told = run("rejected")
     assert (code, told["ok"]) == (0, True)
     assert told["rejected"] == [
-        {"destination": "hubspot", "step": "properties_daily", "reason": "400 BAD", "operations": 2, "people": 2,
+        {"destination": "hubspot", "step": "properties_daily", "field": None, "reason": "400 BAD", "operations": 2, "people": 2,
          "parked": 1, "next_try_at": "2026-11-03 00:00:00"},
-        {"destination": "pipedrive", "step": "fields_daily", "reason": "403 no", "operations": 1, "people": 1,
+        {"destination": "pipedrive", "step": "fields_daily", "field": None, "reason": "403 no", "operations": 1, "people": 1,
          "parked": 0, "next_try_at": "2026-11-05 00:00:00"},
     ]  # fmt: skip
     assert "people" not in told

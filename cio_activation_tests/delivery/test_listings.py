@@ -41,10 +41,10 @@ def metadata(result: dg.ExecuteInProcessResult, key: dg.AssetKey) -> dict[str, o
     return {k: v.value for k, v in found[0].materialization.metadata.items()}
 
 
-def refuse(bench: ListBench, next_try: str) -> None:
+def refuse(bench: ListBench, next_try: str, attempts: int = 1) -> None:
     bench.sql(
         f"""INSERT INTO delivery.rejected (operation_id, destination, step, reason, cio_id, attempts, next_try_at)
-        SELECT 'o' || i, 'toy', 'list/vip', '400 BAD', 'p' || i, 1, {next_try} FROM range(3) AS t(i)"""
+        SELECT 'o' || i, 'toy', 'list/vip', '400 BAD', 'p' || i, {attempts}, {next_try} FROM range(3) AS t(i)"""
     )
 
 
@@ -62,7 +62,8 @@ def test_refused_operations_are_counted_by_reason_without_their_people(bench: Li
     reasons = found["reasons"]
     assert isinstance(reasons, dg.TableMetadataValue)
     assert reasons.records[0].data == {
-        "destination": "toy", "step": "list/vip", "reason": "400 BAD", "operations": 3, "people": 3, "parked": 0,
+        "destination": "toy", "step": "list/vip", "field": "", "reason": "400 BAD", "operations": 3, "people": 3,
+        "parked": 0,
         "next try (UTC)": "2026-11-05 00:00:00",
     }  # fmt: skip
     assert [e.passed for e in result.get_asset_check_evaluations()] == [True]
@@ -70,7 +71,7 @@ def test_refused_operations_are_counted_by_reason_without_their_people(bench: Li
 
 
 def test_a_parked_operation_warns_and_does_not_fail_the_run(bench: ListBench) -> None:
-    refuse(bench, "NULL")
+    refuse(bench, "TIMESTAMP '2026-12-05 00:00:00'", attempts=5)
     result = materialize(bench)
     check = result.get_asset_check_evaluations()[0]
     assert result.success

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cio_activation.delivery.rejected import MAX_ATTEMPTS, operations, summary
+from cio_activation.delivery.rejected import MAX_ATTEMPTS, UNANSWERED, operations, queue_anew, summary
 from cio_activation_tests.drivers.toy_bench import ToyBench
 
 
@@ -36,11 +36,21 @@ def queue(tmp_path: Path) -> Queue:
     return Queue(tmp_path)
 
 
-def test_a_refused_operation_is_tried_after_one_two_four_and_eight_days_then_parked(queue: Queue) -> None:
-    tried = [day for day in range(1, 30) if queue.run(day).rejected]
-    assert tried == [1, 2, 4, 8, 16]
-    assert queue.queued() == [("a", MAX_ATTEMPTS, None)]
-    assert queue.run(60).waiting == 1
+def test_a_refused_value_is_tried_after_one_two_four_and_eight_days_then_every_thirty_without_end(queue: Queue) -> None:
+    tried = [day for day in (*range(1, 10), 15, 16, 17, 45, 46, 47, 75, 76) if queue.run(day).rejected]
+    assert tried == [1, 2, 4, 8, 16, 46, 76]
+    assert queue.queued()[0][:2] == ("a", MAX_ATTEMPTS + 2)
+    assert queue.run(77).waiting == 1
+
+
+def test_what_is_asked_for_again_is_due_with_the_next_run_as_if_new(queue: Queue) -> None:
+    for day in (1, 2, 4, 8, 16):
+        queue.run(day)
+    with queue.runtime.warehouse.write() as con:
+        assert (queue_anew(con, "elsewhere"), queue_anew(con, "toy")) == (0, 1)
+    assert queue.run(30).rejected == 1
+    assert queue.queued()[0][1] == 1
+    assert queue.run(31).rejected == 1
 
 
 def test_a_new_schema_makes_it_due_at_once_parked_or_not(queue: Queue) -> None:
@@ -49,12 +59,11 @@ def test_a_new_schema_makes_it_due_at_once_parked_or_not(queue: Queue) -> None:
     queue.catalog({"people": "2"})
     assert queue.run(1).rejected == 1
     assert queue.run(1).waiting == 1
-    for day in range(2, 30):
+    for day in (3, 7, 15):
         queue.run(day)
-    assert queue.queued()[0][2] is None
+    assert queue.queued()[0][1] >= MAX_ATTEMPTS
     queue.catalog({"people": "3"})
     assert queue.run(30).rejected == 1
-    assert queue.queued()[0][2] is None
     assert queue.run(31).waiting == 1
 
 
@@ -78,6 +87,17 @@ def test_a_try_that_was_not_answered_keeps_its_place_in_the_queue(queue: Queue) 
     assert queue.queued()[0][:2] == ("a", 1)
     assert queue.run(2).rejected == 1
     assert queue.queued()[0][:2] == ("a", 2)
+
+
+def test_an_operation_that_is_never_answered_is_listed_and_still_tried_by_each_run(queue: Queue) -> None:
+    queue.state(a="low")
+    for day in range(1, UNANSWERED + 2):
+        queue.toy.vendor.answers = ["lost"]
+        assert queue.run(day).held == 1
+    with queue.runtime.warehouse.read() as con:
+        assert [r.reason for r in summary(con)] == [f"no answer, {UNANSWERED} times in a row"]
+    assert queue.run(UNANSWERED + 2).delivered == 1
+    assert queue.queued() == []
 
 
 def test_the_summary_counts_by_reason_and_names_nobody(queue: Queue) -> None:

@@ -75,7 +75,7 @@ def test_a_refused_batch_is_split_to_the_guilty_person_who_waits_in_the_queue(be
     bench.state(a="low", b="bad", c="low", d="low")
     report = bench.run()
     assert (report.delivered, report.rejected) == (3, 1)
-    assert dict(report.reasons) == {"400 BAD_VALUE": 1}
+    assert dict(report.reasons) == {"400 BAD_VALUE (size)": 1}
     calls = bench.toy.vendor.calls
     again = bench.run()
     assert (again.planned, again.waiting, bench.toy.vendor.calls) == (0, 1, calls)
@@ -169,7 +169,7 @@ def test_a_value_the_activation_does_not_know_goes_to_quarantine_and_is_not_sent
         assert report.rejected == report.held == 0
         with bench.runtime.warehouse.read() as con:
             found = con.execute('SELECT layer, cio_id, "column", reason, detail FROM quarantine.rows').fetchall()
-        assert found == [("payload", "b", "value of size", "not a value of size", "toy/people_daily")]
+        assert found == [("payload", "b", "size", "not a value of size", "toy/people_daily")]
     assert bench.there == {"a": "low"}
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.delivery.destination import EXIT, AbsoluteStep, Context
-from cio_activation.delivery.fields import shadow_column, shadow_columns, shadow_name
+from cio_activation.delivery.fields import UNKNOWN, shadow_column, shadow_columns, shadow_name, was_refused
 from cio_activation.delivery.shadows import shadows
 from cio_activation.destinations.common.kinds import WITHDRAW
 from cio_activation.destinations.common.records import forget_shadows
@@ -62,7 +62,7 @@ class RemovedFieldsStep(AbsoluteStep):
         current = [
             f"""SELECT cio_id, record_id, {literal(name)} AS name, {shadow_column(name)} AS value
             FROM {shadow_name(self._destination, lane.value)}
-            WHERE record_id IS NOT NULL AND {shadow_column(name)} IS NOT NULL"""
+            WHERE record_id IS NOT NULL AND {shadow_column(name)} <> {UNKNOWN}"""
             for lane in Lane
             for name in removed_columns(con, context.activation, context.catalog, self._destination, lane)
         ]
@@ -90,7 +90,8 @@ class RemovedFieldsStep(AbsoluteStep):
             for name in shadow_columns(con, self._destination, lane):
                 con.execute(
                     f"""UPDATE {table} AS s SET {shadow_column(name)} = NULL
-                    FROM {finished} AS f WHERE {settled} AND json_exists(f.payload, {literal(f"$.{name}")})"""
+                    FROM {finished} AS f WHERE {settled} AND json_exists(f.payload, {literal(f"$.{name}")})
+                    AND NOT {was_refused(name)}"""
                 )
         con.execute(
             f"""CREATE OR REPLACE TEMP TABLE gone_records AS SELECT DISTINCT cio_id, record_id FROM {finished}

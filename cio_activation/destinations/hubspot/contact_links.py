@@ -15,7 +15,7 @@ from cio_activation.destinations.common.people import lane_needs, population, po
 from cio_activation.destinations.common.records import forget_links, forget_shadows
 from cio_activation.destinations.hubspot import api, schema
 from cio_activation.destinations.hubspot.config import NAME, listed_audiences
-from cio_activation.journal.operations import End, Kind, Operation, Result
+from cio_activation.journal.operations import Cause, End, Kind, Operation, Result
 from cio_activation.transport.http import VendorClient
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal
@@ -142,6 +142,8 @@ def _found(operation: Operation, row: api.Row, how: str, holder: dict[str, str],
     # The first of our people, by cio_id, gets a record that two of them match.
     rival = holder.setdefault(record_id, operation.cio_id) if "carried_for" not in observed else operation.cio_id
     free = rival == operation.cio_id and "carried_for" not in observed
+    if not free:
+        observed["cause"] = Cause.CLASH
     return Result(
         operation.operation_id, End.DELIVERED if free else End.REJECTED, None if free else TAKEN,
         record_id=record_id, status=reply.status, request_id=reply.request_id, observed=observed,
@@ -175,7 +177,8 @@ def _settle_rivals(con: Connection, finished: str) -> None:
         QUALIFY row_number() OVER (PARTITION BY record_id ORDER BY cio_id) > 1"""
     )
     con.execute(
-        f"""UPDATE {finished} SET "end" = 'rejected', reason = {literal(TAKEN)}
+        f"""UPDATE {finished} SET "end" = 'rejected', reason = {literal(TAKEN)},
+            observed = CAST(json_merge_patch(observed, {literal(f'{{"cause": "{Cause.CLASH}"}}')}) AS VARCHAR)
         WHERE operation_id IN (SELECT operation_id FROM losers)"""
     )
     con.execute("DROP TABLE losers")

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 NOT_FOUND = "OBJECT_NOT_FOUND"
+MISSING = ("PROPERTY_DOESNT_EXIST", "INVALID_OPTION")
+"""Codes of what the schema step makes: a property, an option."""
 CONFLICTS = frozenset({"CONFLICT", "OBJECT_ALREADY_EXISTS"})
 
 
@@ -36,10 +38,15 @@ def reason(error: Mapping[str, Any]) -> str:
     details = _details(error)
     words = [str(error[k]) for k in ("category", "subCategory") if error.get(k)]
     words += [str(code) for d in details for code in [d.get("code") or d.get("error")] if code]
-    names = [n for d in (error, *details) for n in _property_names(d)]
+    names = property_names(error)
     if error.get("category") in CONFLICTS:
         words.insert(0, "409")
     return " ".join(dict.fromkeys([*(words or ["refused"]), *names]))
+
+
+def property_names(error: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the properties that an error entry blames, each once."""
+    return tuple(dict.fromkeys(n for d in (error, *_details(error)) for n in _property_names(d)))
 
 
 def daily_limit_reached(_retry_after_s: float | None, body: Any) -> str | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from cio_activation.activation.models import Activation, Lane
-from cio_activation.delivery.destination import AbsoluteStep, Context
+from cio_activation.activation.models import Activation, Lane, PropertyType
+from cio_activation.delivery.destination import NOT_MADE, AbsoluteStep, Context, Limit
 from cio_activation.delivery.fields import (
     DIFFERING,
     Keep,
@@ -31,7 +31,7 @@ from cio_activation.destinations.hubspot import api, writes
 from cio_activation.destinations.hubspot.config import NAME, listed_audiences, settings_of
 from cio_activation.destinations.hubspot.contact_links import email_target, stamp_of
 from cio_activation.destinations.hubspot.gone import forget_gone
-from cio_activation.destinations.hubspot.values import value_sql
+from cio_activation.destinations.hubspot.values import TEXT_MAX, value_sql
 from cio_activation.journal.operations import End, Kind, Operation, Result, person_claim_sql
 from cio_activation.transport.http import VendorClient
 from cio_activation.warehouse.scope import Scope
@@ -96,6 +96,11 @@ class PropertiesStep(AbsoluteStep):
         FROM ({updates} UNION ALL BY NAME {cleared}) AS c
         LEFT JOIN {scope.rows("delivery.links")} AS l ON l.destination = {literal(NAME)} AND l.cio_id = c.cio_id"""
 
+    def limits(self, context: Context) -> Mapping[str, Limit]:
+        """Return how long a text may be."""
+        texts = (p for p in context.activation.lane_properties(self._lane, NAME) if p.type is PropertyType.TEXT)
+        return {p.name: Limit(longest=TEXT_MAX) for p in texts}
+
     def objects(self, context: Context) -> tuple[str, ...]:  # noqa: ARG002
         """Need every property of the lane."""
         return tuple(f"field:{name}" for name in self._columns)
@@ -123,7 +128,7 @@ class PropertiesStep(AbsoluteStep):
             results += [
                 Result(
                     o.operation_id, End.RETRY,
-                    "made, but never answered; linked" if o.cio_id in records else "not made; planned again",
+                    "made, but never answered; linked" if o.cio_id in records else NOT_MADE,
                     record_id=records.get(o.cio_id),
                 )
                 for o in batch

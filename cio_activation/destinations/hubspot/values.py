@@ -9,6 +9,8 @@ from typing import Any
 
 from cio_activation.activation.models import Property, PropertyType
 
+TEXT_MAX = 65_536
+"""Characters of a text property (fact sheet, section 5)."""
 CLEARED = ""
 """Empties a property; a JSON null would leave it as it is (fact sheet, section 1)."""
 

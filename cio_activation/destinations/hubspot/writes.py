@@ -14,9 +14,9 @@ from typing import Any
 from cio_activation.delivery.ownership import examine, refuse_foreign
 from cio_activation.destinations.common.records import GONE
 from cio_activation.destinations.hubspot import api
-from cio_activation.destinations.hubspot.errors import NOT_FOUND, context_values, reason
+from cio_activation.destinations.hubspot.errors import MISSING, NOT_FOUND, context_values, property_names, reason
 from cio_activation.destinations.hubspot.values import wire
-from cio_activation.journal.operations import End, Operation, Result, person_claim
+from cio_activation.journal.operations import Cause, End, Operation, Result, person_claim
 from cio_activation.transport.errors import OutcomeUnknown, Rejected, Retryable
 from cio_activation.transport.http import VendorClient
 
@@ -68,10 +68,15 @@ async def _create(client: VendorClient, prefix: str, batch: Sequence[Operation])
     names = _WireNames(prefix)
     inputs = [{"objectWriteTraceId": o.operation_id, "properties": _first_properties(names, o)} for o in batch]
     _refuse_foreign(inputs, prefix, (api.KEY, *_CREATED_WITH))
-    reply = await api.create_contacts(client, inputs)
+    try:
+        reply = await api.create_contacts(client, inputs)
+    except Rejected as error:
+        if error.status == CONFLICT:
+            raise  # who of them is there already is for the caller to find out
+        return [_refused_alone(names, batch, error)]
     if reply.silent:
         raise _silence(client, "contacts.batch_create", reply)
-    ends = _read(batch, reply, {o.cio_id: o for o in batch})
+    ends = _read(names, batch, reply, {o.cio_id: o for o in batch})
     return [
         Result(
             operation.operation_id, End.DELIVERED, record_id=record_id,
@@ -132,13 +137,16 @@ async def _write(client: VendorClient, prefix: str, batch: Sequence[Operation]) 
         {"id": o.record_id, "objectWriteTraceId": o.operation_id, "properties": _properties(names, o)} for o in batch
     ]
     _refuse_foreign(inputs, prefix, (api.KEY,))
-    reply = await api.update_contacts(client, inputs)
+    try:
+        reply = await api.update_contacts(client, inputs)
+    except Rejected as error:
+        return [_refused_alone(names, batch, error)]
     if reply.silent:
         missing = await _missing(client, batch)
         if not missing:
             raise _silence(client, "contacts.batch_update", reply)
         return [_gone(o, reply) for o in missing]
-    ends = _read(batch, reply, {str(o.record_id): o for o in batch})
+    ends = _read(names, batch, reply, {str(o.record_id): o for o in batch})
     results = [
         Result(o.operation_id, End.DELIVERED, status=reply.status, request_id=reply.request_id) for o, _ in ends.written
     ] + ends.refused
@@ -155,7 +163,9 @@ class _Ends:
     unassigned: int = 0
 
 
-def _read(batch: Sequence[Operation], reply: api.BatchReply, by_id: Mapping[str, Operation]) -> _Ends:
+def _read(
+    names: _WireNames, batch: Sequence[Operation], reply: api.BatchReply, by_id: Mapping[str, Operation]
+) -> _Ends:
     """Assign every row and error of the answer to its operation: by trace id where echoed, else by id or key."""
     by_trace = {o.operation_id: o for o in batch}
     ends = _Ends()
@@ -175,7 +185,7 @@ def _read(batch: Sequence[Operation], reply: api.BatchReply, by_id: Mapping[str,
         ]
         ends.unassigned += not about
         for operation in {o.operation_id: o for o in about}.values():
-            ends.refused.append(_refused(operation, entry, reply))
+            ends.refused.append(_refused(names, operation, entry, reply))
     return ends
 
 
@@ -183,12 +193,32 @@ def _known(operations: Mapping[str, Operation], names: Iterable[str]) -> list[Op
     return [operations[n] for n in names if n in operations]
 
 
-def _refused(operation: Operation, entry: api.Row, reply: api.BatchReply) -> Result:
+def _refused(names: _WireNames, operation: Operation, entry: api.Row, reply: api.BatchReply) -> Result:
     if entry.get("category") == NOT_FOUND and not operation.kind.creates:
         return _gone(operation, reply)
     text = reason(entry)
     status = 409 if text.startswith("409") else reply.status
-    return Result(operation.operation_id, End.REJECTED, text, status=status, request_id=reply.request_id)
+    return Result(
+        operation.operation_id, End.REJECTED, text, status=status, request_id=reply.request_id,
+        fields=tuple(names.logical(n) for n in property_names(entry)), cause=_cause(text),
+    )  # fmt: skip
+
+
+def _refused_alone(names: _WireNames, batch: Sequence[Operation], error: Rejected) -> Result:
+    """Return the end of the only operation of a batch that was refused whole; of several nobody knows whose fault."""
+    if len(batch) > 1:
+        raise error
+    body = error.body if isinstance(error.body, dict) else {}
+    text = reason(body)
+    text = text if text.startswith(str(error.status)) else f"{error.status} {text}"
+    return Result(
+        batch[0].operation_id, End.REJECTED, text, status=error.status, request_id=error.request_id,
+        fields=tuple(names.logical(n) for n in property_names(body)), cause=_cause(text),
+    )  # fmt: skip
+
+
+def _cause(text: str) -> Cause | None:
+    return Cause.SCHEMA if any(code in text for code in MISSING) else None
 
 
 def _gone(operation: Operation, reply: api.BatchReply) -> Result:
@@ -224,6 +254,10 @@ class _WireNames(dict[str, str]):
     def __init__(self, prefix: str) -> None:
         super().__init__()
         self._prefix = prefix
+
+    def logical(self, name: str) -> str:
+        """Return the way back; a name that is not under our prefix stays as it is."""
+        return name.removeprefix(self._prefix) if name != api.KEY else name
 
     def __missing__(self, name: str) -> str:
         return self.setdefault(name, f"{self._prefix}{name}")

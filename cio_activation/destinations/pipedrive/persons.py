@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cio_activation.activation.models import Lane
-from cio_activation.delivery.destination import AbsoluteStep, Context
+from cio_activation.delivery.destination import AbsoluteStep, Context, Limit
 from cio_activation.delivery.fields import Keep, ensure_shadow, fold_values
 from cio_activation.delivery.links import fold_links
 from cio_activation.delivery.ownership import examine
 from cio_activation.destinations.common.kinds import CLEAR, CREATE, RECORDS
 from cio_activation.destinations.common.records import GONE
 from cio_activation.destinations.pipedrive.api import CONCURRENCY, TOKENS, PipedriveApi
-from cio_activation.destinations.pipedrive.changes import flag_movements, lane_columns, plan_fields, refresh_fields
+from cio_activation.destinations.pipedrive.changes import (
+    flag_movements,
+    lane_columns,
+    plan_fields,
+    refresh_fields,
+)
 from cio_activation.destinations.pipedrive.config import NAME
+from cio_activation.destinations.pipedrive.limits import value_limits
 from cio_activation.destinations.pipedrive.matching import links_name, release
 from cio_activation.destinations.pipedrive.mirror import codes_of, merge, since_text, watermark
 from cio_activation.destinations.pipedrive.schema_names import AUDIENCES, ID, audience_labels
 from cio_activation.destinations.pipedrive.values import NotInCatalog, custom_fields, held, named_fields, new_person
-from cio_activation.journal.operations import End, Kind, Operation, Result
+from cio_activation.journal.operations import Cause, End, Kind, Operation, Result
 from cio_activation.transport.errors import Rejected
 from cio_activation.transport.http import VendorClient
 from cio_activation.warehouse.sessions import Connection, Warehouse
@@ -36,6 +42,7 @@ class FieldsStep(AbsoluteStep):
     concurrency = CONCURRENCY
     tokens_per_call = TOKENS["persons.update"]
     late_creation_doubles = True  # there is no unique key to create by
+    flags: tuple[str, ...] = (ID, AUDIENCES)
 
     def __init__(self, lane: Lane, audiences: Sequence[str]) -> None:
         self._lane = lane
@@ -61,6 +68,10 @@ class FieldsStep(AbsoluteStep):
         return plan_fields(
             con, context, self._lane, Keep(NAME, self.name, context.activation.kept_properties(NAME, self._lane))
         )
+
+    def limits(self, context: Context) -> Mapping[str, Limit]:
+        """Return what the types of our fields take."""
+        return value_limits(context, self._lane)
 
     def objects(self, context: Context) -> tuple[str, ...]:
         """Need our id, the lane's state fields, and the set of audiences where any is delivered."""
@@ -126,7 +137,7 @@ async def _send(api: PipedriveApi, context: Context, operation: Operation) -> Re
             fields = custom_fields(operation.payload, context.activation, context.catalog)
             person = await api.update_person(operation.record_id, fields)
     except NotInCatalog as error:
-        return Result(operation.operation_id, End.REJECTED, str(error))
+        return Result(operation.operation_id, End.REJECTED, str(error), fields=(error.field,), cause=Cause.SCHEMA)
     except Rejected as error:
         return await _refused(api, context, operation, error)
     if person.get("is_deleted"):
@@ -150,8 +161,10 @@ async def _refused(api: PipedriveApi, context: Context, operation: Operation, er
             status=error.status,
             request_id=error.request_id,
             observed=observed,
+            fields=tuple(fields),
         )
 
+    fields: list[str] = []
     if operation.record_id is not None and error.status in _GONE_STATUS:
         return rejected(f"{error.status} {GONE}", {"gone": True})
     fields = named_fields(error.body, context.catalog)

@@ -140,8 +140,9 @@ async def ensure_fields(api: PipedriveApi, activation: Activation, previous: Map
     """Create missing fields and options and return the catalog. One read; writes only what is missing.
 
     Catalog: ``field:<logical>`` -> field code (also of properties not delivered any more, as long as it is there),
-    ``option:<logical>:<label>`` -> option id, ``flag:<audience>`` -> the same by audience, and for the audiences
-    ``seen`` and ``retired``: option ids ever met there, and those of them that no longer exist.
+    ``type:<logical>`` -> its type where that is not the one we would make, ``option:<logical>:<label>`` -> option id,
+    ``flag:<audience>`` -> the same by audience, and for the audiences ``seen`` and ``retired``: option ids ever met
+    there, and those of them that no longer exist.
     """
     wanted = wanted_fields(activation)
     fields = await api.person_fields()
@@ -193,6 +194,8 @@ def _entries(wanted: WantedField, field: Mapping[str, Any], previous: Mapping[st
     """Return one field's catalog entries; labels of audiences that left the activation stay ours."""
     code, options = field["field_code"], field.get("options") or ()
     entries: dict[str, Any] = {f"field:{wanted.logical}": code}
+    if field["field_type"] != wanted.kind:  # made by hand, of another type that takes our values
+        entries[f"type:{wanted.logical}"] = field["field_type"]
     ids = option_ids(wanted, field, previous)
     entries |= {f"option:{wanted.logical}:{label}": option_id for label, option_id in ids.items()}
     if wanted.logical != AUDIENCES:

@@ -18,7 +18,11 @@ from cio_activation.journal.operations import Operation
 
 
 class NotInCatalog(Exception):
-    """A value has no field or option in Pipedrive; ``str()`` names it without a personal value."""
+    """A value has no field or option in Pipedrive; ``str()`` says so without a personal value."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
 
 
 def custom_fields(payload: Mapping[str, Any], activation: Activation, catalog: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,7 +31,7 @@ def custom_fields(payload: Mapping[str, Any], activation: Activation, catalog: M
     for name, value in payload.items():
         code = catalog.get(f"field:{name}")
         if code is None:
-            raise NotInCatalog(f"there is no Pipedrive field for {name}; run the schema step")
+            raise NotInCatalog(name, f"there is no Pipedrive field for {name}; run the schema step")
         fields[code] = None if value is None else _value(name, str(value), activation, catalog)
     return fields
 
@@ -41,7 +45,7 @@ def _value(name: str, text: str, activation: Activation, catalog: Mapping[str, A
     if kind in (PropertyType.ENUM, PropertyType.FLAG):
         option = catalog.get(f"option:{name}:{text}")
         if option is None:
-            raise NotInCatalog(f"{name} has no option for a value that is none of its labels; run the schema step")
+            raise NotInCatalog(name, f"{name} has no option for a value; run the schema step")
         return option
     return float(text) if kind is PropertyType.NUMBER else text
 
@@ -53,8 +57,8 @@ def new_person(operation: Operation, activation: Activation, catalog: Mapping[st
         "name": keys.get("name") or operation.cio_id,
         "custom_fields": custom_fields(operation.payload, activation, catalog),
     }
-    if email := keys.get("email"):
-        body["emails"] = [{"value": email, "primary": True, "label": "work"}]
+    if address := keys.get("email"):
+        body["emails"] = [{"value": address, "primary": True, "label": "work"}]
     if phone := keys.get("phone"):
         body["phones"] = [{"value": phone, "primary": True, "label": "work"}]
     return body

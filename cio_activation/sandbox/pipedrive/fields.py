@@ -55,7 +55,10 @@ class FieldCap:
 
 
 class Fields:
-    """The fields of one entity and their endpoints. ``values`` yields every record's custom values."""
+    """The fields of one entity and their endpoints. ``values`` yields every record's custom values.
+
+    ``refused`` is a rule that no document has: field code -> (text no value may contain, whether the answer names it).
+    """
 
     def __init__(
         self,
@@ -67,6 +70,7 @@ class Fields:
         self.entity, self._cap, self._values = entity, cap, values
         self.by_code: dict[str, Field] = {}
         self.custom: dict[str, Field] = {}
+        self.refused: dict[str, tuple[str, bool]] = {}
         now = cap.now()
         for code, name, kind in built_in:
             self.by_code[code] = Field(next(cap.field_ids), code, name, kind, now, now, is_custom=False)
@@ -83,7 +87,15 @@ class Fields:
                 wrong.append(f"custom_fields.{code}: is not allowed (unknown field)")
             elif bad := complaint(definition, value):
                 wrong.append(f"custom_fields.{code} ({definition.name}): {bad}")
+            elif bad := self._refused(code, value):
+                wrong.append(bad)
         return wrong
+
+    def _refused(self, code: str, value: Any) -> str | None:
+        text, named = self.refused.get(code, ("", True))
+        if not text or not isinstance(value, str) or text not in value:
+            return None
+        return f"custom_fields.{code}: is not acceptable" if named else "a value is not acceptable"
 
     def write(self, target: dict[str, Any], given: dict[str, Any]) -> None:
         """Put checked values into a record."""

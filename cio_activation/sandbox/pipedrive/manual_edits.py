@@ -87,6 +87,12 @@ class ManualEdits:
             raise ValueError(f"unknown field type {type!r}")
         return self._company.fields.define(name, type, [{"label": o} for o in options or ()]).v2()
 
+    def do_refuse(self, field: str, text: str, named: bool = True) -> dict[str, Any]:
+        """Refuse values of a field that contain ``text`` from now on, in answers that do or do not name the field."""
+        definition = self._custom(field)
+        self._company.fields.refused[definition.code] = (text, named)
+        return definition.v2()
+
     def do_add_option(self, field: str, label: str) -> dict[str, Any]:
         """Give a field one more option."""
         definition = self._custom(field)
