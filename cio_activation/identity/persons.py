@@ -5,11 +5,15 @@ from __future__ import annotations
 from cio_activation.activation.models import Activation, AttributeType
 from cio_activation.activation.windows import Window
 from cio_activation.identity import ownership
-from cio_activation.identity.normalize import cleaned_email, is_e164, is_email, trimmed
+from cio_activation.identity.normalize import is_e164, is_email, is_sendable, trimmed
+from cio_activation.warehouse.addresses import email_sql, learn_spellings
+from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import identifier, literal, timestamp
 from cio_activation.warehouse.tables import PERSONS, PHONE_MAP
 
 NEXT = "identity.persons_next"
+NOT_SENDABLE = "e-mail is not ASCII before the @"
+"""Undeliverable reason: the CRMs refuse such an address."""
 _CONTENT = (
     "external_id, email, phone, first_name, last_name, email_owner, external_id_owner, deliverable, "
     "undeliverable_reason"
@@ -24,11 +28,16 @@ def known_since(activation: Activation) -> str:
     return identifier("created_at")
 
 
+def learn_emails(con: Connection, people: str) -> None:
+    """Read the e-mails of ``people`` (a relation); before :func:`keyed_sql` and :func:`persons_sql` over them."""
+    learn_spellings(con, [f"SELECT email FROM {people}"])
+
+
 def keyed_sql(people: str, activation: Activation) -> str:
     """Return the query of every person's match keys: cio_id, email, folded_id, known_since."""
     return (
         f"SELECT cio_id, CASE WHEN {is_email('cleaned')} THEN cleaned END AS email, folded_id, known_since "
-        f"FROM (SELECT cio_id, {cleaned_email('email')} AS cleaned, lower({trimmed('external_id')}) AS folded_id, "
+        f"FROM (SELECT cio_id, {email_sql('email')} AS cleaned, lower({trimmed('external_id')}) AS folded_id, "
         f"{known_since(activation)} AS known_since FROM {people})"
     )
 
@@ -42,7 +51,7 @@ def persons_sql(people: str, activation: Activation, window: Window) -> str:
             SELECT
                 cio_id,
                 {trimmed("external_id")} AS external_id,
-                {cleaned_email("email")} AS given_email,
+                {email_sql("email")} AS given_email,
                 {trimmed("phone")} AS raw_phone,
                 {trimmed("first_name")} AS first_name,
                 {trimmed("last_name")} AS last_name,
@@ -65,9 +74,10 @@ def persons_sql(people: str, activation: Activation, window: Window) -> str:
         judged AS (
             SELECT
                 *,
-                email_owner AS deliverable,
+                email_owner AND {is_sendable("email")} AS deliverable,
                 CASE
-                    WHEN email_owner THEN NULL
+                    WHEN email_owner AND {is_sendable("email")} THEN NULL
+                    WHEN email_owner THEN {literal(NOT_SENDABLE)}
                     WHEN given_email IS NULL THEN 'no e-mail'
                     WHEN email IS NULL THEN 'invalid e-mail'
                     ELSE 'e-mail belongs to another person'

@@ -13,7 +13,7 @@ from cio_activation.activation.windows import Window
 from cio_activation.errors import ContractError
 from cio_activation.identity import ownership, phones
 from cio_activation.identity.contract import persons_schema
-from cio_activation.identity.persons import NEXT, bad_keys_sql, keyed_sql, persons_sql
+from cio_activation.identity.persons import NEXT, bad_keys_sql, keyed_sql, learn_emails, persons_sql
 from cio_activation.runtime import Runtime
 from cio_activation.warehouse import change_log, published, quarantine
 from cio_activation.warehouse.sessions import YIELD_S, Connection
@@ -72,6 +72,7 @@ def resolve(runtime: Runtime, window: Window, run_id: str = "") -> IdentityResul
 
 def _everyone(con: Connection, activation: Activation, window: Window, run_id: str) -> IdentityResult:
     quarantine.clear(con, LAYER, window)
+    learn_emails(con, PEOPLE_CURRENT)
     con.execute(f"CREATE OR REPLACE TEMP TABLE {ownership.KEYED} AS {keyed_sql(PEOPLE_CURRENT, activation)}")
     ownership.find_losers(con)
     con.execute(persons_sql(PEOPLE_CURRENT, activation, window))
@@ -95,6 +96,7 @@ def _touched_only(con: Connection, activation: Activation, window: Window, run_i
     quarantine.clear(con, LAYER, window, people=f"SELECT cio_id FROM {_TOUCHED}")
     _gather(con, activation)
     ownership.find_losers(con)
+    learn_emails(con, _SCOPE)
     # A person at the rim shares a key with someone rebuilt, not with someone touched: its own row stands.
     con.execute(persons_sql(_SCOPE, activation, window))
     quarantine.enter(con, LAYER, window, bad_keys_sql(_TOUCHED_ROWS, activation))
@@ -129,6 +131,7 @@ def _gather(con: Connection, activation: Activation) -> None:
     Two steps out: whoever shares a key with a touched person is rebuilt, and for that all sharers of *their* other
     keys must be ranked too. Of everybody only the columns of keys are read.
     """
+    learn_emails(con, _TOUCHED_ROWS)
     con.execute(f"CREATE OR REPLACE TEMP TABLE identity_new AS {keyed_sql(_TOUCHED_ROWS, activation)}")
     before = (
         f"SELECT email, lower(external_id) AS folded_id FROM {PERSONS} WHERE cio_id IN (SELECT cio_id FROM {_TOUCHED})"

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cio_activation.identity.normalize import cleaned_email, is_e164, is_email, trimmed
+from cio_activation.identity.normalize import is_e164, is_email, is_sendable, trimmed
 from cio_activation.identity.phones import parse
+from cio_activation.warehouse.addresses import email, email_sql, learn_spellings
 from cio_activation.warehouse.sessions import Connection, Warehouse
 from cio_activation.warehouse.sql import scalar
 
@@ -22,7 +23,11 @@ GOOD = {
     "\tada@example.com\r\n": "ada@example.com",
     "jose\u0301@example.com": "jos\u00e9@example.com",
     "o'brien@example.co.uk": "o'brien@example.co.uk",
-    "a@b\u00fccher.example": "a@b\u00fccher.example",
+    "a@b\u00fccher.example": "a@xn--bcher-kva.example",
+    "A@BU\u0308CHER.example": "a@xn--bcher-kva.example",
+    "ada@exam\u00adple.com": "ada@example.com",
+    "a\u200bda@exam\u2060ple.com": "ada@example.com",
+    "ada@example\u3002com": "ada@example.com",
     "a@xn--bcher-kva.xn--p1ai": "a@xn--bcher-kva.xn--p1ai",
 }
 BAD = [
@@ -43,13 +48,62 @@ def con(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
 
 
 def normalized(con: Connection, text: object) -> object:
-    cleaned = f"SELECT {cleaned_email('v')} AS c FROM (SELECT ?::VARCHAR AS v)"
-    return scalar(con, f"SELECT CASE WHEN {is_email('c')} THEN c END FROM ({cleaned})", [text])
+    cleaned = in_sql(con, text)
+    assert cleaned == email(None if text is None else str(text))
+    return scalar(con, f"SELECT CASE WHEN {is_email('c')} THEN c END FROM (SELECT ?::VARCHAR AS c)", [cleaned])
+
+
+def in_sql(con: Connection, text: object) -> object:
+    con.execute("CREATE OR REPLACE TEMP TABLE given AS SELECT ?::VARCHAR AS v", [text])
+    learn_spellings(con, ["SELECT v FROM given"])
+    return scalar(con, f"SELECT {email_sql('v')} FROM given")
 
 
 @pytest.mark.parametrize("text", GOOD)
 def test_addresses_meet(con: Connection, text: str) -> None:
     assert normalized(con, text) == GOOD[text]
+
+
+INVISIBLE = ["\u200b", "\u200c", "\u2060", "\ufeff", "\u00ad", "\u200e"]
+_domains = st.builds(
+    "{}.{}".format,
+    st.sampled_from(["b\u00fccher", "example", "caf\u00e9", "\u043f\u0440\u0438\u043c\u0435\u0440", "shop24"]),
+    st.sampled_from(["com", "de", "\u0440\u0444"]),
+)
+
+
+@st.composite
+def two_spellings(draw: st.DrawFn) -> tuple[str, str]:
+    """Return one address as people or programs write it, twice."""
+    address = f"{draw(st.from_regex('[a-z][a-z0-9.+]{0,8}[a-z0-9]', fullmatch=True))}@{draw(_domains)}"
+    return draw(respelled(address)), draw(respelled(address))
+
+
+@st.composite
+def respelled(draw: st.DrawFn, address: str) -> str:
+    local, _, domain = address.partition("@")
+    if draw(st.booleans()):
+        domain = domain.encode("idna").decode()
+    text = draw(st.sampled_from([str.upper, str.title, str.lower, str]))(f"{local}@{domain}")
+    text = unicodedata.normalize(draw(st.sampled_from(["NFC", "NFD"])), text)
+    for mark in draw(st.lists(st.sampled_from(INVISIBLE), max_size=3)):
+        place = draw(st.integers(0, len(text)))
+        text = text[:place] + mark + text[place:]
+    around = st.sampled_from(["", " ", "\u00a0", "\t", "\u3000", "\r\n"])
+    return f"{draw(around)}{text}{draw(around)}"
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(pair=two_spellings())
+def test_spellings_of_one_address_meet_in_ascii(con: Connection, pair: tuple[str, str]) -> None:
+    one, other = (in_sql(con, text) for text in pair)
+    assert one == other == email(pair[0]) == email(pair[1])
+    assert str(one).isascii()
+
+
+@pytest.mark.parametrize(("text", "sendable"), [("ada@example.com", True), ("jos\u00e9@example.com", False)])
+def test_what_stands_before_the_at_has_to_be_ascii_to_be_sent(con: Connection, text: str, sendable: bool) -> None:
+    assert scalar(con, f"SELECT {is_sendable('?')}", [text]) is sendable
 
 
 @pytest.mark.parametrize("text", BAD)

@@ -17,6 +17,8 @@ from cio_activation.destinations.hubspot import api, schema
 from cio_activation.destinations.hubspot.config import NAME, listed_audiences
 from cio_activation.journal.operations import Cause, End, Kind, Operation, Result
 from cio_activation.transport.http import VendorClient
+from cio_activation.warehouse.addresses import email as normalized
+from cio_activation.warehouse.addresses import unicode_form
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal
 
@@ -79,6 +81,10 @@ class LinksStep(AbsoluteStep):
         emails = list(dict.fromkeys(_email(o) for o in batch))
         by_email = await api.read_contacts(client, emails, _PROPERTIES, by="email")
         records = {email: row for row in by_email.results for email in emails_of(row)}
+        if others := [o for e in emails if e not in records and (o := unicode_form(e))]:
+            # HubSpot compares texts: a colleague may have typed the domain as people read it.
+            read = await api.read_contacts(client, others, _PROPERTIES, by="email")
+            records = {email: row for row in read.results for email in emails_of(row)} | records
         adopting = bool(context.catalog.get(schema.KEY_WAS_THERE))
         lost = [o.cio_id for o in batch if adopting or (o.keys.get("was_gone") and _email(o) not in records)]
         by_key: dict[str, api.Row] = {}
@@ -118,10 +124,10 @@ def email_target(email: str) -> str:
 
 
 def emails_of(row: api.Row) -> tuple[str, ...]:
-    """Return a contact's e-mail and its additional e-mails, in lower case."""
+    """Return a contact's e-mail and its additional e-mails, as ours are compared."""
     shown = row.get("properties") or {}
     texts = [shown.get("email") or "", *str(shown.get("hs_additional_emails") or "").split(";")]
-    return tuple(t.strip().lower() for t in texts if t.strip())
+    return tuple(known for t in texts if (known := normalized(t)))
 
 
 def stamp_of(row: api.Row) -> str | None:
@@ -131,7 +137,7 @@ def stamp_of(row: api.Row) -> str | None:
 
 
 def _email(operation: Operation) -> str:
-    return (operation.keys.get("email") or "").strip().lower()
+    return normalized(operation.keys.get("email")) or ""
 
 
 def _found(operation: Operation, row: api.Row, how: str, holder: dict[str, str], reply: api.BatchReply) -> Result:

@@ -161,7 +161,7 @@ def _merge_file(con: Connection, context: Context, row: Mapping[str, Any]) -> No
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE pd_seen AS
         SELECT person_id, name, external_id, is_deleted, CAST(update_time AS TIMESTAMP) AS update_time,
-               CAST(to_json(list_distinct(list_transform(emails, lambda e: lower(trim(e))))) AS VARCHAR) AS emails,
+               CAST(to_json(list_distinct(emails)) AS VARCHAR) AS emails,
                CAST(to_json(list_sort(audiences)) AS VARCHAR) AS audiences, CAST(fields AS VARCHAR) AS fields,
                CAST(? AS TIMESTAMP) AS mirrored_at
         FROM read_json({literal(row["path"])}, format = 'newline_delimited', columns = {{

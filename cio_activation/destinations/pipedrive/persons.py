@@ -217,7 +217,7 @@ def _fold_mirror(con: Connection, finished: str) -> None:
         f"""CREATE OR REPLACE TEMP TABLE pd_shown AS
         SELECT coalesce(f.result_record_id, f.record_id) AS person_id, CAST(NULL AS VARCHAR) AS name,
                CASE WHEN f.kind = {literal(CREATE.name)} AND json_extract_string(f.keys, '$.email') IS NOT NULL
-                    THEN CAST(to_json([lower(json_extract_string(f.keys, '$.email'))]) AS VARCHAR) END AS emails,
+                    THEN CAST(to_json([json_extract_string(f.keys, '$.email')]) AS VARCHAR) END AS emails,
                json_extract_string(f.observed, '$.external_id') AS external_id,
                CAST(json_extract(f.observed, '$.audiences') AS VARCHAR) AS audiences,
                CAST(json_extract(f.observed, '$.fields') AS VARCHAR) AS fields,

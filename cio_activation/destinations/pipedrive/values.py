@@ -15,6 +15,7 @@ from cio_activation.activation.models import Activation, PropertyType
 from cio_activation.destinations.pipedrive.config import NAME
 from cio_activation.destinations.pipedrive.schema_names import AUDIENCES, ID
 from cio_activation.journal.operations import Operation
+from cio_activation.warehouse.addresses import email
 
 
 class NotInCatalog(Exception):
@@ -107,7 +108,7 @@ def mirror_row(person: Mapping[str, Any], activation: Activation, catalog: Mappi
     return {
         "person_id": str(person["id"]),
         "name": person.get("name"),
-        "emails": [str(e["value"]) for e in person.get("emails") or () if e.get("value")],
+        "emails": [known for e in person.get("emails") or () if (known := email(str(e.get("value") or "")))],
         "is_deleted": bool(person.get("is_deleted")),
         **held(person, activation, catalog),
     }
