@@ -31,8 +31,14 @@ Write = Callable[[Sequence[Operation]], Awaitable[list[Result]]]
 async def take_apart(step: Step, batch: Sequence[Operation], results: Sequence[Result], write: Write) -> list[Result]:
     """Return ``results`` with every refusal of field values narrowed down to the fields that are refused."""
     operations = {o.operation_id: o for o in batch}
-    ended = [r for r in results if not _is_of_fields(operations[r.operation_id], r)]
-    open_ones = [_Apart(step, operations[r.operation_id], r) for r in results if r not in ended]
+    ended: list[Result] = []
+    open_ones: list[_Apart] = []
+    for result in results:
+        operation = operations[result.operation_id]
+        if _is_of_fields(operation, result):
+            open_ones.append(_Apart(step, operation, result))
+        else:
+            ended.append(result)
     while any(one.parts for one in open_ones):
         # Creations and writes to known records are different calls.
         for creates in (True, False):

@@ -235,6 +235,7 @@ def _result(spec: dg.AssetSpec, report: StepReport) -> dg.MaterializeResult:
     counts = {n: getattr(report, n) for n in ("planned", "delivered", "rejected", "unneeded", "held", "waiting")}
     metadata = counted(
         **{f"operations/{name}": value for name, value in counts.items()},
+        fields_refused=report.fields_refused or None,
         people_in_scope=report.people_in_scope,
         recovered=report.recovered,
         calls=sum(report.calls.values()),

@@ -17,7 +17,7 @@ class Ending(StrEnum):
     RIDDEN = "ridden out"  # everything delivered in spite of it
     HELD = "held"  # something was not sent, or its outcome is not known
     STOPPED = "stopped"  # nothing more was sent to the vendor
-    REJECTED = "rejected"  # refused with a reason and queued
+    REJECTED = "rejected"  # records or single fields refused with a reason and queued
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ def _pipedrive() -> list[Case]:
         *_common(vendor),
         Case(vendor, "500 at the mirror, all the time", Ending.HELD, _at(READS[vendor], KINDS["500"], ALWAYS)),
         Case(vendor, "503 once at the mirror", Ending.RIDDEN, _at(READS[vendor], KINDS["503"])),
-        Case(vendor, "400 for one record", Ending.REJECTED, _at((patch, post), refused)),
+        Case(vendor, "400 for one record", Ending.RIDDEN, _at((patch, post), refused)),
         Case(vendor, "deleted records", Ending.REJECTED, trouble="delete"),
         Case(vendor, "merged records", Ending.REJECTED, trouble="merge"),
         Case(vendor, "an option deleted in use", Ending.REJECTED, trouble="lose_option"),

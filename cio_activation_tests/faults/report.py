@@ -98,7 +98,7 @@ twice, and a further run must not write.
 How a run with the fault in it may end:
 
 - **ridden out**: everything was delivered; the call was repeated where that is safe, a refused batch was split.
-- **rejected**: the vendor refused some records for good; they are queued with the reason and tried again.
+- **rejected**: the vendor refused some records or fields for good; they are queued with the reason and tried again.
 - **held**: something was not sent, or its outcome is not known; the next run looks first and then goes on. A creation
   without an answer is looked up by our key before it is made again.
 - **stopped**: nothing more was sent to that vendor: a firewall's page, an empty daily budget, or a vendor that asks for
