@@ -40,7 +40,7 @@ def world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[HubSpotBen
     made = hubspot_bench(tmp_path / "home", [{"email": request.param}])
     made.schema()
     yield made
-    made.running.stop()
+    made.stop()
 
 
 @pytest.mark.parametrize("world", ["ann@b\u00fccher.example", "ann@xn--bcher-kva.example"], indirect=True)

@@ -391,7 +391,9 @@ FROM (
           {'k': 'return_risk', 'v': CAST(NULL AS TEXT), 'b': s."p_return_risk", 'q': CONTAINS(COALESCE(s.in_doubt, ''), '|return_risk|')},
           {'k': 'last_engaged_on', 'v': CAST(NULL AS TEXT), 'b': s."p_last_engaged_on", 'q': CONTAINS(COALESCE(s.in_doubt, ''), '|last_engaged_on|')}
         ],
-        LAMBDA e : NOT e.b IS NULL OR e.q
+        LAMBDA e : (
+          NOT e.b IS NULL AND e.b <> CHR(1)
+        ) OR e.q
       ) AS changed,
       CAST(NULL AS TEXT) AS in_doubt
     FROM delivery."shadow_hubspot_daily" AS s

@@ -221,7 +221,9 @@ FROM (
           {'k': 'cart_value_tier', 'v': CAST(NULL AS TEXT), 'b': s."p_cart_value_tier", 'q': CONTAINS(COALESCE(s.in_doubt, ''), '|cart_value_tier|')},
           {'k': 'winback_status', 'v': CAST(NULL AS TEXT), 'b': s."p_winback_status", 'q': CONTAINS(COALESCE(s.in_doubt, ''), '|winback_status|')}
         ],
-        LAMBDA e : NOT e.b IS NULL OR e.q
+        LAMBDA e : (
+          NOT e.b IS NULL AND e.b <> CHR(1)
+        ) OR e.q
       ) AS changed,
       CAST(NULL AS TEXT) AS in_doubt
     FROM pd_leaving AS s

@@ -195,7 +195,9 @@ FROM (
           {'k': 'reorder_window', 'v': CAST(NULL AS TEXT), 'b': s."p_reorder_window", 'q': CONTAINS(COALESCE(s.in_doubt, ''), '|reorder_window|')},
           {'k': 'churn_risk', 'v': CAST(NULL AS TEXT), 'b': s."p_churn_risk", 'q': CONTAINS(COALESCE(s.in_doubt, ''), '|churn_risk|')}
         ],
-        LAMBDA e : NOT e.b IS NULL OR e.q
+        LAMBDA e : (
+          NOT e.b IS NULL AND e.b <> CHR(1)
+        ) OR e.q
       ) AS changed,
       CAST(NULL AS TEXT) AS in_doubt
     FROM pd_leaving AS s
