@@ -1,4 +1,4 @@
-"""``cio-activation rejected``: what destinations refuse, why, and when it is tried again."""
+"""``cio-activation rejected``: what destinations reject, why, and when it is tried again."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def rejected(
         bool, typer.Option("--people", help="Also list every operation with its person's cio_id.")
     ] = False,
     retry: Annotated[
-        bool, typer.Option("--retry", help="Have the next run of each step try everything that is refused once more.")
+        bool, typer.Option("--retry", help="Have the next run of each step try everything that is rejected once more.")
     ] = False,
     destination: Annotated[str | None, typer.Option(help="With --retry: of this destination only.")] = None,
     json: Json = False,
 ) -> None:
-    """List the refused operations and fields that are still wanted, by destination, step and reason; calls nobody."""
+    """List the rejected operations and fields that are still wanted, by destination, step and reason; calls nobody."""
     from cio_activation.delivery.rejected import operations, queue_anew, summary
 
     with exit_codes(json):
@@ -42,7 +42,7 @@ def rejected(
         emit(result | ({"people": listed} if people else {}))
         return
     if queued is not None:
-        notes.print(f"{queued:,} refusals are due with the next run of their step")
+        notes.print(f"{queued:,} rejections are due with the next run of their step")
     _show(found, listed)
 
 
@@ -52,7 +52,7 @@ def _show(found: list[Refused], listed: list[dict[str, Any]]) -> None:
         next_try = f"{r.next_try_at:%Y-%m-%d %H:%M}" if r.next_try_at and r.next_try_at.year > 1970 else "next run"
         counts = (f"{r.operations:,}", f"{r.people:,}", f"{r.parked:,}")
         table.add_row(r.destination, r.step, r.field or "", r.reason, *counts, next_try)
-    notes.print(table if found else "nothing is refused")
+    notes.print(table if found else "nothing is rejected")
     for o in listed:
         where, what = f"{o['destination']}/{o['step']}", " ".join(w for w in (o["kind"], o["field"]) if w)
         print(f"{where} {what} {o['cio_id']} tried {o['attempts']}, next {o['next_try_at']}: {o['reason']}")

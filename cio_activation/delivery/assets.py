@@ -95,13 +95,13 @@ def _rejected_asset(activation: Activation, delivered: Sequence[dg.AssetDep]) ->
         kinds={"duckdb"},
         owners=_owners(activation),
         description=(
-            "Operations and single fields a destination refused and that are still wanted, by reason; tried again "
+            "Operations and single fields a destination rejected and that are still wanted, by reason; tried again "
             "with a new value, a new schema, a changed cause, or after 1, 2, 4 and 8 days, then (parked) every 30. "
             "`cio-activation rejected` lists them."
         ),
         check_specs=[
             dg.AssetCheckSpec(
-                "none_parked", asset=key, description="nothing was refused so often that it is tried rarely"
+                "none_parked", asset=key, description="nothing was rejected so often that it is tried rarely"
             )
         ],
     )
@@ -235,7 +235,7 @@ def _result(spec: dg.AssetSpec, report: StepReport) -> dg.MaterializeResult:
     counts = {n: getattr(report, n) for n in ("planned", "delivered", "rejected", "unneeded", "held", "waiting")}
     metadata = counted(
         **{f"operations/{name}": value for name, value in counts.items()},
-        fields_refused=report.fields_refused or None,
+        fields_rejected=report.fields_rejected or None,
         people_in_scope=report.people_in_scope,
         recovered=report.recovered,
         calls=sum(report.calls.values()),

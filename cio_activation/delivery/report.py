@@ -23,8 +23,8 @@ class StepReport:
     unneeded: int = 0
     """Nothing was left to write, or another attempt had created it."""
     held: int = 0
-    fields_refused: int = 0
-    """Single fields that the vendor refused, of delivered operations too; each is queued, the others went out."""
+    fields_rejected: int = 0
+    """Single fields that the vendor rejected, of delivered operations too; each is queued, the others went out."""
     waiting: int = 0
     """Rejected earlier and not due for another try: not planned."""
     recovered: int = 0

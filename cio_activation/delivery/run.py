@@ -169,7 +169,7 @@ class _StepRun:
             rejected=tally.ends["rejected"],
             unneeded=tally.ends["unneeded"],
             held=tally.ends["held"],
-            fields_refused=tally.fields_refused,
+            fields_rejected=tally.fields_rejected,
             waiting=plan.waiting,
             recovered=recovered,
             calls=dict(client.calls.made),

@@ -39,7 +39,7 @@ class Tally:
 
     ends: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
-    fields_refused: int = 0
+    fields_rejected: int = 0
     stopped: str | None = None
     spent: bool = False
     """It stopped because our part of the vendor's day is used up."""
@@ -61,7 +61,7 @@ class Tally:
         for result in results:
             self.ends[_counted_as(result.end)] += 1
             refused = result.observed.get(REFUSED, {})
-            self.fields_refused += len(refused)
+            self.fields_rejected += len(refused)
             self.reasons.update({told_of(name, refusal) for name, refusal in refused.items()})
             if result.reason and result.end is not End.DELIVERED and REFUSED not in result.observed:
                 self.reasons[result.reason] += 1

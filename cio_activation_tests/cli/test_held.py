@@ -109,7 +109,7 @@ def test_rejected_counts_by_reason_and_names_nobody_unless_asked(bench: ListBenc
 
 
 def test_rejected_for_people_shows_a_table_and_masks_by_default(bench: ListBench) -> None:
-    assert "nothing is refused" in CliRunner().invoke(app, ["rejected"]).stderr
+    assert "nothing is rejected" in CliRunner().invoke(app, ["rejected"]).stderr
     refuse(bench)
     shown = CliRunner().invoke(app, ["rejected"], env={"COLUMNS": "200"})
     assert (shown.exit_code, shown.stdout) == (0, "")

@@ -37,7 +37,7 @@ class Counts:
     planned: int = 0
     delivered: int = 0
     rejected: int = 0
-    fields_refused: int = 0
+    fields_rejected: int = 0
     unneeded: int = 0
     held: int = 0
     stopped: bool = False
@@ -50,7 +50,7 @@ class Counts:
             planned=self.planned + report.planned,
             delivered=self.delivered + report.delivered,
             rejected=self.rejected + report.rejected,
-            fields_refused=self.fields_refused + report.fields_refused,
+            fields_rejected=self.fields_rejected + report.fields_rejected,
             unneeded=self.unneeded + report.unneeded,
             held=self.held + report.held,
             stopped=self.stopped or report.stopped,
@@ -66,7 +66,7 @@ class Counts:
             return Ending.STOPPED
         if self.held or self.failed:
             return Ending.HELD
-        return Ending.REJECTED if self.rejected or self.fields_refused else Ending.RIDDEN
+        return Ending.REJECTED if self.rejected or self.fields_rejected else Ending.RIDDEN
 
 
 @dataclass(frozen=True)
