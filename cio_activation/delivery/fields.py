@@ -238,7 +238,7 @@ def fold_values(con: Connection, shadow: str, columns: Sequence[str], kinds: Seq
     write; of such a row all columns are compared again by every plan until they are written.
 
     The shadow's other columns are kept up as well: what was written to a field that left the activation, or moved to
-    the other lane, is still there.
+    the other lane, is still there. What was in doubt stays so where it was not written.
     """
     empties = names_sql(kinds, lambda kind: kind.empties)
     made = names_sql(kinds, lambda kind: kind.creates)
@@ -256,12 +256,20 @@ def fold_values(con: Connection, shadow: str, columns: Sequence[str], kinds: Seq
         for c, path, column in places
     )
     refused = f"(json_exists(f.observed, '$.{REFUSED}') OR json_exists(f.observed, '$.{UNWRITTEN}'))"
+    doubts = ", ".join(
+        f"CASE WHEN {_is_in_doubt(c)} AND (NOT json_exists(f.payload, {path}) OR {was_refused(c)}) "
+        f"THEN {literal(f'|{c}|')} END"
+        for c, path, _ in places
+        if c in columns
+    )
+    partial = f"s.in_doubt IS NOT NULL AND NOT ({met}) AND (f.row_hash IS NULL OR coalesce({refused}, false))"
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE acked AS
         SELECT f.cio_id, coalesce(f.result_record_id, f.record_id) AS record_id,
                CASE WHEN NOT coalesce({refused}, false)
                     THEN {_whole_hash("f", "coalesce(f.result_record_id, f.record_id)")} END AS whole_hash,
-               CASE WHEN f."end" = 'delivered' THEN f.ended_at ELSE s.acked_at END AS acked_at{pick},
+               CASE WHEN f."end" = 'delivered' THEN f.ended_at ELSE s.acked_at END AS acked_at,
+               CASE WHEN {partial} THEN nullif(concat('', {doubts or "NULL"}), '') END AS in_doubt{pick},
                f.kind IN {empties} AND NOT coalesce({refused}, false) AS emptied
         FROM {finished} AS f LEFT JOIN {shadow} AS s ON s.cio_id = f.cio_id
         WHERE (f."end" = 'delivered' OR (f."end" = 'unneeded' AND json_exists(f.observed, '$.{ownership.CONFLICTS}')))

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from cio_activation.delivery.rejected import MAX_ATTEMPTS, UNANSWERED, operations, queue_anew, summary
+from cio_activation.delivery.resync import doubt_fields
+from cio_activation_tests.drivers import builders
+from cio_activation_tests.drivers.toy import ToyOptions
 from cio_activation_tests.drivers.toy_bench import ToyBench
 
 
@@ -98,6 +101,26 @@ def test_an_operation_that_is_never_answered_is_listed_and_still_tried_by_each_r
         assert [r.reason for r in summary(con)] == [f"no answer, {UNANSWERED} times in a row"]
     assert queue.run(UNANSWERED + 2).delivered == 1
     assert queue.queued() == []
+
+
+def test_what_was_in_doubt_and_is_refused_or_waits_stays_in_doubt_until_it_is_written(tmp_path: Path) -> None:
+    fields = [builders.tier(name, "toy") for name in ("size", "shade", "shape")]
+    bench = ToyBench(tmp_path, builders.activation(*fields, destinations={"toy": ToyOptions()}))
+    bench.decide({"a": {"size": "low", "shade": "low", "shape": "low"}})
+    bench.run(1)
+    with bench.runtime.warehouse.write() as con:
+        doubt_fields(con, "toy", ["size", "shade"])
+    bench.toy.vendor.answers = [400, 400, 200]
+    assert (bench.run(2).delivered, bench.query("SELECT field FROM delivery.rejected")) == (1, [("size",)])
+    assert bench.run(2).planned == 0
+    bench.decide({"a": {"size": "low", "shade": "low", "shape": "high"}})
+    assert bench.run(2).delivered == 1
+    assert bench.run(2).planned == 0
+    assert bench.query("SELECT field FROM delivery.rejected") == [("size",)]
+    bench.toy.vendor.people["a"].clear()
+    assert bench.run(3).delivered == 1
+    assert bench.toy.vendor.people["a"] == {"size": "low"}
+    assert bench.run(4).planned == 0
 
 
 def test_the_summary_counts_by_reason_and_names_nobody(queue: Queue) -> None:
