@@ -68,13 +68,18 @@ def _vendors(settings: Settings, activation: Activation) -> tuple[Told, Told]:
         context = Context(settings, activation, None, _catalog(settings, destination.name))
         async with destination.connect(settings, Unpaced()) as client:
             found = await destination.check(client, context)
-            if found:
-                return found
-            other, note = await compared(destination, client, context, accounts.get(destination.name))
+            try:
+                other, note = await compared(destination, client, context, accounts.get(destination.name))
+            except CioActivationError:
+                if found:
+                    return found
+                raise
+            if other or found:
+                return [other] if other else found  # in another account everything else is wrong too
             advice[destination.name] = [note] if note else []
-            if not other and isinstance(destination, Advising):
+            if isinstance(destination, Advising):
                 advice[destination.name] += await destination.advise(client, context)
-            return [other] if other else []
+            return []
 
     def safely(call: Any) -> list[str]:
         try:
