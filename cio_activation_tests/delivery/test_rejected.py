@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cio_activation.delivery.rejected import MAX_ATTEMPTS, UNANSWERED, operations, queue_anew, summary
-from cio_activation.delivery.resync import doubt_fields
+from cio_activation.delivery.resync import fields_in_doubt
 from cio_activation_tests.drivers import builders
 from cio_activation_tests.drivers.toy import ToyOptions
 from cio_activation_tests.drivers.toy_bench import ToyBench
@@ -109,7 +109,7 @@ def test_what_was_in_doubt_and_is_refused_or_waits_stays_in_doubt_until_it_is_wr
     bench.decide({"a": {"size": "low", "shade": "low", "shape": "low"}})
     bench.run(1)
     with bench.runtime.warehouse.write() as con:
-        doubt_fields(con, "toy", ["size", "shade"])
+        fields_in_doubt(con, "toy", ["size", "shade"])
     bench.toy.vendor.answers = [400, 400, 200]
     assert (bench.run(2).delivered, bench.query("SELECT field FROM delivery.rejected")) == (1, [("size",)])
     assert bench.run(2).planned == 0
