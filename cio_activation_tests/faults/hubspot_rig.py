@@ -189,7 +189,7 @@ class HubSpotRig(Rig):
     def _extend(self) -> None:
         self._properties.append(benches.prop(f"extra_{self.round}", PropertyType.TEXT))
         self._audience = self._audience.model_copy(
-            update={"version": self._audience.version + 1, "deliver": {"hubspot": HubSpotAudience()}}
+            update={"version": self._audience.version + 1, "deliver": {"hubspot": HubSpotAudience(new_list=True)}}
         )
         for cio_id, values in self.values.items():
             values[f"extra_{self.round}"] = f"extra of {cio_id}"

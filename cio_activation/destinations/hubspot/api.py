@@ -88,14 +88,14 @@ async def create_contacts(client: VendorClient, inputs: Sequence[Row]) -> BatchR
 
     Rejected with 409 if one of them is there: by e-mail, or by our key, as after a creation whose answer was lost.
     """
-    # Not tried again by itself: what was made would be refused. Whoever asked looks it up by our key.
-    return await _batch(client, "create", "contacts.batch_create", {"inputs": list(inputs)}, repeatable=False)
+    return await _batch(client, "create", "contacts.batch_create", {"inputs": list(inputs)})
 
 
-async def _batch(client: VendorClient, verb: str, operation: str, body: Row, *, repeatable: bool = True) -> BatchReply:
-    # Reads, and writes by record id, give the same end when sent twice.
+async def _batch(client: VendorClient, verb: str, operation: str, body: Row) -> BatchReply:
+    # Reads, and writes by record id, give the same end when sent twice. A creation that is sent twice makes nothing
+    # twice either: our key is unique, so the second is refused with 409, and whoever asked looks it up by our key.
     path = f"{_CONTACTS}/batch/{verb}"
-    answer = await client.request("POST", path, operation=operation, json=body, repeatable=repeatable)
+    answer = await client.request("POST", path, operation=operation, json=body, repeatable=True)
     found = _object(client, operation, answer)
     return BatchReply(answer.status, _rows(found, "results"), _rows(found, "errors"), answer.request_id)
 

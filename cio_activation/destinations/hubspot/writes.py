@@ -31,20 +31,35 @@ async def create(client: VendorClient, prefix: str, batch: Sequence[Operation]) 
     Our key is unique, so a creation that is repeated cannot make a second one: it is refused, and leads to the first.
     """
     try:
-        return await _create(client, prefix, batch)
+        results = await _create(client, prefix, batch)
     except Rejected as error:
-        if error.status != CONFLICT:
+        if error.status != CONFLICT and not _is_about_key(error):
             raise
-        found = await _by_key(client, batch)
+        found = await _by_key(client, prefix, batch)
         if not found:
             raise  # it is about an e-mail: the batch is split down to whose
-    linked = [
-        Result(o.operation_id, End.RETRY, "is there already; linked", record_id=found[o.cio_id], status=CONFLICT)
-        for o in batch
-        if o.cio_id in found
-    ]
+    else:
+        return await _settled(client, prefix, batch, results)
+    linked = [_linked(o, *found[o.cio_id]) for o in batch if o.cio_id in found]
     rest = [o for o in batch if o.cio_id not in found]
     return linked + (await _create_rest(client, prefix, rest) if rest else [])
+
+
+def _is_about_key(error: Rejected) -> bool:
+    return isinstance(error.body, dict) and api.KEY in property_names(error.body)
+
+
+async def _settled(
+    client: VendorClient, prefix: str, batch: Sequence[Operation], results: Sequence[Result]
+) -> list[Result]:
+    """Return the ends of a creation; of whom our key was refused, the contact that carries it is looked up."""
+    taken = {r.operation_id for r in results if r.end is End.REJECTED and api.KEY in r.fields}
+    if not taken:
+        return list(results)
+    asked = [o for o in batch if o.operation_id in taken]
+    found = await _by_key(client, prefix, asked)
+    linked = {o.operation_id: _linked(o, *found[o.cio_id]) for o in asked if o.cio_id in found}
+    return [linked.get(r.operation_id, r) for r in results]
 
 
 async def _create_rest(client: VendorClient, prefix: str, batch: Sequence[Operation]) -> list[Result]:
@@ -56,12 +71,26 @@ async def _create_rest(client: VendorClient, prefix: str, batch: Sequence[Operat
         return [Result(o.operation_id, End.RETRY, text, status=error.status) for o in batch]
 
 
-async def _by_key(client: VendorClient, batch: Sequence[Operation]) -> dict[str, str]:
-    """Return cio_id -> record id of those of ``batch`` whom a contact carries already."""
-    reply = await api.read_contacts(client, list(dict.fromkeys(o.cio_id for o in batch)), (api.KEY,), by=api.KEY)
-    wanted = {o.cio_id for o in batch}
-    rows = [(str((row.get("properties") or {}).get(api.KEY)), str(row["id"])) for row in reply.results]
-    return {key: record_id for key, record_id in rows if key in wanted}
+def _linked(operation: Operation, record_id: str, is_ours: bool) -> Result:
+    """Return the end of a creation whose contact is there; one that holds all of it was made by an unanswered try."""
+    end, reason_ = (End.DELIVERED, None) if is_ours else (End.RETRY, "is there already; linked")
+    return Result(operation.operation_id, end, reason_, record_id=record_id, status=CONFLICT)
+
+
+async def _by_key(client: VendorClient, prefix: str, batch: Sequence[Operation]) -> dict[str, tuple[str, bool]]:
+    """Return cio_id -> record id of those of ``batch`` whom a contact carries already, and if it holds their values."""
+    names = _WireNames(prefix)
+    wanted = {o.cio_id: _properties(names, o) | {api.KEY: o.cio_id} for o in batch}
+    shown = sorted({api.KEY}.union(*wanted.values()))
+    reply = await api.read_contacts(client, list(wanted), shown, by=api.KEY)
+    found = {}
+    for row in reply.results:
+        values = row.get("properties") or {}
+        first = wanted.get(str(values.get(api.KEY)))
+        if first is not None:
+            is_ours = all((values.get(name) or "") == value for name, value in first.items())
+            found[first[api.KEY]] = (str(row["id"]), is_ours)
+    return found
 
 
 async def _create(client: VendorClient, prefix: str, batch: Sequence[Operation]) -> list[Result]:
