@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from cio_activation.delivery.apart import REFUSED
+from cio_activation.delivery.catalog import ADVICE
 from cio_activation.delivery.destination import NOT_MADE, UNLEARNED, Context
 from cio_activation.journal.operations import Cause
 from cio_activation.warehouse.sessions import Connection
@@ -51,6 +52,11 @@ def catalog_hash(catalog: Mapping[str, Any]) -> str:
     """Return a hash of what is known of a destination's schema."""
     text = json.dumps(dict(catalog), sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _cause_hash(catalog: Mapping[str, Any]) -> str:
+    """Return a hash of a catalog's ids; what it only tells (advice, a yes or no) mends nothing that was rejected."""
+    return catalog_hash({k: v for k, v in catalog.items() if k != ADVICE and not isinstance(v, bool)})
 
 
 def waiting(destination: str, step: str, context: Context, as_of: datetime) -> str:
@@ -117,7 +123,7 @@ def queue(con: Connection, destination: str, step: str, context: Context, finish
     )
     con.execute(
         f"""INSERT INTO delivery.rejected BY NAME
-        SELECT * EXCLUDE (unanswered), {literal(catalog_hash(context.catalog))} AS catalog_hash,
+        SELECT * EXCLUDE (unanswered), {literal(_cause_hash(context.catalog))} AS catalog_hash,
                CASE WHEN unanswered THEN {AT_ONCE} ELSE tried_window_end + INTERVAL 1 DAY * CASE
                    WHEN attempts < {MAX_ATTEMPTS} THEN CAST(pow(2, attempts - 1) AS INT) ELSE {PARKED_DAYS} END
                    END AS next_try_at
@@ -157,7 +163,7 @@ def _not_due(destination: str, context: Context, as_of: datetime) -> str:
             SELECT 1 FROM delivery.links AS l WHERE l.destination = r.destination AND l.cio_id = r.rival
               AND l.record_id IS DISTINCT FROM r.record_id)"""
     return f"""r.next_try_at > {timestamp(as_of)}
-      AND coalesce(r.catalog_hash = {literal(catalog_hash(context.catalog))}, true)
+      AND coalesce(r.catalog_hash = {literal(_cause_hash(context.catalog))}, true)
       AND NOT ({schema}) AND (r.cause IS DISTINCT FROM {literal(Cause.CLASH)} OR ({stands}))"""
 
 

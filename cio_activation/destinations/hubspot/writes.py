@@ -33,7 +33,7 @@ async def create(client: VendorClient, prefix: str, batch: Sequence[Operation]) 
     try:
         results = await _create(client, prefix, batch)
     except Rejected as error:
-        if error.status != CONFLICT and not _is_about_key(error):
+        if error.status != CONFLICT and not _names_key(error):
             raise
         found = await _by_key(client, prefix, batch)
         if not found:
@@ -45,7 +45,7 @@ async def create(client: VendorClient, prefix: str, batch: Sequence[Operation]) 
     return linked + (await _create_rest(client, prefix, rest) if rest else [])
 
 
-def _is_about_key(error: Rejected) -> bool:
+def _names_key(error: Rejected) -> bool:
     return isinstance(error.body, dict) and api.KEY in property_names(error.body)
 
 
