@@ -26,9 +26,10 @@ _CREATED_WITH = {"email": "email", "firstname": "first_name", "lastname": "last_
 
 
 async def create(client: VendorClient, prefix: str, batch: Sequence[Operation]) -> list[Result]:
-    """Make contacts. Whoever turns out to be there under our key is linked instead, and written to by the next plan.
+    """Make contacts. Our key is unique: a repeated creation makes no second one, it is refused, and leads to the first.
 
-    Our key is unique, so a creation that is repeated cannot make a second one: it is refused, and leads to the first.
+    Who is there and holds our values was made by a try that got no answer; anybody else who is there is linked, and
+    written to by the next plan.
     """
     try:
         results = await _create(client, prefix, batch)
@@ -65,7 +66,7 @@ async def _settled(
 async def _create_rest(client: VendorClient, prefix: str, batch: Sequence[Operation]) -> list[Result]:
     """Make those whom nobody has under our key; if they are refused too, all of them go back to the plan."""
     try:
-        return await _create(client, prefix, batch)
+        return await _settled(client, prefix, batch, await _create(client, prefix, batch))
     except (Rejected, Retryable) as error:
         text = "not made: others of the batch were there already; planned again"
         return [Result(o.operation_id, End.RETRY, text, status=error.status) for o in batch]
