@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cio_activation.activation.models import Activation
+from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.settings import Settings
 from cio_activation.cli.output import Json, emit, exit_codes, notes
 from cio_activation.errors import CioActivationError
@@ -54,19 +54,24 @@ Told = dict[str, list[str]]
 def _vendors(settings: Settings, activation: Activation) -> tuple[Told, Told]:
     """Return what is wrong at every vendor, and what else there is to say where nothing is."""
     from cio_activation.customerio.check import check_customerio
+    from cio_activation.customerio.limits import customerio_pacer
     from cio_activation.delivery.accounts import compared
     from cio_activation.delivery.destination import Advising, Context, Destination
+    from cio_activation.delivery.pacing import pacer_for
     from cio_activation.destinations import DESTINATIONS
-    from cio_activation.transport.http import Unpaced
+    from cio_activation.journal.engine import JournalDatabase
     from cio_activation.warehouse.accounts import all_known
 
     accounts = all_known(settings.warehouse_path)
+    # The rate is shared with the lanes' runs. Where there is no home yet none is made: then it is kept in memory.
+    journal = JournalDatabase(settings.journal if settings.warehouse_path.exists() else "sqlite://")
 
     advice: Told = {}
 
     async def ask(destination: Destination) -> list[str]:
         context = Context(settings, activation, None, _catalog(settings, destination.name))
-        async with destination.connect(settings, Unpaced()) as client:
+        pacer = pacer_for(activation, journal, destination, str(Lane.DAILY), context.catalog)
+        async with destination.connect(settings, pacer) as client:
             found = await destination.check(client, context)
             try:
                 other, note = await compared(destination, client, context, accounts.get(destination.name))
@@ -87,10 +92,18 @@ def _vendors(settings: Settings, activation: Activation) -> tuple[Told, Told]:
         except CioActivationError as error:
             return str(error).splitlines()
 
-    found = {"customerio": safely(lambda: check_customerio(settings, activation, accounts.get("customerio")))}
-    for destination in DESTINATIONS:
-        if destination.name in activation.destinations:
-            found[destination.name] = safely(lambda d=destination: asyncio.run(ask(d)))
+    def source() -> list[str]:
+        return check_customerio(
+            settings, activation, customerio_pacer(journal, str(Lane.DAILY)), accounts.get("customerio")
+        )
+
+    try:
+        found = {"customerio": safely(source)}
+        for destination in DESTINATIONS:
+            if destination.name in activation.destinations:
+                found[destination.name] = safely(lambda d=destination: asyncio.run(ask(d)))
+    finally:
+        journal.close()
     return found, advice
 
 

@@ -85,7 +85,9 @@ def _left(runtime: Any, destination: Any, window: Any, catalog: Any) -> Allowanc
 
     journal = Journal(runtime.settings.journal)
     try:
-        return pacer_for(runtime, journal, destination, str(window.lane), catalog).allowance(destination.name)
+        return pacer_for(runtime.activation, journal, destination, str(window.lane), catalog).allowance(
+            destination.name
+        )
     finally:
         journal.close()
 

@@ -10,19 +10,22 @@ from cio_activation.activation.models import Activation
 from cio_activation.activation.settings import Settings
 from cio_activation.customerio.client import CustomerIO, Segment
 from cio_activation.errors import CioActivationError
+from cio_activation.transport.http import Pacer
 from cio_activation.warehouse import accounts
 
 
-def check_customerio(settings: Settings, activation: Activation, workspace: str | None = None) -> list[str]:
+def check_customerio(
+    settings: Settings, activation: Activation, pacer: Pacer, workspace: str | None = None
+) -> list[str]:
     """Return what stands in the way of a run, each with its mend; ConfigError if a credential is missing.
 
     ``workspace``: the one this home belongs to, if that is known.
     """
-    return asyncio.run(_ask(settings, activation, workspace))
+    return asyncio.run(_ask(settings, activation, pacer, workspace))
 
 
-async def _ask(settings: Settings, activation: Activation, workspace: str | None) -> list[str]:
-    async with CustomerIO(settings) as vendor:
+async def _ask(settings: Settings, activation: Activation, pacer: Pacer, workspace: str | None) -> list[str]:
+    async with CustomerIO(settings, pacer) as vendor:
         problems: list[str] = []
         try:
             answer = await vendor.region()

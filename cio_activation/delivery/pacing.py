@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from cio_activation.activation.models import Activation
 from cio_activation.delivery.destination import Destination, meters
 from cio_activation.journal.engine import JournalDatabase
 from cio_activation.journal.rates import SharedPacer
-from cio_activation.runtime import Runtime
 
 
 def pacer_for(
-    runtime: Runtime, journal: JournalDatabase, destination: Destination, lane: str, catalog: Mapping[str, Any]
+    activation: Activation, journal: JournalDatabase, destination: Destination, lane: str, catalog: Mapping[str, Any]
 ) -> SharedPacer:
     """Return the pacer of one lane of this process for ``destination``; ``catalog`` is what its schema step stored."""
-    activation = runtime.activation
     limits = {destination.name: destination.limits(activation)} if destination.name in activation.destinations else {}
     return SharedPacer(journal, limits, lane, meters(activation, (destination,), catalog))

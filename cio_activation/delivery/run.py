@@ -81,7 +81,7 @@ class _StepRun:
     async def run(self) -> StepReport:
         """Do the whole of it; see :func:`run_step`."""
         lane, name = str(self._window.lane), self._destination.name
-        pacer = pacer_for(self._runtime, self._journal, self._destination, lane, self._context.catalog)
+        pacer = pacer_for(self._runtime.activation, self._journal, self._destination, lane, self._context.catalog)
         async with self._destination.connect(self._runtime.settings, pacer) as client:
             try:
                 await require_account(self._runtime, self._destination, client, self._context)

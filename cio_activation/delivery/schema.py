@@ -32,7 +32,7 @@ def run_schema(runtime: Runtime, destination: Destination, max_age: timedelta | 
     with closing(Journal(runtime.settings.journal)) as journal:
 
         async def work() -> Mapping[str, Any]:
-            pacer = pacer_for(runtime, journal, destination, str(Lane.DAILY), previous)
+            pacer = pacer_for(runtime.activation, journal, destination, str(Lane.DAILY), previous)
             async with destination.connect(runtime.settings, pacer) as client:
                 await require_account(runtime, destination, client, context, again=True)
                 return await destination.ensure_schema(client, context)

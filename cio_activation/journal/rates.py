@@ -34,7 +34,9 @@ LANE_SHARES = {"realtime": 0.6, "daily": 0.4}
 AHEAD_S = 0.25
 """How far ahead a slot is given. Longer would let a lane line up in front of the other one."""
 PAUSE_S = 2.0
-"""Pause after a 429 that names no time."""
+"""Shortest pause after a 429 that names no time."""
+PAUSE_SHARE = 0.4
+"""Part of the vendor's window that such a pause lasts at least: three of them outlast a window that others filled."""
 NEARLY_FULL = 0.02
 """Part of the vendor's window, and at least two units, that is left alone once the vendor says that no more is left."""
 _TOTAL = "*"
@@ -109,17 +111,17 @@ class SharedPacer:
         return slot
 
     def observe(self, vendor: str, bucket: str, status: int, headers: Mapping[str, str]) -> None:
-        """Learn from an answer: a 429 pauses the bucket for all, as long as the vendor says, else ``PAUSE_S``.
+        """Learn from an answer: a 429 pauses the bucket for all, as long as the vendor says, else see ``PAUSE_S``.
 
         A window that the vendor says is nearly full pauses it shortly; what is left of the day is noted.
         """
         told = self._days.observe(vendor, bucket, headers)
+        seconds = self._limits.get(vendor, {}).get(bucket, (0.0, 0.0))[1]
         if status == 429:
             asked = retry_after(headers)
-            self._pause(vendor, bucket, PAUSE_S if asked is None else asked)
+            self._pause(vendor, bucket, max(PAUSE_S, PAUSE_SHARE * seconds) if asked is None else asked)
         elif told is not None and told.left is not None and told.limit:
             lacking = max(2.0, told.limit * NEARLY_FULL) - told.left
-            seconds = self._limits.get(vendor, {}).get(bucket, (0.0, 0.0))[1]
             if lacking > 0 and seconds:
                 self._pause(vendor, bucket, lacking * seconds / told.limit)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
@@ -126,3 +127,17 @@ def test_a_list_that_was_renamed_in_hubspot_is_advice_and_no_problem(
     [told] = result["advice"]["hubspot"]
     assert "Carla's favourites" in told
     assert f"audiences.{audience}.label" in told
+
+
+@pytest.mark.parametrize("there_is_a_home", [False, True])
+def test_a_window_that_others_have_used_up_is_waited_for(
+    settings: pytest.MonkeyPatch, sandbox: RunningSandbox, there_is_a_home: bool
+) -> None:
+    if there_is_a_home:
+        Runtime.build(Settings(), load_activation(DEFAULT_ACTIVATION, DESTINATIONS))
+    token = {"authorization": f"Bearer {sandbox.environment()['HUBSPOT_ACCESS_TOKEN']}"}
+    with httpx.Client(base_url=sandbox.urls["hubspot"], headers=token) as somebody:
+        while somebody.get("/crm/v3/properties/contacts").status_code != 429:
+            pass
+    code, result = run("check")
+    assert (code, result["problems"]["hubspot"]) == (0, [])

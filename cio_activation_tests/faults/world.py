@@ -236,6 +236,7 @@ def quick() -> Iterator[Path]:
     with (
         tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder,
         mock.patch("cio_activation.journal.rates.PAUSE_S", 0.02),
+        mock.patch("cio_activation.journal.rates.PAUSE_SHARE", 0.0),
         mock.patch("cio_activation.journal.days.PROBE_S", 0.0),  # a new day comes at once
         warm_warehouses(),
     ):
