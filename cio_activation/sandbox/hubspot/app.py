@@ -15,27 +15,37 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from cio_activation.sandbox.hubspot.account import Account
+from cio_activation.sandbox.hubspot.account_desk import OwnerDesk
+from cio_activation.sandbox.hubspot.associations import AssociationDesk
 from cio_activation.sandbox.hubspot.batch import BatchDesk
 from cio_activation.sandbox.hubspot.call import Handler, RouteRow, endpoint
-from cio_activation.sandbox.hubspot.contacts import AccountDesk, ObjectDesk
+from cio_activation.sandbox.hubspot.contacts import ObjectDesk
+from cio_activation.sandbox.hubspot.desk import TaskDesk
 from cio_activation.sandbox.hubspot.errors import CORRELATION_HEADER, correlation_id, not_found
 from cio_activation.sandbox.hubspot.limits import ALL_SCOPES, Limits
+from cio_activation.sandbox.hubspot.links import Links
 from cio_activation.sandbox.hubspot.lists import ListDesk, Lists
 from cio_activation.sandbox.hubspot.manual_edits import ManualEdits, snapshot
 from cio_activation.sandbox.hubspot.members import FolderDesk, MemberDesk
+from cio_activation.sandbox.hubspot.pipelines import PipelineDesk, first_pipelines
 from cio_activation.sandbox.hubspot.properties import PropertyDesk
 from cio_activation.sandbox.hubspot.records import Records
 from cio_activation.sandbox.hubspot.search import SearchDesk
-from cio_activation.sandbox.hubspot.seed import contact_properties, seed_contacts, task_properties
+from cio_activation.sandbox.hubspot.seed import built_in_properties, seed_contacts
 from cio_activation.sandbox.hubspot.settings import Settings
-from cio_activation.sandbox.hubspot.tasks import AssociationDesk, Links
+from cio_activation.sandbox.server.agents import Agents
 from cio_activation.sandbox.server.core import Shared, Vendor
 
 CONTACT_DEFAULTS = ("createdate", "email", "firstname", "hs_object_id", "lastmodifieddate", "lastname")
-TASK_DEFAULTS = ("hs_createdate", "hs_lastmodifieddate", "hs_object_id")
+DEAL_DEFAULTS = (
+    *("amount", "closedate", "createdate", "dealname", "dealstage", "hs_lastmodifieddate", "hs_object_id", "pipeline"),
+)
+_DEFAULTS = ("hs_createdate", "hs_lastmodifieddate", "hs_object_id")
 _OBJECT_TYPES = (
     ("contacts", "CONTACT", 150_000_000_001, CONTACT_DEFAULTS),
-    ("tasks", "TASK", 90_000_000_001, TASK_DEFAULTS),
+    ("tasks", "TASK", 90_000_000_001, _DEFAULTS),
+    ("notes", "NOTE", 80_000_000_001, _DEFAULTS),
+    ("deals", "DEAL", 30_000_000_001, DEAL_DEFAULTS),
 )
 """Name, label, first id, what reads answer unasked."""
 
@@ -72,10 +82,8 @@ class HubSpot(Vendor):
             shared.clock, Settings(search_lag_s, echo_trace_ids, omit_empty_ids), portal_id
         )
         self.limits = Limits(tier, token, frozenset(scopes), account.time_zone, limited=limited)
-        account.properties = {
-            "contacts": contact_properties(property_limit, property_lag_s),
-            "tasks": task_properties(property_limit, property_lag_s),
-        }
+        account.properties = built_in_properties(property_limit, property_lag_s)
+        account.pipelines = first_pipelines(self.now)
         account.records = {
             name: Records(
                 shared.clock,
@@ -89,11 +97,14 @@ class HubSpot(Vendor):
             for name, label, first_id, defaults in _OBJECT_TYPES
         }
         self.lists, self.links = Lists(account), Links(account)
-        account.records["contacts"].listeners += [self.lists.records_gone, self.links.contacts_gone]
-        account.records["tasks"].listeners.append(self.links.tasks_gone)
+        account.records["contacts"].listeners.append(self.lists.records_gone)
+        for name, records in account.records.items():
+            records.listeners.append(self.links.gone(name))
+        account.records["contacts"].derived["num_associated_deals"] = self._deals_of
         seed_contacts(account.records["contacts"], seed)
-        self._account_desk = AccountDesk(account, "DEVELOPER_TEST" if tier == "free" else "STANDARD")
-        self._edits = ManualEdits(account, self.lists, self.limits)
+        self._owner_desk = OwnerDesk(account, "DEVELOPER_TEST" if tier == "free" else "STANDARD")
+        self.agents = Agents(self.name, TaskDesk(account, self.links), shared.clock.pinned)
+        self._edits = ManualEdits(account, self.lists, self.links, self.limits)
 
     def routes(self) -> list[BaseRoute]:
         """Return every family at its dated path and at its numbered one."""
@@ -114,9 +125,10 @@ class HubSpot(Vendor):
             *_family("/crm/properties/{version}", "/crm/v3/properties", "v3", properties.routes()),
             *_family("/crm/associations/{version}", "/crm/v4/associations", "v4", association.routes()),
             *_family("/crm/objects/{version}", "/crm/v4/objects", "v4", association.object_routes()),
-            *_family("/crm/owners/{version}", "/crm/v3/owners", "v3", self._account_desk.routes()),
-            _route("GET", "/account-info/v3/details", self._account_desk.details, "v3"),
-            _route("GET", "/account-info/{version}/details", self._account_desk.details, None),
+            *_family("/crm/owners/{version}", "/crm/v3/owners", "v3", self._owner_desk.routes()),
+            *_family("/crm/pipelines/{version}", "/crm/v3/pipelines", "v3", PipelineDesk(account).routes()),
+            _route("GET", "/account-info/v3/details", self._owner_desk.details, "v3"),
+            _route("GET", "/account-info/{version}/details", self._owner_desk.details, None),
             _route("GET", "/crm/v3/limits/custom-properties", properties.limits, "v3"),
             _route("GET", "/crm/limits/{version}/custom-properties", properties.limits, None),
             Route("/{rest:path}", _unknown, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
@@ -134,12 +146,15 @@ class HubSpot(Vendor):
             response.headers.update(self.limits.headers(request.url.path))
 
     def state(self) -> dict[str, Any]:
-        """Return contacts, properties, lists and tasks."""
+        """Return contacts, properties, lists, tasks, notes, deals and owners."""
         return snapshot(self.account, self.lists, self.links)
 
     def hold_limits(self, on: bool) -> None:
         """Hold the rate windows from now on, or only count."""
         self.limits.limited = on
+
+    def _deals_of(self, contact: int) -> str | None:
+        return str(len(self.links.of("contacts", contact, "deals")) or "") or None
 
     def edit(self, change: dict[str, Any]) -> dict[str, Any]:
         """Apply an edit by hand; the actions are the methods of :class:`ManualEdits`."""

@@ -1,4 +1,4 @@
-"""HubSpot's batch verbs for contacts and tasks: read, create, update, upsert, archive.
+"""HubSpot's batch verbs of every object type: read, create, update, upsert, archive.
 
 A write batch is checked as a whole before anything is stored. How it ends (fact sheet, sections 1 and 4):
 200/201 all written; 207 some written, if every input carries its own ``objectWriteTraceId`` or records are
@@ -25,9 +25,10 @@ from cio_activation.sandbox.hubspot.errors import (
     missing_records,
     no_content,
 )
+from cio_activation.sandbox.hubspot.links import Link, Links
 from cio_activation.sandbox.hubspot.record import Record
+from cio_activation.sandbox.hubspot.record_rules import prepare
 from cio_activation.sandbox.hubspot.records import Claims, Records
-from cio_activation.sandbox.hubspot.tasks import Links, Pair, prepare_task
 from cio_activation.sandbox.hubspot.values import as_text, email_of
 
 _READING: body_checks.Shape = {
@@ -47,7 +48,7 @@ class Row:
     by_email: bool = False
     changes: dict[str, str] | None = None
     warnings: list[dict[str, Any]] | None = None
-    links: list[Pair] | None = None
+    links: list[Link] | None = None
 
 
 class BatchDesk:
@@ -183,8 +184,7 @@ class BatchDesk:
         if row.key and row.record is None:
             given = {row.key[0]: row.key[1], **given}
         row.changes, row.warnings = records.check(given, row.record, call.version, by_email=row.by_email)
-        if records.object_type == "tasks":
-            prepare_task(row.changes, row.record, self._account.now)
+        prepare(self._account, records.object_type, row.changes, row.record, call.version)
         row.links = self._links.check(records.object_type, row.given.get("associations"))
 
     def _store(self, records: Records, row: Row, upsert: bool) -> dict[str, Any]:

@@ -84,12 +84,8 @@ def values(value: Any, where: str) -> None:
 texts = array(text)
 IDENTITY: Shape = {"id": text}
 NAMED: Shape = {"name": text}
-_ASSOCIATION = record(
-    {
-        "to": record(IDENTITY),
-        "types": array(record({"associationCategory": text, "associationTypeId": whole})),
-    }
-)
+ASSOCIATION_TYPE: Shape = {"associationCategory": text, "associationTypeId": whole}
+_ASSOCIATION = record({"to": record(IDENTITY), "types": array(record(ASSOCIATION_TYPE))})
 NEW_RECORD: Shape = {"properties": values, "associations": array(_ASSOCIATION), "objectWriteTraceId": text}
 CHANGED_RECORD: Shape = {"id": text, "idProperty": text, "properties": values, "objectWriteTraceId": text}
 ENDS: Shape = {"from": record(IDENTITY), "to": record(IDENTITY)}

@@ -1,11 +1,9 @@
-"""HubSpot's endpoints for single records (contacts and tasks), contact merge and permanent delete, owners, account."""
+"""HubSpot's endpoints for single records, contact merge and permanent delete."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
@@ -13,10 +11,11 @@ from cio_activation.sandbox.hubspot import body_checks
 from cio_activation.sandbox.hubspot.account import Account
 from cio_activation.sandbox.hubspot.batch import checked_properties, with_history
 from cio_activation.sandbox.hubspot.call import Call, RouteRow
-from cio_activation.sandbox.hubspot.errors import invalid_input, missing_fields, no_content, not_found, reply, stamp
+from cio_activation.sandbox.hubspot.errors import invalid_input, missing_fields, no_content, not_found, reply
+from cio_activation.sandbox.hubspot.links import Links
 from cio_activation.sandbox.hubspot.record import Record
+from cio_activation.sandbox.hubspot.record_rules import prepare
 from cio_activation.sandbox.hubspot.records import Claims, Records
-from cio_activation.sandbox.hubspot.tasks import Links, prepare_task
 from cio_activation.sandbox.hubspot.values import as_text
 
 PAGE_MAX = 100
@@ -72,7 +71,7 @@ class ObjectDesk:
         linked: dict[str, Any] = {}
         for name in call.names("associations"):
             far = self._account.object_type(name)
-            others = self._links.of(near, found.id) if far != near else []
+            others = self._links.of(near, found.id, far)
             kind = f"{near[:-1]}_to_{far[:-1]}"
             if others:
                 linked[far] = {"results": [{"id": str(i), "type": kind} for i in others]}
@@ -102,8 +101,7 @@ class ObjectDesk:
         by_email = call.query("idProperty") == "email"
         given = checked_properties(body.get("properties"))
         changes, warnings = records.check(given, record, call.version, by_email=by_email)
-        if records.object_type == "tasks":
-            prepare_task(changes, record, self._account.now)
+        prepare(self._account, records.object_type, changes, record, call.version)
         links = self._links.check(records.object_type, body.get("associations"))
         clash = records.clash(changes, record, Claims())
         if clash is not None:
@@ -145,70 +143,3 @@ class ObjectDesk:
             records.archive(found)
             del records.archived[found.id]
         return no_content()
-
-
-class AccountDesk:
-    """Serves owners and account details."""
-
-    def __init__(self, account: Account, account_type: str) -> None:
-        self._account, self._account_type = account, account_type
-        self.owners: list[dict[str, Any]] = [_owner(70_000_001 + i, name) for i, name in enumerate(("ada", "grace"))]
-
-    def routes(self) -> list[RouteRow]:
-        """Return the routes below ``/crm/owners/{version}``."""
-        return [("GET", "", self._list), ("GET", "/", self._list), ("GET", "/{id}", self._get)]
-
-    def details(self, call: Call) -> Response:
-        """Answer what account this is (no tier in it)."""
-        del call
-        offset = (
-            datetime.fromtimestamp(self._account.now, UTC).astimezone(ZoneInfo(self._account.time_zone)).utcoffset()
-        )
-        minutes = int(offset.total_seconds() // 60) if offset else 0
-        sign, rest = ("-" if minutes < 0 else "+"), abs(minutes)
-        return reply(
-            {
-                "portalId": self._account.portal_id,
-                "accountType": self._account_type,
-                "timeZone": self._account.time_zone,
-                "companyCurrency": "USD",
-                "additionalCurrencies": [],
-                "utcOffset": f"{sign}{rest // 60:02d}:{rest % 60:02d}",
-                "utcOffsetMilliseconds": minutes * 60_000,
-                "uiDomain": "app.hubspot.com",
-                "dataHostingLocation": "na1",
-            }
-        )
-
-    def _list(self, call: Call) -> Response:
-        limit, after = call.whole("limit", 100, 1, 500), call.whole("after", 0, 0, 2**53)
-        email, archived = call.query("email").lower(), call.flag("archived")
-        rows = [o for o in self.owners if o["archived"] == archived and email in ("", o["email"])]
-        rows = [o for o in rows if int(o["id"]) > after]
-        body: dict[str, Any] = {"results": rows[:limit]}
-        if len(rows) > limit:
-            body["paging"] = {"next": {"after": rows[limit - 1]["id"]}}
-        return reply(body)
-
-    def _get(self, call: Call) -> Response:
-        field = "userId" if call.query("idProperty") == "userId" else "id"
-        for owner in self.owners:
-            if str(owner[field]) == call.params["id"]:
-                return reply(owner)
-        raise not_found(f"Owner {call.params['id']} does not exist")
-
-
-def _owner(number: int, name: str) -> dict[str, Any]:
-    created = stamp(1_700_000_000)
-    return {
-        "id": str(number),
-        "email": f"{name}@example.com",
-        "type": "PERSON",
-        "firstName": name.capitalize(),
-        "lastName": "Owner",
-        "userId": number - 20_000_000,
-        "userIdIncludingInactive": number - 20_000_000,
-        "createdAt": created,
-        "updatedAt": created,
-        "archived": False,
-    }

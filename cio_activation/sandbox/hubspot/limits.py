@@ -32,6 +32,8 @@ ALL_SCOPES = frozenset(
         "crm.lists.read",
         "crm.lists.write",
         "crm.objects.owners.read",
+        "crm.objects.deals.read",
+        "crm.objects.deals.write",
     }
 )
 _READ_POSTS = ("/search", "/batch/read", "/all")
@@ -114,6 +116,8 @@ def _required(method: str, path: str) -> frozenset[str]:
     if "/lists" in path:
         write_call = writes and not path.endswith("/idmapping")
         return frozenset({"crm.lists.read", "crm.lists.write"} if write_call else {"crm.lists.read"})
+    if "/pipelines/" in path or (path.startswith(("/crm/objects/", "/crm/v3/objects/")) and "/deals" in path):
+        return frozenset({f"crm.objects.deals.{'write' if writes else 'read'}"})
     if "/properties/" in path:
         return frozenset({f"crm.schemas.contacts.{'write' if writes else 'read'}"})
     if "/owners" in path:

@@ -8,20 +8,19 @@ from typing import Any
 from cio_activation.sandbox.hubspot.account import Account
 from cio_activation.sandbox.hubspot.errors import Refusal, stamp
 from cio_activation.sandbox.hubspot.limits import Limits
+from cio_activation.sandbox.hubspot.links import Links
 from cio_activation.sandbox.hubspot.lists import ContactList, Lists
+from cio_activation.sandbox.hubspot.manual_work import ManualWork
 from cio_activation.sandbox.hubspot.record import Record
 from cio_activation.sandbox.hubspot.records import Claims
-from cio_activation.sandbox.hubspot.tasks import Links, prepare_task
-
-SETTINGS = ("search_lag_s", "echo_trace_ids", "omit_empty_ids")
 
 
 class ManualEdits:
     """Edits by hand. ``{"action": NAME, ...}`` calls the method of that name with the whole change."""
 
-    def __init__(self, account: Account, lists: Lists, limits: Limits) -> None:
+    def __init__(self, account: Account, lists: Lists, links: Links, limits: Limits) -> None:
         self._account, self._lists, self._limits = account, lists, limits
-        self._contacts, self._tasks = account.records["contacts"], account.records["tasks"]
+        self._contacts = account.records["contacts"]
         self._actions: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "set": self._set,
             "create": self._create,
@@ -33,10 +32,9 @@ class ManualEdits:
             "set_members": self._set_members,
             "archive_property": self._archive_property,
             "set_options": self._set_options,
-            "complete_task": self._complete_task,
-            "delete_task": self._delete_task,
             "other_app_calls": self._other_app_calls,
             "settings": self._settings,
+            **ManualWork(account, links).actions,
         }
 
     def apply(self, change: dict[str, Any]) -> dict[str, Any]:
@@ -124,23 +122,6 @@ class ManualEdits:
             raise ValueError(f"no property {change['name']}")
         return definitions.update(found, {"options": change["options"]}, self._account.now).as_body()
 
-    def _task(self, change: dict[str, Any]) -> Record:
-        found = self._tasks.get(str(change["id"]))
-        if found is None:
-            raise ValueError(f"no task {change['id']}")
-        return found
-
-    def _complete_task(self, change: dict[str, Any]) -> dict[str, Any]:
-        found, changes = self._task(change), {"hs_task_status": str(change.get("status", "COMPLETED"))}
-        prepare_task(changes, found, self._account.now)
-        self._tasks.update(found, changes)
-        return {"id": str(found.id), **changes}
-
-    def _delete_task(self, change: dict[str, Any]) -> dict[str, Any]:
-        found = self._task(change)
-        self._tasks.archive(found)
-        return {"id": str(found.id)}
-
     def _other_app_calls(self, change: dict[str, Any]) -> dict[str, Any]:
         """Use up calls: ``kind`` ``rolling`` (the same key elsewhere; default), ``search`` or ``daily``."""
         calls = int(change.get("calls", change.get("n", 1)))
@@ -150,15 +131,12 @@ class ManualEdits:
         """Turn the behaviours that the documents leave open, or the granted ``scopes``."""
         if "scopes" in change:
             self._limits.scopes = frozenset(change["scopes"])
-        for name in SETTINGS:
-            if name in change:
-                setattr(self._account.settings, name, change[name])
-        return {name: getattr(self._account.settings, name) for name in SETTINGS}
+        return self._account.settings.turn(change)
 
 
 def snapshot(account: Account, lists: Lists, links: Links) -> dict[str, Any]:
     """Return the account as JSON-able data. Grows with the number of contacts: for tests and demo worlds."""
-    contacts, tasks = account.records["contacts"], account.records["tasks"]
+    contacts = account.records["contacts"]
     custom = ["email", *(p.name for p in account.properties["contacts"].custom)]
     return {
         "contacts_count": len(contacts.live),
@@ -173,16 +151,23 @@ def snapshot(account: Account, lists: Lists, links: Links) -> dict[str, Any]:
         "merged": {str(old): str(new) for old, new in contacts.merged_away.items()},
         "properties": [p.as_body() for p in account.properties["contacts"].custom],
         "lists": [_list_state(lists, found) for found in lists.by_id.values()],
-        "tasks": [
-            {
-                "id": str(record.id),
-                "properties": record.values,
-                "contacts": [str(i) for i in links.of("tasks", record.id)],
-                "archived": record.archived_at is not None,
-            }
-            for record in [*tasks.live.values(), *tasks.archived.values()]
-        ],
+        **{type_: _linked_state(account, links, type_) for type_ in ("tasks", "notes", "deals")},
+        "owners": account.owners,
     }
+
+
+def _linked_state(account: Account, links: Links, type_: str) -> list[dict[str, Any]]:
+    records = account.records[type_]
+    return [
+        {
+            "id": str(record.id),
+            "properties": record.values,
+            "contacts": [str(i) for i in links.of(type_, record.id, "contacts")],
+            "archived": record.archived_at is not None,
+            "created": stamp(record.created),
+        }
+        for record in [*records.live.values(), *records.archived.values()]
+    ]
 
 
 def _list_state(lists: Lists, found: ContactList) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import Response
 
 from cio_activation.sandbox.hubspot import body_checks
-from cio_activation.sandbox.hubspot.account import Account
+from cio_activation.sandbox.hubspot.account import TYPE_IDS, Account
 from cio_activation.sandbox.hubspot.call import Call, RouteRow
 from cio_activation.sandbox.hubspot.errors import Refusal, batch_reply, no_content, not_found, reply
 from cio_activation.sandbox.hubspot.schema import Property, PropertySet
@@ -15,7 +15,6 @@ from cio_activation.sandbox.hubspot.schema import Property, PropertySet
 OVERALL_LIMIT = 10_000
 _CHANGE = {**body_checks.PROPERTY_CHANGE, "hasUniqueValue": body_checks.flag}
 """No document has the last one here, but a real account took it with 200 and ignored it (fact sheet, section 5)."""
-_TYPE_IDS = {"contacts": ("0-1", "Contact", "Contacts"), "tasks": ("0-27", "Task", "Tasks")}
 
 
 class PropertyDesk:
@@ -46,14 +45,14 @@ class PropertyDesk:
         """Answer how many custom properties the account has and may have."""
         del call
         rows: list[dict[str, Any]] = []
-        for type_, (type_id, singular, plural) in _TYPE_IDS.items():
+        for type_, type_id in TYPE_IDS.items():
             definitions = self._account.properties[type_]
             usage = len(definitions.custom)
             rows.append(
                 {
                     "objectTypeId": type_id,
-                    "singularLabel": singular,
-                    "pluralLabel": plural,
+                    "singularLabel": type_[:-1].capitalize(),
+                    "pluralLabel": type_.capitalize(),
                     "limit": definitions.limit,
                     "usage": usage,
                     "percentage": round(100 * usage / definitions.limit, 2),
@@ -120,7 +119,8 @@ class PropertyDesk:
                 results.append(made.as_body())
             except Refusal as refusal:
                 errors.append(refusal.as_item(name=[str(body.get("name"))]))
-        return batch_reply(results, errors, self._account.now, status=201)
+        status = self._account.settings.properties_created_status
+        return batch_reply(results, errors, self._account.now, status=status)
 
     def _batch_read(self, call: Call) -> Response:
         inputs = call.inputs(body_checks.NAMED, beside={"archived": body_checks.flag})

@@ -67,8 +67,15 @@ class Records:
         self.by_email: dict[str, int] = {}
         self.by_unique: dict[str, dict[str, int]] = {}
         self.merged_away: dict[int, int] = {}
+        self.system = (
+            "createdate" if object_type in ("contacts", "deals") else "hs_createdate",
+            "lastmodifieddate" if object_type == "contacts" else "hs_lastmodifieddate",
+        )
+        """The names of the properties that say when a record was made and last changed."""
         self.index = SearchIndex(settings)
         self.listeners: list[Callable[[list[int], int | None], None]] = []
+        self.derived: dict[str, Callable[[int], str | None]] = {}
+        """Properties that are computed from a record's links, by its id."""
         self._ids: list[int] = []
         self._next_id = first_id
 
@@ -93,8 +100,7 @@ class Records:
             return
         found = self.properties.live(id_property)
         if found is None or not found.unique:
-            type_id = "0-1" if self.object_type == "contacts" else "0-27"
-            raise invalid_input(f"Unable to perform operation by non-unique {type_id} property {id_property}")
+            raise invalid_input(f"Unable to perform operation by non-unique {self.object_type} property {id_property}")
 
     def page(self, after: int, limit: int) -> tuple[list[Record], bool]:
         """Return live records with ids above ``after`` in order, and whether there are more."""
@@ -304,6 +310,8 @@ class Records:
             return stamp(record.updated)
         if name == "hs_object_id":
             return str(record.id)
+        if name in self.derived:
+            return self.derived[name](record.id)
         if name == "hs_additional_emails":
             return ";".join(record.emails) or None
         if name == "hs_merged_object_ids":
@@ -323,9 +331,7 @@ class Records:
 
     def _frame(self, record: Record, shown: dict[str, str | None]) -> dict[str, Any]:
         created, updated = stamp(record.created), stamp(record.updated)
-        system = (
-            ("createdate", "lastmodifieddate") if self.label == "CONTACT" else ("hs_createdate", "hs_lastmodifieddate")
-        )
+        system = self.system
         shown.update({system[0]: created, "hs_object_id": str(record.id), system[1]: updated})
         row: dict[str, Any] = {
             "id": str(record.id),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import gc
 from typing import Any
 
+from cio_activation.sandbox.hubspot.record_rules import STATUSES
 from cio_activation.sandbox.hubspot.records import STAGES, Records
 from cio_activation.sandbox.hubspot.schema import PropertySet
-from cio_activation.sandbox.hubspot.tasks import STATUSES
 from cio_activation.sandbox.hubspot.values import email_of
 
 FREEZE_ABOVE = 50_000
@@ -16,42 +16,64 @@ _TEXTS = (
     *("email", "firstname", "lastname", "phone", "mobilephone", "company", "jobtitle"),
     *("address", "city", "state", "zip", "country", "website"),
 )
-_SYSTEM = (("hs_object_id", "number"), ("hs_merged_object_ids", "string"), ("hs_additional_emails", "string"))
+_GROUPS = {
+    "contacts": "contactinformation",
+    "tasks": "taskinformation",
+    "notes": "noteinformation",
+    "deals": "dealinformation",
+}
 
 
-def contact_properties(limit: int, read_delay_s: float) -> PropertySet:
-    """Return the built-in contact properties (those a CRM sync may meet)."""
-    definitions = PropertySet("contactinformation", limit, read_delay_s)
+def built_in_properties(limit: int, read_delay_s: float) -> dict[str, PropertySet]:
+    """Return the built-in properties of every object type (those a CRM sync may meet)."""
+    made = {name: PropertySet(group, limit, read_delay_s) for name, group in _GROUPS.items()}
+    _contacts(made["contacts"])
+    _tasks(made["tasks"])
+    _deals(made["deals"])
+    made["notes"].built_in("hs_note_body", "string", "html")
+    for type_, definitions in made.items():
+        if type_ in ("tasks", "notes"):
+            definitions.built_in("hs_timestamp", "datetime", "date")
+        definitions.built_in("hubspot_owner_id", "string", "text")
+        definitions.built_in("hs_object_id", "number", "number", read_only=True)
+        made_name = "createdate" if type_ in ("contacts", "deals") else "hs_createdate"
+        changed_name = "lastmodifieddate" if type_ == "contacts" else "hs_lastmodifieddate"
+        for name in (made_name, changed_name):
+            definitions.built_in(name, "datetime", "date", read_only=True)
+    return made
+
+
+def _contacts(definitions: PropertySet) -> None:
     for name in _TEXTS:
         definitions.built_in(name, "string", "phonenumber" if "phone" in name else "text")
     definitions.built_in("lifecyclestage", "enumeration", "radio", *STAGES)
     definitions.built_in(
         "hs_lead_status", "enumeration", "radio", "NEW", "OPEN", "IN_PROGRESS", "CONNECTED", "UNQUALIFIED"
     )
-    definitions.built_in("hubspot_owner_id", "string", "text")
-    for name, type_ in _SYSTEM:
-        definitions.built_in(name, type_, "number" if type_ == "number" else "text", read_only=True)
-    for name in ("createdate", "lastmodifieddate"):
+    for name in ("hs_merged_object_ids", "hs_additional_emails"):
+        definitions.built_in(name, "string", "text", read_only=True)
+    for name in ("notes_last_contacted", "notes_last_updated", "hs_last_sales_activity_timestamp"):
         definitions.built_in(name, "datetime", "date", read_only=True)
-    return definitions
+    definitions.built_in("num_associated_deals", "number", "number", read_only=True)
+    definitions.built_in("hs_sequences_is_enrolled", "bool", "booleancheckbox", "true", "false", read_only=True)
 
 
-def task_properties(limit: int, read_delay_s: float) -> PropertySet:
-    """Return the built-in task properties."""
-    definitions = PropertySet("taskinformation", limit, read_delay_s)
-    definitions.built_in("hs_timestamp", "datetime", "date")
+def _tasks(definitions: PropertySet) -> None:
     definitions.built_in("hs_task_subject", "string", "text")
     definitions.built_in("hs_task_body", "string", "html")
     definitions.built_in("hs_task_status", "enumeration", "select", *STATUSES)
     definitions.built_in("hs_task_priority", "enumeration", "select", "LOW", "MEDIUM", "HIGH", "NONE")
     definitions.built_in("hs_task_type", "enumeration", "select", "EMAIL", "CALL", "TODO")
     definitions.built_in("hs_task_reminders", "string", "text")
-    definitions.built_in("hubspot_owner_id", "string", "text")
+    definitions.built_in("hs_queue_membership_ids", "string", "text")
     definitions.built_in("hs_task_completion_date", "datetime", "date", read_only=True)
-    definitions.built_in("hs_object_id", "number", "number", read_only=True)
-    for name in ("hs_createdate", "hs_lastmodifieddate"):
-        definitions.built_in(name, "datetime", "date", read_only=True)
-    return definitions
+
+
+def _deals(definitions: PropertySet) -> None:
+    for name in ("dealname", "dealstage", "pipeline", "description"):
+        definitions.built_in(name, "string", "text")
+    definitions.built_in("amount", "number", "number")
+    definitions.built_in("closedate", "datetime", "date")
 
 
 def seed_contacts(records: Records, rows: list[dict[str, Any]]) -> None:

@@ -1,5 +1,8 @@
 """The control surface ``/_sandbox``: read the log and the vendors' state, plan faults, set the clock, edit by hand.
 
+``POST /_sandbox/agents`` with ``{"vendor": ..., "seed": ..., "outcome": FIELD, "agents": [...]}`` hires the humans of a
+CRM (:mod:`cio_activation.sandbox.server.agents`), ``POST /_sandbox/agents/work`` with ``{"vendor": ..., "until": ...}``
+lets them work up to an instant (default: now); ``GET /_sandbox/agents?vendor=`` tells all they did.
 ``POST /_sandbox/limits`` with ``{"vendor": ..., "on": false}`` lets any rate pass, for filling a large account.
 """
 
@@ -11,11 +14,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from cio_activation.sandbox.server.agents import Agents
 from cio_activation.sandbox.server.core import Shared, Vendor
 
 
 def control_routes(shared: Shared, vendors: dict[str, Vendor]) -> list[BaseRoute]:
-    """Return the ``/_sandbox`` routes: log, state, faults, clock, limits, edit. The same on every vendor's port."""
+    """Return the ``/_sandbox`` routes, the same on every vendor's port."""
 
     async def log(request: Request) -> Response:
         if request.method == "DELETE":
@@ -65,6 +69,30 @@ def control_routes(shared: Shared, vendors: dict[str, Vendor]) -> list[BaseRoute
         vendors[given["vendor"]].hold_limits(given["on"])
         return JSONResponse(given)
 
+    def humans(name: str | None) -> Agents:
+        found = vendors[name or ""].agents
+        if found is None:
+            raise ValueError(f"nobody works in {name}")
+        return found
+
+    async def agents(request: Request) -> Response:
+        try:
+            if request.method == "POST":
+                given = await request.json()
+                return JSONResponse(humans(given.pop("vendor")).hire(given))
+            deeds = humans(request.query_params.get("vendor")).deeds
+            return JSONResponse({"deeds": [asdict(deed) for deed in deeds]})
+        except (KeyError, TypeError, ValueError) as error:
+            return JSONResponse({"error": f"{type(error).__name__}: {error}"}, status_code=400)
+
+    async def work(request: Request) -> Response:
+        given = await request.json()
+        try:
+            until = float(given.get("until", shared.clock.now()))
+            return JSONResponse({"deeds": humans(given["vendor"]).work(until)})
+        except (KeyError, ValueError) as error:
+            return JSONResponse({"error": f"{type(error).__name__}: {error}"}, status_code=400)
+
     async def edit(request: Request) -> Response:
         given = await request.json()
         try:
@@ -79,4 +107,6 @@ def control_routes(shared: Shared, vendors: dict[str, Vendor]) -> list[BaseRoute
         Route("/_sandbox/clock", clock, methods=["GET", "POST"]),
         Route("/_sandbox/limits", limits, methods=["POST"]),
         Route("/_sandbox/edit", edit, methods=["POST"]),
+        Route("/_sandbox/agents", agents, methods=["GET", "POST"]),
+        Route("/_sandbox/agents/work", work, methods=["POST"]),
     ]

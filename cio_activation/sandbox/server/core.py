@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +18,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from cio_activation.sandbox.server.agents import Agents
 from cio_activation.sandbox.server.faults import Faults
 from cio_activation.sandbox.server.request_log import RequestLog
+
+_PINNED: ContextVar[float | None] = ContextVar("pinned", default=None)
 
 
 class Clock:
@@ -27,7 +33,17 @@ class Clock:
 
     def now(self) -> float:
         """Return the vendors' present time."""
-        return time.time() + self._offset
+        pinned = _PINNED.get()
+        return time.time() + self._offset if pinned is None else pinned
+
+    @contextmanager
+    def pinned(self, instant: float) -> Iterator[None]:
+        """Stand at ``instant`` for what the caller does now; for all others the clock goes on."""
+        token = _PINNED.set(instant)
+        try:
+            yield
+        finally:
+            _PINNED.reset(token)
 
     def set(self, instant: float) -> None:
         """Make the vendors' present time ``instant``; it goes on from there."""
@@ -51,6 +67,8 @@ class Vendor(ABC):
     """One stand-in. Subclasses declare routes and hold their own state; handlers are ``async`` and never block."""
 
     name: str
+    agents: Agents | None = None
+    """The humans who work in it, where humans do."""
 
     def __init__(self, shared: Shared) -> None:
         self.shared = shared
