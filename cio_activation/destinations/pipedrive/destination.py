@@ -132,7 +132,7 @@ def _access_problem(error: VendorError) -> str:
 
 
 def _is_admin(me: Mapping[str, Any]) -> bool:
-    return bool(me.get("is_admin")) or any(a.get("admin") for a in me.get("access") or ())
+    return any(a.get("admin") for a in me.get("access") or ())
 
 
 def _user_problems(me: Mapping[str, Any]) -> list[str]:

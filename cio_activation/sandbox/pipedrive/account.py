@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 from itertools import count
 from typing import Any
 
 from starlette.responses import Response
 
 from cio_activation.sandbox.pipedrive.envelope import Call, Refusal, missing, ok, utc_v1
+from cio_activation.sandbox.pipedrive.settings import Settings
 
 COMPANY = "sandbox-shop"
 _USERS = (
@@ -21,11 +22,25 @@ _USERS = (
 _TYPES = ("Call", "Meeting", "Task", "Deadline", "Email", "Lunch")
 
 
+class _Assignable(Container[int]):
+    """Who may own things, by what is set for those who do not exist or are deactivated."""
+
+    def __init__(self, users: Mapping[int, Mapping[str, Any]], settings: Settings) -> None:
+        self._users, self._settings = users, settings
+
+    def __contains__(self, item: object) -> bool:
+        user = self._users.get(item) if isinstance(item, int) else None
+        if user is None:
+            return self._settings.unknown_users == "taken"
+        return bool(user["active_flag"]) or self._settings.inactive_users == "taken"
+
+
 class Account:
     """Users (the token is the first one's) and activity types."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], float], settings: Settings) -> None:
         self.admin = True
+        self._settings = settings
         self.company_id = 7_700_001
         self._now = now
         self._since = utc_v1(now() - 400 * 86_400)
@@ -35,13 +50,24 @@ class Account:
         for name in _TYPES:
             self._add_type(name, name.lower(), custom=False)
 
-    def active_users(self) -> set[int]:
+    def assignable(self) -> Container[int]:
         """Return the ids that may own things."""
-        return {i for i, user in self.users.items() if user["active_flag"]}
+        return _Assignable(self.users, self._settings)
 
     def type_names(self) -> dict[str, str]:
         """Return the activity types: key_string -> name."""
         return {key: t["name"] for key, t in self.types.items()}
+
+    def add_user(self, name: str, email: str, timezone: str = "America/New_York") -> dict[str, Any]:
+        """Add an active user by hand."""
+        number = max(self.users) + 1
+        self.users[number] = self._user(number, name, email, True) | {"timezone_name": timezone}
+        return self.users[number]
+
+    def activate(self, number: int, *, active: bool) -> dict[str, Any]:
+        """Activate or deactivate a user; what they own stays theirs."""
+        self.users[number] |= {"active_flag": active, "modified": utc_v1(self._now())}
+        return self.users[number]
 
     def _user(self, number: int, name: str, email: str, active: bool) -> dict[str, Any]:
         return {
@@ -91,6 +117,18 @@ class Account:
         if call.id not in self.users:
             raise missing("User")
         return ok(self._shown(self.users[call.id]))
+
+    def update_user(self, call: Call) -> Response:
+        """``PUT /v1/users/{id}``: activates or deactivates, by an admin."""
+        given = call.json()
+        if not self.admin:
+            raise Refusal(403, "The user is not permitted to change users")
+        if call.id not in self.users:
+            raise missing("User")
+        active = given.get("active_flag") if isinstance(given, dict) else None
+        if not isinstance(active, bool):
+            raise Refusal(400, "active_flag is required")
+        return ok(self._shown(self.activate(call.id, active=active)))
 
     def list_types(self, call: Call) -> Response:
         """``GET /v1/activityTypes``: unpaged."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -11,10 +10,17 @@ from starlette.responses import Response
 
 from cio_activation.sandbox.pipedrive import body_checks
 from cio_activation.sandbox.pipedrive.envelope import BAD_REQUEST, Call, Refusal, missing, ok, utc
+from cio_activation.sandbox.pipedrive.links import Known, Links, link
 from cio_activation.sandbox.pipedrive.table import Table
 
 NOTE_MAX_BYTES = 100 * 1024
 _PLAIN = ("subject", "type", "owner_id", "deal_id", "due_date", "due_time", "duration", "busy", "location")
+_ATTENDEE: dict[str, body_checks.Check] = {
+    **dict.fromkeys(("email", "name", "status"), body_checks.text(255)),
+    **dict.fromkeys(("person_id", "user_id"), body_checks.integer()),
+    "is_organizer": body_checks.boolean,
+}
+_MEETING = ("conference_meeting_client", "conference_meeting_url", "conference_meeting_id")
 _MORE = ("public_description", "priority", "note", "lead_id", "org_id", "project_id")
 
 
@@ -27,6 +33,7 @@ class Activity:
     update_time: int
     values: dict[str, Any]
     participants: list[dict[str, Any]] = field(default_factory=list)
+    attendees: list[dict[str, Any]] = field(default_factory=list)
     done: bool = False
     done_at: int | None = None
     is_deleted: bool = False
@@ -41,33 +48,6 @@ class Activity:
     def person_id(self) -> int | None:
         """The primary participant."""
         return next((p["person_id"] for p in self.participants if p["primary"]), None)
-
-
-@dataclass(frozen=True)
-class Links:
-    """Which ids an activity, note or deal may point at."""
-
-    now: Callable[[], float]
-    users: Callable[[], set[int]]
-    person: Callable[[int], object | None]
-    deal: Callable[[int], object | None]
-    types: Callable[[], dict[str, str]]
-    """Activity types: key_string -> name."""
-
-
-class _Known(Container[int]):
-    """Membership by look-up."""
-
-    def __init__(self, find: Callable[[int], object | None]) -> None:
-        self._find = find
-
-    def __contains__(self, item: object) -> bool:
-        return isinstance(item, int) and self._find(item) is not None
-
-
-def link(find: Callable[[int], object | None], name: str) -> body_checks.Check:
-    """Accept null or the id of a record that exists."""
-    return body_checks.nullable(body_checks.integer(_Known(find), name))
 
 
 class Activities:
@@ -89,7 +69,7 @@ class Activities:
         if isinstance(raw, dict) and "person_id" in raw:
             # In the spec's body, refused by the server.
             raise Refusal(400, "person_id is read-only, use participants instead", BAD_REQUEST)
-        person = body_checks.integer(_Known(self._links.person), "person")
+        person = body_checks.integer(Known(self._links.person), "person")
         participant = body_checks.record({"person_id": person, "primary": body_checks.boolean}, ("person_id",))
         schema: dict[str, body_checks.Check] = {
             "subject": body_checks.text(255, 1),
@@ -97,7 +77,7 @@ class Activities:
             "owner_id": body_checks.integer(self._links.users(), "user"),
             "deal_id": link(self._links.deal, "deal"),
             "lead_id": body_checks.one_of(None),
-            "org_id": body_checks.one_of(None),
+            "org_id": link(self._links.org, "organization"),
             "project_id": body_checks.one_of(None),
             "due_date": body_checks.nullable(body_checks.calendar_date),
             "due_time": body_checks.nullable(body_checks.clock_time),
@@ -106,9 +86,7 @@ class Activities:
             "done": body_checks.boolean,
             "location": body_checks.nullable(body_checks.address),
             "participants": body_checks.array(participant),
-            "attendees": body_checks.array(
-                body_checks.record({"email": body_checks.text(255), "name": body_checks.text(255)})
-            ),
+            "attendees": body_checks.array(body_checks.record(_ATTENDEE)),
             "public_description": body_checks.nullable(self._note),
             "priority": body_checks.nullable(body_checks.integer()),
             "note": body_checks.nullable(self._note),
@@ -117,7 +95,10 @@ class Activities:
 
     def create(self, call: Call) -> Response:
         """``POST /activities``; sent twice, it makes two."""
-        given = self._body(call)
+        return ok(self.view(self.make(self._body(call))), 201)
+
+    def make(self, given: dict[str, Any]) -> Activity:
+        """Create an activity from a checked body."""
         types = self._links.types()
         kind = given.get("type") or next(iter(types))
         now = int(self._links.now())
@@ -126,14 +107,13 @@ class Activities:
         activity = Activity(next(self._ids), now, now, values)
         self._assign(activity, given)
         self.table.add(activity)
-        return ok(self.view(activity), 201)
+        return activity
 
     def update(self, call: Call) -> Response:
         """``PATCH /activities/{id}``: only sent keys change."""
         activity = self._alive(call)
         if given := self._body(call):
-            self._assign(activity, given)
-            self.table.touch(activity, self._links.now())
+            self.change(activity.id, given)
         return ok(self.view(activity))
 
     def delete(self, call: Call) -> Response:
@@ -145,19 +125,19 @@ class Activities:
 
     def show(self, call: Call) -> Response:
         """``GET /activities/{id}``."""
-        call.query.words("include_fields", 1, ("attendees",))
+        extra = call.query.words("include_fields", 1, ("attendees",))
         call.query.done()
         activity = self.table.rows.get(call.id)
         if activity is None:
             raise missing("Activity")
-        return ok(self.view(activity))
+        return ok(self.view(activity, attendees=bool(extra)))
 
     def index(self, call: Call) -> Response:
         """``GET /activities``; ``person_id`` matches the primary participant only."""
         query = call.query
         if query.has("filter_id"):
             raise missing("Filter")
-        query.words("include_fields", 1, ("attendees",))
+        extra = bool(query.words("include_fields", 1, ("attendees",)))
         only, done = query.ids(), query.flag("done")
         wanted = {name: query.integer(name) for name in ("owner_id", "deal_id", "org_id", "person_id")}
         lead = query.text("lead_id")
@@ -176,14 +156,16 @@ class Activities:
             only = [i for i in dict.fromkeys(only) if self.table.get(i)]
         sorts = ("id", "update_time", "add_time", "due_date")
         rows, cursor = self.table.page(query, keep=keep, only=only, sorts=sorts)
-        return ok([self.view(a) for a in rows], next_cursor=cursor)
+        return ok([self.view(a, attendees=extra) for a in rows], next_cursor=cursor)
 
-    def complete(self, activity_id: int, *, done: bool = True) -> Activity:
-        """Tick an activity off (or back) by hand."""
+    def change(self, activity_id: int, given: dict[str, Any], *, done_at: float | None = None) -> Activity:
+        """Change only the given keys; ``done_at``: the time of completion that a human set."""
         activity = self.table.get(activity_id)
         if activity is None:
             raise ValueError(f"no activity {activity_id}")
-        self._assign(activity, {"done": done})
+        self._assign(activity, given)
+        if done_at is not None and activity.done:
+            activity.done_at = int(done_at)
         self.table.touch(activity, self._links.now())
         return activity
 
@@ -203,14 +185,18 @@ class Activities:
     def _assign(self, activity: Activity, given: dict[str, Any]) -> None:
         if "participants" in given:
             activity.participants = _participants(given["participants"])
+        if "attendees" in given:
+            activity.attendees = given["attendees"]
         if "done" in given and given["done"] != activity.done:
             activity.done = given["done"]
             activity.done_at = int(self._links.now()) if activity.done else None
         activity.values |= {k: v for k, v in given.items() if k in activity.values}
 
-    def view(self, activity: Activity) -> dict[str, Any]:
+    def view(self, activity: Activity, *, attendees: bool = False) -> dict[str, Any]:
         """Return an activity as v2 shows it."""
         return {
+            **({"attendees": activity.attendees} if attendees else {}),
+            **dict.fromkeys(_MEETING),
             "id": activity.id,
             **activity.values,
             "creator_user_id": 1,

@@ -15,10 +15,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from cio_activation.sandbox.pipedrive.company import Company
+from cio_activation.sandbox.pipedrive.desk import ActivityDesk
 from cio_activation.sandbox.pipedrive.envelope import Call, Query, Refusal, reply
 from cio_activation.sandbox.pipedrive.fields import Fields
 from cio_activation.sandbox.pipedrive.limits import PLANS, correlation_id
 from cio_activation.sandbox.pipedrive.manual_edits import ManualEdits, snapshot
+from cio_activation.sandbox.server.agents import Agents
 from cio_activation.sandbox.server.core import Shared, Vendor
 
 Handler = Callable[[Call], Response]
@@ -62,6 +64,7 @@ class Pipedrive(Vendor):
         self.company.account.company_id = company_id
         self.company.persons.seed(seed, self.now - 400 * 86_400)
         self.limits, self.search, self.fields = self.company.limits, self.company.search, self.company.fields
+        self.agents = Agents(self.name, ActivityDesk(self.company), shared.clock.pinned)
         self._edits = ManualEdits(self.company)
         self._operations: dict[tuple[int, int], list[Operation]] = {}
         for version, table in ((2, self._v2()), (1, self._v1())):
@@ -83,8 +86,7 @@ class Pipedrive(Vendor):
             # Neither spec declares ?api_token=, and a token in an address ends in logs: it is not looked at.
             request.scope["pipedrive.stranger"] = True
             text = {"success": False, "error": "unauthorized access", "errorCode": 401}
-            more = {"error_info": "the x-api-token header holds no valid token"} if version == 1 else {}
-            return reply(text | more, 401)
+            return reply(text, 401)
         cost, search = (operation.cost, operation.search) if operation else (0, False)
         return self.limits.admit(cost, request.method, search=search)
 
@@ -116,9 +118,12 @@ class Pipedrive(Vendor):
                 raise refusal
             query = Query(request.query_params, strict=version == 2)
             body = await request.body()
-            return operation.handler(  # type: ignore[no-any-return]
+            answer: Response = operation.handler(
                 Call(version, path, query, body, request.headers.get("content-type", ""))
             )
+            if answer.status_code == 201:
+                answer.status_code = self.company.settings.created_status
+            return answer
         except Refusal as refused:
             return refused.response(version)
 
@@ -144,7 +149,7 @@ class Pipedrive(Vendor):
         return version, None, {}, unknown
 
     def _v2(self) -> list[Operation]:
-        company = self.company
+        company, pipelines = self.company, self.company.pipelines
         persons, activities, deals, search = company.persons, company.activities, company.deals, company.search
         return [
             _op("GET persons", 10, persons.index),
@@ -169,8 +174,10 @@ class Pipedrive(Vendor):
             _op("GET deals/{id}", 1, deals.show),
             _op("PATCH deals/{id}", 5, deals.update),
             _op("DELETE deals/{id}", 3, deals.delete),
-            _op("GET stages", 5, deals.list_stages),
-            _op("GET pipelines", 5, deals.list_pipelines),
+            _op("GET stages", 5, pipelines.list_stages),
+            _op("GET stages/{id}", 1, pipelines.show_stage),
+            _op("GET pipelines", 5, pipelines.list_pipelines),
+            _op("GET pipelines/{id}", 1, pipelines.show_pipeline),
         ]
 
     def _v1(self) -> list[Operation]:
@@ -180,6 +187,7 @@ class Pipedrive(Vendor):
             _op("GET users", 20, account.list_users),
             _op("GET users/me", 2, account.me),
             _op("GET users/{id}", 2, account.show_user),
+            _op("PUT users/{id}", 10, account.update_user),
             _op("GET activityTypes", 20, account.list_types),
             _op("POST activityTypes", 10, account.create_type),
             _op("GET personFields", 20, company.fields.index_v1),

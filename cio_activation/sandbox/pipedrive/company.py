@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 from cio_activation.sandbox.pipedrive import deals, persons
 from cio_activation.sandbox.pipedrive.account import COMPANY, Account
-from cio_activation.sandbox.pipedrive.activities import Activities, Links
+from cio_activation.sandbox.pipedrive.activities import Activities
 from cio_activation.sandbox.pipedrive.deals import Deals
 from cio_activation.sandbox.pipedrive.fields import FieldCap, Fields
 from cio_activation.sandbox.pipedrive.limits import Limits, Plan
+from cio_activation.sandbox.pipedrive.links import Links
 from cio_activation.sandbox.pipedrive.notes import Notes
 from cio_activation.sandbox.pipedrive.persons import Persons, Surroundings
+from cio_activation.sandbox.pipedrive.pipelines import Pipelines
 from cio_activation.sandbox.pipedrive.search import SearchIndex
+from cio_activation.sandbox.pipedrive.settings import Settings
+from cio_activation.sandbox.pipedrive.standing import Mails, tally
 from cio_activation.sandbox.pipedrive.values import Option
 from cio_activation.sandbox.server.core import Clock
 
@@ -29,15 +32,19 @@ class Company:
 
     def __init__(self, clock: Clock, plan: Plan, seats: int, *, limited: bool, search_lag_s: float) -> None:
         self._clock = clock
+        self.organizations: dict[int, str] = {}
         self.limits = Limits(clock, plan, seats, limited=limited)
-        self.account = Account(clock.now)
+        self.settings = Settings()
+        self.account = Account(clock.now, self.settings)
         self.search = SearchIndex(
             search_lag_s, lambda i: self.persons.table.get(i), lambda: self.persons.table.living()
         )
         self.persons = Persons(self._surroundings(plan.visibilities), self.search)
         links = self._links()
         self.activities, self.notes = Activities(links), Notes(links)
-        self.deals = Deals(links, plan.deals_per_seat * seats)
+        self.pipelines = Pipelines(clock.now() - 400 * 86_400)
+        self.deals = Deals(links, self.pipelines, plan.deals_per_seat * seats)
+        self.mails = Mails()
         cap = FieldCap(plan.custom_fields, COMPANY, clock.now, lambda: self.account.admin)
         self.fields = Fields("person", cap, persons.BUILT_IN, self._person_values)
         self.fields.by_code["label_ids"].options = [Option(i, label) for i, label in enumerate(_LABELS, 5)]
@@ -52,7 +59,8 @@ class Company:
     def _surroundings(self, visibilities: tuple[int, ...]) -> Surroundings:
         return Surroundings(
             now=self._clock.now,
-            users=self.account.active_users,
+            users=self.account.assignable,
+            org=self.organizations.get,
             visibilities=visibilities,
             may_delete=lambda: self.account.admin,
             tally=self._tally,
@@ -63,7 +71,8 @@ class Company:
     def _links(self) -> Links:
         return Links(
             now=self._clock.now,
-            users=self.account.active_users,
+            users=self.account.assignable,
+            org=self.organizations.get,
             person=lambda i: self.persons.table.get(i),
             deal=lambda i: self.deals.table.get(i),
             types=self.account.type_names,
@@ -77,25 +86,9 @@ class Company:
         return None if deal is None else deal.values["person_id"]
 
     def _moved(self, old: int, new: int) -> None:
-        for part in (self.activities, self.notes, self.deals):
+        for part in (self.activities, self.notes, self.deals, self.mails):
             part.repoint(old, new)
 
-    def _tally(self) -> Callable[[int], dict[str, int]]:
-        done: Counter[tuple[int | None, bool]] = Counter((a.person_id, a.done) for a in self.activities.table.living())
-        deals: Counter[tuple[int | None, str]] = Counter(
-            (d.values["person_id"], d.values["status"]) for d in self.deals.table.living()
-        )
-
-        def counts(person_id: int) -> dict[str, int]:
-            finished, open_ = done[person_id, True], done[person_id, False]
-            return {
-                "open_deals_count": deals[person_id, "open"],
-                "won_deals_count": deals[person_id, "won"],
-                "lost_deals_count": deals[person_id, "lost"],
-                "activities_count": finished + open_,
-                "done_activities_count": finished,
-                "undone_activities_count": open_,
-                "notes_count": self.notes.count_of(person_id),
-            }
-
-        return counts
+    def _tally(self) -> Callable[[int], dict[str, Any]]:
+        activities, deals = self.activities.table.living(), self.deals.table.living()
+        return tally(activities, deals, self.mails, self.notes.count_of)

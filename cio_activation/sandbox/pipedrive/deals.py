@@ -1,4 +1,4 @@
-"""Deals, pipelines and stages (v2), as far as an activation needs them."""
+"""Deals (v2), as far as an activation needs them."""
 
 from __future__ import annotations
 
@@ -11,18 +11,14 @@ from typing import Any
 from starlette.responses import Response
 
 from cio_activation.sandbox.pipedrive import body_checks
-from cio_activation.sandbox.pipedrive.activities import Links, link
 from cio_activation.sandbox.pipedrive.envelope import Call, Query, Refusal, missing, ok, utc
 from cio_activation.sandbox.pipedrive.fields import Fields
+from cio_activation.sandbox.pipedrive.links import Links, link
+from cio_activation.sandbox.pipedrive.pipelines import Pipelines
 from cio_activation.sandbox.pipedrive.table import Table
 
 CAPPED = "feature_capping_deals_limit"
 BUILT_IN = (("id", "ID", "int"), ("title", "Title", "varchar"), ("value", "Value", "monetary"))
-_STAGES = {
-    1: ("Qualified", "Contact made", "Demo scheduled", "Proposal made", "Negotiations started"),
-    2: ("To contact", "In conversation", "Agreed"),
-}
-_PIPELINES = {1: "Sales", 2: "Retention"}
 _PLAIN = ("title", "owner_id", "person_id", "org_id", "pipeline_id", "stage_id", "value", "currency", "status")
 INCLUDED = (
     *("next_activity_id", "last_activity_id", "first_won_time", "products_count", "files_count", "notes_count"),
@@ -50,42 +46,14 @@ class Deal:
 
 
 class Deals:
-    """All deals and their endpoints; two fixed pipelines."""
+    """All deals and their endpoints."""
 
-    def __init__(self, links: Links, most: int) -> None:
+    def __init__(self, links: Links, pipelines: Pipelines, most: int) -> None:
         self.table: Table[Deal] = Table()
         self.fields: Fields
         self._links, self._most = links, most
         self._ids = count(1)
-        opened = utc(links.now() - 400 * 86_400)
-        pairs = [(p, name) for p, names in _STAGES.items() for name in names]
-        self.stages = {
-            i: {
-                "id": i,
-                "order_nr": i,
-                "name": name,
-                "is_deleted": False,
-                "deal_probability": 100,
-                "pipeline_id": pipeline,
-                "is_deal_rot_enabled": False,
-                "days_to_rotten": None,
-                "add_time": opened,
-                "update_time": opened,
-            }
-            for i, (pipeline, name) in enumerate(pairs, 1)
-        }
-        self.pipelines = {
-            i: {
-                "id": i,
-                "name": name,
-                "order_nr": i,
-                "is_deleted": False,
-                "is_deal_probability_enabled": True,
-                "add_time": opened,
-                "update_time": opened,
-            }
-            for i, name in _PIPELINES.items()
-        }
+        self._pipelines = pipelines
 
     def _body(self, call: Call, *, new: bool) -> dict[str, Any]:
         call.query.done()
@@ -96,9 +64,9 @@ class Deals:
             "title": body_checks.text(255, 1),
             "owner_id": body_checks.integer(self._links.users(), "user"),
             "person_id": link(self._links.person, "person"),
-            "org_id": body_checks.one_of(None),
-            "pipeline_id": body_checks.integer(self.pipelines, "pipeline"),
-            "stage_id": body_checks.integer(self.stages, "stage"),
+            "org_id": link(self._links.org, "organization"),
+            "pipeline_id": body_checks.integer(self._open_pipelines(), "pipeline"),
+            "stage_id": body_checks.integer(self._pipelines.usable(), "stage"),
             "value": body_checks.nullable(body_checks.number),
             "currency": lambda v: None if isinstance(v, str) and len(v) == 3 else "expected an ISO 4217 code",
             "status": body_checks.one_of("open", "won", "lost"),
@@ -108,6 +76,7 @@ class Deals:
             "expected_close_date": body_checks.nullable(body_checks.calendar_date),
             "label_ids": body_checks.array(body_checks.integer((), "label")),
             "is_archived": body_checks.boolean,
+            "is_deleted": body_checks.boolean,
             **dict.fromkeys((*_TIMES, "archive_time"), body_checks.nullable(_written_time)),
             "custom_fields": lambda _value: None,
         }
@@ -115,7 +84,10 @@ class Deals:
 
     def create(self, call: Call) -> Response:
         """``POST /deals``."""
-        given = self._body(call, new=True)
+        return ok(self.view(self.make(self._body(call, new=True))), 201)
+
+    def make(self, given: dict[str, Any]) -> Deal:
+        """Create a deal from a checked body."""
         if len(self.table) >= self._most:
             raise Refusal(403, f"The plan allows {self._most} deals", CAPPED)
         now = int(self._links.now())
@@ -126,7 +98,10 @@ class Deals:
         deal = Deal(next(self._ids), now, now, values, times)
         self._assign(deal, given)
         self.table.add(deal)
-        return ok(self.view(deal), 201)
+        return deal
+
+    def _open_pipelines(self) -> set[int]:
+        return {stage["pipeline_id"] for stage in self._pipelines.usable().values()}
 
     def update(self, call: Call) -> Response:
         """``PATCH /deals/{id}``; an archived deal is read-only but for its un-archiving."""
@@ -135,9 +110,15 @@ class Deals:
         if deal.values["is_archived"] and given.get("is_archived") is not False:
             raise Refusal(403, "An archived deal is read-only", "ERR_FORBIDDEN")
         if given:
-            self._assign(deal, given)
-            self.table.touch(deal, self._links.now())
+            self.change(deal, given)
         return ok(self.view(deal))
+
+    def change(self, deal: Deal, given: dict[str, Any]) -> None:
+        """Change only the given keys."""
+        self._assign(deal, given)
+        self.table.touch(deal, self._links.now())
+        if given.get("is_deleted"):
+            self.table.remove(deal, self._links.now())
 
     def delete(self, call: Call) -> Response:
         """``DELETE /deals/{id}`` (soft)."""
@@ -204,15 +185,6 @@ class Deals:
 
         return show
 
-    def list_stages(self, call: Call) -> Response:
-        """``GET /stages``."""
-        pipeline = call.query.integer("pipeline_id")
-        return _short(call, [s for s in self.stages.values() if pipeline in (None, s["pipeline_id"])])
-
-    def list_pipelines(self, call: Call) -> Response:
-        """``GET /pipelines``."""
-        return _short(call, list(self.pipelines.values()))
-
     def of_person(self, person_id: int) -> list[Deal]:
         """Return a person's deals."""
         return [d for d in self.table.living() if d.values["person_id"] == person_id]
@@ -242,8 +214,8 @@ class Deals:
         stage = given.get("stage_id", deal.values["stage_id"])
         if stage is None or ("pipeline_id" in given and "stage_id" not in given):
             pipeline = given.get("pipeline_id", 1)
-            stage = next(i for i, s in self.stages.items() if s["pipeline_id"] == pipeline)
-        pipeline = self.stages[stage]["pipeline_id"]
+            stage = self._pipelines.first_stage(pipeline)
+        pipeline = self._pipelines.stages[stage]["pipeline_id"]
         if given.get("pipeline_id", pipeline) != pipeline:
             raise Refusal(400, "stage_id does not belong to pipeline_id")
         if deal.values["stage_id"] not in (None, stage):
@@ -282,13 +254,3 @@ def _written_time(value: Any) -> str | None:
 
 def _shown_time(written: str | None) -> str | None:
     return None if written is None else written.replace(" ", "T") + "Z"
-
-
-def _short(call: Call, rows: list[dict[str, Any]]) -> Response:
-    """Answer a list that always fits one page."""
-    call.query.integer("limit", 100, 1, 500)
-    sort = call.query.choice("sort_by", ("id", "update_time", "add_time", "order_nr"), "id")
-    down = call.query.choice("sort_direction", ("asc", "desc"), "asc") == "desc"
-    call.query.text("cursor")
-    call.query.done()
-    return ok(sorted(rows, key=lambda r: (r[sort], r["id"]), reverse=down), next_cursor=None)

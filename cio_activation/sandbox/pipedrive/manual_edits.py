@@ -6,14 +6,16 @@ from typing import Any
 
 from cio_activation.sandbox.pipedrive.company import Company
 from cio_activation.sandbox.pipedrive.envelope import utc
+from cio_activation.sandbox.pipedrive.manual_work import ManualWork
 from cio_activation.sandbox.pipedrive.persons import Person
 from cio_activation.sandbox.pipedrive.values import CREATABLE, Field, complaint
 
 
-class ManualEdits:
+class ManualEdits(ManualWork):
     """Edits by hand. ``action`` names the method; persons are given by id or e-mail, fields by name or code."""
 
     def __init__(self, company: Company) -> None:
+        super().__init__(company)
         self._company = company
 
     def apply(self, change: dict[str, Any]) -> dict[str, Any]:
@@ -44,8 +46,8 @@ class ManualEdits:
         return persons.view(target)
 
     def do_set_person(self, person: int | str, **values: Any) -> dict[str, Any]:
-        """Write ``name``, ``emails``, ``phones`` (texts or objects), ``label_ids``, ``owner_id``."""
-        if unknown := set(values) - {"name", "emails", "phones", "label_ids", "owner_id"}:
+        """Write ``name``, ``emails``, ``phones`` (texts or objects), ``label_ids``, ``owner_id``, ``org_id``."""
+        if unknown := set(values) - {"name", "emails", "phones", "label_ids", "owner_id", "org_id"}:
             raise ValueError(f"cannot set {', '.join(sorted(unknown))}")
         target = self._person(person)
         self._company.persons.change(target, _points_of(values))
@@ -114,19 +116,6 @@ class ManualEdits:
                 known.label = label
         return definition.v2()
 
-    def do_complete_activity(self, activity: int, done: bool = True) -> dict[str, Any]:
-        """Tick an activity off, or back on."""
-        activities = self._company.activities
-        return activities.view(activities.complete(activity, done=done))
-
-    def do_delete_activity(self, activity: int) -> dict[str, Any]:
-        """Delete an activity."""
-        row = self._company.activities.table.get(activity)
-        if row is None:
-            raise ValueError(f"no activity {activity}")
-        self._company.activities.table.remove(row, self._company.now)
-        return {"id": activity}
-
     def do_burn_tokens(self, tokens: int) -> dict[str, Any]:
         """Spend tokens as another integration of the same company does."""
         self._company.limits.burn(int(tokens))
@@ -136,6 +125,10 @@ class ManualEdits:
         """Make the token's user an admin, or an ordinary user."""
         self._company.account.admin = bool(admin)
         return {"admin": bool(admin)}
+
+    def do_settings(self, **change: Any) -> dict[str, Any]:
+        """Turn the behaviours that the documents leave open."""
+        return self._company.settings.turn(change)
 
     def do_unblock(self) -> dict[str, Any]:
         """Lift the firewall's block of the token."""
@@ -209,6 +202,7 @@ def snapshot(company: Company) -> dict[str, Any]:
         "activities": [activities.view(a) for a in activities.table.living()],
         "notes": [notes.view(n) for n in notes.rows.values()],
         "deals": [deals.view(d) for d in deals.table.living()],
+        "users": list(company.account.users.values()),
         "counts": {
             "persons": len(persons),
             "fields": len(fields),

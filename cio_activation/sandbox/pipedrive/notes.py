@@ -11,8 +11,8 @@ from typing import Any
 from starlette.responses import Response
 
 from cio_activation.sandbox.pipedrive import body_checks
-from cio_activation.sandbox.pipedrive.activities import Links, link
 from cio_activation.sandbox.pipedrive.envelope import Call, Refusal, instant_of, missing, ok, utc_v1
+from cio_activation.sandbox.pipedrive.links import Links, link
 
 CONTENT_MAX = 100_000
 PAGE_DEFAULT, PAGE_MAX = 100, 500
@@ -147,7 +147,8 @@ class Notes:
             "deal_id": link(self._links.deal, "deal"),
             "user_id": body_checks.integer(self._links.users(), "user"),
             "add_time": lambda v: _timestamp(v),
-            **dict.fromkeys(("org_id", "lead_id", "project_id", "task_id"), body_checks.one_of(None)),
+            "org_id": link(self._links.org, "organization"),
+            **dict.fromkeys(("lead_id", "project_id", "task_id"), body_checks.one_of(None)),
             **dict.fromkeys(_PINS, body_checks.one_of(0, 1)),
         }
         known = {k: v for k, v in given.items() if k in checks}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -12,21 +12,14 @@ from starlette.responses import Response
 from cio_activation.sandbox.pipedrive import body_checks
 from cio_activation.sandbox.pipedrive.envelope import Call, Query, Refusal, instant_of, missing, ok, utc, utc_v1
 from cio_activation.sandbox.pipedrive.fields import Fields
+from cio_activation.sandbox.pipedrive.links import link
 from cio_activation.sandbox.pipedrive.search import SearchIndex
+from cio_activation.sandbox.pipedrive.standing import INCLUDED
 from cio_activation.sandbox.pipedrive.table import Table
 
 PURGE_S = 30 * 86_400
 CONTACT_SYNC = ("postal_address", "notes", "im", "birthday", "job_title")
 """Exist only where contact sync was set up; here it was not, and writing them answers 403."""
-COUNTS = (
-    "open_deals_count",
-    "won_deals_count",
-    "lost_deals_count",
-    "activities_count",
-    "done_activities_count",
-    "undone_activities_count",
-    "notes_count",
-)
 BUILT_IN = (
     ("id", "ID", "int"),
     ("name", "Name", "varchar"),
@@ -69,10 +62,11 @@ class Surroundings:
     """What persons need from the rest of the account."""
 
     now: Callable[[], float]
-    users: Callable[[], set[int]]
+    users: Callable[[], Container[int]]
+    org: Callable[[int], object | None]
     visibilities: tuple[int, ...]
     may_delete: Callable[[], bool]
-    tally: Callable[[], Callable[[int], dict[str, int]]]
+    tally: Callable[[], Callable[[int], dict[str, Any]]]
     """Counts what hangs on persons, once for all of them."""
     moved: Callable[[int, int], None]
     """Moves a merged person's activities, notes and deals to the survivor."""
@@ -166,7 +160,7 @@ class Persons:
         schema: dict[str, body_checks.Check] = {
             "name": lambda value: body_checks.text(255, 1)(value.strip() if isinstance(value, str) else value),
             "owner_id": body_checks.integer(self._around.users(), "user"),
-            "org_id": body_checks.nullable(body_checks.integer((), "organization")),
+            "org_id": link(self._around.org, "organization"),
             "emails": body_checks.contact_points,
             "phones": body_checks.contact_points,
             "visible_to": body_checks.one_of(*self._around.visibilities),
@@ -257,7 +251,7 @@ class Persons:
         if wrong := [c for c in codes or () if c not in self.fields.custom]:
             query.problem(f"custom_fields: unknown {', '.join(wrong)}")
         expand, labelled = query.flag("include_option_labels"), query.flag("include_labels")
-        extra = query.words("include_fields", 20, COUNTS) or []
+        extra = query.words("include_fields", len(INCLUDED), INCLUDED) or []
         names = {o.id: o.label for o in self.fields.by_code["label_ids"].options}
         counts_of = self._around.tally() if extra else None
 
@@ -298,7 +292,8 @@ class Persons:
         seen |= {"email": seen.pop("emails"), "phone": seen.pop("phones"), "active_flag": True}
         custom: dict[str, Any] = seen.pop("custom_fields")
         del seen["is_deleted"]  # v1 says active_flag
-        return seen | custom | self._around.tally()(person.id)
+        counts = self._around.tally()(person.id)
+        return seen | custom | {name: number for name, number in counts.items() if name.endswith("_count")}
 
 
 def points(given: list[dict[str, Any]]) -> list[dict[str, Any]]:

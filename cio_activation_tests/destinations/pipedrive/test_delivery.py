@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from cio_activation.activation.models import Lane
 from cio_activation.destinations.pipedrive.api import TOKENS
 from cio_activation_tests.drivers.pipedrive import LABELS, Make, PipedriveBench, model
@@ -208,3 +210,15 @@ def test_an_audience_that_left_the_activation_is_taken_from_everyone(bench: Pipe
     bench.lane()
     assert bench.fields("ann@example.com")["cio_audiences"] == [CART]
     assert "cio_audiences" not in bench.fields("new@example.com")
+
+
+@pytest.mark.parametrize("status", [200, 201])
+def test_what_is_made_is_taken_by_either_status(make: Make, status: int) -> None:
+    bench = make()
+    bench.edit("settings", created_status=status)
+    bench.schema()
+    bench.person("new", "new@example.com", bucket="low")
+    bench.inside["vip"] = {"new"}
+    assert bench.lane().delivered == 1
+    assert bench.fields("new@example.com")["cio_bucket"] == "low"
+    assert status in {e.status for e in bench.entries() if e.method == "POST" and e.path.endswith("/persons")}

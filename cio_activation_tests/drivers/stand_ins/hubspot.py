@@ -70,6 +70,7 @@ class _Stage(Vendor):
     def show(self, portal: HubSpot) -> None:
         """Put another portal behind the server, with a clean log, no faults and the real time."""
         self.portal, self.app = portal, Starlette(routes=portal.routes())
+        self.agents = portal.agents
         self.shared.log.clear()
         self.shared.faults.clear()
         self.shared.clock.set(time.time())
