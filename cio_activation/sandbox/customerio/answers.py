@@ -90,5 +90,9 @@ def page(request: Request, *, default: int, maximum: int) -> tuple[int, str]:
 
 def cut(people: list[Identifiers], limit: int) -> tuple[list[Identifiers], str]:
     """Return the first ``limit`` of ``people`` and the token of the next page ("" if these are all)."""
-    following = base64.urlsafe_b64encode(people[limit - 1][0].encode()).decode() if len(people) > limit else ""
-    return people[:limit], following
+    return people[:limit], token(people[limit - 1][0]) if len(people) > limit else ""
+
+
+def token(last: str) -> str:
+    """Return the ``start`` of the page after the row that ``last`` names."""
+    return base64.urlsafe_b64encode(last.encode()).decode()

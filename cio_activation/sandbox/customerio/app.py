@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from cio_activation.sandbox.customerio.activities import ActivityRoutes
 from cio_activation.sandbox.customerio.answers import Refusal, answering, nowhere
 from cio_activation.sandbox.customerio.files import ExportRoutes
 from cio_activation.sandbox.customerio.manual_edits import apply_edit
@@ -57,7 +58,7 @@ class CustomerIO(Vendor):
         self.webhooks = self.workspace.webhooks
         self.region, self.account_region = region, account_region or region
         self.limited = limited
-        self.track = Track(world, self.workspace.instant, self.account_region, environment_id)
+        self.track = Track(world, self.workspace.activities, self.account_region, environment_id)
         self._window = RollingWindow(requests_per_second, 1.0)
 
     def routes(self) -> list[BaseRoute]:
@@ -66,6 +67,7 @@ class CustomerIO(Vendor):
             *ExportRoutes(self.workspace).routes(),
             *SegmentRoutes(self.workspace).routes(),
             *PeopleRoutes(self.workspace).routes(),
+            *ActivityRoutes(self.workspace).routes(),
             *self.track.routes(),
             Route("/{path:path}", answering(nowhere), methods=EVERY_METHOD),
         ]

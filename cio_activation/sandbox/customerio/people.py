@@ -10,6 +10,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
 from cio_activation.sandbox.customerio.answers import Refusal, body, cut, page, routes
+from cio_activation.sandbox.customerio.identity import id_type as _id_type
+from cio_activation.sandbox.customerio.identity import one_person
 from cio_activation.sandbox.customerio.workspace import Workspace
 from cio_activation.sandbox.world.snapshot import Identifiers, Snapshot
 
@@ -71,14 +73,8 @@ class PeopleRoutes:
         return JSONResponse({"customers": [{"customer": _profile(found[c])} for c in wanted if c in found]})
 
     async def _one(self, request: Request) -> tuple[Snapshot, str]:
-        kind, given = _id_type(request), str(request.path_params["customer_id"])
         snapshot = await self._workspace.snapshot()
-        if "id_type" not in request.query_params and given.startswith("cio_"):
-            kind = "cio_id"
-        found = self._workspace.world.find(kind, given, snapshot.at)
-        if not found or found[0] not in snapshot.among(found[:1]):
-            raise Refusal(404, "customer not found")
-        return snapshot, found[0]
+        return snapshot, one_person(self._workspace, request, snapshot)
 
     async def _attributes(self, request: Request) -> Response:
         snapshot, cio_id = await self._one(request)
@@ -108,15 +104,6 @@ def listed(people: list[Identifiers]) -> dict[str, Any]:
 
 def _shown_ids(row: Identifiers) -> dict[str, str | None]:
     return {"email": row[2], "id": row[1], "cio_id": row[0]}
-
-
-def _id_type(request: Request) -> str:
-    kind = request.query_params.get("id_type", "id")
-    if kind == "phone":
-        raise Refusal(400, "phone is not enabled as an identifier in this workspace")
-    if kind not in ("id", "email", "cio_id"):
-        raise Refusal(400, "id_type must be id, email, phone or cio_id")
-    return kind
 
 
 def _profile(attributes: dict[str, str]) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from cio_activation.sandbox.customerio.activity_log import ActivityLog
+from cio_activation.sandbox.world.facts import ATTRIBUTES
 from cio_activation.sandbox.world.world import World
 
 SITE_ID, TRACK_KEY = "sandbox-site", "sandbox-track-key"
@@ -33,10 +35,11 @@ Problem = dict[str, Any]
 
 
 class Track:
-    """The Track API over a world; ``instant`` gives the workspace's present time."""
+    """The Track API over a world; what becomes of its writes is noted in the ``activities`` of the workspace."""
 
-    def __init__(self, world: World, instant: Callable[[], float], region: str, environment_id: int) -> None:
-        self._world, self._instant, self._region = world, instant, region
+    def __init__(self, world: World, activities: ActivityLog, region: str, environment_id: int) -> None:
+        self._world, self._activities, self._region = world, activities, region
+        self._instant = activities.instant
         self._environment_id = environment_id
         self._accepted = 0
         self._suppressed: set[str] = set()
@@ -93,7 +96,8 @@ class Track:
         kind, value = _kind(str(request.path_params["identifier"]))
         if body.get("cio_id"):
             kind, value = "cio_id", str(body["cio_id"]).removeprefix("cio_")
-        self._apply_identify(kind, value, attributes, body.get("_update") is True, body.get("_timestamp"))
+        if not self._apply_identify(kind, value, attributes, body.get("_update") is True, body.get("_timestamp")):
+            self._left_out(kind, value, attributes)
         return self._taken()
 
     async def _delete(self, request: Request) -> Response:
@@ -164,15 +168,16 @@ class Track:
                 refused += [{"batch_index": index, **problem} for problem in problems]
             else:
                 self._accepted += 1
-                self._apply(item)
+                self._apply(item, batch=True)
         return JSONResponse({"errors": refused}, status_code=207) if refused else JSONResponse({})
 
-    def _apply(self, item: dict[str, Any]) -> None:
+    def _apply(self, item: dict[str, Any], *, batch: bool = False) -> None:
         ((kind, value),) = item["identifiers"].items()
         action, attributes = item["action"], dict(item.get("attributes") or {})
         if action == "identify":
             update = attributes.pop("_update", False) is True
-            self._apply_identify(kind, str(value), attributes, update, item.get("timestamp"))
+            if not self._apply_identify(kind, str(value), attributes, update, item.get("timestamp")):
+                self._left_out(kind, str(value), attributes, batch=batch)
         elif action == "delete":
             self._remove(kind, str(value))
         elif action == "suppress":
@@ -193,10 +198,13 @@ class Track:
 
     def _apply_identify(
         self, kind: str, value: str, attributes: dict[str, Any], update: bool, timestamp: int | None
-    ) -> None:
-        """Write a person; a new one is made unless ``update`` or the key is a ``cio_id`` nobody has."""
+    ) -> bool:
+        """Write a person; a new one is made unless ``update`` or the key is a ``cio_id`` nobody has.
+
+        False when nobody was written.
+        """
         if value.lower() in self._suppressed:
-            return
+            return False
         matches = self._find(kind, value)
         if not matches and kind != "cio_id":
             # An identifier in the body that somebody owns re-labels that person.
@@ -204,12 +212,20 @@ class Track:
                 matches = matches or self._find(other, str(attributes.get(other) or ""))
         if not matches:
             if update or kind == "cio_id":
-                return
+                return False
             matches = [self._world.add_person(self._instant(), external_id=None, email=None)]
+            self._activities.note("profile_create", matches[0])
         if kind in ("id", "email"):
             attributes = {**attributes, kind: value}
         for name, given in attributes.items():
             self._write(matches[0], name, given, timestamp)
+        return True
+
+    def _left_out(self, kind: str, value: str, attributes: dict[str, Any], *, batch: bool = False) -> None:
+        """Note a write that was accepted and reached nobody."""
+        missed = batch and value.lower() not in self._suppressed
+        names = tuple(attributes)
+        self._activities.note("failed_batch_update" if missed else "skipped_update", None, {}, *names, **{kind: value})
 
     def _write(self, cio_id: str, name: str, value: Any, timestamp: int | None) -> None:
         text = _stored(value)
@@ -217,26 +233,51 @@ class Track:
             owners = self._find(name, text)
             if owners and cio_id not in owners:
                 self._failed.append({"cio_id": cio_id, "attribute": name, "reason": "belongs to another person"})
+                change = {name: {"from": self._before(cio_id, name), "to": text}}
+                self._activities.note("failed_attribute_change", cio_id, change, name)
                 return
             if owners:
                 # Already that person's; the spelling of an e-mail stays as it was.
                 return
-        self._world.set_attribute(cio_id, name, text or None, at=timestamp)
+        before = self._before(cio_id, name)
+        change = {name: {"from": before, "to": text}}
+        if not self._world.set_attribute(cio_id, name, text or None, at=timestamp):
+            self._activities.note("skipped_update", cio_id, change, name)
+        elif text != before:
+            self._activities.note("attribute_change", cio_id, change, name)
+
+    def _before(self, cio_id: str, name: str) -> str:
+        """Return what an attribute is now; what the world never sets is looked up without a query."""
+        custom = self._world.custom.get(cio_id, {})
+        if name in custom or name not in ("id", "email", *ATTRIBUTES):
+            return custom.get(name, "")
+        known = self._world.at(self._instant()).attributes([cio_id])
+        return known.get(cio_id, {}).get(name, "")
 
     def _remove(self, kind: str, value: str) -> None:
         for cio_id in self._find(kind, value):
-            self._world.delete_person(cio_id)
+            self._delete_one(cio_id)
+
+    def _delete_one(self, cio_id: str) -> None:
+        known = self._world.at(self._instant()).among([cio_id])
+        self._activities.gone |= known
+        self._activities.note("profile_delete", cio_id)
+        self._world.delete_person(cio_id)
 
     def _bar(self, kind: str, value: str) -> None:
         self._suppressed.add(value.lower())
         for cio_id in self._find(kind, value):
             known = self._world.at(self._instant()).among([cio_id])[cio_id]
             self._suppressed |= {key.lower() for key in known[1:] if key}
-            self._world.delete_person(cio_id)
+            self._delete_one(cio_id)
 
     def _note_event(self, kind: str, value: str, body: dict[str, Any]) -> None:
         owner = next(iter(self._find(kind, value)), None)
-        self._events.append({"cio_id": owner, "name": str(body.get("name")), "at": int(self._instant())})
+        name = str(body.get("name"))
+        self._events.append({"cio_id": owner, "name": name, "at": int(self._instant())})
+        data = {"name": name, "data": body.get("attributes") or body.get("data") or {}}
+        missed = {} if owner else {kind: value}
+        self._activities.note("event" if owner else "failed_event", owner, data, name, **missed)
 
 
 def _kind(identifier: str) -> tuple[str, str]:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from cio_activation.sandbox.customerio.activity_log import ActivityLog
 from cio_activation.sandbox.customerio.answers import Refusal
 from cio_activation.sandbox.customerio.exports import Exports
 from cio_activation.sandbox.customerio.filters import BadFilter, compile_filter
@@ -27,6 +28,7 @@ class Workspace:
         self.now = now
         self.exports = Exports(export_seconds)
         self.webhooks = Webhooks(now)
+        self.activities = ActivityLog(self.instant)
         self.quota_left = True
         """False: the App API answers 429 without ``Retry-After``."""
         self.frozen_at: float | None = None
