@@ -14,7 +14,6 @@ from cio_activation.sandbox.server.working_time import WorkingTime
 from cio_activation_tests.drivers.stand_ins import hubspot, pipedrive
 from cio_activation_tests.drivers.stand_ins.hubspot import HubSpotStandIn
 from cio_activation_tests.drivers.stand_ins.pipedrive import NOON, PipedriveStandIn
-from cio_activation_tests.drivers.stand_ins.stand_in import StandIn
 
 DAY = 86_400.0
 TASKS = "/crm/objects/2026-09/tasks"
@@ -26,19 +25,6 @@ def _agents(*owners: Any, **more: Any) -> list[dict[str, Any]]:
     zones = ("America/New_York", "Europe/Berlin", "Asia/Tokyo")
     base = {"holidays": ["2026-11-26"], "does": HABITS, "outcomes": OUTCOMES, **more}
     return [{"owner": str(o), "zone": zones[i % 3], **base} for i, o in enumerate(owners)]
-
-
-def _hire(world: StandIn[Any], agents: list[dict[str, Any]], **more: Any) -> None:
-    body = {"vendor": world.vendor.name, "seed": 7, "agents": agents, **more}
-    answer = world.http.post("/_sandbox/agents", json=body)
-    assert answer.status_code == 200, answer.text
-
-
-def _work(world: StandIn[Any], until: float) -> list[dict[str, Any]]:
-    answer = world.http.post("/_sandbox/agents/work", json={"vendor": world.vendor.name, "until": until})
-    assert answer.status_code == 200, answer.text
-    deeds: list[dict[str, Any]] = answer.json()["deeds"]
-    return deeds
 
 
 @pytest.fixture
@@ -79,8 +65,8 @@ def test_tasks_end_as_their_owners_do_in_working_hours_and_the_same_each_time() 
         with hubspot.portal(limited=False) as world:
             world.shared.clock.set(NOON)
             ids = _tasks(world, 60)
-            _hire(world, _agents("70000001", "70000002"))
-            told.append([deed for days in steps for deed in _work(world, NOON + days * DAY)])
+            world.hire(_agents("70000001", "70000002"))
+            told.append([deed for days in steps for deed in world.work(NOON + days * DAY)])
             tasks = {t["id"]: t for t in world.state()["tasks"]}
     assert [(d["item"], d["did"]) for d in sorted(told[0], key=lambda d: (d["at"], d["item"]))] == [
         (d["item"], d["did"]) for d in sorted(told[1], key=lambda d: (d["at"], d["item"]))
@@ -99,13 +85,12 @@ def test_tasks_end_as_their_owners_do_in_working_hours_and_the_same_each_time() 
 
 def test_a_completed_task_has_its_outcome_on_the_contact(portal: HubSpotStandIn) -> None:
     (task,) = _tasks(portal, 1)
-    _hire(
-        portal,
+    portal.hire(
         _agents("70000001", does={"complete": 1}),
         outcome="cio_outreach_outcome",
         outcome_at="cio_outreach_outcome_at",
     )
-    (deed,) = _work(portal, NOON + 2 * DAY)
+    (deed,) = portal.work(NOON + 3 * DAY)
     assert (deed["did"], deed["item"]) == ("complete", task)
     ann = next(c for c in portal.state()["contacts"].values() if c["email"] == "ann@example.com")
     assert ann["cio_outreach_outcome"] == deed["detail"]
@@ -115,7 +100,7 @@ def test_a_completed_task_has_its_outcome_on_the_contact(portal: HubSpotStandIn)
     row = portal.call("POST", f"{TASKS}/batch/read", asked)["results"][0]["properties"]
     stamp = datetime.fromtimestamp(deed["at"], UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
     assert row["hs_task_completion_date"] == row["hs_lastmodifieddate"] == stamp
-    assert _work(portal, NOON + 9 * DAY) == []
+    assert portal.work(NOON + 9 * DAY) == []
     assert portal.http.get("/_sandbox/agents", params={"vendor": "hubspot"}).json()["deeds"] == [deed]
 
 
@@ -123,8 +108,8 @@ def test_activities_end_as_their_owners_do(company: PipedriveStandIn) -> None:
     call = {"subject": "Call", "type": "call", "participants": [{"person_id": 1}]}
     for owner in [2, 3] * 30:
         company.data("POST", "/activities", json=call | {"owner_id": owner, "due_date": "2026-11-23"})
-    _hire(company, _agents(2, 3), outcome="cio_outreach_outcome")
-    deeds = _work(company, NOON + 10 * DAY)
+    company.hire(_agents(2, 3), outcome="cio_outreach_outcome")
+    deeds = company.work(NOON + 10 * DAY)
     did = Counter(deed["did"] for deed in deeds)
     assert set(did) == set(HABITS) - {"ignore"}
     state = company.state()
@@ -138,8 +123,8 @@ def test_activities_end_as_their_owners_do(company: PipedriveStandIn) -> None:
 
 def test_what_belongs_to_nobody_hired_stays(company: PipedriveStandIn) -> None:
     company.data("POST", "/activities", json={"subject": "Call", "owner_id": 1})
-    _hire(company, _agents(2))
-    assert _work(company, NOON + 10 * DAY) == []
+    company.hire(_agents(2))
+    assert company.work(NOON + 10 * DAY) == []
 
 
 def test_wrong_agents_are_refused(company: PipedriveStandIn) -> None:

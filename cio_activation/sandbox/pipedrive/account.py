@@ -55,8 +55,8 @@ class Account:
         return _Assignable(self.users, self._settings)
 
     def type_names(self) -> dict[str, str]:
-        """Return the activity types: key_string -> name."""
-        return {key: t["name"] for key, t in self.types.items()}
+        """Return the activity types that can be used: key_string -> name."""
+        return {key: t["name"] for key, t in self.types.items() if t["active_flag"]}
 
     def add_user(self, name: str, email: str, timezone: str = "America/New_York") -> dict[str, Any]:
         """Add an active user by hand."""

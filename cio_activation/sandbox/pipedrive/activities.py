@@ -37,6 +37,7 @@ class Activity:
     done: bool = False
     done_at: int | None = None
     is_deleted: bool = False
+    creator: int = 1
 
     @property
     def due_date(self) -> str | None:
@@ -97,14 +98,14 @@ class Activities:
         """``POST /activities``; sent twice, it makes two."""
         return ok(self.view(self.make(self._body(call))), 201)
 
-    def make(self, given: dict[str, Any]) -> Activity:
-        """Create an activity from a checked body."""
+    def make(self, given: dict[str, Any], creator: int = 1) -> Activity:
+        """Create an activity from a checked body; the token is user 1's."""
         types = self._links.types()
         kind = given.get("type") or next(iter(types))
         now = int(self._links.now())
         values: dict[str, Any] = dict.fromkeys(_PLAIN + _MORE)
         values |= {"type": kind, "subject": types[kind], "owner_id": 1, "busy": False}
-        activity = Activity(next(self._ids), now, now, values)
+        activity = Activity(next(self._ids), now, now, values, creator=creator)
         self._assign(activity, given)
         self.table.add(activity)
         return activity
@@ -199,7 +200,7 @@ class Activities:
             **dict.fromkeys(_MEETING),
             "id": activity.id,
             **activity.values,
-            "creator_user_id": 1,
+            "creator_user_id": activity.creator,
             "is_deleted": activity.is_deleted,
             "add_time": utc(activity.add_time),
             "update_time": utc(activity.update_time),

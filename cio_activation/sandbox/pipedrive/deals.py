@@ -29,6 +29,7 @@ INCLUDED = (
 """What ``include_fields`` may name; the sandbox counts nothing of it: counts are 0, the rest is null."""
 _TIMES = {"won_time": ("won",), "lost_time": ("lost",), "close_time": ("won", "lost")}
 """Times that may be written, and the states of a deal they are allowed in."""
+_EMPTY = ("origin_id", "channel", "channel_id", "source_lead_id", "acv", "arr", "mrr")
 _MORE = ("probability", "lost_reason", "visible_to", "expected_close_date", "label_ids", "is_archived")
 
 
@@ -43,6 +44,7 @@ class Deal:
     times: dict[str, str | None]
     custom: dict[str, Any] = field(default_factory=dict)
     is_deleted: bool = False
+    creator: int = 1
 
 
 class Deals:
@@ -86,8 +88,8 @@ class Deals:
         """``POST /deals``."""
         return ok(self.view(self.make(self._body(call, new=True))), 201)
 
-    def make(self, given: dict[str, Any]) -> Deal:
-        """Create a deal from a checked body."""
+    def make(self, given: dict[str, Any], creator: int = 1) -> Deal:
+        """Create a deal from a checked body; the token is user 1's."""
         if len(self.table) >= self._most:
             raise Refusal(403, f"The plan allows {self._most} deals", CAPPED)
         now = int(self._links.now())
@@ -95,7 +97,7 @@ class Deals:
         values |= {"owner_id": 1, "value": 0, "currency": "USD", "status": "open", "visible_to": 3, "label_ids": []}
         values |= {"pipeline_id": None, "stage_id": None, "is_archived": False}
         times = dict.fromkeys(("stage_change_time", "close_time", "won_time", "lost_time", "archive_time"))
-        deal = Deal(next(self._ids), now, now, values, times)
+        deal = Deal(next(self._ids), now, now, values, times, creator=creator)
         self._assign(deal, given)
         self.table.add(deal)
         return deal
@@ -239,6 +241,10 @@ class Deals:
             "add_time": utc(deal.add_time),
             "update_time": utc(deal.update_time),
             "is_deleted": deal.is_deleted,
+            "creator_user_id": deal.creator,
+            "origin": "API" if deal.creator == 1 else "ManuallyCreated",
+            **dict.fromkeys(_EMPTY),
+            **{f"local_{end}_date": (deal.times[f"{end}_time"] or "")[:10] or None for end in ("won", "lost", "close")},
             "custom_fields": self.fields.read(deal.custom, codes, expand=expand),
         }
 

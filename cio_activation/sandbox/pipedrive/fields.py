@@ -32,7 +32,7 @@ from cio_activation.sandbox.pipedrive.values import (
 )
 
 CAPPED = "feature_capping_custom_fields_limit"
-"""The vendor answers 403 with a code; which one for custom fields is not confirmed."""
+"""The code beside the 403, as the vendor's own web app reads it."""
 OPTIONS_MAX = 10_000
 _LABEL = body_checks.text(255, 1)
 _ANY_SETTING: dict[str, body_checks.Check] = dict.fromkeys(

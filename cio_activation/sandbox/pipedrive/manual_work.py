@@ -16,7 +16,9 @@ class ManualWork:
     def do_create_activity(self, person: int, **values: Any) -> dict[str, Any]:
         """Make an activity for a person, as a salesperson would for themselves."""
         people = [{"person_id": person, "primary": True}]
-        return self._work.activities.view(self._work.activities.make({"participants": people, **values}))
+        owner = values.setdefault("owner_id", 2)
+        made = self._work.activities.make({"participants": people, **values}, creator=owner)
+        return self._work.activities.view(made)
 
     def do_set_activity(self, activity: int, **values: Any) -> dict[str, Any]:
         """Write what an activity holds: ``due_date``, ``due_time``, ``owner_id``, ``note`` and the like."""
@@ -35,8 +37,9 @@ class ManualWork:
         return {"id": activity}
 
     def do_create_deal(self, title: str, **values: Any) -> dict[str, Any]:
-        """Make a deal."""
-        return self._work.deals.view(self._work.deals.make({"title": title, **values}))
+        """Make a deal, as a salesperson would for themselves."""
+        owner = values.setdefault("owner_id", 2)
+        return self._work.deals.view(self._work.deals.make({"title": title, **values}, creator=owner))
 
     def do_set_deal(self, deal: int, **values: Any) -> dict[str, Any]:
         """Move, close, archive (``is_archived``) or otherwise change a deal; the UI may change archived ones."""
@@ -60,6 +63,11 @@ class ManualWork:
         if user not in self._work.account.users:
             raise ValueError(f"no user {user}")
         return dict(self._work.account.activate(user, active=active))
+
+    def do_deactivate_type(self, key: str) -> dict[str, Any]:
+        """Take an activity type out of use; what has it keeps it."""
+        self._work.account.types[key]["active_flag"] = False
+        return dict(self._work.account.types[key])
 
     def do_add_organization(self, name: str) -> dict[str, Any]:
         """Add an organization; the stand-in knows no more of it than its id and name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -27,6 +27,14 @@ class Control:
     def mend(self, vendor: str) -> None:
         """Forget all planned faults of the process that ``vendor`` runs in."""
         self._call(vendor, "DELETE", "faults")
+
+    def hire(self, vendor: str, agents: Sequence[Mapping[str, Any]], **more: Any) -> None:
+        """Make ``agents`` the humans who work there; ``more``: seed, and the fields of outcomes."""
+        self._call(vendor, "POST", "agents", json={"vendor": vendor, "agents": list(agents), **more})
+
+    def work(self, vendor: str, until: float) -> list[dict[str, Any]]:
+        """Let the humans there work up to ``until``; return what they did."""
+        return list(self._call(vendor, "POST", "agents/work", json={"vendor": vendor, "until": until})["deeds"])
 
     def clock(self, vendor: str, at: float) -> None:
         """Make it ``at`` there, seconds since the epoch."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import httpx
@@ -45,6 +45,19 @@ class StandIn(Generic[V]):
         answer = self.http.post("/_sandbox/edit", json={"vendor": self.vendor.name, "action": action, **change})
         assert answer.status_code == 200, answer.text
         return answer.json()
+
+    def hire(self, agents: Sequence[Mapping[str, Any]], **more: Any) -> None:
+        """Make ``agents`` the humans who work here; ``more``: seed, and the fields of outcomes."""
+        body = {"vendor": self.vendor.name, "agents": list(agents), **more}
+        answer = self.http.post("/_sandbox/agents", json=body)
+        assert answer.status_code == 200, answer.text
+
+    def work(self, until: float | None = None) -> list[dict[str, Any]]:
+        """Let the humans work up to ``until`` (default: the vendors' present time); return what they did."""
+        body = {"vendor": self.vendor.name} | ({} if until is None else {"until": until})
+        answer = self.http.post("/_sandbox/agents/work", json=body)
+        assert answer.status_code == 200, answer.text
+        return list(answer.json()["deeds"])
 
     def state(self) -> dict[str, Any]:
         """Return what the vendor holds."""

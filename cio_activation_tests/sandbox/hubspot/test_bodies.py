@@ -14,6 +14,8 @@ EMAIL = {"email": "new@example.com"}
 ONE = {"id": "1"}
 PROPERTY = {"name": "p", "label": "P", "type": "string", "fieldType": "text", "groupName": "contactinformation"}
 LIST = {"name": "l", "objectTypeId": "0-1", "processingType": "MANUAL"}
+STAGE = {"label": "S", "displayOrder": 0, "metadata": {"probability": "0.5"}}
+PIPELINE = {"label": "P", "displayOrder": 0, "stages": [STAGE]}
 TASK_TYPE = {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": 203}
 
 
@@ -55,6 +57,11 @@ def _refused(world: HubSpotStandIn, method: str, path: str, body: Any) -> str:
         ("PUT", f"{LISTS}/folders/move-list", {"listId": "1", "newFolderId": "0", "x": 1}),
         ("POST", f"{ASSOCIATIONS}/read", {"inputs": [{**ONE, "x": 1}]}),
         ("POST", f"{ASSOCIATIONS}/associate/default", {"inputs": [{"from": ONE, "to": ONE, "x": 1}]}),
+        ("POST", f"{ASSOCIATIONS}/create", {"inputs": [{"from": ONE, "to": ONE, "types": [TASK_TYPE], "x": 1}]}),
+        ("POST", f"{ASSOCIATIONS}/create", {"inputs": [{"from": ONE, "to": ONE, "types": [{**TASK_TYPE, "x": 1}]}]}),
+        ("POST", f"{ASSOCIATIONS.removesuffix('/batch')}/labels", {"name": "a", "label": "A", "x": 1}),
+        ("POST", "/crm/pipelines/2026-09/deals", {**PIPELINE, "x": 1}),
+        ("PATCH", "/crm/pipelines/2026-09/deals/default", {"label": "P", "name": "x"}),
     ],
 )
 def test_a_key_that_no_document_has_is_refused_and_named(
@@ -81,6 +88,12 @@ def test_a_key_that_no_document_has_is_refused_and_named(
         ("POST", PROPERTIES, {**PROPERTY, "label": 7}),
         ("POST", PROPERTIES, {**PROPERTY, "hidden": "false"}),
         ("POST", LISTS, {**LIST, "listFolderId": "0"}),
+        ("POST", "/crm/pipelines/2026-09/deals", {**PIPELINE, "stages": [{**STAGE, "metadata": {"probability": 0.5}}]}),
+        (
+            "POST",
+            f"{ASSOCIATIONS}/create",
+            {"inputs": [{"from": ONE, "to": ONE, "types": [{**TASK_TYPE, "associationTypeId": "204"}]}]},
+        ),
         ("POST", f"{LISTS}/folders", {"name": "f", "parentFolderId": 0}),
         ("PUT", f"{LISTS}/folders/move-list", {"listId": 1, "newFolderId": "0"}),
     ],

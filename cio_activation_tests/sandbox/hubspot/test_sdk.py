@@ -48,3 +48,29 @@ def test_the_official_client_reads_contacts_properties_lists_and_tasks() -> None
         ]
         assert sdk.crm.lists.lists_api.get_by_id(made).list.processing_type == "MANUAL"
         assert [owner.email for owner in sdk.crm.owners.get_all()] == ["ada@example.com", "grace@example.com"]
+
+
+def test_the_official_client_reads_work_and_its_links() -> None:
+    from hubspot.crm.associations.v4 import BatchInputPublicAssociationMultiPost
+    from hubspot.crm.objects import SimplePublicObjectInputForCreate
+
+    with portal(limited=False) as world:
+        sdk = hubspot.HubSpot(access_token="sandbox-hubspot-token", host=world.url)
+        ann = world.id_of("ann@example.com")
+        due = {"hs_timestamp": "2026-11-23T09:00:00Z"}
+        linked = [{"to": {"id": ann}, "types": [{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": 202}]}]
+        given = SimplePublicObjectInputForCreate(properties={**due, "hs_note_body": "Why"}, associations=linked)
+        note = sdk.crm.objects.basic_api.create("notes", given).id
+        task = sdk.crm.objects.basic_api.create("tasks", SimplePublicObjectInputForCreate(properties=due)).id
+        types = [{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": 204}]
+        pairs = BatchInputPublicAssociationMultiPost(inputs=[{"from": {"id": task}, "to": {"id": ann}, "types": types}])
+        assert sdk.crm.associations.v4.batch_api.create("tasks", "contacts", pairs).results[0].to_object_id == ann
+        for kind, made in (("tasks", task), ("notes", note)):
+            read = sdk.crm.objects.basic_api.get_by_id(kind, made, associations=["contacts"])
+            assert [row.id for row in read.associations["contacts"].results] == [ann]
+        (pipeline,) = sdk.crm.pipelines.pipelines_api.get_all("deals").results
+        assert pipeline.stages[0].id == "appointmentscheduled"
+        owner = world.edit("add_owner", email="rep@example.com")["id"]
+        world.edit("deactivate_owner", id=owner)
+        (gone,) = sdk.crm.owners.owners_api.get_page(archived=True).results
+        assert (gone.user_id, gone.user_id_including_inactive) == (None, int(owner) - 20_000_000)

@@ -57,6 +57,7 @@ def test_a_human_moves_activities_and_makes_their_own(rig: PipedriveStandIn) -> 
     seen = rig.data("GET", f"/activities/{mine}")
     assert (seen["person_id"], seen["due_date"], seen["due_time"]) == (2, "2026-12-01", "10:00:00")
     assert "attendees" not in seen
+    assert (seen["creator_user_id"], rig.data("POST", "/activities", json=CALL)["creator_user_id"]) == (2, 1)
     assert rig.data("GET", f"/activities/{mine}", params={"include_fields": "attendees"})["attendees"] == []
 
 
@@ -77,6 +78,7 @@ def test_pipelines_and_stages_are_read_by_id(rig: PipedriveStandIn) -> None:
 
 def test_an_archived_deal_is_read_only_and_counts_for_nothing(rig: PipedriveStandIn) -> None:
     deal = rig.edit("create_deal", title="x", person_id=1)["id"]
+    assert rig.data("GET", f"/deals/{deal}")["origin"] == "ManuallyCreated"
     wanted = {"include_fields": "open_deals_count,closed_deals_count"}
     assert rig.data("GET", "/persons/1", params=wanted)["open_deals_count"] == 1
     rig.edit("set_deal", deal=deal, is_archived=True)
@@ -121,3 +123,12 @@ def test_an_organization_is_linked_only_if_it_exists(rig: PipedriveStandIn) -> N
 
 def test_notes_are_an_affair_of_v1(rig: PipedriveStandIn) -> None:
     rig.refused(404, "POST", "/api/v2/notes", json={"content": "x", "person_id": 1})
+
+
+def test_a_type_out_of_use_is_listed_and_refused(rig: PipedriveStandIn) -> None:
+    made = rig.data("POST", "/activities", json=CALL)["id"]
+    rig.edit("deactivate_type", key="call")
+    types = {t["key_string"]: t["active_flag"] for t in rig.data("GET", "/v1/activityTypes")}
+    assert (types["call"], types["email"]) == (False, True)
+    rig.refused(400, "POST", "/activities", json=CALL)
+    assert rig.data("GET", f"/activities/{made}")["type"] == "call"
