@@ -118,11 +118,19 @@ LIST_SEARCH: Shape = {
 }
 LIST_PAGES: Shape = {**LIST_SEARCH, "after": text}
 _FILTER = record({**dict.fromkeys(("propertyName", "operator", "value", "highValue"), text), "values": texts})
+_SORT = record(dict.fromkeys(("propertyName", "direction"), text))
+
+
+def _sort(value: Any, where: str) -> None:
+    """Allow a name, as the OpenAPI document has it, or a name with a direction, as the guides write."""
+    (text if isinstance(value, str) else _SORT)(value, where)
+
+
 SEARCH: Shape = {
     **dict.fromkeys(("query", "after"), text),
     "limit": whole,
     "properties": texts,
-    "sorts": array(anything),
+    "sorts": array(_sort),
     "filterGroups": array(record({"filters": array(_FILTER)})),
     "filters": array(_FILTER),
 }

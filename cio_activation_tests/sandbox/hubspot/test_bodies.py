@@ -85,6 +85,7 @@ def test_a_key_that_no_document_has_is_refused_and_named(
         ),
         ("POST", f"{OBJECTS}/search", {"limit": "5"}),
         ("POST", f"{OBJECTS}/search", {"after": 5}),
+        ("POST", f"{OBJECTS}/search", {"sorts": [{"propertyName": "email", "direction": 1}]}),
         ("POST", PROPERTIES, {**PROPERTY, "label": 7}),
         ("POST", PROPERTIES, {**PROPERTY, "hidden": "false"}),
         ("POST", LISTS, {**LIST, "listFolderId": "0"}),
