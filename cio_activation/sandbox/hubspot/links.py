@@ -29,6 +29,8 @@ _DEFAULTS = {
 }
 """The unlabelled association of two object types."""
 
+LABELS_AFTER = 1_000
+"""Ids of labels come after it, so that they are no id of HubSpot's own."""
 Node = tuple[str, int]
 """Object type and record id."""
 
@@ -66,7 +68,7 @@ class Links:
         self.kinds: dict[tuple[str, str], dict[int, Kind]] = {
             pair: {number: Kind(DEFINED, number, None, _DEFAULTS[pair[::-1]])} for pair, number in _DEFAULTS.items()
         }
-        self._labels = 0
+        self._last_label = LABELS_AFTER
 
     # -- kinds
 
@@ -82,8 +84,8 @@ class Links:
         self.default(near, far)
         if any(k.label == label for k in self.kinds[near, far].values()):
             raise invalid_input(f"A label {label} exists between {near} and {far}")
-        first, second = self._labels + 1, self._labels + 2
-        self._labels = second
+        first, second = self._last_label + 1, self._last_label + 2
+        self._last_label = second
         there, back = Kind(LABELLED, first, label, second), Kind(LABELLED, second, inverse or label, first)
         self.kinds[near, far][first], self.kinds[far, near][second] = there, back
         return [there, back]

@@ -110,7 +110,7 @@ def test_links_are_made_by_kind_and_carry_their_labels(world: HubSpotStandIn) ->
     assert (body["results"], body["numErrors"]) == ([{**row, "labels": ["Reason"]}], 1)
     assert world.call("POST", path, {"inputs": inputs[:1]}, 201)["results"]
     read = world.call("POST", f"{LINKS}/batch/read", {"inputs": [{"id": task}]})["results"][0]["to"][0]
-    assert [kind["label"] for kind in read["associationTypes"]] == ["Reason", None]
+    assert [kind["label"] for kind in read["associationTypes"]] == [None, "Reason"]
     back = world.call("GET", f"{CRM}/contacts/{ann}/associations/tasks")["results"][0]["associationTypes"]
     assert {kind["typeId"] for kind in back} == {203, label["typeId"] + 1}
     world.call("POST", f"{LINKS}/batch/labels/archive", {"inputs": [{**ends, "types": kinds[1:]}]}, 204)
