@@ -23,6 +23,7 @@ from cio_activation.errors import ConfigError, ContractError
 from cio_activation.sandbox.server.running import RunningSandbox
 from cio_activation_tests.drivers import lanes
 from cio_activation_tests.drivers.town import UNLIMITED, WITHOUT_LAGS, Town, build_town_sandbox
+from cio_activation_tests.drivers.town import town as open_town
 from cio_activation_tests.invariants.conftest import MakeTown
 
 pytestmark = pytest.mark.slow
@@ -33,6 +34,14 @@ OTHER = {
 }
 """Vendor -> options of a sandbox in which that vendor's account, and no other, is another one."""
 IDS = {"customerio": ("100", "200"), "hubspot": ("48000123", "777"), "pipedrive": ("7700001", "888")}
+
+
+@pytest.fixture(scope="module")
+def settled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    """A town whose home has met its accounts and has nothing left to do; the tests that share it change nothing."""
+    with open_town(tmp_path_factory.mktemp("settled") / "home", warm=False) as found:
+        found.settle()
+        yield found
 
 
 @contextmanager
@@ -47,6 +56,7 @@ def moved(town: Town, vendor: str) -> Iterator[RunningSandbox]:
         yield other
     finally:
         other.stop()
+        town.runtime = lanes.build_runtime(town.home, environment | town.sandbox.environment(), town.activation)
 
 
 def writes(sandbox: RunningSandbox) -> list[str]:
@@ -56,9 +66,8 @@ def writes(sandbox: RunningSandbox) -> list[str]:
 
 @pytest.mark.parametrize("vendor", ["hubspot", "pipedrive"])
 @pytest.mark.parametrize("lane", list(Lane))
-def test_another_account_behind_the_same_home_gets_nothing(make_town: MakeTown, vendor: str, lane: Lane) -> None:
-    town = make_town()
-    town.settle()
+def test_another_account_behind_the_same_home_gets_nothing(settled: Town, vendor: str, lane: Lane) -> None:
+    town = settled
     destination = next(d for d in DESTINATIONS if d.name == vendor)
     with moved(town, vendor) as other:
         with pytest.raises(ConfigError) as refused:
@@ -72,12 +81,11 @@ def test_another_account_behind_the_same_home_gets_nothing(make_town: MakeTown, 
         assert said in str(refused.value)
 
 
-def test_a_lane_that_takes_a_stored_schema_still_notices_another_account(make_town: MakeTown) -> None:
+def test_a_lane_that_takes_a_stored_schema_still_notices_another_account(settled: Town) -> None:
     """The real-time lane asks for no schema within the hour; another credential is another question."""
     from cio_activation.delivery.assets import SCHEMA_MAX_AGE
 
-    town = make_town()
-    town.settle()
+    town = settled
     hubspot = DESTINATIONS[0]
     step = next(s for s in hubspot.steps(town.activation) if s.lane is Lane.REALTIME)
     with moved(town, "hubspot") as other:
@@ -87,9 +95,8 @@ def test_a_lane_that_takes_a_stored_schema_still_notices_another_account(make_to
         assert writes(other) == []
 
 
-def test_another_workspace_behind_the_same_home_is_not_read(make_town: MakeTown) -> None:
-    town = make_town()
-    town.settle()
+def test_another_workspace_behind_the_same_home_is_not_read(settled: Town) -> None:
+    town = settled
     people = town.query("SELECT * FROM raw.people ORDER BY cio_id")
     for lane in Lane:
         with moved(town, "customerio"), pytest.raises(ConfigError) as refused:
@@ -99,9 +106,8 @@ def test_another_workspace_behind_the_same_home_is_not_read(make_town: MakeTown)
     assert town.query("SELECT * FROM raw.people ORDER BY cio_id") == people
 
 
-def test_the_same_account_is_asked_who_it_is_once_for_a_run(make_town: MakeTown) -> None:
-    town = make_town()
-    town.settle()
+def test_the_same_account_is_asked_who_it_is_once_for_a_run(settled: Town) -> None:
+    town = settled
     mark = town.mark()
     for lane in Lane:
         town.run(lane)
@@ -136,11 +142,8 @@ def test_a_track_service_that_is_down_keeps_nobody_from_reading(make_town: MakeT
     assert town.query("SELECT * FROM delivery.accounts WHERE destination = 'customerio'") == []
 
 
-def test_check_names_another_account_and_says_where_the_home_is(
-    make_town: MakeTown, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    town = make_town(warm=False)
-    town.settle()
+def test_check_names_another_account_and_says_where_the_home_is(settled: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    town = settled
     monkeypatch.chdir(town.home)
     for vendor, (before, now) in IDS.items():
         other = build_town_sandbox(5, 7, **OTHER[vendor])
@@ -155,11 +158,8 @@ def test_check_names_another_account_and_says_where_the_home_is(
         assert now in told["problems"][vendor][0]
 
 
-def test_a_new_home_over_an_account_full_of_ours_says_so_first(
-    make_town: MakeTown, caplog: pytest.LogCaptureFixture
-) -> None:
-    town = make_town(warm=False)
-    town.settle()
+def test_a_new_home_over_an_account_full_of_ours_says_so_first(settled: Town, caplog: pytest.LogCaptureFixture) -> None:
+    town = settled
     assert "new to the account" not in caplog.text
     fresh = town.home.with_name("fresh")
     runtime = lanes.build_runtime(fresh, town.sandbox.environment(), town.activation)
