@@ -12,6 +12,7 @@ from cio_activation.cli.output import Json, decided, emit, exit_codes, notes
 
 if TYPE_CHECKING:
     from cio_activation.delivery.rejected import Refused
+    from cio_activation.delivery.unmatched import Unmatched
 
 
 def rejected(
@@ -24,7 +25,8 @@ def rejected(
     destination: Annotated[str | None, typer.Option(help="With --retry: of this destination only.")] = None,
     json: Json = False,
 ) -> None:
-    """List the rejected operations and fields that are still wanted, by destination, step and reason; calls nobody."""
+    """List the rejected operations and fields that are still wanted, and people who have no record; calls nobody."""
+    from cio_activation.delivery import unmatched
     from cio_activation.delivery.rejected import operations, queue_anew, summary
 
     with exit_codes(json):
@@ -36,14 +38,31 @@ def rejected(
         with warehouse.read() as con:
             found = summary(con)
             listed: list[dict[str, Any]] = operations(con) if people else []
+            without = unmatched.summary(con)
+            lost: list[dict[str, Any]] = unmatched.people(con) if people else []
     if json:
         result: dict[str, Any] = {"ok": True, "rejected": [dataclasses.asdict(r) for r in found]}
         result |= {} if queued is None else {"queued_anew": queued}
-        emit(result | ({"people": listed} if people else {}))
+        result["unmatched"] = [dataclasses.asdict(u) for u in without]
+        emit(result | ({"people": listed, "unmatched_people": lost} if people else {}))
         return
     if queued is not None:
         notes.print(f"{queued:,} rejections are due with the next run of their step")
     _show(found, listed)
+    _show_unmatched(without, lost)
+
+
+def _show_unmatched(found: list[Unmatched], listed: list[dict[str, Any]]) -> None:
+    """Print who has no record at a destination, why, and what mends it."""
+    if not found:
+        return
+    table = Table("destination", "no record, because", "people", "in an audience", "mend")
+    for u in found:
+        table.add_row(u.destination, u.reason, f"{u.people:,}", f"{u.in_audiences:,}", u.mend)
+    notes.print(table)
+    for p in listed:
+        owner = f", which is {p['owner_cio_id']}'s" if p["owner_cio_id"] else ""
+        print(f"{p['destination']} {p['cio_id']} record {p['record_id']}{owner}: {p['reason']}")
 
 
 def _show(found: list[Refused], listed: list[dict[str, Any]]) -> None:

@@ -8,11 +8,13 @@ from typing import Any, TypeVar
 import dagster as dg
 
 from cio_activation.activation.models import Activation, Lane
+from cio_activation.delivery import unmatched
 from cio_activation.delivery.catalog import ADVICE
 from cio_activation.delivery.destination import Destination, Step
 from cio_activation.delivery.report import StepReport
 from cio_activation.delivery.run import run_step
 from cio_activation.delivery.schema import run_schema
+from cio_activation.delivery.unmatched import Unmatched
 from cio_activation.lanes.failures import failures
 from cio_activation.lanes.metadata import counted, owners, table
 from cio_activation.lanes.partitions import LANE_TAG, Lanes, across_lanes
@@ -108,7 +110,9 @@ def _rejected_asset(activation: Activation, delivered: Sequence[dg.AssetDep]) ->
     def refused(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         from cio_activation.delivery.rejected import summary
 
-        found = _read_last(activation, context, summary)
+        found, without = _read_last(
+            activation, context, lambda con: (summary(con), unmatched.summary(con, by_address=False))
+        )
         parked = sum(r.parked for r in found)
         check = dg.AssetCheckResult(
             check_name="none_parked",
@@ -126,9 +130,17 @@ def _rejected_asset(activation: Activation, delivered: Sequence[dg.AssetDep]) ->
             "parked": parked,
             "reasons": table(names, rows),
         }
-        return dg.MaterializeResult(metadata=metadata, check_results=[check])
+        return dg.MaterializeResult(metadata={**metadata, **_unmatched(without)}, check_results=[check])
 
     return refused
+
+
+def _unmatched(found: Sequence[Unmatched]) -> dict[str, Any]:
+    """Return who has no record at a destination and why, as metadata; nothing where everybody has one."""
+    shown: dict[str, Any] = {}
+    if lost := [(u.destination, u.reason, u.people, u.in_audiences, u.mend) for u in found]:
+        shown["unmatched"] = table(("destination", "reason", "people", "in an audience", "mend"), lost)
+    return shown
 
 
 def _conflicts_asset(activation: Activation, delivered: Sequence[dg.AssetDep]) -> dg.AssetsDefinition:

@@ -138,6 +138,12 @@ class Step(Protocol):
     def fold(self, con: Connection, context: Context, finished: str) -> None:
         """Update links and shadow from ``finished``, a relation of ended attempts (``delivery.fold.COLUMNS``)."""
 
+    def follow_up(self, con: Connection, context: Context) -> Sequence[Step]:
+        """Return steps to run at once in the same window, in this order, because of what was folded; mostly none.
+
+        Asked after a run of the step, and after what it named was run, until it names none (a few times at most).
+        """
+
 
 class AbsoluteStep:
     """Defaults for a step that reads nothing first and only makes writes that may be repeated."""
@@ -175,6 +181,10 @@ class AbsoluteStep:
 
     def refresh(self, con: Connection, context: Context) -> None:
         """Compare with what is there."""
+
+    def follow_up(self, con: Connection, context: Context) -> Sequence[Step]:
+        """Follow up nothing."""
+        return ()
 
     async def recover(self, client: VendorClient, context: Context, open: Sequence[Operation]) -> list[Result]:
         """Give everything back: the next plan compares with the shadow and sends it again if it is still wanted."""

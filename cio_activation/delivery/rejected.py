@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from cio_activation.delivery import unmatched
 from cio_activation.delivery.apart import REFUSED
 from cio_activation.delivery.catalog import ADVICE
 from cio_activation.delivery.destination import NOT_MADE, UNLEARNED, Context
 from cio_activation.journal.operations import Cause
+from cio_activation.warehouse import change_log
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal, scalar, timestamp
 
@@ -124,7 +126,9 @@ def queue(con: Connection, destination: str, step: str, context: Context, finish
     con.execute(
         f"""INSERT INTO delivery.rejected BY NAME
         SELECT * EXCLUDE (unanswered), {literal(_cause_hash(context.catalog))} AS catalog_hash,
-               CASE WHEN unanswered THEN {AT_ONCE} ELSE tried_window_end + INTERVAL 1 DAY * CASE
+               CASE WHEN unanswered THEN {AT_ONCE}
+                    WHEN cause = {literal(Cause.CLASH)} THEN tried_window_end + INTERVAL 1 SECOND
+                    ELSE tried_window_end + INTERVAL 1 DAY * CASE
                    WHEN attempts < {MAX_ATTEMPTS} THEN CAST(pow(2, attempts - 1) AS INT) ELSE {PARKED_DAYS} END
                    END AS next_try_at
         FROM queued"""
@@ -133,10 +137,22 @@ def queue(con: Connection, destination: str, step: str, context: Context, finish
 
 
 def queue_anew(con: Connection, destination: str | None = None) -> int:
-    """Make everything in the queue (of one destination) due with the next plan, as if new; return how much that is."""
+    """Make everything in the queue (of one destination) due with the next plan, as if new; return how much that is.
+
+    Whose record was deleted is looked for again, too.
+    """
     where = "true" if destination is None else f"destination = {literal(destination)}"
     rows = con.execute(f"SELECT count(*) FROM delivery.rejected WHERE {where}").fetchall()
     con.execute(f"UPDATE delivery.rejected SET attempts = 0, next_try_at = {AT_ONCE} WHERE {where}")
+    lost = f"SELECT destination, cio_id FROM ({unmatched.listed_gone()}) WHERE {where}"
+    con.execute(f"CREATE OR REPLACE TEMP TABLE sought AS {lost}")
+    con.execute(
+        """UPDATE delivery.links AS l SET looked_up_email = NULL FROM sought AS s
+        WHERE l.record_id IS NULL AND l.destination = s.destination AND l.cio_id = s.cio_id"""
+    )
+    for (name,) in con.execute("SELECT DISTINCT destination FROM sought ORDER BY 1").fetchall():
+        change_log.note(con, f"delivery.{name}", f"SELECT cio_id FROM sought WHERE destination = {literal(name)}")
+    con.execute("DROP TABLE sought")
     return int(rows[0][0])
 
 
@@ -149,7 +165,7 @@ def _not_due(destination: str, context: Context, as_of: datetime) -> str:
 
     What misses a field or option waits for the next look of the schema step, which makes or restores them; the
     catalog may look the same afterwards. Who clashes with somebody waits until either of the two changed, or the other
-    let go of the record.
+    let go of the record; and for the next window: what a colleague changed of the record shows in no table here.
     """
     schema = f"""r.cause IS NOT DISTINCT FROM {literal(Cause.SCHEMA)} AND EXISTS (
         SELECT 1 FROM delivery.catalog AS c
@@ -202,7 +218,8 @@ def summary(con: Connection) -> list[Refused]:
     """Return what stands in the queue by destination, step and reason, the most first."""
     rows = con.execute(
         f"""SELECT destination, step, field, coalesce(reason, '(none given)'), count(*), count(DISTINCT cio_id),
-                  count(*) FILTER (attempts >= {MAX_ATTEMPTS}), min(next_try_at)
+                  count(*) FILTER (attempts >= {MAX_ATTEMPTS} AND cause IS DISTINCT FROM {literal(Cause.CLASH)}),
+                  min(next_try_at)
         FROM delivery.rejected GROUP BY ALL ORDER BY 5 DESC, 1, 2, 4, 3"""
     ).fetchall()
     return [Refused(*row) for row in rows]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cio_activation.delivery.guards import Verdict
 from cio_activation.errors import CioActivationError
@@ -47,6 +48,31 @@ class StepReport:
     """People for whom the step was planned, as nobody else can have needed anything; None: everybody."""
     budget: Allowance | None = None
     """What this lane may still use of that day; None where the vendor does not count by the day."""
+
+    def with_follow_up(self, later: StepReport) -> StepReport:
+        """Return this report with what a step came to that was run at once because of it; the plan named is this one's.
+
+        Whoever follows up was counted where it was found: a rejection that led to a further write stays one.
+        """
+        return replace(
+            self,
+            planned=self.planned + later.planned,
+            delivered=self.delivered + later.delivered,
+            rejected=self.rejected + later.rejected,
+            unneeded=self.unneeded + later.unneeded,
+            held=self.held + later.held,
+            fields_rejected=self.fields_rejected + later.fields_rejected,
+            throttled=self.throttled + later.throttled,
+            calls=Counter(self.calls) + Counter(later.calls),
+            by_kind=Counter(self.by_kind) + Counter(later.by_kind),
+            reasons=Counter(self.reasons) + Counter(later.reasons),
+            units=self.units + later.units,
+            note=self.note or later.note,
+            stopped=self.stopped or later.stopped,
+            yielded=self.yielded or later.yielded,
+            over_budget=self.over_budget + later.over_budget,
+            budget=later.budget or self.budget,
+        )
 
     def check(self) -> None:
         """Raise if the counts do not add up: an operation was lost, and that is never normal."""

@@ -23,6 +23,11 @@ from cio_activation.warehouse.sql import identifier, literal, scalar
 ANEW = "anew:"
 """Start of catalog entries by which a schema step tells what it made again: ``anew:field:<name>``, ``anew:key``."""
 
+MEMBERS = "members:"
+"""Start of catalog entries by which it tells how many members an audience's list has there: ``members:<audience>``."""
+RECHECKED = 1_000
+"""Members of a list that lost some whose records are looked at in a day: it does not grow with people."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Forgotten:
@@ -52,7 +57,16 @@ def leave_account(runtime: Runtime, destination: Destination) -> None:
     """Forget everything known of the destination's account, for good: the next run is first contact with another."""
     name = destination.name
     with runtime.warehouse.write() as con:
-        for table in ("links", "members", "catalog", "rejected", "deferred", "conflicts"):
+        for table in (
+            "links",
+            "members",
+            "catalog",
+            "rejected",
+            "deferred",
+            "conflicts",
+            "key_clashes",
+            "gone_records",
+        ):
             con.execute(f"DELETE FROM delivery.{identifier(table)} WHERE destination = ?", [name])
         for shadow in shadows(con, name):
             con.execute(f"DELETE FROM {shadow}")
@@ -65,7 +79,7 @@ def leave_account(runtime: Runtime, destination: Destination) -> None:
 
 
 def refill(runtime: Runtime, destination: str, catalog: Mapping[str, Any]) -> dict[str, Any]:
-    """Put in doubt what the schema step says it made anew; return the catalog without saying so."""
+    """Put in doubt what the schema step says it made anew, or lost members; return the catalog without saying so."""
     fields = [key.removeprefix(f"{ANEW}field:") for key in catalog if key.startswith(f"{ANEW}field:")]
     key = f"{ANEW}key" in catalog
     if fields or key:
@@ -74,7 +88,40 @@ def refill(runtime: Runtime, destination: str, catalog: Mapping[str, Any]) -> di
             if key:
                 con.execute("UPDATE delivery.links SET stamped = false WHERE destination = ?", [destination])
             change_log.note(con, f"delivery.{destination}", None)
-    return {name: value for name, value in catalog.items() if not name.startswith(ANEW)}
+    shrunk = {k.removeprefix(MEMBERS): int(size) for k, size in catalog.items() if k.startswith(MEMBERS)}
+    if shrunk:
+        _recheck(runtime, destination, shrunk)
+    return {name: value for name, value in catalog.items() if not name.startswith((ANEW, MEMBERS))}
+
+
+def _recheck(runtime: Runtime, destination: str, sizes: Mapping[str, int]) -> None:
+    """Have the records of members looked at where a list has fewer than it acknowledged: some may be gone.
+
+    Whose link is oldest first, so that all of a long list have their turn.
+    """
+    with runtime.warehouse.read() as con:
+        found = con.execute(
+            """SELECT audience, count(*) FROM delivery.members WHERE destination = ? AND acked_at IS NOT NULL
+            GROUP BY audience""",
+            [destination],
+        ).fetchall()
+    less = [audience for audience, acknowledged in found if sizes.get(audience, acknowledged) < acknowledged]
+    if not less:
+        return
+    chosen = f"""SELECT l.cio_id FROM delivery.links AS l
+        WHERE l.destination = {literal(destination)} AND l.record_id IS NOT NULL AND l.record_id IN (
+            SELECT record_id FROM delivery.members
+            WHERE destination = {literal(destination)} AND audience IN ({", ".join(map(literal, less))}))
+        ORDER BY l.linked_at NULLS FIRST, l.cio_id LIMIT {RECHECKED}"""
+    with runtime.warehouse.write() as con:
+        con.execute(f"CREATE OR REPLACE TEMP TABLE rechecked AS {chosen}")
+        con.execute(
+            """UPDATE delivery.links SET recheck = true
+            WHERE destination = ? AND cio_id IN (SELECT cio_id FROM rechecked)""",
+            [destination],
+        )
+        change_log.note(con, f"delivery.{destination}", "SELECT cio_id FROM rechecked")
+        con.execute("DROP TABLE rechecked")
 
 
 def fields_in_doubt(con: Connection, destination: str, fields: Sequence[str]) -> int:

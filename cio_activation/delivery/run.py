@@ -34,6 +34,9 @@ from cio_activation.transport.http import VendorClient
 from cio_activation.transport.time_slice import TimeSlice
 from cio_activation.warehouse.sessions import YIELD_S
 
+FOLLOW_UPS = 3
+"""How often a step's run is followed up at most: a survivor found, who it was, and what it leads to."""
+
 
 def run_step(
     runtime: Runtime,
@@ -45,9 +48,33 @@ def run_step(
 ) -> StepReport:
     """Recover, plan, send and fold ``step`` for ``window``; with ``time_slice``, no longer than that allows.
 
-    Raises VendorError only when the vendor cannot be read at all, and ConfigError if the credential opens another
-    account than this home's, both before anything is planned.
+    Then run what follows up at once (``Step.follow_up``); the report counts that too. Raises VendorError only when the
+    vendor cannot be read at all, and ConfigError if the credential opens another account than this home's, both before
+    anything is planned.
     """
+    report = _run_once(runtime, destination, step, window, run_id, time_slice)
+    for _ in range(FOLLOW_UPS):
+        if not report.planned or report.stopped or report.yielded:
+            break
+        with runtime.warehouse.read() as con:
+            known = catalog.read(con, destination.name)
+            later = step.follow_up(con, Context(runtime.settings, runtime.activation, window, known))
+        planned = report.planned
+        for one in later:
+            report = report.with_follow_up(_run_once(runtime, destination, one, window, run_id, time_slice))
+        if report.planned == planned:
+            break
+    return report
+
+
+def _run_once(
+    runtime: Runtime,
+    destination: Destination,
+    step: Step,
+    window: Window,
+    run_id: str,
+    time_slice: TimeSlice | None,
+) -> StepReport:
     with (
         closing(Journal(runtime.settings.journal)) as journal,
         lease(journal, f"{destination.name}/{step.name}") as mine,

@@ -18,6 +18,13 @@ class CreatePeople(StrEnum):
     NEVER = "never"
 
 
+class OnDeleted(StrEnum):
+    """What becomes of a person whose record was deleted at the destination."""
+
+    LEAVE = "leave"
+    RECREATE = "recreate"
+
+
 def lane_is_delivered(activation: Activation, destination: str, lane: Lane, audiences: Sequence[Audience]) -> bool:
     """Return whether the lane has a property for the destination, or one of ``audiences``."""
     return bool(activation.lane_properties(lane, destination) or [a for a in audiences if a.lane is lane])

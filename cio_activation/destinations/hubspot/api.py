@@ -78,6 +78,13 @@ async def read_contacts(
     return await _batch(client, "read", f"contacts.batch_read.{by or 'id'}", body)
 
 
+async def in_recycle_bin(client: VendorClient, ids: Sequence[str]) -> frozenset[str]:
+    """Return which of up to 100 record ids lie in the recycle bin: deleted within 90 days, not merged, not erased."""
+    body: Row = {"properties": [KEY], "propertiesWithHistory": [], "inputs": [{"id": i} for i in dict.fromkeys(ids)]}
+    reply = await _batch(client, "read", "contacts.batch_read.archived", body, params={"archived": "true"})
+    return frozenset(str(row.get("id")) for row in reply.results)
+
+
 async def update_contacts(client: VendorClient, inputs: Sequence[Row]) -> BatchReply:
     """Write properties by record id; each input: ``id``, ``properties``, ``objectWriteTraceId``."""
     return await _batch(client, "update", "contacts.batch_update", {"inputs": list(inputs)})
@@ -91,11 +98,13 @@ async def create_contacts(client: VendorClient, inputs: Sequence[Row]) -> BatchR
     return await _batch(client, "create", "contacts.batch_create", {"inputs": list(inputs)})
 
 
-async def _batch(client: VendorClient, verb: str, operation: str, body: Row) -> BatchReply:
+async def _batch(
+    client: VendorClient, verb: str, operation: str, body: Row, params: Mapping[str, str] | None = None
+) -> BatchReply:
     # Reads, and writes by record id, give the same end when sent twice. A creation that is sent twice makes nothing
     # twice either: our key is unique, so the second is refused with 409, and whoever asked looks it up by our key.
     path = f"{_CONTACTS}/batch/{verb}"
-    answer = await client.request("POST", path, operation=operation, json=body, repeatable=True)
+    answer = await client.request("POST", path, operation=operation, json=body, params=params, repeatable=True)
     found = _object(client, operation, answer)
     return BatchReply(answer.status, _rows(found, "results"), _rows(found, "errors"), answer.request_id)
 
@@ -184,6 +193,12 @@ async def list_by_id(client: VendorClient, list_id: str) -> Row | None:
         raise
     found = _inner(client, "lists.get", answer, "list")
     return None if found.get("deletedAt") else found  # asked by id, HubSpot shows deleted ones too
+
+
+def list_size(row: Row) -> int | None:
+    """Return how many members a list says it has; None if it does not say."""
+    size = row.get("size", (row.get("additionalProperties") or {}).get("hs_list_size"))
+    return int(str(size)) if str(size).isdecimal() else None
 
 
 async def rename_list(client: VendorClient, list_id: str, name: str) -> None:

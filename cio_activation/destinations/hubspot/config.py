@@ -17,7 +17,7 @@ from cio_activation.activation.models import (
     OnConflict,
 )
 from cio_activation.activation.settings import Access
-from cio_activation.destinations.common.people import CreatePeople
+from cio_activation.destinations.common.people import CreatePeople, OnDeleted
 from cio_activation.destinations.common.removed_fields import OnRemoval
 
 NAME = "hubspot"
@@ -50,6 +50,9 @@ class HubSpotSettings(DestinationLimits):
     """Properties under our prefix are ours: the next change overwrites what a human typed. keep leaves it, and lists
     it as a conflict; it reads before it writes, one call per 100 people. A property may say otherwise for itself."""
 
+    on_deleted: OnDeleted = OnDeleted.LEAVE
+    """Somebody whose contact was deleted in HubSpot gets none again, and is listed; recreate makes it anew while the
+    deleted one lies in the recycle bin (90 days). Nobody can tell a purged one from an erased one."""
     on_removal: OnRemoval = OnRemoval.CLEAR
     """Values of a property that left the activation are cleared wherever we wrote them; leave lets them stand. Of
     people who left Customer.io they are cleared in either case."""

@@ -7,14 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 from cio_activation.activation.models import Audience, Lane
-from cio_activation.delivery.destination import AbsoluteStep, Context
+from cio_activation.delivery.destination import AbsoluteStep, Context, Step
 from cio_activation.delivery.links import fold_members, membership_changes, membership_movements
 from cio_activation.destinations.common.kinds import ADD, MEMBERSHIPS, REMOVE
 from cio_activation.destinations.common.records import GONE
 from cio_activation.destinations.hubspot import api
 from cio_activation.destinations.hubspot.config import NAME
-from cio_activation.destinations.hubspot.gone import forget_gone
+from cio_activation.destinations.hubspot.contact_links import LinksStep
+from cio_activation.destinations.hubspot.gone import forget_gone, has_unsettled
 from cio_activation.destinations.hubspot.known_lists import RETIRED
+from cio_activation.destinations.hubspot.properties import PropertiesStep
 from cio_activation.journal.operations import End, Kind, Operation, Result, person_claim
 from cio_activation.transport.errors import Rejected
 from cio_activation.transport.http import VendorClient
@@ -30,7 +32,7 @@ class MembersStep(AbsoluteStep):
     kinds: tuple[Kind, ...] = MEMBERSHIPS
 
     def __init__(self, audience: Audience) -> None:
-        self.audience = audience.name
+        self._audience, self.audience = audience, audience.name
         self.name = f"list/{audience.name}"
         self.lane: Lane | None = audience.lane
         self.description = f"Members of HubSpot's list for '{audience.label}'."
@@ -77,6 +79,13 @@ class MembersStep(AbsoluteStep):
         """Note acknowledged members; forget links to records that are gone."""
         fold_members(con, NAME, self.kinds, finished)
         forget_gone(con, finished)
+
+    def follow_up(self, con: Connection, context: Context) -> Sequence[Step]:
+        """Look for those at once whose contact was found gone; write to, and list, what has taken its place."""
+        if self.lane is None or not has_unsettled(con):
+            return ()
+        activation = context.activation
+        return (LinksStep(activation, self.lane), PropertiesStep(activation, self.lane), MembersStep(self._audience))
 
 
 async def change(client: VendorClient, list_id: str, batch: Sequence[Operation]) -> list[Result]:

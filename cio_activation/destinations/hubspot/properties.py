@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from cio_activation.activation.models import Activation, Lane, PropertyType
-from cio_activation.delivery.destination import NOT_MADE, AbsoluteStep, Context, Limit
+from cio_activation.delivery.destination import NOT_MADE, AbsoluteStep, Context, Limit, Step
 from cio_activation.delivery.fields import (
     DIFFERING,
     Keep,
@@ -17,9 +17,11 @@ from cio_activation.delivery.fields import (
     shadow_name,
 )
 from cio_activation.delivery.links import fold_links
+from cio_activation.delivery.unmatched import is_barred
 from cio_activation.destinations.common.kinds import CREATE, RECORDS, STAMP, UPDATE, VALUES
 from cio_activation.destinations.common.people import (
     CreatePeople,
+    OnDeleted,
     lane_needs,
     may_create,
     members,
@@ -29,8 +31,8 @@ from cio_activation.destinations.common.people import (
 from cio_activation.destinations.common.removed_fields import removed_columns
 from cio_activation.destinations.hubspot import api, writes
 from cio_activation.destinations.hubspot.config import NAME, listed_audiences, settings_of
-from cio_activation.destinations.hubspot.contact_links import email_target, stamp_of
-from cio_activation.destinations.hubspot.gone import forget_gone
+from cio_activation.destinations.hubspot.contact_links import LinksStep, email_target, stamp_of
+from cio_activation.destinations.hubspot.gone import forget_gone, has_unsettled
 from cio_activation.destinations.hubspot.values import TEXT_MAX, value_sql
 from cio_activation.journal.operations import End, Kind, Operation, Result, person_claim_sql
 from cio_activation.transport.http import VendorClient
@@ -152,6 +154,13 @@ class PropertiesStep(AbsoluteStep):
                   AND f.reason LIKE '409%')"""
         )
 
+    def follow_up(self, con: Connection, context: Context) -> Sequence[Step]:
+        """Look for those at once whose contact was found gone, and write to what has taken its place."""
+        if not has_unsettled(con):
+            return ()
+        activation = context.activation
+        return (LinksStep(activation, self._lane), PropertiesStep(activation, self._lane))
+
     def _hashes(self, activation: Activation, scope: Scope) -> str:
         """Return the SELECT of everybody who has a contact or may get one: record, hash, and place of the state row.
 
@@ -194,14 +203,18 @@ class PropertiesStep(AbsoluteStep):
 
 
 def _creatable(activation: Activation, scope: Scope) -> str:
-    """Return a SELECT of the ``cio_id`` of those who get a contact: looked up under their e-mail, and not found."""
-    wanted = settings_of(activation).create_people
-    allowed = may_create(wanted, "q.cio_id", members(listed_audiences(activation), scope))
+    """Return a SELECT of the ``cio_id`` of those who get a contact: looked up under their e-mail, and not found.
+
+    Nor deleted in HubSpot, unless those are made anew.
+    """
+    options = settings_of(activation)
+    allowed = may_create(options.create_people, "q.cio_id", members(listed_audiences(activation), scope))
+    barred = is_barred(NAME, "q.cio_id", "q.email", recreate=options.on_deleted is OnDeleted.RECREATE)
     return f"""
         SELECT q.cio_id
         FROM {scope.rows("delivery.links")} AS k JOIN {scope.rows("identity.persons")} AS q ON q.cio_id = k.cio_id
         WHERE k.destination = {literal(NAME)} AND k.record_id IS NULL AND q.deliverable
-          AND q.email = k.looked_up_email AND {allowed}"""
+          AND q.email = k.looked_up_email AND {allowed} AND NOT coalesce({barred}, false)"""
 
 
 def _needs(activation: Activation, lane: Lane) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 from cio_activation.activation.models import Audience, Property
 from cio_activation.delivery.catalog import ADVICE
 from cio_activation.delivery.destination import Context
-from cio_activation.delivery.resync import ANEW
+from cio_activation.delivery.resync import ANEW, MEMBERS
 from cio_activation.destinations.common.removed_fields import still_there
 from cio_activation.destinations.hubspot import api, known_lists, property_definitions
 from cio_activation.destinations.hubspot.config import NAME, list_name, settings_of
@@ -49,7 +49,12 @@ async def ensure_schema(client: VendorClient, context: Context) -> Mapping[str, 
     entries = still_there(context.activation, NAME, left, (api.KEY, *wanted)) | _entries(wanted)
     was_there = context.catalog.get(KEY_WAS_THERE, not context.catalog) and api.KEY in present
     entries |= {KEY_WAS_THERE: bool(was_there)} | _anew(context, wanted, present)
-    return entries | await _ensure_lists(client, context, lists) | _told(context, lists, zone)
+    sizes = {
+        f"{MEMBERS}{name}": size
+        for name, row in lists.present.items()
+        if row and (size := api.list_size(row)) is not None
+    }
+    return entries | sizes | await _ensure_lists(client, context, lists) | _told(context, lists, zone)
 
 
 def _anew(context: Context, wanted: Mapping[str, Property], present: Mapping[str, Any]) -> dict[str, bool]:

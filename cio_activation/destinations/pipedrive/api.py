@@ -11,11 +11,13 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
-from cio_activation.transport.errors import OutcomeUnknown
+from cio_activation.transport.errors import OutcomeUnknown, Rejected
 from cio_activation.transport.http import Response, VendorClient
 
 CONCURRENCY = 16
 """Calls on their way at once. The pacer keeps the rate: enough for Premium's, with answers that take 0.4 s."""
+MAX_IDS = 100
+"""Most ids that one call may ask for (OpenAPI, ``ids``)."""
 PAGE = 500
 """Largest page of persons and person fields (OpenAPI, ``limit``)."""
 
@@ -119,9 +121,28 @@ class PipedriveApi:
                 return
             params["cursor"] = cursor
 
+    async def living(self, person_ids: Sequence[str]) -> set[str]:
+        """Return which of up to 100 persons are there; those that are deleted, merged or not to be seen are left out.
+
+        As the OpenAPI document says of ``ids``.
+        """
+        params = {"ids": ",".join(person_ids), "limit": MAX_IDS}
+        answer = await self._get("/api/v2/persons", "persons.list", params)
+        rows, _ = _page(self._client, "persons.list", answer)
+        return {str(row["id"]) for row in rows if not row.get("is_deleted")}
+
+    async def in_recycle_bin(self, person_id: str) -> bool:
+        """Return whether a person was deleted and can still be restored (30 days); a merged or purged one cannot."""
+        try:
+            return bool((await self.person(person_id, ())).get("is_deleted"))
+        except Rejected as error:
+            if error.status not in (404, 410):
+                raise
+            return False
+
     async def person(self, person_id: str, codes: Sequence[str]) -> dict[str, Any]:
         """Return one person with only the custom fields ``codes``."""
-        params = {"custom_fields": ",".join(codes)}
+        params = {"custom_fields": ",".join(codes)} if codes else None
         answer = await self._get(f"/api/v2/persons/{person_id}", "persons.get", params)
         return _record(self._client, "persons.get", answer)
 

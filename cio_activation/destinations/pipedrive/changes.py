@@ -11,14 +11,15 @@ from __future__ import annotations
 from cio_activation.activation.models import Lane
 from cio_activation.delivery.destination import EXIT, Context
 from cio_activation.delivery.fields import UNKNOWN, Keep, changes, clears, ensure_shadow
+from cio_activation.delivery.unmatched import is_barred
 from cio_activation.destinations.common.kinds import CREATE, STAMP, UPDATE, VALUES
-from cio_activation.destinations.common.people import may_create
+from cio_activation.destinations.common.people import OnDeleted, may_create
 from cio_activation.destinations.common.removed_fields import removed_columns
 from cio_activation.destinations.pipedrive.config import NAME, settings_of
 from cio_activation.destinations.pipedrive.matching import EMAIL_TAKEN
 from cio_activation.destinations.pipedrive.schema_names import AUDIENCES, ID, audience_labels
 from cio_activation.warehouse.sessions import Connection
-from cio_activation.warehouse.sql import identifier, literal
+from cio_activation.warehouse.sql import identifier, literal, scalar
 
 LEAVES, ENTERS = EXIT, 500
 """Priorities: who left an audience goes first, then who entered one, then plain state."""
@@ -41,6 +42,7 @@ def refresh_fields(con: Connection, context: Context, lane: Lane) -> None:
     _sets(con)
     elsewhere = ensure_shadow(con, NAME, str(_other(lane)), lane_columns(context, _other(lane)))
     _acknowledged(con, shadow, [*columns, *_removed(con, context, lane)], elsewhere, _elsewhere(con, context, lane))
+    _barred(con, context)
     con.execute(f"CREATE OR REPLACE TEMP TABLE pd_desired AS {_desired(context, lane, columns)}")
 
 
@@ -250,9 +252,28 @@ def _acknowledged(con: Connection, shadow: str, columns: list[str], elsewhere: s
     )
 
 
+def _may_create(context: Context) -> str:
+    return may_create(settings_of(context.activation).create_people, "p.cio_id", "SELECT cio_id FROM pd_inside")
+
+
+def _barred(con: Connection, context: Context) -> None:
+    """Fill ``pd_barred``: who would be made and is not, for such a record was deleted. Of nobody else is it asked."""
+    recreate = settings_of(context.activation).on_deleted is OnDeleted.RECREATE
+    barred = is_barred(NAME, "c.cio_id", "c.email", recreate=recreate)
+    any_gone = scalar(con, f"SELECT EXISTS (FROM delivery.gone_records WHERE destination = {literal(NAME)})")
+    con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE pd_barred AS
+        SELECT c.cio_id FROM (
+            SELECT p.cio_id, p.email FROM identity.persons AS p
+            JOIN delivery.links AS l ON l.destination = {literal(NAME)} AND l.cio_id = p.cio_id
+            WHERE l.record_id IS NULL AND p.deliverable AND {_may_create(context)}
+        ) AS c WHERE {barred if any_gone else "false"}"""
+    )
+
+
 def _desired(context: Context, lane: Lane, columns: list[str]) -> str:
     """Return the desired rows: people with a record, and those that get one by ``create_people``."""
-    created = may_create(settings_of(context.activation).create_people, "p.cio_id", "SELECT cio_id FROM pd_inside")
+    created = _may_create(context)
     values = "".join(f", CAST(s.{identifier(c)} AS VARCHAR) AS {identifier(c)}" for c in columns)
     person = """to_json({cio_id: p.cio_id, email: p.email, phone: p.phone, previous_record: r.record_id,
         name: coalesce(nullif(trim(concat_ws(' ', nullif(trim(p.first_name), ''), nullif(trim(p.last_name), ''))), ''),
@@ -271,4 +292,5 @@ def _desired(context: Context, lane: Lane, columns: list[str]) -> str:
     LEFT JOIN (SELECT cio_id, arg_max(record_id, released_at) AS record_id FROM delivery.pipedrive_released
                GROUP BY cio_id) AS r ON r.cio_id = s.cio_id
     WHERE l.record_id IS NOT NULL
-       OR (p.deliverable AND l.matched_by IS DISTINCT FROM {literal(EMAIL_TAKEN)} AND {created})"""
+       OR (p.deliverable AND l.matched_by IS DISTINCT FROM {literal(EMAIL_TAKEN)} AND {created}
+           AND p.cio_id NOT IN (SELECT cio_id FROM pd_barred))"""

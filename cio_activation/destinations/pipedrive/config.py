@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr
 
 from cio_activation.activation.models import Activation, DestinationLimits, Model, OnConflict
 from cio_activation.activation.settings import Access
-from cio_activation.destinations.common.people import CreatePeople
+from cio_activation.destinations.common.people import CreatePeople, OnDeleted
 from cio_activation.destinations.common.removed_fields import OnRemoval
 
 NAME = "pipedrive"
@@ -34,6 +34,9 @@ class PipedriveSettings(DestinationLimits):
     on_conflict: OnConflict = OnConflict.OVERWRITE
     """Fields under our prefix are ours: the next change overwrites what a human typed. keep leaves it, and lists it as
     a conflict; the comparison is with the mirror and costs nothing. A property may say otherwise for itself."""
+    on_deleted: OnDeleted = OnDeleted.LEAVE
+    """Somebody whose person was deleted in Pipedrive gets none again, and is listed; recreate makes it anew while the
+    deleted one can be restored there (30 days). Nobody can tell a purged one from an erased one."""
     on_removal: OnRemoval = OnRemoval.CLEAR
     """Values of a property that left the activation are cleared wherever we wrote them; leave lets them stand. Of
     people who left Customer.io they are cleared in either case."""

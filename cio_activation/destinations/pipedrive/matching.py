@@ -1,15 +1,18 @@
 """Who is who: links people to Pipedrive persons inside the warehouse, without one vendor call.
 
 Our external id on a person is certain; an e-mail is a match only for the profile that owns it. A Pipedrive person
-belongs to one of our people at most. If several persons share an e-mail, the oldest (smallest id) is taken and the
-case is reported.
+belongs to one of our people at most: of several who match it, to whom its primary address is, also where somebody else
+was there first whom only an address led there (``claims``). If several persons share an e-mail, the one that has it as
+its primary address is taken, then the oldest (smallest id), and the case is reported.
 """
 
 from __future__ import annotations
 
 from cio_activation.activation.models import Lane
 from cio_activation.delivery.destination import Context
+from cio_activation.delivery.unmatched import forget_found, note_gone
 from cio_activation.destinations.common.records import forget_links, forget_shadows, hand_over_shadows
+from cio_activation.destinations.pipedrive import claims
 from cio_activation.destinations.pipedrive.config import NAME
 from cio_activation.destinations.pipedrive.mirror import WarehouseStep, mirror_name
 from cio_activation.warehouse.sessions import Connection
@@ -40,12 +43,20 @@ class LinksStep(WarehouseStep):
         """Bring the links up to date."""
         assert context.window is not None
         as_of = timestamp(context.window.as_of)
+        by_email = "email" in context.activation.match.keys
         _release_deleted(con, as_of)
-        _find(con, by_email="email" in context.activation.match.keys)
+        claims.displace(con, by_email=by_email)
+        _find(con, by_email=by_email)
         _take_over(con)
         _store(con, as_of)
+        claims.survivors_unknown(con, as_of)
+        forget_found(con, NAME)
+        claims.list_losers(con, as_of)
         _report_ambiguous(con, context)
-        con.execute("DROP TABLE pd_found; DROP TABLE pd_by_email; DROP TABLE pd_free; DROP TABLE pd_open")
+        con.execute(
+            "DROP TABLE pd_found; DROP TABLE pd_by_email; DROP TABLE pd_free; DROP TABLE pd_open; "
+            "DROP TABLE pd_displaced"
+        )
 
 
 def release(con: Connection, lost: str) -> None:
@@ -62,8 +73,15 @@ def _release_deleted(con: Connection, as_of: str) -> None:
         FROM delivery.links AS l JOIN delivery.pipedrive_persons AS m ON m.person_id = l.record_id
         WHERE l.destination = {literal(NAME)} AND m.is_deleted"""
     )
+    con.execute("CREATE OR REPLACE TEMP TABLE pd_gone AS SELECT cio_id, record_id, lost_at AS noticed_at FROM pd_lost")
+    note_gone(con, NAME, "pd_gone")
+    con.execute(
+        f"""UPDATE delivery.gone_records AS g SET in_bin = m.in_bin FROM delivery.pipedrive_persons AS m
+        WHERE g.destination = {literal(NAME)} AND m.person_id = g.record_id AND m.in_bin IS NOT NULL
+          AND g.in_bin IS NULL"""
+    )
     release(con, "pd_lost")
-    con.execute("DROP TABLE pd_lost")
+    con.execute("DROP TABLE pd_lost; DROP TABLE pd_gone")
 
 
 def _find(con: Connection, *, by_email: bool) -> None:
@@ -78,11 +96,15 @@ def _find(con: Connection, *, by_email: bool) -> None:
         ANTI JOIN (SELECT cio_id FROM delivery.links WHERE destination = {literal(NAME)} AND record_id IS NOT NULL) AS l
         ON l.cio_id = p.cio_id"""
     )
+    # The id of whoever just had to give way is no more than the trace of the address that led there.
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE pd_free AS
-        SELECT m.person_id, m.external_id, m.emails,
-               m.external_id IS NOT NULL AND m.external_id IN (SELECT cio_id FROM identity.persons) AS owned
+        SELECT m.person_id, CASE WHEN g.record_id IS NULL THEN m.external_id END AS external_id, m.emails,
+               m.primary_email,
+               g.record_id IS NULL AND m.external_id IS NOT NULL
+                   AND m.external_id IN (SELECT cio_id FROM identity.persons) AS owned
         FROM delivery.pipedrive_persons AS m
+        LEFT JOIN (SELECT DISTINCT record_id FROM pd_displaced) AS g ON g.record_id = m.person_id
         ANTI JOIN (
             SELECT l.record_id FROM delivery.links AS l SEMI JOIN identity.persons AS p ON p.cio_id = l.cio_id
             WHERE l.destination = {literal(NAME)} AND l.record_id IS NOT NULL
@@ -91,12 +113,13 @@ def _find(con: Connection, *, by_email: bool) -> None:
     )
     con.execute(
         """CREATE OR REPLACE TEMP TABLE pd_by_email AS
-        SELECT o.cio_id, f.person_id
+        SELECT o.cio_id, f.person_id, bool_or(f.email = f.primary_email) AS is_primary
         FROM pd_open AS o
-        JOIN (SELECT person_id, unnest(from_json(emails, '["VARCHAR"]')) AS email FROM pd_free WHERE NOT owned) AS f
+        JOIN (SELECT person_id, primary_email, unnest(from_json(emails, '["VARCHAR"]')) AS email
+              FROM pd_free WHERE NOT owned) AS f
         ON f.email = o.email
         WHERE o.by_email AND o.cio_id NOT IN (SELECT external_id FROM pd_free WHERE external_id IS NOT NULL)
-        GROUP BY ALL"""
+        GROUP BY o.cio_id, f.person_id"""
     )
     con.execute(
         """CREATE OR REPLACE TEMP TABLE pd_found AS
@@ -105,8 +128,11 @@ def _find(con: Connection, *, by_email: bool) -> None:
                    'external_id' AS matched_by
             FROM pd_open AS o JOIN pd_free AS f ON f.external_id = o.cio_id GROUP BY o.cio_id
             UNION ALL
-            SELECT cio_id, arg_min(person_id, TRY_CAST(person_id AS BIGINT)), false, 'email'
-            FROM (SELECT person_id, min(cio_id) AS cio_id FROM pd_by_email GROUP BY person_id) GROUP BY cio_id
+            SELECT cio_id, person_id, false, 'email' FROM (
+                SELECT cio_id, person_id, is_primary FROM pd_by_email
+                QUALIFY row_number() OVER (PARTITION BY person_id ORDER BY is_primary DESC NULLS LAST, cio_id) = 1)
+            QUALIFY row_number() OVER (
+                PARTITION BY cio_id ORDER BY is_primary DESC NULLS LAST, TRY_CAST(person_id AS BIGINT)) = 1
         )
         SELECT o.cio_id, c.record_id, coalesce(c.stamped, false) AS stamped, o.email AS looked_up_email,
                CASE WHEN c.record_id IS NOT NULL THEN c.matched_by
@@ -157,7 +183,7 @@ def _report_ambiguous(con: Connection, context: Context) -> None:
     con.execute(
         """INSERT INTO quarantine.rows BY NAME
         SELECT 'payload' AS layer, ? AS lane, ? AS window_key, cio_id, 'email' AS "column", ? AS reason,
-               'the smallest id is used; merge the others in Pipedrive' AS detail,
+               'whose primary address it is is used, else the smallest id; merge the others in Pipedrive' AS detail,
                CAST(to_json({persons: list(person_id ORDER BY TRY_CAST(person_id AS BIGINT))}) AS VARCHAR) AS row
         FROM pd_by_email GROUP BY cio_id HAVING count(*) > 1""",
         where,

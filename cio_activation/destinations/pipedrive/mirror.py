@@ -10,7 +10,7 @@ What is re-read: everything changed since the last walk, which includes what we 
 by people. Our own replies go into the mirror at once (see ``persons.py``) but never move the watermark: a
 colleague's edit during a long push would be passed over.
 
-A hard deletion is not shown by ``updated_since``; it is learned when a write answers 404 or 410.
+A deletion, or a merge, is not shown by ``updated_since``; how it is learned says ``lost_persons``.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import orjson
 
 from cio_activation.activation.models import Lane
 from cio_activation.delivery.destination import AbsoluteStep, Context
+from cio_activation.destinations.pipedrive import lost_persons
 from cio_activation.destinations.pipedrive.api import PersonPage, PipedriveApi
 from cio_activation.destinations.pipedrive.config import NAME
 from cio_activation.destinations.pipedrive.schema_names import AUDIENCES, ID
@@ -95,7 +96,7 @@ class MirrorStep(WarehouseStep):
 
     def __init__(self, lane: Lane) -> None:
         self.lane: Lane | None = lane
-        self.name = mirror_name(lane)
+        self._lane, self.name = lane, mirror_name(lane)
         self.after: tuple[str, ...] = ()
         self.description = (
             "Pulls the persons that changed in Pipedrive into a local table, where people are matched without "
@@ -124,11 +125,17 @@ class MirrorStep(WarehouseStep):
                 file.writelines(
                     orjson.dumps(mirror_row(p, context.activation, context.catalog)) + b"\n" for p in page.rows
                 )
-        return [{"path": str(path), "watermark": begun, "full": start is None, "rows": rows}]
+        found = [{"path": str(path), "watermark": begun, "full": start is None, "rows": rows}]
+        # No call is on its way here. A whole walk shows by itself who is gone.
+        asked = lost_persons.suspects(context, self._lane, None if start is None else path)
+        return found + await lost_persons.ask(api, context, asked)
 
     def absorb(self, con: Connection, context: Context, rows: Sequence[Mapping[str, Any]]) -> None:
         """Merge the walked persons into the mirror, then delete the file: it holds personal data twice."""
         for row in rows:
+            if "path" not in row:
+                lost_persons.note(con, context, row)
+                continue
             _merge_file(con, context, row)
             con.execute(
                 """CREATE OR REPLACE TEMP TABLE pd_state AS SELECT greatest(max(watermark), CAST(? AS TIMESTAMP)) AS w
@@ -161,12 +168,13 @@ def _merge_file(con: Connection, context: Context, row: Mapping[str, Any]) -> No
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE pd_seen AS
         SELECT person_id, name, external_id, is_deleted, CAST(update_time AS TIMESTAMP) AS update_time,
-               CAST(to_json(list_distinct(emails)) AS VARCHAR) AS emails,
+               CAST(to_json(list_distinct(emails)) AS VARCHAR) AS emails, primary_email,
                CAST(to_json(list_sort(audiences)) AS VARCHAR) AS audiences, CAST(fields AS VARCHAR) AS fields,
                CAST(? AS TIMESTAMP) AS mirrored_at
         FROM read_json({literal(row["path"])}, format = 'newline_delimited', columns = {{
-            person_id: 'VARCHAR', name: 'VARCHAR', emails: 'VARCHAR[]', external_id: 'VARCHAR',
-            audiences: 'BIGINT[]', fields: 'JSON', update_time: 'VARCHAR', is_deleted: 'BOOLEAN'}})
+            person_id: 'VARCHAR', name: 'VARCHAR', emails: 'VARCHAR[]', primary_email: 'VARCHAR',
+            external_id: 'VARCHAR', audiences: 'BIGINT[]', fields: 'JSON', update_time: 'VARCHAR',
+            is_deleted: 'BOOLEAN'}})
         QUALIFY row_number() OVER (PARTITION BY person_id ORDER BY update_time DESC) = 1""",
         [as_of],
     )
@@ -190,11 +198,13 @@ def merge(con: Connection, seen: str) -> None:
         f"""MERGE INTO delivery.pipedrive_persons AS t USING {seen} AS s ON t.person_id = s.person_id
         WHEN MATCHED AND (t.update_time IS NULL OR s.update_time >= t.update_time) THEN UPDATE SET
             name = coalesce(s.name, t.name), emails = coalesce(s.emails, t.emails), external_id = s.external_id,
+            primary_email = coalesce(s.primary_email, t.primary_email),
             audiences = s.audiences, update_time = s.update_time, is_deleted = s.is_deleted,
             mirrored_at = s.mirrored_at,
             fields = CAST(json_merge_patch(coalesce(t.fields, '{{}}'), coalesce(s.fields, '{{}}')) AS VARCHAR)
         WHEN NOT MATCHED THEN INSERT
-            (person_id, name, emails, external_id, audiences, update_time, is_deleted, mirrored_at, fields)
-            VALUES (s.person_id, s.name, s.emails, s.external_id, s.audiences, s.update_time, s.is_deleted,
-                    s.mirrored_at, s.fields)"""
+            (person_id, name, emails, primary_email, external_id, audiences, update_time, is_deleted, mirrored_at,
+             fields)
+            VALUES (s.person_id, s.name, s.emails, s.primary_email, s.external_id, s.audiences, s.update_time,
+                    s.is_deleted, s.mirrored_at, s.fields)"""
     )

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cio_activation.activation.models import Lane
-from cio_activation.delivery.destination import AbsoluteStep, Context, Limit
+from cio_activation.delivery.destination import AbsoluteStep, Context, Limit, Step
 from cio_activation.delivery.fields import Keep, ensure_shadow, fold_values
 from cio_activation.delivery.links import fold_links
 from cio_activation.delivery.ownership import examine
+from cio_activation.delivery.unmatched import note_gone, unsettled
 from cio_activation.destinations.common.kinds import CLEAR, CREATE, RECORDS
 from cio_activation.destinations.common.records import GONE
 from cio_activation.destinations.pipedrive.api import CONCURRENCY, TOKENS, PipedriveApi
@@ -21,15 +22,15 @@ from cio_activation.destinations.pipedrive.changes import (
 )
 from cio_activation.destinations.pipedrive.config import NAME
 from cio_activation.destinations.pipedrive.limits import value_limits
-from cio_activation.destinations.pipedrive.matching import links_name, release
-from cio_activation.destinations.pipedrive.mirror import codes_of, merge, since_text, watermark
+from cio_activation.destinations.pipedrive.matching import LinksStep, links_name, release
+from cio_activation.destinations.pipedrive.mirror import MirrorStep, codes_of, merge, since_text, watermark
 from cio_activation.destinations.pipedrive.schema_names import AUDIENCES, ID, audience_labels
 from cio_activation.destinations.pipedrive.values import NotInCatalog, custom_fields, held, named_fields, new_person
 from cio_activation.journal.operations import Cause, End, Kind, Operation, Result
 from cio_activation.transport.errors import Rejected
 from cio_activation.transport.http import VendorClient
 from cio_activation.warehouse.sessions import Connection, Warehouse
-from cio_activation.warehouse.sql import literal
+from cio_activation.warehouse.sql import literal, scalar
 
 _GONE_STATUS = (404, 410)
 
@@ -45,7 +46,7 @@ class FieldsStep(AbsoluteStep):
     flags: tuple[str, ...] = (ID, AUDIENCES)
 
     def __init__(self, lane: Lane, audiences: Sequence[str]) -> None:
-        self._lane = lane
+        self._lane, self._audiences = lane, tuple(audiences)
         self.lane: Lane | None = lane
         self.name = fields_name(lane)
         self.after: tuple[str, ...] = (links_name(lane),)
@@ -117,8 +118,20 @@ class FieldsStep(AbsoluteStep):
                    OR ("end" = 'delivered' AND kind = {literal(CLEAR.name)} AND json_exists(payload, '$.{ID}')))
             GROUP BY ALL"""
         )
+        con.execute(
+            f"""CREATE OR REPLACE TEMP TABLE pd_gone AS
+            SELECT cio_id, record_id, max(window_end) AS noticed_at FROM {finished}
+            WHERE record_id IS NOT NULL AND "end" = 'rejected' AND json_exists(observed, '$.gone') GROUP BY ALL"""
+        )
+        note_gone(con, NAME, "pd_gone")
         release(con, "pd_lost")
-        con.execute("DROP TABLE pd_lost")
+        con.execute("DROP TABLE pd_lost; DROP TABLE pd_gone")
+
+    def follow_up(self, con: Connection, context: Context) -> Sequence[Step]:  # noqa: ARG002
+        """Look for those at once whose person was found gone: it may have been merged; write to what outlived it."""
+        if not scalar(con, f"SELECT EXISTS ({unsettled(NAME)})"):
+            return ()
+        return (MirrorStep(self._lane), LinksStep(self._lane), FieldsStep(self._lane, self._audiences))
 
 
 def fields_name(lane: Lane) -> str:
@@ -218,6 +231,8 @@ def _fold_mirror(con: Connection, finished: str) -> None:
         SELECT coalesce(f.result_record_id, f.record_id) AS person_id, CAST(NULL AS VARCHAR) AS name,
                CASE WHEN f.kind = {literal(CREATE.name)} AND json_extract_string(f.keys, '$.email') IS NOT NULL
                     THEN CAST(to_json([json_extract_string(f.keys, '$.email')]) AS VARCHAR) END AS emails,
+               CASE WHEN f.kind = {literal(CREATE.name)} THEN json_extract_string(f.keys, '$.email') END
+                   AS primary_email,
                json_extract_string(f.observed, '$.external_id') AS external_id,
                CAST(json_extract(f.observed, '$.audiences') AS VARCHAR) AS audiences,
                CAST(json_extract(f.observed, '$.fields') AS VARCHAR) AS fields,

@@ -105,8 +105,11 @@ def _logical(name: str, value: Any, activation: Activation, catalog: Mapping[str
 
 def mirror_row(person: Mapping[str, Any], activation: Activation, catalog: Mapping[str, Any]) -> dict[str, Any]:
     """Return one line of a mirror file."""
+    listed = [e for e in person.get("emails") or () if isinstance(e, Mapping)]
+    first = next((e for e in listed if e.get("primary")), listed[0] if listed else {})
     return {
         "person_id": str(person["id"]),
+        "primary_email": email(str(first.get("value") or "")) or "",
         "name": person.get("name"),
         "emails": [known for e in person.get("emails") or () if (known := email(str(e.get("value") or "")))],
         "is_deleted": bool(person.get("is_deleted")),

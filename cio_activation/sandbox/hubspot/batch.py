@@ -87,6 +87,13 @@ class BatchDesk:
         missing: dict[str, None] = {}
         for item in inputs:
             wanted = as_text(item["id"]) or ""
+            if call.flag("archived") and not id_property:
+                record = records.archived.get(int(wanted)) if wanted.isdecimal() else None
+                if record is None:
+                    missing[wanted] = None
+                else:
+                    found[record.id] = record
+                continue
             record = records.lookup(id_property, wanted) if id_property else records.get(wanted)
             if record is None:
                 missing[email_of(wanted) if id_property == "email" else wanted] = None

@@ -13,6 +13,7 @@ from cio_activation.sandbox.hubspot.batch import checked_properties, with_histor
 from cio_activation.sandbox.hubspot.call import Call, RouteRow
 from cio_activation.sandbox.hubspot.errors import invalid_input, missing_fields, no_content, not_found, reply
 from cio_activation.sandbox.hubspot.links import Links
+from cio_activation.sandbox.hubspot.merges import merge
 from cio_activation.sandbox.hubspot.record import Record
 from cio_activation.sandbox.hubspot.record_rules import prepare
 from cio_activation.sandbox.hubspot.records import Claims, Records
@@ -133,13 +134,12 @@ class ObjectDesk:
         primary, other = (records.get(as_text(body[n]) or "") for n in ("primaryObjectId", "objectIdToMerge"))
         if primary is None or other is None or primary is other:
             raise invalid_input("Both records of a merge must exist and differ")
-        return reply(records.row(records.merge(primary, other)))
+        return reply(records.row(merge(records, primary, other)))
 
     def _erase(self, call: Call) -> Response:
         records, body = self._records(call), call.object(_ERASURE)
         wanted, id_property = as_text(body.get("objectId")) or "", body.get("idProperty")
         found = records.lookup(id_property, wanted) if id_property else records.get(wanted)
         if found is not None:
-            records.archive(found)
-            del records.archived[found.id]
+            records.erase(found)
         return no_content()

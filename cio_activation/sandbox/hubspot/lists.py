@@ -141,7 +141,7 @@ class Lists:
             if joined:
                 found.ordered = None
                 if heir is not None:
-                    found.members[heir] = min(joined)
+                    found.members[heir] = min(*joined, found.members.get(heir, joined[0]))
 
 
 class ListDesk:

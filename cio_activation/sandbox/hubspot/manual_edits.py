@@ -11,6 +11,7 @@ from cio_activation.sandbox.hubspot.limits import Limits
 from cio_activation.sandbox.hubspot.links import Links
 from cio_activation.sandbox.hubspot.lists import ContactList, Lists
 from cio_activation.sandbox.hubspot.manual_work import ManualWork
+from cio_activation.sandbox.hubspot.merges import merge
 from cio_activation.sandbox.hubspot.record import Record
 from cio_activation.sandbox.hubspot.records import Claims
 
@@ -26,6 +27,8 @@ class ManualEdits:
             "create": self._create,
             "merge": self._merge,
             "delete": self._delete,
+            "gdpr_delete": self._erase,
+            "restore": self._restore,
             "add_additional_email": self._add_email,
             "rename_list": self._rename_list,
             "delete_list": self._delete_list,
@@ -80,11 +83,25 @@ class ManualEdits:
         primary, other = self._contact(change), self._contact(change, "other_id", "other_email")
         if primary is other:
             raise ValueError("a contact cannot be merged with itself")
-        return {"id": str(self._contacts.merge(primary, other).id)}
+        return {"id": str(merge(self._contacts, primary, other).id)}
 
     def _delete(self, change: dict[str, Any]) -> dict[str, Any]:
         found = self._contact(change)
         self._contacts.archive(found)
+        return {"id": str(found.id)}
+
+    def _erase(self, change: dict[str, Any]) -> dict[str, Any]:
+        """Delete a contact for good."""
+        found = self._contact(change)
+        self._contacts.erase(found)
+        return {"id": str(found.id)}
+
+    def _restore(self, change: dict[str, Any]) -> dict[str, Any]:
+        """Take the contact ``id`` out of the recycle bin; not while another one has its address."""
+        found = self._contacts.archived.get(int(change["id"]))
+        if found is None:
+            raise ValueError(f"no contact {change['id']} in the recycle bin")
+        self._contacts.restore(found)
         return {"id": str(found.id)}
 
     def _add_email(self, change: dict[str, Any]) -> dict[str, Any]:

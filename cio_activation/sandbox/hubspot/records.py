@@ -25,7 +25,6 @@ from cio_activation.sandbox.hubspot.values import as_text, check, email_of, vali
 from cio_activation.sandbox.server.core import Clock
 
 ID_STEP = 50
-MERGED_MAX = 250
 STAGES = (
     "subscriber",
     "lead",
@@ -60,7 +59,7 @@ class Records:
         first_id: int,
         defaults: tuple[str, ...],
     ) -> None:
-        self.properties, self._clock = properties, clock
+        self.properties, self._clock, self.settings = properties, clock, settings
         self.object_type, self.label, self.defaults = object_type, label, defaults
         self.live: dict[int, Record] = {}
         self.archived: dict[int, Record] = {}
@@ -72,6 +71,8 @@ class Records:
             "lastmodifieddate" if object_type == "contacts" else "hs_lastmodifieddate",
         )
         """The names of the properties that say when a record was made and last changed."""
+        self.blocked: set[str] = set()
+        """Addresses of contacts that were deleted for good."""
         self.index = SearchIndex(settings)
         self.listeners: list[Callable[[list[int], int | None], None]] = []
         self.derived: dict[str, Callable[[int], str | None]] = {}
@@ -160,6 +161,9 @@ class Records:
     ) -> None:
         if email and not valid_email(email):
             invalid.append(Invalid("email", "INVALID_EMAIL", f"Email address {email} is invalid"))
+        elif email in self.blocked and self.settings.gdpr_blocklist:
+            # That there is such a list is documented; how a refusal by it reads is not.
+            invalid.append(Invalid("email", "BLOCKLISTED_EMAIL", "The address was permanently deleted"))
         elif not (by_email and record and email in record.emails):
             changes["email"] = email
 
@@ -233,28 +237,28 @@ class Records:
     def archive(self, record: Record) -> None:
         """Move a record to the recycle bin; its keys become free."""
         self.index.changed(record.id, record)
-        self._remove(record)
+        self.take_out(record)
         record.archived_at = self._clock.now()
         self.archived[record.id] = record
-        self._tell([record.id], None)
+        self.tell([record.id], None)
 
-    def merge(self, primary: Record, other: Record) -> Record:
-        """Merge two contacts into a new record with a new id; both old ids are consumed."""
-        merged = (*primary.merged, primary.id, *other.merged, other.id)
-        if len(merged) > MERGED_MAX:
-            raise Refusal(414, "VALIDATION_ERROR", f"More than {MERGED_MAX} merged identities")
-        emails = [primary.values.get("email"), *primary.emails, other.values.get("email"), *other.emails]
-        values = {**other.values, **primary.values}
-        for gone in (primary, other):
-            self.index.changed(gone.id, gone)
-            self._remove(gone)
-        made = self.create(values, created=min(primary.created, other.created))
-        made.updated, made.merged = self._clock.now(), merged
-        self.add_emails(made, [e for e in emails if e and e != made.values.get("email")])
-        for old in merged:
-            self.merged_away[old] = made.id
-        self._tell([primary.id, other.id], made.id)
-        return made
+    def restore(self, record: Record) -> None:
+        """Take a record out of the recycle bin under its old id; refuse while another one has a key of it."""
+        clash = self.clash(record.values, record, Claims())
+        if clash is not None:
+            raise clash
+        del self.archived[record.id]
+        record.archived_at, self.live[record.id] = None, record
+        self.index.changed(record.id, None)
+        values, record.values = record.values, {}
+        self._store(record, values)
+        self.add_emails(record, record.emails)
+
+    def erase(self, record: Record) -> None:
+        """Delete a record for good; its addresses go on the blocklist."""
+        self.blocked |= {e for e in (record.values.get("email"), *record.emails) if e}
+        self.archive(record)
+        del self.archived[record.id]
 
     def index_unique(self, name: str) -> None:
         """Build the index of a unique property (new ones have no values yet, restored ones do)."""
@@ -281,7 +285,8 @@ class Records:
             self.by_email.update(dict.fromkeys(swapped, record.id))
         record.values = new
 
-    def _remove(self, record: Record) -> None:
+    def take_out(self, record: Record) -> None:
+        """Take a record away; its keys become free."""
         del self.live[record.id]
         if self.object_type == "contacts":
             for email in (record.values.get("email"), *record.emails):
@@ -296,7 +301,8 @@ class Records:
         taken, self._next_id = self._next_id, self._next_id + ID_STEP
         return taken
 
-    def _tell(self, gone: list[int], heir: int | None) -> None:
+    def tell(self, gone: list[int], heir: int | None) -> None:
+        """Let lists and links know that records are gone, and which one takes their places."""
         for listener in self.listeners:
             listener(gone, heir)
 

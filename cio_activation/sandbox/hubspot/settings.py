@@ -33,6 +33,12 @@ class Settings:
     queues: str = "taken"
     properties_created_status: int = 200
 
+    merge_keeps_primary: bool = False
+    """A merge keeps the primary's record id, as in portals of that beta, instead of making a new one."""
+    gdpr_blocklist: bool = True
+    """An address that was deleted for good cannot be made anew by the API. HubSpot's specification says so, its
+    knowledge base says that an API request can."""
+
     def turn(self, change: dict[str, Any]) -> dict[str, Any]:
         """Turn those that ``change`` names, and return all; ValueError for a value that none of them has."""
         for name in self.__dataclass_fields__:

@@ -71,6 +71,11 @@ class ManualEdits(ManualWork):
         self._company.persons.merge_into(target, survivor)
         return self._company.persons.view(survivor)
 
+    def do_merge_sets(self, unite: bool) -> dict[str, Any]:
+        """Have merges unite the options that both persons hold in a field of several, or keep the survivor's only."""
+        self._company.persons.merge_unites_sets = bool(unite)
+        return {"unite": bool(unite)}
+
     def do_rename_field(self, field: str, name: str) -> dict[str, Any]:
         """Give a field another display name; its code stays."""
         definition = self._company.fields.named(field)

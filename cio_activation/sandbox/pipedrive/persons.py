@@ -79,6 +79,8 @@ class Persons:
     def __init__(self, around: Surroundings, search: SearchIndex) -> None:
         self.table: Table[Person] = Table()
         self.merged: dict[int, int] = {}
+        self.merge_unites_sets = False
+        """Whether a merge unites the options of a field of several; no document says. Else the survivor's win."""
         self._around, self._search = around, search
         self._ids = count(1)
         self.fields: Fields
@@ -132,6 +134,12 @@ class Persons:
             "label_ids": list(dict.fromkeys(survivor.label_ids + person.label_ids)),
             "custom_fields": {c: v for c, v in person.custom.items() if c not in survivor.custom},
         }
+        if self.merge_unites_sets:
+            given["custom_fields"] |= {
+                code: list(dict.fromkeys([*held, *person.custom[code]]))
+                for code, held in survivor.custom.items()
+                if isinstance(held, list) and code in person.custom
+            }
         self.remove(person)
         self.merged[person.id] = survivor.id
         self._around.moved(person.id, survivor.id)

@@ -10,7 +10,7 @@ from cio_activation.activation.models import PropertyType
 from cio_activation.destinations.common.records import GONE
 from cio_activation.destinations.hubspot.properties import PropertiesStep
 from cio_activation.errors import ContractError
-from cio_activation_tests.drivers.hubspot import DAILY, LABEL, HubSpotBench, make_activation, person, prop
+from cio_activation_tests.drivers.hubspot import DAILY, HubSpotBench, make_activation, person, prop
 
 Build = Callable[..., HubSpotBench]
 EMPTY = {"status": "COMPLETE", "results": [], "errors": []}
@@ -73,30 +73,6 @@ def test_a_collision_that_sinks_the_batch_is_split_down_to_the_culprit(build: Bu
     assert world.rejected() == {}
 
 
-def test_a_deleted_contact_is_noticed_and_made_again(build: Build) -> None:
-    world = linked(build)
-    world.members("winback", ["p00002"])
-    world.run()
-    world.edit("delete", email="person2@example.com")
-    change(world, lapse_bucket="91+")
-    report = world.run()["properties_daily"]
-    assert (report.delivered, report.rejected, report.reasons) == (2, 1, {GONE: 1})
-    world.run()
-    held = world.contacts()["p00002"]
-    assert (held["cio_lapse_bucket"], held["cio_ltv"], held["email"]) == ("91+", "2", "person2@example.com")
-    assert world.on_list(f"{LABEL} [v1]") == {"p00002"}
-    # Once more: a contact that we made ourselves may be made again after its deletion.
-    world.edit("delete", email="person2@example.com")
-    change(world, lapse_bucket="31-90")
-    world.run()
-    world.run()
-    assert world.contacts()["p00002"]["cio_lapse_bucket"] == "31-90"
-    assert world.rejected() == {}
-    mark = world.mark()
-    world.run()
-    assert world.entries(mark) == []
-
-
 @pytest.mark.parametrize("alone", [True, False])
 def test_a_merged_contact_is_followed_to_its_survivor(build: Build, alone: bool) -> None:
     world = linked(build)
@@ -108,7 +84,6 @@ def test_a_merged_contact_is_followed_to_its_survivor(build: Build, alone: bool)
     )
     report = world.run()["properties_daily"]
     assert report.reasons == {GONE: 1}
-    world.run()
     assert world.link("p00002") is not None
     assert world.link("p00002")[0] == survivor  # type: ignore[index]
     assert world.contacts()["p00002"]["cio_lapse_bucket"] == "91+"

@@ -89,6 +89,25 @@ FROM (
             AND q.deliverable
             AND q.email = k.looked_up_email
             AND TRUE
+            AND NOT COALESCE(
+              (
+                q.cio_id IN (
+                  SELECT
+                    g.cio_id
+                  FROM delivery.gone_records AS g
+                  WHERE
+                    g.destination = 'hubspot'
+                )
+                OR SHA256(q.email) IN (
+                  SELECT
+                    g.email_hash
+                  FROM delivery.gone_records AS g
+                  WHERE
+                    g.destination = 'hubspot' AND NOT g.email_hash IS NULL
+                )
+              ),
+              FALSE
+            )
         ) AS p
           ON p.cio_id = s.cio_id
       ) AS d
