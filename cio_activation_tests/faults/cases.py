@@ -191,7 +191,7 @@ def _pipedrive() -> list[Case]:
         Case(vendor, "503 once at the mirror", Ending.RIDDEN, _at(READS[vendor], KINDS["503"])),
         Case(vendor, "400 for one record", Ending.RIDDEN, _at((patch, post), refused)),
         Case(vendor, "deleted records", Ending.REJECTED, trouble="delete"),
-        Case(vendor, "merged records", Ending.REJECTED, trouble="merge"),
+        Case(vendor, "merged records", Ending.RIDDEN, trouble="merge"),
         Case(vendor, "an option deleted in use", Ending.REJECTED, trouble="lose_option"),
         Case(vendor, "unordered, lowercased", Ending.RIDDEN, trouble="mixed_case"),
         Case(vendor, "token budget at 0", Ending.STOPPED, trouble="spend_budget"),

@@ -198,7 +198,7 @@ class HubSpotRig(Rig):
         self._decide()
 
     def _activation(self) -> Any:
-        return benches.make_activation(self._properties, (self._audience,))
+        return benches.make_activation(self._properties, (self._audience,), on_deleted="recreate")
 
     def _decide(self) -> None:
         self.bench.persons(self.people.values())

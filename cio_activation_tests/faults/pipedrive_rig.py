@@ -182,7 +182,7 @@ class PipedriveRig(Rig):
         self._schema_due = True
 
     def _activation(self) -> Activation:
-        return benches.model(self._audiences, self._names, create_people="everyone")
+        return benches.model(self._audiences, self._names, create_people="everyone", on_deleted="recreate")
 
 
 def _shown(value: Any) -> Any:

@@ -221,6 +221,32 @@ def test_a_merge_makes_a_new_record_with_the_other_address_as_additional_one(wor
     world.call("GET", f"{OBJECTS}/{ann}", status=404)
 
 
+def test_a_merge_keeps_the_primary_record_where_that_is_set(world: HubSpotStandIn) -> None:
+    ann, bob = world.id_of("ann@example.com"), world.id_of("bob@example.com")
+    world.batch("update", [{"id": bob, "properties": {"cio_id": "b1", "cio_score": "7"}}])
+    world.batch("update", [{"id": ann, "properties": {"cio_id": "a1"}}])
+    world.edit("settings", merge_keeps_primary=True)
+    assert world.edit("merge", email="ann@example.com", other_email="bob@example.com")["id"] == ann
+    read = world.call("GET", f"{OBJECTS}/bob@example.com?idProperty=email&properties=cio_id,cio_score")
+    assert (read["id"], read["properties"]["cio_id"], read["properties"]["cio_score"]) == (ann, "a1", "7")
+    world.call("GET", f"{OBJECTS}/{bob}", status=404)
+
+
+def test_what_was_erased_is_in_no_bin_and_its_address_on_a_blocklist(world: HubSpotStandIn) -> None:
+    ann, bob = world.id_of("ann@example.com"), world.id_of("bob@example.com")
+    world.call("POST", f"{OBJECTS}/gdpr-delete", {"objectId": ann}, status=204)
+    world.edit("delete", email="bob@example.com")
+    body = {"properties": [], "propertiesWithHistory": [], "inputs": [{"id": ann}, {"id": bob}]}
+    read = world.call("POST", f"{OBJECTS}/batch/read?archived=true", body, status=207)
+    assert [row["id"] for row in read["results"]] == [bob]
+    again = {"properties": {"email": "ann@example.com"}}
+    assert world.call("POST", OBJECTS, again, status=400)["errors"][0]["code"] == "BLOCKLISTED_EMAIL"
+    world.edit("settings", gdpr_blocklist=False)
+    world.call("POST", OBJECTS, again, status=201)
+    assert world.edit("restore", id=bob)["id"] == bob
+    assert world.id_of("bob@example.com") == bob
+
+
 def test_a_deleted_contact_frees_its_address_and_leaves_reads_and_lists(world: HubSpotStandIn) -> None:
     ann = world.id_of("ann@example.com")
     world.call("DELETE", f"{OBJECTS}/{ann}", status=204)

@@ -93,3 +93,14 @@ def test_a_lost_answer_after_a_write_leaves_the_write(rig: PipedriveStandIn) -> 
     assert rig.call("POST", "/persons", json={"name": "Twice"}).status_code == 502
     rig.data("POST", "/persons", json={"name": "Twice"})
     assert [p["name"] for p in state(rig)["persons"].values()].count("Twice") == 2
+
+
+def test_a_merge_unites_options_where_that_is_set(rig: PipedriveStandIn) -> None:
+    code = rig.field("tags", "set", "a", "b")["field_code"]
+    for number, (unite, expected) in enumerate(((False, ["b"]), (True, ["a", "b"]))):
+        one, two = (edit(rig, "create_person", name=f"{n}{number}")["id"] for n in "xy")
+        edit(rig, "set_field", person=one, field="tags", value=["a"])
+        edit(rig, "set_field", person=two, field="tags", value=["b"])
+        edit(rig, "merge_sets", unite=unite)
+        edit(rig, "merge", person=one, into=two)
+        assert rig.vendor.state()["persons"][str(two)]["custom_fields"]["tags"] == expected, code
