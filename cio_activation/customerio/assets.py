@@ -18,6 +18,7 @@ from cio_activation.lanes.runs import defer, is_awaited, note_fingerprints, runt
 from cio_activation.runtime import Runtime
 from cio_activation.transport.http import Pacer
 from cio_activation.transport.time_slice import TimeSlice
+from cio_activation.warehouse.tables import FILES_SET_ASIDE
 
 LAST_GOOD = "last_good"
 """Name of the check of values that are older than their rows."""
@@ -153,13 +154,15 @@ def _pull(
             result = use_case(runtime, window, customerio_pacer(journal, lane), context.run.run_id)
     finally:
         journal.close()
+    for reason in getattr(result, "set_aside", ()):
+        context.log.warning(f"{reason}: the file is set aside ({FILES_SET_ASIDE}), and another one was asked for")
     if getattr(result, "defers", False):
         defer(context, f"customerio/{name}")
     if fingerprints := getattr(result, "fingerprints", None):
         note_fingerprints(context, fingerprints)
     found = metadata_of(result)
-    rows = getattr(result, "rows", None)
-    clean = not getattr(result, "quarantined", None) and not getattr(result, "retained", None)
+    rows = None if getattr(result, "superseded", False) else getattr(result, "rows", None)
+    clean = not any(getattr(result, name, None) for name in ("quarantined", "retained", "set_aside"))
     checks = list(_checked(name, clean, found))
     if hasattr(result, "stale_overdue"):
         checks.append(_still_good(name, result))
@@ -194,11 +197,11 @@ def _still_good(name: str, result: Any) -> dg.AssetCheckResult:
 
 
 def _checked(name: str, clean: bool, found: dict[str, Any]) -> Iterator[dg.AssetCheckResult]:
-    """Quarantined rows and retained snapshots are a warning: the published table is sound, the rest is listed."""
+    """What was quarantined, set aside or retained is a warning: the published table is sound, the rest is listed."""
     yield dg.AssetCheckResult(
         check_name="raw",
         asset_key=dg.AssetKey(["customerio", name]),
         passed=clean,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={k: v for k, v in found.items() if k in ("quarantined", "retained")},
+        metadata={k: v for k, v in found.items() if k in ("quarantined", "retained", "set_aside")},
     )

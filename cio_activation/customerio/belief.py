@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from cio_activation.activation.models import Activation
 from cio_activation.activation.windows import Window
-from cio_activation.customerio.files import RawFile
+from cio_activation.customerio.files import RawFile, UnusableFile
 from cio_activation.customerio.landing import Staged
 from cio_activation.customerio.last_good import REFUSED_CELLS, REFUSED_LINES
+from cio_activation.customerio.people_table import is_packed
 from cio_activation.customerio.workspace import require_known_people
 from cio_activation.errors import ContractError
 from cio_activation.warehouse import published
@@ -17,24 +18,18 @@ from cio_activation.warehouse.tables import PEOPLE
 
 def believe(con: Connection, activation: Activation, window: Window, file: RawFile, staged: Staged, table: str) -> None:
     """Refuse the snapshot staged in ``table`` if it cannot be believed; ContractError says what to do."""
-    _is_whole(window, file, staged)
+    _is_whole(file, staged)
     require_known_people(con, table, PEOPLE, f"the people export of window {window.key}")
     _is_large_enough(con, activation, window, table)
     _is_readable(con, activation, window, staged)
 
 
-def _is_whole(window: Window, file: RawFile, staged: Staged) -> None:
+def _is_whole(file: RawFile, staged: Staged) -> None:
     seen = staged.rows + staged.malformed
     if seen < file.rows:
-        raise ContractError(
-            f"the people file of window {window.key} is cut off: {seen:,} rows, but the export has {file.rows:,}; "
-            "run it again: the next run asks for a new export"
-        )
-    if staged.malformed and not _ends_with_newline(file):
-        raise ContractError(
-            f"the people file of window {window.key} ends in the middle of a line; "
-            "run it again: the next run asks for a new export"
-        )
+        raise UnusableFile(f"{file.path.name} is cut off: {seen:,} rows, but the export has {file.rows:,}")
+    if staged.malformed and not is_packed(file.path) and not _ends_with_newline(file):
+        raise UnusableFile(f"{file.path.name} ends in the middle of a line")
 
 
 def _is_large_enough(con: Connection, activation: Activation, window: Window, table: str) -> None:

@@ -145,7 +145,9 @@ class CustomerIO:
         """Return the ``cio_id`` of every member if they fit one page, else None. One call either way."""
         path = f"/v1/segments/{segment}/membership"
         body = await self._call("GET", path, "segments.members", params={"limit": PAGE})
-        return None if body.get("next") else [str(m["cio_id"]) for m in _part(body, "identifiers")]
+        if body.get("next"):
+            return None
+        return [str(m.get("cio_id") if isinstance(m, dict) else m) for m in _part(body, "identifiers")]
 
     async def request_export(self, attributes: Sequence[str]) -> Export:
         """Ask for an export of everyone, with these attributes as columns. Asking twice makes two exports.

@@ -65,13 +65,11 @@ async def fetch(
     return file, export_id
 
 
-def give_up(runtime: Runtime, window: Window, file: RawFile) -> None:
-    """Put a file that cannot be believed aside (as ``.refused``), so that the next run asks for a new export."""
+def give_up(runtime: Runtime, window: Window, file: RawFile, reason: str) -> None:
+    """Set a file that cannot be believed aside (as ``.refused``), so that who asks next asks for a new export."""
     with runtime.warehouse.write() as con:
-        files.forget(con, window, file.kind)
+        files.set_aside(con, runtime.settings.activation_home, window, file, reason)
         con.execute(f"UPDATE {EXPORTS} SET status = 'failed' WHERE window_key = ?", [window.key])
-    if file.path.exists():
-        file.path.rename(file.path.with_suffix(".csv.refused"))
 
 
 class _Unusable(Exception):

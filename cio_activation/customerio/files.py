@@ -6,12 +6,17 @@ import hashlib
 import os
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cio_activation.activation.windows import Window
+from cio_activation.errors import ContractError
 from cio_activation.warehouse.sessions import Connection
-from cio_activation.warehouse.tables import FILES
+from cio_activation.warehouse.tables import FILES, FILES_SET_ASIDE
+
+
+class UnusableFile(ContractError):
+    """A raw file that is not what it should be: cut off, damaged, no CSV. Another one may well be."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,33 @@ def forget(con: Connection, window: Window, kind: str) -> None:
     con.execute(
         f"DELETE FROM {FILES} WHERE lane = ? AND window_key = ? AND kind = ?", [window.lane.value, window.key, kind]
     )
+
+
+def set_aside(con: Connection, home: Path, window: Window, file: RawFile, reason: str) -> Path:
+    """Take a file that cannot be used out of the books and list it with its reason; return where it is kept.
+
+    It is renamed first: whoever dies in between finds no file, and asks for one. Its name has its content's hash, so
+    that none overwrites another.
+    """
+    aside = file.path.with_name(f"{file.path.stem}-{file.sha256[:8]}{file.path.suffix}.refused")
+    if file.path.exists():
+        os.replace(file.path, aside)
+    forget(con, window, file.kind)
+    relative = aside.relative_to(home).as_posix()
+    con.execute(f"DELETE FROM {FILES_SET_ASIDE} WHERE path = ?", [relative])
+    con.execute(
+        f"INSERT INTO {FILES_SET_ASIDE} VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [
+            window.lane.value,
+            window.key,
+            file.kind,
+            relative,
+            file.sha256,
+            reason,
+            datetime.now(UTC).replace(tzinfo=None),
+        ],
+    )
+    return aside
 
 
 def sha256_of(path: Path) -> str:

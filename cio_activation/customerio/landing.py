@@ -17,10 +17,11 @@ from cio_activation.customerio.people_table import (
     next_table_sql,
     read_header,
     read_sql,
+    require_readable,
     table_ddl,
 )
 from cio_activation.warehouse import quarantine, stale
-from cio_activation.warehouse.sessions import Connection
+from cio_activation.warehouse.sessions import Connection, SqlError
 from cio_activation.warehouse.sql import identifier, scalar
 from cio_activation.warehouse.tables import PEOPLE, PEOPLE_CURRENT, PEOPLE_GONE, PEOPLE_LIVE, SQL_TYPE, split
 from cio_activation.warehouse.validation import validate
@@ -81,10 +82,17 @@ def stage(
     path: Path,
     observed_at: datetime,
 ) -> Staged:
-    """Read a people CSV into ``target``, typed and hashed, compared with ``previous``."""
+    """Read a people CSV into ``target``, typed and hashed, compared with ``previous``.
+
+    UnusableFile if it is no CSV of people from one end to the other.
+    """
     header = read_header(path, activation)
     received = read_sql(path, header, activation)
-    con.execute(next_table_sql(target, received, previous, activation, (window.as_of, observed_at)))
+    try:
+        con.execute(next_table_sql(target, received, previous, activation, (window.as_of, observed_at)))
+    except SqlError:
+        require_readable(path, header)
+        raise
     rows = scalar(con, f"SELECT count(*) FROM {target}")
     malformed = scalar(con, f"SELECT count(DISTINCT line) FROM {REJECTS}")
     return Staged(int(str(rows)), int(str(malformed)))

@@ -84,6 +84,8 @@ class LivePull:
     """Those of them that have been so for longer than ``workspace.last_good_for``."""
     retained: dict[str, str] = field(default_factory=dict)
     quarantined: dict[str, int] = field(default_factory=dict)
+    set_aside: tuple[str, ...] = ()
+    """Why answers about segments could not be used; they are listed in ``raw.files_set_aside``."""
     asked: int = 0
     """Ids and e-mails of moments that Customer.io was asked about, as the warehouse knows nobody so named."""
     named: dict[str, int] = field(default_factory=dict)
@@ -171,6 +173,7 @@ async def _pull(
         old.overdue,
         pulled.retained,
         counts | pulled.quarantined | named.quarantined,
+        pulled.set_aside,
         len(questions.ids) + len(questions.emails),
         named.named,
         calls=calls,

@@ -15,13 +15,13 @@ from cio_activation.activation.models import Audience
 from cio_activation.activation.windows import Window
 from cio_activation.customerio import files
 from cio_activation.customerio.client import AT_ONCE, PAGE, CustomerIO, Segment
-from cio_activation.customerio.files import RawFile
+from cio_activation.customerio.files import RawFile, UnusableFile
 from cio_activation.customerio.segment_probe import digest
 from cio_activation.customerio.segment_shortcut import SegmentShortcut
 from cio_activation.errors import ConfigError
 from cio_activation.runtime import Runtime
 from cio_activation.transport.errors import Rejected
-from cio_activation.warehouse.sessions import scratch
+from cio_activation.warehouse.sessions import SqlError, scratch
 from cio_activation.warehouse.sql import literal, scalar
 
 FINISHED = "finished"
@@ -43,12 +43,16 @@ class Reading:
     """What ``segment_probe.fingerprint`` says of the segment while it is as it was here; empty if that is not known."""
     explained: bool = True
     """False: the count says that more happened than was found out."""
+    set_aside: tuple[str, ...] = ()
+    """Why what was read before could not be used."""
 
 
 def members_sql(file: RawFile) -> str:
     """Return the query of a members file: ``cio_id`` (NULL if it has none), ``external_id``, doubles included."""
     return (
-        "SELECT nullif(trim(cio_id), '') AS cio_id, nullif(id, '') AS external_id "
+        # A list or an object is read as its text.
+        "SELECT CASE WHEN regexp_full_match(trim(cio_id), '[^\\s\\[{]\\S*') THEN trim(cio_id) END AS cio_id, "
+        "nullif(id, '') AS external_id "
         f"FROM read_json({literal(str(file.path))}, format = 'newline_delimited', "
         "columns = {'cio_id': 'VARCHAR', 'id': 'VARCHAR', 'email': 'VARCHAR'})"
     )
@@ -118,17 +122,25 @@ def _check_known(audiences: Sequence[Audience], listed: dict[int, Segment]) -> N
 async def _read(
     runtime: Runtime, client: CustomerIO, window: Window, segment: Segment, clock: Callable[[], datetime]
 ) -> Reading:
-    """Read one segment; twice if the number of members is not what Customer.io counts."""
+    """Read one segment; twice if what came is no list of members, or not as many as Customer.io counts."""
     if segment.state != FINISHED:
         return Reading(segment.id, segment.name, None, f"still building (state {segment.state})")
     difference = 0
+    aside: tuple[str, ...] = ()
     for attempt in (1, 2):
-        file, seen = await _members_file(runtime, client, window, segment, clock)
+        try:
+            file, seen = await _members_file(runtime, client, window, segment, clock)
+        except UnusableFile as problem:
+            aside += (str(problem),)
+            if attempt == 2:
+                return Reading(segment.id, segment.name, None, str(problem), set_aside=aside)
+            continue
         counted = await client.customer_count(segment.id)
         difference = abs(file.rows - counted)
         if difference == 0 or (attempt == 2 and difference <= max(1, math.ceil(counted * COUNT_TOLERANCE))):
-            return Reading(segment.id, segment.name, file, fingerprint=seen or str(counted))
-    return Reading(segment.id, segment.name, None, f"read {file.rows:,} members, but Customer.io counts {counted:,}")
+            return Reading(segment.id, segment.name, file, fingerprint=seen or str(counted), set_aside=aside)
+    told = f"read {file.rows:,} members, but Customer.io counts {counted:,}"
+    return Reading(segment.id, segment.name, None, told, set_aside=aside)
 
 
 async def _members_file(
@@ -136,7 +148,8 @@ async def _members_file(
 ) -> tuple[RawFile, str]:
     """Write all pages to the segment's file; ``rows`` counts distinct people, as pages may repeat some.
 
-    Returned with it: the digest of a small segment's members.
+    Returned with it: the digest of a small segment's members. UnusableFile, and the file is set aside, if a row is no
+    member: nothing can then be said of who is missing.
     """
     folder = runtime.raw_folder(window.lane.value, window.key)
     final = folder / f"segment_{segment.id}.jsonl"
@@ -149,8 +162,14 @@ async def _members_file(
         os.fsync(out.fileno())
     files.settle(part, final)
     file = RawFile(files.segment_kind(segment.id), final, files.sha256_of(final), 0, observed_at)
-    with scratch() as con:  # not the warehouse: others may have it for seconds
-        rows = int(str(scalar(con, f"SELECT count(DISTINCT cio_id) FROM ({members_sql(file)})")))
-        small = con.execute(f"SELECT cio_id FROM ({members_sql(file)}) WHERE {rows <= PAGE}").fetchall()
+    try:
+        with scratch() as con:  # not the warehouse: others may have it for seconds
+            rows = int(str(scalar(con, f"SELECT count(DISTINCT cio_id) FROM ({members_sql(file)})")))
+            small = con.execute(f"SELECT cio_id FROM ({members_sql(file)}) WHERE {rows <= PAGE}").fetchall()
+    except SqlError:
+        reason = f"the answer about segment {segment.id} has rows that are no members"
+        with runtime.warehouse.write() as con:
+            files.set_aside(con, runtime.settings.activation_home, window, file, reason)
+        raise UnusableFile(reason) from None
     seen = digest(str(cio_id) for (cio_id,) in small) if rows <= PAGE else ""
     return replace(file, rows=rows), seen

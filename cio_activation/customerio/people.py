@@ -3,14 +3,15 @@
 Stage -> quarantine -> check -> fill in -> publish. What is refused says nothing about its person: a bad cell is
 quarantined and keeps its last good value, and a line that is not CSV or a row without ``cio_id`` leaves the row that
 was there; see ``last_good``. A second row of the same ``cio_id`` is quarantined and left out. A file that is shorter
-than the export said, lost too many people or cannot be read in too many places publishes nothing.
+than the export said, damaged or no CSV is set aside, and another is asked for. One that lost too many people or cannot
+be read in too many places is set aside too; there the source has to be mended first.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from cio_activation.activation.windows import Window
@@ -18,7 +19,7 @@ from cio_activation.customerio import files
 from cio_activation.customerio.belief import believe
 from cio_activation.customerio.client import CustomerIO
 from cio_activation.customerio.exports import KIND, Poll, fetch, give_up
-from cio_activation.customerio.files import RawFile
+from cio_activation.customerio.files import RawFile, UnusableFile
 from cio_activation.customerio.landing import (
     LAYER,
     create_view,
@@ -35,9 +36,11 @@ from cio_activation.transport.http import Pacer
 from cio_activation.warehouse import change_log, published, quarantine, stale
 from cio_activation.warehouse.sessions import YIELD_S, Connection
 from cio_activation.warehouse.sql import scalar
-from cio_activation.warehouse.tables import PEOPLE, PEOPLE_CURRENT
+from cio_activation.warehouse.tables import FILES_SET_ASIDE, PEOPLE, PEOPLE_CURRENT
 
 NEXT = "raw.people_next"
+FILES_PER_RUN = 3
+"""Files that one run tries: the first, and two more if those cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,8 @@ class PeoplePull:
     stale_overdue: int = 0
     """Those of them that have been so for longer than ``workspace.last_good_for``."""
     quarantined: dict[str, int] = field(default_factory=dict)
+    set_aside: tuple[str, ...] = ()
+    """Why files that came before this one could not be used; they are listed in ``raw.files_set_aside``."""
     validated: int = 0
     sha256: str = ""
     export_id: int | None = None
@@ -85,30 +90,36 @@ def pull_people(
     """Export everyone's attributes from Customer.io and publish them as ``raw.people``.
 
     A window that has its file lands it again, unless ``refresh`` asks for a new snapshot. A window older than the
-    newest published one publishes nothing, and cannot be exported: an export shows the present.
+    newest published one publishes nothing and asks for nothing: an export shows the present. A file that cannot be
+    used is set aside, and another one asked for: FILES_PER_RUN in all.
     """
     home = runtime.settings.activation_home
     with runtime.warehouse.read() as con:
         old = published.superseded(con, PEOPLE, window)
         file = files.retained(con, home, window, KIND)
     if old:
-        if file is None or refresh:
-            raise ContractError(
-                f"window {window.key} is older than the last published one and has no raw people file: an export "
-                "shows today's state, so a past window cannot be exported; materialize the newest window instead"
-            )
-        return PeoplePull(window.key, file.rows, sha256=file.sha256, reused=True, superseded=True)
+        rows, sha256 = (file.rows, file.sha256) if file is not None else (0, "")
+        return PeoplePull(window.key, rows, sha256=sha256, reused=file is not None, superseded=True)
 
-    if file is not None and not refresh:
-        return land(runtime, window, file, run_id=run_id, reused=True)
-
-    async def ask() -> tuple[RawFile, int, int]:
+    async def ask(refresh: bool) -> tuple[RawFile, int, int]:
         async with CustomerIO(runtime.settings, pacer) as client:
             fetched, export_id = await fetch(runtime, client, window, poll or Poll(), clock, refresh=refresh)
             return fetched, export_id, client.calls.total
 
-    file, export_id, calls = asyncio.run(ask())
-    return land(runtime, window, file, run_id=run_id, export_id=export_id, calls=calls)
+    calls, export_id, aside = 0, None, list[str]()
+    while True:
+        reused = file is not None and not refresh
+        if file is None or refresh:
+            file, export_id, made = asyncio.run(ask(refresh))
+            calls += made
+        try:
+            landed = land(runtime, window, file, run_id=run_id, reused=reused, export_id=export_id, calls=calls)
+            return replace(landed, set_aside=tuple(aside))
+        except UnusableFile as problem:
+            aside.append(str(problem))
+            if len(aside) == FILES_PER_RUN:
+                raise UnusableFile(_none_usable(window, aside)) from None
+        file, refresh = None, False
 
 
 def land(
@@ -121,7 +132,7 @@ def land(
     export_id: int | None = None,
     calls: int = 0,
 ) -> PeoplePull:
-    """Publish one raw people file, all or nothing; a file that cannot be believed is put aside."""
+    """Publish one raw people file, all or nothing; a file that cannot be believed is set aside."""
     try:
         with runtime.warehouse.write(yield_s=YIELD_S) as con:
             quarantine.clear(con, LAYER, window)
@@ -140,8 +151,8 @@ def land(
             change_log.note(con, PEOPLE_CURRENT, None)
             published.publish(con, PEOPLE, window, rows, run_id)
             counts = quarantine.counts(con, LAYER, window)
-    except ContractError:
-        give_up(runtime, window, file)
+    except ContractError as problem:
+        give_up(runtime, window, file, str(problem))
         raise
     return PeoplePull(
         window.key,
@@ -152,11 +163,20 @@ def land(
         old.cells,
         old.overdue,
         counts,
-        validated,
-        file.sha256,
-        export_id,
+        validated=validated,
+        sha256=file.sha256,
+        export_id=export_id,
         reused=reused,
         calls=calls,
+    )
+
+
+def _none_usable(window: Window, reasons: list[str]) -> str:
+    told = "; ".join(dict.fromkeys(reasons))
+    return (
+        f"none of {len(reasons)} people files of window {window.key} could be used ({told}); nothing was published and "
+        f"nobody leaves by it. The files are listed in {FILES_SET_ASIDE}; see Data & Integrations > Exports in "
+        "Customer.io, then run again: the next run asks for a new export"
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import zlib
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +15,8 @@ from pathlib import Path
 
 from cio_activation.activation.models import Activation, AttributeType, EpochUnit
 from cio_activation.customerio.casting import reason, trimmed, typed, typed_text
-from cio_activation.errors import ContractError
+from cio_activation.customerio.files import UnusableFile
+from cio_activation.warehouse.sessions import SqlError, scratch
 from cio_activation.warehouse.sql import identifier, literal, timestamp
 from cio_activation.warehouse.tables import SQL_TYPE
 
@@ -65,24 +67,62 @@ def table_ddl(activation: Activation, table: str) -> str:
 
 
 def read_header(path: Path, activation: Activation) -> list[str]:
-    """Return the file's column names; ContractError names every declared one that is missing or ambiguous."""
-    opener = gzip.open if _is_packed(path) else open
+    """Return the file's column names; UnusableFile names every declared one that is missing or ambiguous."""
+    if is_packed(path):
+        _require_whole(path)
+    opener = gzip.open if is_packed(path) else open
     try:
         with opener(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as lines:
             header = next(csv.reader(lines, strict=True), [])
-    except (csv.Error, EOFError, gzip.BadGzipFile) as error:
-        raise ContractError(f"{path.name}: the header line cannot be read ({type(error).__name__})") from None
+    except csv.Error:
+        raise UnusableFile(f"{path.name}: the header line cannot be read") from None
     given = Counter(header)
     missing = [s for s in sources(activation) if given[s] == 0]
     double = [s for s in sources(activation) if given[s] > 1]
+    if missing and (kind := _seems(path, any(given[s] for s in sources(activation)))):
+        raise UnusableFile(f"{path.name} is no CSV of people: {kind}")
     if missing:
-        raise ContractError(
+        raise UnusableFile(
             f"{path.name} has no column {', '.join(missing)}; check the names under `attributes` and `profile` in "
-            "the activation against Customer.io (Data Index), then run again: the next run asks for a new export"
+            "the activation against Customer.io (Data Index)"
         )
     if double:
-        raise ContractError(f"{path.name} has the column {', '.join(double)} more than once")
+        raise UnusableFile(f"{path.name} has the column {', '.join(double)} more than once")
     return header
+
+
+def require_readable(path: Path, header: list[str]) -> None:
+    """Raise UnusableFile if DuckDB cannot read the file to its end; else what failed was not the file's fault."""
+    try:
+        with scratch() as con:
+            con.execute(f"SELECT count(COLUMNS(*)) FROM {_read_csv(path, len(header))}").fetchall()
+    except SqlError:
+        raise UnusableFile(
+            f"{path.name} cannot be read to its end: line ends are mixed, a quote stays open, or a line never ends"
+        ) from None
+
+
+def _require_whole(path: Path) -> None:
+    """Raise UnusableFile if a gzip archive is cut off or damaged; its own checksum tells."""
+    try:
+        with gzip.open(path) as packed:
+            while packed.read(1 << 20):
+                pass
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise UnusableFile(f"{path.name} is an archive that is cut off or damaged") from None
+
+
+def _seems(path: Path, has_columns: bool) -> str:
+    """Say what a file that lacks columns is, as far as its first bytes tell; empty if it is a CSV of people."""
+    with path.open("rb") as raw:
+        start = raw.read(64)
+    if not start.strip():
+        return "it is empty"
+    if start.startswith(b"PK"):
+        return "it is a zip archive, and exports are plain or gzip"
+    if start.lstrip()[:1] in (b"<", b"{", b"["):
+        return "it is a page or an error message"
+    return "" if has_columns else "its first line has none of the columns that were asked for"
 
 
 def read_sql(path: Path, header: list[str], activation: Activation) -> str:
@@ -158,7 +198,7 @@ def next_table_sql(
 def _read_csv(path: Path, width: int) -> str:
     """Return the table function call; columns are named by position, since names may differ by case alone."""
     names = ", ".join(f"'_{index}': 'VARCHAR'" for index in range(width))
-    compression = "gzip" if _is_packed(path) else "none"
+    compression = "gzip" if is_packed(path) else "none"
     return (
         f"read_csv({literal(str(path))}, auto_detect = false, header = true, columns = {{{names}}}, "
         f"delim = ',', quote = '\"', escape = '\"', strict_mode = true, null_padding = false, "
@@ -167,6 +207,7 @@ def _read_csv(path: Path, width: int) -> str:
     )
 
 
-def _is_packed(path: Path) -> bool:
+def is_packed(path: Path) -> bool:
+    """Return whether a file is a gzip archive, whose own checksum tells whether it is whole."""
     with path.open("rb") as raw:
         return raw.read(2) == _GZIP

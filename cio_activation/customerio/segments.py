@@ -18,7 +18,6 @@ from cio_activation.customerio.client import CustomerIO
 from cio_activation.customerio.files import RawFile
 from cio_activation.customerio.members import Reading, members_sql, read_segments
 from cio_activation.customerio.people import utc_now
-from cio_activation.errors import ContractError
 from cio_activation.runtime import Runtime
 from cio_activation.transport.http import Pacer
 from cio_activation.warehouse import change_log, published, quarantine
@@ -53,6 +52,8 @@ class SegmentsPull:
     retained: dict[str, str] = field(default_factory=dict)
     """Segment -> why its last good snapshot was retained."""
     quarantined: dict[str, int] = field(default_factory=dict)
+    set_aside: tuple[str, ...] = ()
+    """Why answers could not be used; they are listed in ``raw.files_set_aside``."""
     reused: bool = False
     superseded: bool = False
     calls: int = 0
@@ -74,12 +75,7 @@ def pull_segments(
     readings = retained_readings(runtime, window) if not refresh else None
     with runtime.warehouse.read() as con:
         old = published.superseded(con, MEMBERSHIPS, window)
-    if old:
-        if readings is None and window.lane is Lane.DAILY:
-            raise ContractError(
-                f"window {window.key} is older than the last published one and has no raw segment files: members "
-                "are known for the present only; materialize the newest window instead"
-            )
+    if old:  # members are known for the present only, so there is nothing to ask for either
         return SegmentsPull(window.key, superseded=True)
     if readings is not None:
         return publish(runtime, window, readings, clock(), run_id=run_id, reused=True)
@@ -137,6 +133,7 @@ def publish(
         snapshots,
         {f"{s.segment} {s.name}": s.retained for s in snapshots if s.retained},
         counts,
+        tuple(reason for reading in readings for reason in reading.set_aside),
         reused=reused,
         calls=calls,
     )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from cio_activation.customerio import exports
 from cio_activation.customerio.client import CustomerIO
 from cio_activation.customerio.exports import Poll
-from cio_activation.customerio.people import pull_people
+from cio_activation.customerio.people import FILES_PER_RUN, pull_people
 from cio_activation.errors import ContractError
 from cio_activation.transport.errors import Stop
 from cio_activation_tests.drivers.builders import FAST, window
@@ -149,17 +148,17 @@ def test_a_spent_quota_stops_the_run(site: CustomerioBench, no_sleep: object) ->
         pull_people(site.runtime(), window(), poll=FAST)
 
 
-def test_a_file_that_cannot_be_believed_is_exported_anew_by_the_next_run(site: CustomerioBench, tmp_path: Path) -> None:
+def test_a_file_without_a_declared_column_is_set_aside_and_the_next_run_asks_anew(site: CustomerioBench) -> None:
     run = site.runtime()
     pull_people(run, window(1), poll=FAST)
     site.clear_log()
     real = exports.sources
-    path = run.raw_folder("daily", window(2).key) / "people.csv"
+    folder = run.raw_folder("daily", window(2).key)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exports, "sources", lambda a: [s for s in real(a) if s != "cart_value"])
         with pytest.raises(ContractError, match="no column cart_value"):
             pull_people(run, window(2), poll=FAST)
-    assert not path.exists()
-    assert path.with_suffix(".csv.refused").exists()
+    assert not (folder / "people.csv").exists()
+    assert list(folder.glob("people-*.csv.refused"))
     assert pull_people(run, window(2), poll=FAST).rows > 0
-    assert site.calls()[POST] == 2
+    assert site.calls()[POST] == FILES_PER_RUN + 1

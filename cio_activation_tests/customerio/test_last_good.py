@@ -166,7 +166,7 @@ def test_too_much_refused_is_not_believed(tmp_path: Path) -> None:
     with pytest.raises(ContractError, match=r"3 people have something.*score: unparsable number, 3 times"):
         landed(run, window(2), some)
     assert query(run, "SELECT * FROM raw.people ORDER BY cio_id") == before
-    assert (run.raw_folder("daily", window(2).key) / "people.csv.refused").exists()
+    assert list(run.raw_folder("daily", window(2).key).glob("people-*.csv.refused"))
     assert landed(run, window(2), with_cell("score", "much")[:9]).stale_values == 1
     wide = runtime(tmp_path, small_activation())  # below the number, whatever share it is
     assert landed(wide, window(3), some).stale_values == 3

@@ -7,7 +7,7 @@ import pytest
 from cio_activation.activation.models import Lane
 from cio_activation.customerio.client import CustomerIO
 from cio_activation.customerio.segments import pull_segments
-from cio_activation.errors import ConfigError, ContractError
+from cio_activation.errors import ConfigError
 from cio_activation_tests.drivers.builders import window
 from cio_activation_tests.drivers.customerio import CustomerioBench
 from cio_activation_tests.drivers.tables import query
@@ -136,11 +136,13 @@ def test_old_windows_change_nothing(site: CustomerioBench) -> None:
     assert site.calls() == {}
 
 
-def test_an_old_daily_window_without_files_is_refused(site: CustomerioBench) -> None:
+@pytest.mark.parametrize("refresh", [True, False])
+def test_an_old_daily_window_without_files_publishes_nothing_and_succeeds(site: CustomerioBench, refresh: bool) -> None:
     run = site.runtime()
     pull_segments(run, window(2))
-    with pytest.raises(ContractError, match="known for the present only"):
-        pull_segments(run, window(1))
+    site.clear_log()
+    assert pull_segments(run, window(1), refresh=refresh).superseded
+    assert site.calls() == {}
 
 
 def test_a_segment_no_longer_used_is_forgotten(site: CustomerioBench) -> None:

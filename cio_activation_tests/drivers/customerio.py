@@ -78,6 +78,8 @@ class CustomerioBench(OverStandIn[CustomerioStandIn]):
     def calm(self, *segments: int) -> None:
         """Undo every setting of exports and quota, and finish building ``segments``; what was done to data stays."""
         self.edit("fail_exports", times=0)
+        self.edit("spoil_exports", how=[])
+        self.edit("spoil_members", times=0)
         self.edit("export_seconds", seconds=EXPORT_S)
         self.edit("quota", left=True)
         for segment in segments:

@@ -56,6 +56,22 @@ def test_old_windows_in_any_order_write_nothing(make_town: MakeTown, actions: li
     assert town.writes(mark) == []
 
 
+@pytest.mark.parametrize("lane", list(Lane))
+def test_windows_that_never_ran_publish_nothing_and_succeed_after_a_newer_one(make_town: MakeTown, lane: Lane) -> None:
+    town = make_town(people=12)
+    older = town.window(lane)
+    town.wait(timedelta(days=1))
+    town.settle()
+    tables = ("raw.people", "raw.memberships", "identity.persons", "state.daily_properties", "audience.memberships")
+    there = [town.query(f"SELECT * FROM {table} ORDER BY ALL") for table in tables]
+    before, mark = held(town), town.mark()
+    for refresh in (True, False):
+        run = lanes.run_lane(town.runtime, lane, older, refresh=refresh)
+        assert all("superseded" in (r.note or "") for r in run.reports.values())
+    assert [town.query(f"SELECT * FROM {table} ORDER BY ALL") for table in tables] == there
+    assert (town.writes(mark), held(town)) == ([], before)
+
+
 def test_a_backfill_between_a_killed_run_and_the_next_sends_only_what_is_newest(make_town: MakeTown) -> None:
     """The newest window decided and never delivered; an older one is run again: nothing older than that goes out."""
     town = make_town()

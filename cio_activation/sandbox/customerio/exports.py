@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from cio_activation.sandbox.customerio.spoilt_files import SPOILT
 from cio_activation.sandbox.world.condition import Condition
 from cio_activation.sandbox.world.facts import ATTRIBUTES, IDENTITY
 from cio_activation.sandbox.world.snapshot import Snapshot
@@ -97,11 +98,14 @@ class Exports:
         """Real seconds until an export is ready."""
         self.failing = 0
         """How many of the next exports will fail."""
+        self.spoiling: list[str] = []
+        """How the files of the next exports come, a name of ``SPOILT`` each; sound ones after that."""
         self._all: dict[int, Export] = {}
 
     def create(self, content: bytes, rows: int, now: float, description: str) -> Export:
         """Take one more export in."""
         number = 4001 + len(self._all)
+        content = SPOILT[self.spoiling.pop(0)](content) if self.spoiling else content
         fails = self.failing > 0
         self.failing -= fails
         export = Export(

@@ -8,6 +8,8 @@
 - ``set_segment_state`` segment, state, progress (per cent of the members that show until ``finished``);
 - ``freeze`` at (default now), ``thaw``: the workspace stands still although the clock goes on;
 - ``fail_exports`` times; ``export_seconds`` seconds; ``quota`` left (false: 429 without Retry-After);
+- ``spoil_exports`` how (a name of ``spoilt_files.SPOILT``, or several), times; ``spoil_members`` times: pages of
+  members with a row that is none;
 - ``connect_webhook`` source (reporting, journey), url, key; ``disconnect_webhooks``; ``webhook_faults`` duplicates,
   disorder (shares), resign; ``journey_webhook`` body (an object, or text as it is).
 
@@ -23,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from cio_activation.sandbox.customerio.spoilt_files import SPOILT
 from cio_activation.sandbox.customerio.webhooks import SIGNING_KEY
 from cio_activation.sandbox.customerio.workspace import Workspace
 
@@ -130,6 +133,17 @@ def _fail_exports(workspace: Workspace, change: Change, _instant: float) -> None
     workspace.exports.failing = int(change.get("times", 1))
 
 
+def _spoil_exports(workspace: Workspace, change: Change, _instant: float) -> None:
+    how = [change["how"]] if isinstance(change["how"], str) else list(change["how"])
+    if unknown := set(how) - set(SPOILT):
+        raise ValueError(f"how must be of {', '.join(SPOILT)}, not {', '.join(sorted(unknown))}")
+    workspace.exports.spoiling = how * int(change.get("times", 1))
+
+
+def _spoil_members(workspace: Workspace, change: Change, _instant: float) -> None:
+    workspace.spoilt_pages = int(change.get("times", 1))
+
+
 def _export_seconds(workspace: Workspace, change: Change, _instant: float) -> None:
     workspace.exports.seconds = float(change["seconds"])
 
@@ -169,6 +183,8 @@ _ACTIONS: dict[str, Callable[[Workspace, Change, float], dict[str, Any] | None]]
     "freeze": _freeze,
     "thaw": _thaw,
     "fail_exports": _fail_exports,
+    "spoil_exports": _spoil_exports,
+    "spoil_members": _spoil_members,
     "export_seconds": _export_seconds,
     "quota": _quota,
     "connect_webhook": _connect_webhook,

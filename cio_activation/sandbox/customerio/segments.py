@@ -74,7 +74,11 @@ class SegmentRoutes:
         def answer() -> Response:
             shown = self._workspace.visible(segment, snapshot)
             members, following = cut(snapshot.page(shown, after=start, limit=limit + 1), limit)
-            return JSONResponse({"segment_id": segment.id, **listed(members), "next": following})
+            told = listed(members)
+            if self._workspace.spoilt_pages:
+                self._workspace.spoilt_pages -= 1
+                told["identifiers"] += [["no", "member"]]
+            return JSONResponse({"segment_id": segment.id, **told, "next": following})
 
         return await asyncio.to_thread(answer)
 

@@ -31,6 +31,8 @@ class Workspace:
         self.activities = ActivityLog(self.instant)
         self.quota_left = True
         """False: the App API answers 429 without ``Retry-After``."""
+        self.spoilt_pages = 0
+        """How many of the next pages of members have a row that is none."""
         self.frozen_at: float | None = None
 
     def instant(self) -> float:
