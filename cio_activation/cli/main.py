@@ -5,9 +5,11 @@ from __future__ import annotations
 import typer
 
 from cio_activation.cli import check, demo, plan, receive, rejected, release, resync, sandbox, sql
+from cio_activation.cli.group import Group
 
 app = typer.Typer(
     name="cio-activation",
+    cls=Group,
     help="Carries Customer.io's decisions into HubSpot and Pipedrive.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,  # locals hold credentials and people

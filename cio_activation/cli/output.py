@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from cio_activation.errors import CioActivationError, ConfigError
+from cio_activation.errors import CioActivationError, ConfigError, MachineError
 
 if TYPE_CHECKING:
     from cio_activation.runtime import Runtime
@@ -22,8 +22,20 @@ notes = Console(stderr=True, highlight=False)
 """Progress and errors: standard error, so that standard output is only the result."""
 
 
+class _Printed:
+    """Whether this command printed its object: there is one, also if it fails later."""
+
+    yet = False
+
+
+def begin() -> None:
+    """Begin a command: nothing is printed yet."""
+    _Printed.yet = False
+
+
 def emit(result: dict[str, Any]) -> None:
     """Print ``result`` as one JSON object."""
+    _Printed.yet = True
     json.dump(result, sys.stdout, indent=2, sort_keys=False, default=str)
     sys.stdout.write("\n")
     sys.stdout.flush()  # some commands go on after it
@@ -61,15 +73,34 @@ def decided() -> Runtime:
 
 @contextmanager
 def exit_codes(as_json: bool) -> Iterator[None]:
-    """Turn errors into exit codes: 2 for bad input, 1 for anything else of ours."""
+    """Turn errors into exit codes: 2 for bad input, 1 for anything else of ours or of the machine."""
     try:
         yield
     except (ConfigError, CioActivationError, ValueError, FileNotFoundError) as error:
         bad_input = isinstance(error, (ConfigError, ValueError, FileNotFoundError))
-        if as_json:
-            problems = list(getattr(error, "problems", ())) or [str(error)]
-            emit({"ok": False, "error": type(error).__name__, "problems": problems})
-        else:
-            notes.print(f"[bold red]{type(error).__name__}[/]", end=" ")
-            notes.print(str(error), markup=False)
+        tell(type(error).__name__, _problems(error), as_json)
         raise typer.Exit(2 if bad_input else 1) from None
+    except Exception as error:
+        machine = MachineError.of(error)
+        if machine is None:
+            raise
+        tell(type(machine).__name__, [str(machine)], as_json)
+        raise typer.Exit(1) from None
+
+
+def tell(kind: str, problems: list[str], as_json: bool) -> None:
+    """Say what went wrong: as the command's JSON object, if it has printed none yet, else on standard error."""
+    if as_json and not _Printed.yet:
+        emit({"ok": False, "error": kind, "problems": problems})
+    else:
+        notes.print(f"[bold red]{kind}[/]", end=" ")
+        notes.print("\n".join(problems), markup=False)
+
+
+def _problems(error: Exception) -> list[str]:
+    """Return an error's sentences; a setting that is none is named as the environment has it."""
+    from pydantic import ValidationError
+
+    if isinstance(error, ValidationError):
+        return [f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors(include_input=False)]
+    return list(getattr(error, "problems", ())) or [str(error)]

@@ -273,12 +273,39 @@ class CustomerIO:
         )
         headers = {"authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
         async with VendorClient(VENDOR, self._settings.customerio_track, headers, pacer=self._pacer) as track:
-            answer = await track.request("GET", "/api/v1/accounts/region", operation="account.region", bucket="track")
+            try:
+                answer = await track.request(
+                    "GET", "/api/v1/accounts/region", operation="account.region", bucket="track"
+                )
+            except Stop as error:
+                raise self._explained(error, "CUSTOMERIO_TRACK_SITE_ID and CUSTOMERIO_TRACK_API_KEY") from None
         body: Mapping[str, Any] = _json(answer, "account.region")
         return body
 
     async def _call(self, method: str, path: str, operation: str, **options: Any) -> Any:
-        return _json(await self._app.request(method, path, operation=operation, **options), operation)
+        try:
+            answer = await self._app.request(method, path, operation=operation, **options)
+        except Stop as error:
+            raise self._explained(error, "CUSTOMERIO_APP_API_KEY") from None
+        return _json(answer, operation)
+
+    def _explained(self, error: Stop, credential: str) -> Stop:
+        """Return ``error`` with its mend, if that is another region or credential."""
+        here = self._settings.customerio_region
+        other = "eu" if here == "us" else "us"
+        mends = {
+            **dict.fromkeys(
+                (301, 302, 307, 308),
+                f"the account lives in the other data centre; set CUSTOMERIO_REGION={other} (it is {here}), and see "
+                "whether CUSTOMERIO_APP_URL and CUSTOMERIO_TRACK_URL are right if they are set",
+            ),
+            401: f"{credential} is wrong, revoked, or of an account in the other region than CUSTOMERIO_REGION={here}",
+            403: f"{credential} may not do this; give it a scope that reads people, segments and exports",
+        }
+        if error.status not in mends:
+            return error
+        context: dict[str, Any] = {"status": error.status, "request_id": error.request_id, "body": error.body}
+        return Stop(mends[error.status], vendor=VENDOR, operation=error.operation, **context)
 
 
 def _path_of(cio_id: str, what: str) -> str:

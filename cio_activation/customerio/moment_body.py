@@ -7,6 +7,9 @@ The person is read at these JSON paths, the first that holds text or a whole num
 - id: ``data.identifiers.id``, ``identifiers.id``, ``customer.id``, and ``id`` where there is no e-mail either: at the
   top it is as often the event's own, an order's say, as the person's.
 
+``cio_`` before a ``cio_id`` is no part of it: Customer.io's own calls want it in the place of an id (Track and App API,
+"customer_id"), so an id that has it is that person's ``cio_id`` too.
+
 Reporting events always have the first one (Customer.io, "Reporting webhooks"); a journey's body is what its author
 wrote. Ids compare as they are written, e-mails without case (Customer.io, "Identifying people").
 """
@@ -62,6 +65,7 @@ def _text(*paths: str) -> str:
     return f"coalesce({', '.join(found)}, NULL)"
 
 
+_PREFIXED = "regexp_full_match(any_id, 'cio_[0-9A-Za-z]+')"
 _STAMP = "coalesce(json_extract_string(json, '$.timestamp'), json_extract_string(json, '$.occurred_at'))"
 READ = f"""
 WITH parsed AS (
@@ -79,7 +83,9 @@ read AS (
             -- A journey's body may be without a time: the time of its first try is the next best.
             ELSE make_timestamp(CAST(coalesce(signed_at, received) * 1000000 AS BIGINT))
         END AS occurred_at,
-        {_text("data.identifiers.cio_id", "identifiers.cio_id", "customer.cio_id", "cio_id")} AS cio_id,
+        regexp_replace(
+            {_text("data.identifiers.cio_id", "identifiers.cio_id", "customer.cio_id", "cio_id")}, '^cio_(.)', '\\1'
+        ) AS given_cio_id,
         {_text("data.identifiers.id", "identifiers.id", "customer.id")} AS given_id,
         {_text("id")} AS bare_id,
         lower({_text("data.identifiers.email", "identifiers.email", "customer.email", "email")}) AS given_email
@@ -94,14 +100,21 @@ plausible AS (
         CASE WHEN strlen(given_id) <= {MAX_ID_BYTES} THEN given_id END AS proper_id
     FROM read
 ),
-named AS (
+called AS (
     SELECT
         *,
         coalesce(
             proper_id,
             CASE WHEN given_id IS NULL AND email IS NULL AND strlen(bare_id) <= {MAX_ID_BYTES} THEN bare_id END
-        ) AS external_id
+        ) AS any_id
     FROM plausible
+),
+named AS (
+    SELECT
+        *,
+        coalesce(given_cio_id, CASE WHEN {_PREFIXED} THEN any_id[5:] END) AS cio_id,
+        CASE WHEN NOT {_PREFIXED} THEN any_id END AS external_id
+    FROM called
 )
 SELECT
     source,

@@ -8,7 +8,6 @@ still be started.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import socket
@@ -16,6 +15,8 @@ from pathlib import Path
 
 from dagster import DagsterInstance, DagsterRunStatus
 from dagster._grpc.types import ExecuteRunArgs
+
+from cio_activation.warehouse.file_locks import fcntl
 
 WORKER_TAG = "cio/worker"
 """Tag of a run: host, number and start of its process. Every run that a forked process began has it."""

@@ -19,6 +19,7 @@ from cio_activation.lanes.failures import failures
 from cio_activation.lanes.metadata import counted, owners, table
 from cio_activation.lanes.partitions import LANE_TAG, Lanes, across_lanes
 from cio_activation.lanes.runs import defer, is_awaited, lane_of, runtime_of
+from cio_activation.transport.reasons import told
 from cio_activation.transport.time_slice import MOST_S, TimeSlice
 from cio_activation.warehouse.sessions import Connection
 
@@ -256,7 +257,7 @@ def _result(spec: dg.AssetSpec, report: StepReport) -> dg.MaterializeResult:
         **_budget(report),
         calls_by_operation=dg.MetadataValue.json(dict(report.calls)) if report.calls else None,
         kinds=dg.MetadataValue.json(dict(report.by_kind)) if report.by_kind else None,
-        reasons=dg.MetadataValue.json(dict(report.reasons)) if report.reasons else None,
+        reasons=dg.MetadataValue.json({told(r): n for r, n in report.reasons.items()}) if report.reasons else None,
         guards=dg.MetadataValue.json([v.as_row() for v in report.guards]) if report.guards else None,
         plan=report.plan_id,
         note=report.note,

@@ -14,6 +14,7 @@ from cio_activation.errors import ContractError
 from cio_activation.identity import ownership, phones
 from cio_activation.identity.contract import persons_schema
 from cio_activation.identity.persons import NEXT, bad_keys_sql, keyed_sql, learn_emails, persons_sql
+from cio_activation.identity.withheld import undeliverable
 from cio_activation.runtime import Runtime
 from cio_activation.warehouse import change_log, published, quarantine
 from cio_activation.warehouse.sessions import YIELD_S, Connection
@@ -187,19 +188,15 @@ def _result(
 ) -> IdentityResult:
     rows = int(str(scalar(con, f"SELECT count(*) FROM {PERSONS}")))
     published.publish(con, PERSONS, window, rows, run_id)
-    found = con.execute(
-        f"SELECT undeliverable_reason, count(*) FROM {PERSONS} WHERE undeliverable_reason IS NOT NULL "
-        "GROUP BY 1 ORDER BY 1"
-    ).fetchall()
-    undeliverable = {str(reason): int(count) for reason, count in found}
+    withheld = undeliverable(con)
     return IdentityResult(
         window.key,
         rows,
         people_in_scope,
         changed,
-        rows - sum(undeliverable.values()),
+        rows - sum(withheld.values()),
         key_clashes,
-        undeliverable,
+        withheld,
         quarantine.counts(con, LAYER, window),
     )
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from cio_activation.errors import CioActivationError
+from cio_activation.errors import CioActivationError, MachineError
 
 RETRY_SECONDS = 30
 
@@ -24,3 +24,7 @@ def failures() -> Iterator[None]:
         if error.passes_by_itself:
             raise dg.RetryRequested(max_retries=2, seconds_to_wait=RETRY_SECONDS) from error
         raise dg.Failure(description=str(error), allow_retries=False) from error
+    except Exception as error:
+        if told := MachineError.of(error):
+            raise dg.Failure(description=str(told), allow_retries=False) from error
+        raise

@@ -19,6 +19,7 @@ from typing import Any, Protocol, Self
 import httpx
 import orjson
 
+from cio_activation.transport import json_text
 from cio_activation.transport.errors import OutcomeUnknown, RateLimited, Rejected, Retryable, Stop, VendorError
 from cio_activation.transport.policy import Meaning, policy_for
 from cio_activation.transport.retry import retry_after, retrying
@@ -37,7 +38,7 @@ class Response:
 
     def json(self) -> Any:
         """Return the parsed body; None for an empty one."""
-        return orjson.loads(self.content) if self.content.strip() else None
+        return json_text.loads(self.content) if self.content.strip() else None
 
 
 class Pacer(Protocol):
@@ -263,8 +264,8 @@ def _certificates() -> ssl.SSLContext:
 
 def _parse(answer: httpx.Response) -> Any:
     try:
-        return orjson.loads(answer.content) if answer.content.strip() else None
-    except orjson.JSONDecodeError:
+        return json_text.loads(answer.content) if answer.content.strip() else None
+    except ValueError:
         return None
 
 

@@ -29,6 +29,10 @@ class Policy:
 # HubSpot: 423 record lock, 477 data-centre move, 521-524 gateway, 525/526 certificates (its error page).
 # Pipedrive: 402 account closed, 403 forbidden or plan cap, HTML 403 from its firewall (its status page).
 STATUS: dict[int, Policy] = {
+    301: Policy(Meaning.STOP, "it sends us to another address"),
+    302: Policy(Meaning.STOP, "it sends us to another address"),
+    307: Policy(Meaning.STOP, "it sends us to another address"),
+    308: Policy(Meaning.STOP, "it sends us to another address"),
     400: Policy(Meaning.REJECT, "the request is malformed or breaks a rule of the vendor"),
     401: Policy(Meaning.STOP, "the credential is missing, wrong or revoked"),
     402: Policy(Meaning.STOP, "the account is closed or unpaid"),
@@ -59,4 +63,4 @@ def policy_for(status: int) -> Policy:
     if 200 <= status < 300:
         return Policy(Meaning.OK, "success")
     fallback = Meaning.UNKNOWN if status >= 500 else Meaning.REJECT
-    return STATUS.get(status, Policy(fallback, "unlisted status"))
+    return STATUS.get(status, Policy(fallback, "no document of the vendor has this answer"))

@@ -10,7 +10,6 @@ finish first. A real-time run has some twenty short sessions; between each two a
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from threading import Event, Thread
 from typing import IO
 
 from cio_activation.errors import WarehouseBusy
+from cio_activation.warehouse.file_locks import fcntl
 
 _POLL_SECONDS = 0.01
 QUIET_S = 2.0

@@ -15,11 +15,14 @@ from typer.testing import CliRunner
 from cio_activation.activation.loader import load_activation
 from cio_activation.activation.settings import DEFAULT_ACTIVATION, Settings
 from cio_activation.cli.main import app
+from cio_activation.customerio.people import pull_people
 from cio_activation.delivery.schema import run_schema
 from cio_activation.destinations import DESTINATIONS
 from cio_activation.runtime import Runtime
 from cio_activation.sandbox.build import build_sandbox
 from cio_activation.sandbox.server.running import RunningSandbox
+from cio_activation.transport.errors import Stop
+from cio_activation_tests.drivers.builders import FAST, window
 from cio_activation_tests.drivers.stand_ins.customerio import small_world
 
 
@@ -77,6 +80,39 @@ def test_a_wrong_or_missing_credential_or_region_is_named(
     assert code == 1
     assert mend in " ".join(result["problems"][vendor])
     assert "forged-key" not in json.dumps(result)
+
+
+def test_the_wrong_region_is_named_in_check_and_in_a_run(
+    settings: pytest.MonkeyPatch, sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    vendor = sandbox.vendors["customerio"]
+    settings.setattr(vendor, "account_region", "eu")
+    settings.setattr(vendor.track, "_region", "eu")  # type: ignore[attr-defined]
+    code, result = run("check")
+    told = result["problems"]["customerio"]
+    assert code == 1
+    assert any("lives in the other data centre; set CUSTOMERIO_REGION=eu" in problem for problem in told), told
+    settings.delenv("CUSTOMERIO_TRACK_SITE_ID")
+    runtime = Runtime.build(Settings(), load_activation(DEFAULT_ACTIVATION, DESTINATIONS))
+    with pytest.raises(Stop, match=r"other data centre; set CUSTOMERIO_REGION=eu"):
+        pull_people(runtime, window(1), poll=FAST)
+
+
+def test_an_answer_of_another_address_is_told_with_the_setting(
+    settings: pytest.MonkeyPatch, sandbox: RunningSandbox
+) -> None:
+    sandbox.shared.faults.add(kind="status", path="/v1/segments", status=200, body="<html>")
+    code, result = run("check")
+    sandbox.shared.faults.clear()
+    [told] = result["problems"]["customerio"]
+    assert code == 1
+    assert "not a JSON object; see whether CUSTOMERIO_APP_URL is right" in told
+
+
+def test_a_pipedrive_token_is_told_to_be_a_user_s_own(settings: pytest.MonkeyPatch) -> None:
+    told = " ".join(run("check")[1]["advice"]["pipedrive"])
+    assert "is the own token of user 1" in told
+    assert "a user made for it" in told
 
 
 def test_an_unknown_segment_is_named_with_those_that_exist(settings: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -97,6 +97,8 @@ def test_rejected_counts_by_reason_and_names_nobody_unless_asked(bench: ListBenc
     refuse(bench)
     code, told = run("rejected")
     assert (code, told["ok"]) == (0, True)
+    meanings = [row.pop("meaning") for row in told["rejected"]]
+    assert ["rule of the vendor" in meanings[0], "scope or permission" in meanings[1]] == [True, True]
     assert told["rejected"] == [
         {"destination": "hubspot", "step": "properties_daily", "field": None, "reason": "400 BAD", "operations": 2, "people": 2,
          "parked": 1, "next_try_at": "2026-11-03 00:00:00"},
@@ -114,4 +116,16 @@ def test_rejected_for_people_shows_a_table_and_masks_by_default(bench: ListBench
     shown = CliRunner().invoke(app, ["rejected"], env={"COLUMNS": "200"})
     assert (shown.exit_code, shown.stdout) == (0, "")
     assert "400 BAD" in shown.stderr
+    assert "rule of the" in shown.stderr
     assert "p2" in CliRunner().invoke(app, ["rejected", "--people"]).stdout
+
+
+def test_people_whom_nothing_identifies_are_counted_beside_what_is_rejected(bench: ListBench) -> None:
+    assert run("rejected")[1]["undeliverable"] == {}
+    bench.sql(
+        "INSERT INTO identity.persons BY NAME SELECT unnest(['x1', 'x2', 'x3']) AS cio_id, false AS deliverable, "
+        "unnest(['no e-mail', 'no e-mail', 'invalid e-mail']) AS undeliverable_reason"
+    )
+    assert run("rejected")[1]["undeliverable"] == {"invalid e-mail": 1, "no e-mail": 2}
+    shown = CliRunner().invoke(app, ["rejected"], env={"COLUMNS": "200"})
+    assert "2 people are not delivered to any destination: no e-mail" in shown.stderr

@@ -319,3 +319,17 @@ def test_who_moved_is_noted_for_the_audiences(site: CustomerioBench) -> None:
     assert moved("raw.people_current") == {c}, "who was fetched and is as before moves nobody"
     assert pull_live(run, window(2, RT), also=["nobody"]).gone == 1
     assert moved("raw.people_current") == {"nobody"}
+
+
+def test_half_a_character_in_an_answer_does_not_stop_the_lane(site: CustomerioBench) -> None:
+    run = site.runtime(rt=(11,))
+    who = str(site.picture().facts.column("cio_id")[0].as_py())
+    site.pick(who)
+    answer = {"cio_id": who, "last_category": "Tea \ud83d", "cart_value": "12.5"}
+    body = {"customers": [{"customer": {"identifiers": {"cio_id": who}, "attributes": answer}}]}
+    site.fault(kind="status", path="/v1/customers/attributes", status=200, body=body)
+    assert pull_live(run, window(1, Lane.REALTIME)).rows == 1
+    found = query(
+        run, "SELECT last_category, cart_value FROM raw.people_current WHERE cio_id = ?".replace("?", f"'{who}'")
+    )
+    assert found == [("Tea \N{REPLACEMENT CHARACTER}", 12.5)]

@@ -287,3 +287,26 @@ def test_a_day_in_any_order_with_duplicates_gives_the_same_final_state(
     assert query(shuffled.run, noted) == query(in_order.run, noted)
     reasons = "SELECT cio_id, \"column\", reason, detail, row FROM quarantine.rows WHERE layer = 'moments' ORDER BY ALL"
     assert query(shuffled.run, reasons) == query(in_order.run, reasons)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"identifiers": {"cio_id": "cio_a1b2"}},
+        {"identifiers": {"id": "cio_a1b2"}},
+        {"customer": {"id": "cio_a1b2"}},
+        {"data": {"identifiers": {"cio_id": "cio_a1b2", "id": "C7", "email": "a@example.com"}}},
+        {"id": "cio_a1b2"},
+    ],
+)
+def test_an_id_with_customerio_s_prefix_is_the_person_it_names(bench: Bench, body: dict[str, Any]) -> None:
+    bench.arrive(journey("k", {"event": "cart_updated", **body}))
+    bench.land()
+    assert bench.rows("cio_id, named_by, problem") == [("a1b2", "cio_id", None)]
+
+
+def test_other_ids_that_begin_alike_stay_as_they_are(bench: Bench) -> None:
+    for number, given_id in enumerate(("cio_", "cio_a b", "cios1", "CIO_x1")):
+        bench.arrive(journey(f"k{number}", {"identifiers": {"id": given_id}}))
+    bench.land()
+    assert [c for (c,) in bench.rows("external_id", "cio_id IS NULL")] == ["CIO_x1", "cio_", "cio_a b", "cios1"]

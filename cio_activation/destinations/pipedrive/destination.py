@@ -115,9 +115,10 @@ class PipedriveDestination:
         return _user_problems(me) + _field_problems(wanted, fields, context.catalog, admin=_is_admin(me))
 
     async def advise(self, client: VendorClient, context: Context) -> list[str]:
-        """Return which options are called something else there, and which are of no audience any more."""
-        found = flags.advice(context.activation, await PipedriveApi(client).person_fields(), context.catalog)
-        return found.get(ADVICE, [])
+        """Return whose token it is, which options are called something else, which are of no audience any more."""
+        api = PipedriveApi(client)
+        found = flags.advice(context.activation, await api.person_fields(), context.catalog)
+        return [_whose_token(await api.me()), *found.get(ADVICE, [])]
 
 
 def _access_problem(error: VendorError) -> str:
@@ -128,6 +129,14 @@ def _access_problem(error: VendorError) -> str:
     }
     return f"{error.operation} answered {error.status}: " + mends.get(
         error.status or 0, "check PIPEDRIVE_URL and PIPEDRIVE_API_TOKEN"
+    )
+
+
+def _whose_token(me: Mapping[str, Any]) -> str:
+    """Say that the token lives and dies with its user; Pipedrive has no other kind, nor tells what a user is for."""
+    return (
+        f"PIPEDRIVE_API_TOKEN is the own token of user {me.get('id')}: it sees what that user sees, and ends when the "
+        "user leaves or makes a new one; if this is a colleague, use the token of a user made for it"
     )
 
 

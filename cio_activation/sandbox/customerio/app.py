@@ -27,6 +27,7 @@ from cio_activation.sandbox.server.rolling_window import RollingWindow
 from cio_activation.sandbox.world.world import World
 
 APP_KEY = "sandbox-app-key"
+URLS = {"us": "https://api.customer.io", "eu": "https://api-eu.customer.io"}
 EVERY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
@@ -79,8 +80,11 @@ class CustomerIO(Vendor):
             return None
         if path.startswith("/api/"):
             return self.track.refusal(request)
-        if request.headers.get("authorization") != f"Bearer {APP_KEY}" or self.region != self.account_region:
+        if request.headers.get("authorization") != f"Bearer {APP_KEY}":
             return Refusal(401, "unauthorized").response
+        if self.region != self.account_region:
+            elsewhere = f"{URLS[self.account_region]}{path}"
+            return Refusal(301, "the account is in another region", {"Location": elsewhere}).response
         if not self.workspace.quota_left:
             # Without Retry-After: the documents give the header for the per-second limit only.
             return Refusal(429, "daily request quota reached").response

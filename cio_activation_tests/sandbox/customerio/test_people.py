@@ -127,7 +127,9 @@ def test_wrong_keys_unknown_paths_and_methods_are_answered_in_the_vendors_shape(
 
 def test_a_key_of_another_region_is_refused_and_the_track_api_tells_where_the_account_is() -> None:
     with running(region="us", account_region="eu") as rig:
-        rig.refused(401, "GET", "/v1/segments")
+        rig.refused(301, "GET", "/v1/segments")
+        answer = rig.app.get("/v1/segments", follow_redirects=False)
+        assert answer.headers["location"] == "https://api-eu.customer.io/v1/segments"
         region = rig.track.get("/api/v1/accounts/region").json()
     assert (region["region"], region["url"]) == ("eu", "https://track-eu.customer.io")
 
