@@ -11,7 +11,9 @@ from cio_activation.warehouse.validation import MISSING
 def screen_sql(activation: Activation, lane: Lane, relation: str) -> str:
     """Return a SELECT of ``cio_id, "column", reason`` for every broken rule of every row, by SQL alone."""
     rules = [("cio_id", MISSING, "cio_id IS NULL")]
-    rules += [(p.name, reason(p), _broken(p)) for p in activation.lane_properties(lane)]
+    rules += [
+        (p.name, reason(p), _broken(p)) for p in activation.lane_properties(lane) if p.type is not PropertyType.FLAG
+    ]
     listed = ", ".join(
         f'CASE WHEN {broken} THEN {{"column": {literal(column)}, "reason": {literal(text)}}} END'
         for column, text, broken in rules
@@ -30,7 +32,7 @@ def _broken(prop: Property) -> str:
             labels = ", ".join(map(literal, prop.labels))
             return f"{name} IS NOT NULL AND {name} NOT IN ({labels})" if labels else f"{name} IS NOT NULL"
         case PropertyType.FLAG:
-            return f"{name} IS NULL"
+            return "false"
         case PropertyType.DATE:
             return f"{name} IS NOT NULL AND {name} NOT BETWEEN DATE '{EARLIEST}' AND DATE '{LATEST}'"
         case PropertyType.NUMBER:

@@ -12,12 +12,11 @@ from cio_activation.runtime import Runtime
 from cio_activation.state.contract import LAYER, breaches, duplicates_sql, frame_schema
 from cio_activation.warehouse import quarantine
 from cio_activation.warehouse.sessions import Connection
-from cio_activation.warehouse.validation import MISSING, Breach
+from cio_activation.warehouse.validation import Breach
 
 _TABLE = "state.daily_properties"
 _BREAKS = (
     "lapse_bucket = 'never' WHERE rowid % 2000 = 0",
-    "vip = NULL WHERE rowid % 4000 = 1000",
     "last_engaged_on = DATE '1850-01-01' WHERE rowid % 4000 = 3000",
 )
 
@@ -38,7 +37,6 @@ def whole_frame(site: Site, sample: Sample) -> None:
 
     run = _soiled(site)
     names = [p.name for p in run.activation.lane_properties(Lane.DAILY)]
-    reasons = {"vip": MISSING}
     with run.warehouse.write() as con:
         with sample.timed():
             frame = con.sql(f"SELECT cio_id, {', '.join(names)} FROM {_TABLE}").df()
@@ -48,7 +46,7 @@ def whole_frame(site: Site, sample: Sample) -> None:
             except SchemaErrors as broken:
                 cases = broken.failure_cases
                 found = [
-                    Breach(str(frame["cio_id"].iloc[key]), str(column), reasons.get(str(column), str(check)))
+                    Breach(str(frame["cio_id"].iloc[key]), str(column), str(check))
                     for key, column, check in zip(cases["index"], cases["column"], cases["check"], strict=True)
                 ]
             quarantine.refuse(con, LAYER, people.window(1), _TABLE, found)

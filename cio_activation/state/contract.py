@@ -14,7 +14,7 @@ from cio_activation.activation.models import Activation, Lane, Property, Propert
 from cio_activation.state.columns import table
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import identifier
-from cio_activation.warehouse.validation import MISSING, Breach, validate
+from cio_activation.warehouse.validation import Breach, validate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +36,7 @@ def reason(prop: Property) -> str:
         case PropertyType.ENUM:
             return "value is not one of the labels"
         case PropertyType.FLAG:
-            return MISSING
+            return "value is no flag"
         case PropertyType.DATE:
             return f"date is not between {EARLIEST} and {LATEST}"
         case PropertyType.NUMBER:
@@ -89,7 +89,8 @@ def _column(prop: Property) -> pa.Column:
     within: Callable[[pd.Series[Any]], pd.Series[bool]]
     match prop.type:
         case PropertyType.FLAG:
-            return pa.Column(nullable=False)
+            # Missing where what it says was never read; its SQL type is the check.
+            return pa.Column(nullable=True)
         case PropertyType.ENUM:
             within = partial(_one_of, labels=prop.labels)
         case PropertyType.DATE:

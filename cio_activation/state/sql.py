@@ -13,15 +13,20 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from cio_activation.activation.models import Activation, ExpectNext, Lane, Property
+from cio_activation.activation.models import Activation, Cases, ExpectNext, Flag, Lane, Property
 from cio_activation.state.columns import source, table
 from cio_activation.state.rules import derive_property, gap_column, own_gap
+from cio_activation.warehouse import stale
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import identifier, literal, scalar, timestamp
 from cio_activation.warehouse.tables import MEDIAN_GAPS, SQL_TYPE
 
-_LAYOUT = 1
+_LAYOUT = 2
 """Raised when the generator itself changes what the same definitions give."""
+
+
+_UNREAD = identifier("unread:")
+"""Column of attributes that the person has, as far as is known, and that were never read."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,10 @@ class StateSql:
         columns = ["p.cio_id", *(f"p.{identifier(a)}" for a in attributes)]
         columns += [f"coalesce({own_gap(rules[n], 'p')}, {sql}) AS {gap_column(n)}" for n, sql in fallbacks.items()]
         source_hash = f"hash({', '.join(['p.content_hash', *hashed])})" if hashed else "p.content_hash"
+        if any(_is_judged(p) for p in self.properties):
+            # Of few people only: a person without such a value and one with a bad one have the same content.
+            source_hash = f"CASE WHEN u.names IS NULL THEN {source_hash} ELSE hash({source_hash}, u.names) END"
+            columns.append(f"u.names AS {_UNREAD}")
         columns.append(f"{source_hash} AS source_hash")
         columns.append(f"{timestamp(self.as_of)} AS as_of")
         joins = [
@@ -90,6 +99,8 @@ class StateSql:
             for name, rule in rules.items()
             if rule.fallback_by is not None
         ]
+        if any(_is_judged(p) for p in self.properties):
+            joins.append(f"LEFT JOIN ({stale.never_read(self.people)}) AS u ON u.cio_id = p.cio_id")
         # Not IN: a row without an id has to come along, to be refused.
         semi = f"SEMI JOIN {only} AS c ON c.cio_id IS NOT DISTINCT FROM p.cio_id" if only else ""
         return f"SELECT {', '.join(columns)} FROM {self.people} AS p {semi} {' '.join(joins)}"
@@ -125,6 +136,9 @@ class StateSql:
         attributes: list[str] = []
         for prop in self.properties:
             value, when, reads = self._derived(prop)
+            if _is_judged(prop) and reads:
+                unread = " OR ".join(f"array_contains({_UNREAD}, {literal(name)})" for name in reads)
+                value = f"CASE WHEN {unread} THEN NULL ELSE {value} END"
             values.append(f"{value} AS {identifier(prop.name)}")
             instants += when
             attributes += reads
@@ -140,6 +154,11 @@ class StateSql:
     def _fallback(self, name: str, rule: ExpectNext) -> str:
         everyone = f"(SELECT days FROM {self.gaps} WHERE property = {literal(name)} AND group_value IS NULL)"
         return everyone if rule.fallback_by is None else f"coalesce({identifier(f'by:{name}')}.days, {everyone})"
+
+
+def _is_judged(prop: Property) -> bool:
+    """Whether a property says something of a missing value too: then that it is missing has to be known."""
+    return isinstance(prop.rule, Flag | Cases)
 
 
 def hash_column(destination: str) -> str:

@@ -45,15 +45,25 @@ def forget_without_row(con: Connection, relation: str) -> None:
     )
 
 
-def marks(relation: str) -> str:
-    """Return the SELECT of ``cio_id`` and ``column`` of what is stale in ``relation``, a table or the people view."""
+def marks(relation: str, only: str = "") -> str:
+    """Return the SELECT of ``cio_id`` and ``column`` of what is stale in ``relation``, a table or the people view.
+
+    ``only``: a condition over ``raw.stale_cells``.
+    """
+    such = f" AND {only}" if only else ""
     if relation != PEOPLE_CURRENT:
-        return f'SELECT cio_id, "column" FROM {STALE_CELLS} WHERE relation = {literal(relation)}'
+        return f'SELECT cio_id, "column" FROM {STALE_CELLS} WHERE relation = {literal(relation)}{such}'
     live = f"SELECT cio_id FROM {PEOPLE_LIVE} WHERE cio_id IN (SELECT cio_id FROM {STALE_CELLS})"
-    return (
-        f"{marks(PEOPLE_LIVE)} UNION ALL "
-        f'SELECT cio_id, "column" FROM {STALE_CELLS} WHERE relation = {literal(PEOPLE)} AND cio_id NOT IN ({live})'
-    )
+    return f"{marks(PEOPLE_LIVE, only)} UNION ALL {marks(PEOPLE, only)} AND cio_id NOT IN ({live})"
+
+
+def never_read(relation: str) -> str:
+    """Return the SELECT of ``cio_id`` and ``names``, the columns of ``relation`` of which no value was ever read.
+
+    There NULL does not mean that the person has none.
+    """
+    such = marks(relation, "last_good_at IS NULL")
+    return f'SELECT cio_id, list_sort(array_agg("column")) AS names FROM ({such}) GROUP BY cio_id'
 
 
 def count(con: Connection, relations: Sequence[str], as_of: datetime, last_good_for: timedelta) -> Stale:

@@ -9,16 +9,18 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from cio_activation.activation.models import Guards, Lane, Limits
+from cio_activation.activation.models import Case, Cases, Flag, Guards, Lane, Limits, PropertyType
 from cio_activation.customerio.assets import build_assets
 from cio_activation.customerio.live import pull_live
 from cio_activation.customerio.people import land
 from cio_activation.errors import ContractError
 from cio_activation.lanes.partitions import Lanes
 from cio_activation.runtime import Runtime
-from cio_activation_tests.drivers.builders import runtime, window
+from cio_activation.state.derive import derive
+from cio_activation_tests.drivers import builders
+from cio_activation_tests.drivers.builders import prop, runtime, window
 from cio_activation_tests.drivers.customerio import CustomerioBench
-from cio_activation_tests.drivers.landing import enter, landed, small_activation, write_people
+from cio_activation_tests.drivers.landing import TYPES, enter, landed, small_activation, write_people
 from cio_activation_tests.drivers.tables import query
 
 GOOD = {
@@ -218,3 +220,31 @@ def test_the_check_of_the_people_asset_warns_once_a_value_is_old_for_too_long(
         return check.passed
 
     assert [passed(day) for day in (1, 14, 15)] == [True, True, False]
+
+
+def test_what_was_never_read_is_no_value_of_a_flag_or_case_either(tmp_path: Path) -> None:
+    flag = prop("is_off", PropertyType.FLAG, rule=Flag(when="unsubscribed"), deliver=())
+    cases = Cases(cases=(Case(label="off", when="unsubscribed"),), otherwise="on")
+    stage = prop("stage", PropertyType.ENUM, rule=cases, labels=("off", "on"), deliver=())
+    live = prop("live_off", PropertyType.FLAG, Lane.REALTIME, rule=Flag(when="unsubscribed OR score > 5"), deliver=())
+    run = runtime(
+        tmp_path, builders.activation(flag, stage, live, attributes=TYPES, profile=small_activation().profile)
+    )
+
+    def derived(day: int, people: list[dict[str, str]]) -> list[tuple[Any, ...]]:
+        landed(run, window(day), people)
+        derive(run, window(day))
+        derive(run, window(day, Lane.REALTIME))
+        return query(
+            run,
+            "SELECT is_off, stage, live_off FROM state.daily_properties JOIN state.realtime_properties USING (cio_id) "
+            "WHERE cio_id = 'p3'",
+        )
+
+    assert derived(1, with_cell("unsubscribed", "perhaps")) == [(None, None, None)]
+    assert derived(2, with_cell("unsubscribed", "perhaps")) == [(None, None, None)]
+    assert derived(3, with_cell("unsubscribed", "")) == [(False, "on", True)], (
+        "the source's own word that there is none"
+    )
+    assert derived(4, with_cell("unsubscribed", "perhaps")) == [(False, "on", True)], "its last good value is none"
+    assert derived(5, PEOPLE) == [(True, "off", True)]

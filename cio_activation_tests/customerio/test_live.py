@@ -333,3 +333,20 @@ def test_half_a_character_in_an_answer_does_not_stop_the_lane(site: CustomerioBe
         run, "SELECT last_category, cart_value FROM raw.people_current WHERE cio_id = ?".replace("?", f"'{who}'")
     )
     assert found == [("Tea \N{REPLACEMENT CHARACTER}", 12.5)]
+
+
+def test_typed_json_is_read_as_the_text_of_the_export(site: CustomerioBench) -> None:
+    run = site.runtime(rt=(11,))
+    who = str(site.picture().facts.column("cio_id")[0].as_py())
+    sent = {
+        "created_at": "1577836800", "last_order_at": "1577836800.5", "orders_count": "12", "cart_value": "99.50",
+        "last_category": "10", "unsubscribed": "true",
+    }  # fmt: skip
+    for name, value in sent.items():
+        site.edit("set_attribute", cio_id=who, name=name, value=value)
+    site.pick(who)
+    pull_people(run, window(1), poll=FAST)
+    assert pull_live(run, window(1, Lane.REALTIME), older_than=timedelta(0)).rows == 1
+    rows = "SELECT * EXCLUDE (changed_at, observed_at) FROM raw.{} WHERE cio_id = '" + who + "'"
+    assert query(run, rows.format("people_live")) == query(run, rows.format("people"))
+    assert query(run, f"SELECT last_category, unsubscribed FROM raw.people WHERE cio_id = '{who}'") == [("10", True)]

@@ -213,11 +213,10 @@ def test_pandera_and_the_sql_screen_find_the_same_rows(tmp_path: Path) -> None:
         found = {(b.key, b.column, b.reason) for b in contract.breaches(con, act, Lane.DAILY, "rows")}
         screened = con.execute(screen_sql(act, Lane.DAILY, "rows")).fetchall()
     assert found == set(screened)
-    assert len(screened) == len(found) == 8
+    assert len(screened) == len(found) == 7
     assert {name for cio_id, name, _ in found if cio_id == "bad"} == {
         "odd",
         "lapse",
-        "at_risk",
         "last_category",
         "last_day",
         "points",

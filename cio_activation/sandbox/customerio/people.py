@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from typing import Any
 
 from starlette.requests import Request
@@ -17,6 +19,9 @@ from cio_activation.sandbox.world.snapshot import Identifiers, Snapshot
 
 SEARCH_LIMIT = 1_000
 ATTRIBUTES_LIMIT = 100
+_ALWAYS_TEXT = ("id", "email", "cio_id", "phone")
+_JSON = re.compile(r"true|false|-?(0|[1-9][0-9]{0,14})([.][0-9]{1,6})?|[\[{].*[\]}]", re.DOTALL)
+"""Texts that were JSON when they were sent; no number with a leading zero, which is a code."""
 
 
 class PeopleRoutes:
@@ -67,10 +72,12 @@ class PeopleRoutes:
         if not 1 <= len(ids) <= ATTRIBUTES_LIMIT:
             raise Refusal(400, f"ids must hold 1 to {ATTRIBUTES_LIMIT} values")
         kind, snapshot = _id_type(request), await self._workspace.snapshot()
+        if kind == "cio_id":  # whether these want their prefix is not documented: with and without
+            ids = [value.removeprefix("cio_") for value in ids]
         owners = [self._workspace.world.find(kind, value, snapshot.at) for value in ids]
         wanted = dict.fromkeys(found[0] for found in owners if found)
         found = snapshot.attributes(list(wanted))
-        return JSONResponse({"customers": [{"customer": _profile(found[c])} for c in wanted if c in found]})
+        return JSONResponse({"customers": [{"customer": _typed_profile(found[c])} for c in wanted if c in found]})
 
     async def _one(self, request: Request) -> tuple[Snapshot, str]:
         snapshot = await self._workspace.snapshot()
@@ -104,6 +111,22 @@ def listed(people: list[Identifiers]) -> dict[str, Any]:
 
 def _shown_ids(row: Identifiers) -> dict[str, str | None]:
     return {"email": row[2], "id": row[1], "cio_id": row[0]}
+
+
+def _typed_profile(attributes: dict[str, str]) -> dict[str, Any]:
+    """Return a profile with numbers, booleans and nested values as JSON, as the route for several people has them."""
+    profile = _profile(attributes)
+    shown = {name: value if name in _ALWAYS_TEXT else _typed(value) for name, value in profile["attributes"].items()}
+    return profile | {"attributes": shown}
+
+
+def _typed(value: str | None) -> Any:
+    if value is None or not _JSON.fullmatch(value):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
 
 
 def _profile(attributes: dict[str, str]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from cio_activation.sandbox.customerio.activity_log import ActivityLog
+from cio_activation.sandbox.world.condition import Condition, column_of, parameter_of
 from cio_activation.sandbox.world.facts import ATTRIBUTES
 from cio_activation.sandbox.world.world import World
 
@@ -29,6 +31,8 @@ NAME_BYTES = 150
 VALUE_BYTES = 1_000
 URLS = {"us": "https://track.customer.io", "eu": "https://track-eu.customer.io"}
 _CONTROL = ("_update", "_timestamp", "anonymous_id", "cio_relationships", "cio_id")
+
+_E164 = re.compile(r"[+][1-9][0-9]{6,14}")
 
 Handler = Callable[[Request], Awaitable[Response]]
 Problem = dict[str, Any]
@@ -190,6 +194,10 @@ class Track:
     # What both versions do
 
     def _find(self, kind: str, value: str) -> list[str]:
+        if kind == "phone":
+            name = parameter_of(value)
+            same = Condition(f"{column_of('phone')} = ${name}", frozenset({"phone"}), {name: value})
+            return [row[0] for row in self._world.at(self._instant()).page(same, after="", limit=2)]
         return self._world.find(kind, value, self._instant())
 
     def _taken(self) -> Response:
@@ -215,7 +223,7 @@ class Track:
                 return False
             matches = [self._world.add_person(self._instant(), external_id=None, email=None)]
             self._activities.note("profile_create", matches[0])
-        if kind in ("id", "email"):
+        if kind in ("id", "email", "phone"):
             attributes = {**attributes, kind: value}
         for name, given in attributes.items():
             self._write(matches[0], name, given, timestamp)
@@ -318,8 +326,10 @@ def _item_problems(item: Any) -> list[Problem]:
     if item.get("action") not in known:
         return [_problem("invalid", "action", f"action must be one of {', '.join(known)}")]
     keys = item.get("identifiers")
-    if not isinstance(keys, dict) or len(keys) != 1 or not set(keys) <= {"id", "email", "cio_id"}:
-        return [_problem("invalid", "identifiers", "exactly one of id, email, cio_id is needed")]
+    if not isinstance(keys, dict) or len(keys) != 1 or not set(keys) <= {"id", "email", "phone", "cio_id"}:
+        return [_problem("invalid", "identifiers", "exactly one of id, email, phone, cio_id is needed")]
+    if "phone" in keys and not (isinstance(keys["phone"], str) and _E164.fullmatch(keys["phone"])):
+        return [_problem("invalid", "identifiers.phone", "a phone number has the form +14155552671")]
     if not all(isinstance(value, str | int) and str(value) for value in keys.values()):
         return [_problem("required", "identifiers", "the identifier is empty")]
     if item["action"] == "event" and not isinstance(item.get("name"), str):

@@ -38,7 +38,8 @@ def test_up_to_100_people_come_by_id_and_unknown_ones_are_missing(shared: Custom
     answer = shared.app.post("/v1/customers/attributes", json={"ids": [known[3], "nobody", known[1], known[3]]})
     customers = [row["customer"] for row in answer.json()["customers"]]
     assert [c["id"] for c in customers] == [known[3], known[1]]
-    assert all(isinstance(value, str) for c in customers for value in c["attributes"].values())
+    assert all(isinstance(c["attributes"][name], str) for c in customers for name in ("id", "cio_id"))
+    assert {type(c["attributes"]["orders_count"]) for c in customers} == {int}
     for ids in ([], [*known, *known][:101], "x", [1], None):
         shared.refused(400, "POST", "/v1/customers/attributes", json={"ids": ids})
 
@@ -50,7 +51,8 @@ def test_people_without_an_id_are_reached_by_cio_id_only(shared: CustomerioStand
     by_cio = shared.app.post(batch, params={"id_type": "cio_id"}, json={"ids": [cio_id]}).json()["customers"]
     assert by_cio[0]["customer"]["identifiers"] == {"id": None, "email": email, "cio_id": cio_id}
     alone = shared.get(f"/v1/customers/{cio_id}/attributes", id_type="cio_id")
-    assert alone == shared.get(f"/v1/customers/cio_{cio_id}/attributes", id_type="cio_id") == by_cio[0]
+    assert alone == shared.get(f"/v1/customers/cio_{cio_id}/attributes", id_type="cio_id")
+    assert alone["customer"]["identifiers"] == by_cio[0]["customer"]["identifiers"]
     assert alone["customer"]["attributes"]["id"] is None
     assert alone["customer"]["id"] == ""
 
@@ -177,3 +179,36 @@ def test_a_wrong_edit_says_what_is_wrong(shared: CustomerioStandIn) -> None:
         answer = shared.app.post("/_sandbox/edit", json={"vendor": "customerio", **change})
         assert answer.status_code == 400
         assert answer.json()["error"]
+
+
+def test_several_people_s_attributes_are_typed_json_and_one_person_s_are_text(rig: CustomerioStandIn) -> None:
+    person = rig.somebody(dirty_kind=None)
+    sent = {"a": "3", "b": "2.50", "c": "true", "d": '{"x":[1]}', "e": "007", "f": "yes", "g": "1e3", "h": "[broken]"}
+    for name, value in sent.items():
+        rig.edit("set_attribute", cio_id=person, name=name, value=value)
+    for cio_id in (person, f"cio_{person}"):
+        answer = rig.app.post("/v1/customers/attributes", params={"id_type": "cio_id"}, json={"ids": [cio_id]}).json()
+        found = answer["customers"][0]["customer"]["attributes"]
+        assert [found[name] for name in sent] == [3, 2.5, True, {"x": [1]}, "007", "yes", "1e3", "[broken]"]
+    alone = rig.get(f"/v1/customers/{person}/attributes", id_type="cio_id")["customer"]["attributes"]
+    assert {name: alone[name] for name in sent} == sent
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/exports/customers", {"filters": EVERYONE, "attribute": ["a"]}),
+        ("/v1/exports/customers", {"filters": EVERYONE, "attributes": "a"}),
+        ("/v1/exports/customers", {"filters": EVERYONE, "attributes": [1]}),
+        ("/v1/exports/customers", {"filters": {"attribute": {**EVERYONE["attribute"], "type": "text"}}}),
+        ("/v1/exports/customers", {"filters": {"and": []}}),
+        ("/v1/exports/customers", {"filters": {"segment": {"id": "1"}}}),
+        ("/v1/exports/customers", []),
+        ("/v1/customers/attributes", {"ids": ["1"], "id_type": "id"}),
+        ("/v1/customers/attributes", {"ids": [1]}),
+        ("/v1/customers/attributes", {"ids": "1"}),
+        ("/v1/customers/attributes", {"ids": []}),
+    ],
+)
+def test_keys_and_types_that_no_document_has_are_refused(rig: CustomerioStandIn, path: str, body: Any) -> None:
+    rig.refused(400, "POST", path, json=body)

@@ -165,3 +165,15 @@ def test_deleting_and_events_are_taken(rig: CustomerioStandIn) -> None:
     assert {"cio_id": person, "name": "seen", "at": int(NOON)} in rig.vendor.state()["track"]["events"]
     assert rig.track.delete("/api/v1/customers/short").status_code == 200
     rig.refused(404, "GET", "/v1/customers/short/attributes")
+
+
+def test_version_2_takes_a_phone_number_as_identifier(rig: CustomerioStandIn, person: str) -> None:
+    def identified(phone: str, **attributes: Any) -> int:
+        item = {"type": "person", "action": "identify", "identifiers": {"phone": phone}, "attributes": attributes}
+        return rig.track.post("/api/v2/entity", json=item).status_code
+
+    rig.edit("set_attribute", cio_id=person, name="phone", value="+14155552671")
+    assert identified("+14155552671", plan="x") == 200
+    assert shown(rig, person)["plan"] == "x"
+    assert [identified(phone) for phone in ("4155552671", "+0155552671", "")] == [400, 400, 400]
+    assert identified("+14155559999", _update=True) == 200, "nobody has it, and nobody is made"

@@ -123,65 +123,84 @@ FROM (
       THEN 'due'
       ELSE 'overdue'
     END AS "reorder_window",
-    COALESCE(
-      (
+    CASE
+      WHEN ARRAY_CONTAINS("unread:", 'first_order_at')
+      OR ARRAY_CONTAINS("unread:", 'orders_count')
+      THEN NULL
+      ELSE COALESCE(
         (
-          "orders_count" = 1
-        )
-        AND (
           (
-            CASE
-              WHEN "first_order_at" BETWEEN CAST('0001-01-01' AS TIMESTAMP) AND CAST('9999-12-31' AS TIMESTAMP)
-              THEN CAST(GREATEST(0, (
-                EPOCH_US(as_of) - EPOCH_US("first_order_at")
-              ) // 86400000000) AS BIGINT)
-            END
-          ) BETWEEN 21 AND 35
-        )
-      ),
-      FALSE
-    ) AS "second_purchase_due",
+            "orders_count" = 1
+          )
+          AND (
+            (
+              CASE
+                WHEN "first_order_at" BETWEEN CAST('0001-01-01' AS TIMESTAMP) AND CAST('9999-12-31' AS TIMESTAMP)
+                THEN CAST(GREATEST(0, (
+                  EPOCH_US(as_of) - EPOCH_US("first_order_at")
+                ) // 86400000000) AS BIGINT)
+              END
+            ) BETWEEN 21 AND 35
+          )
+        ),
+        FALSE
+      )
+    END AS "second_purchase_due",
     CAST("last_order_category" AS TEXT) AS "last_category",
     CAST("most_bought_category" AS TEXT) AS "top_category",
-    COALESCE((
-      "total_spent" >= 3000
-    ), FALSE) AS "vip",
-    COALESCE(
-      (
+    CASE
+      WHEN ARRAY_CONTAINS("unread:", 'total_spent')
+      THEN NULL
+      ELSE COALESCE((
+        "total_spent" >= 3000
+      ), FALSE)
+    END AS "vip",
+    CASE
+      WHEN ARRAY_CONTAINS("unread:", 'last_order_at')
+      OR ARRAY_CONTAINS("unread:", 'total_spent')
+      THEN NULL
+      ELSE COALESCE(
         (
-          "total_spent" >= 1200
-        )
-        AND (
           (
-            CASE
-              WHEN "last_order_at" BETWEEN CAST('0001-01-01' AS TIMESTAMP) AND CAST('9999-12-31' AS TIMESTAMP)
-              THEN CAST(GREATEST(0, (
-                EPOCH_US(as_of) - EPOCH_US("last_order_at")
-              ) // 86400000000) AS BIGINT)
-            END
-          ) >= 60
-        )
-      ),
-      FALSE
-    ) AS "churn_risk",
-    COALESCE(
-      (
+            "total_spent" >= 1200
+          )
+          AND (
+            (
+              CASE
+                WHEN "last_order_at" BETWEEN CAST('0001-01-01' AS TIMESTAMP) AND CAST('9999-12-31' AS TIMESTAMP)
+                THEN CAST(GREATEST(0, (
+                  EPOCH_US(as_of) - EPOCH_US("last_order_at")
+                ) // 86400000000) AS BIGINT)
+              END
+            ) >= 60
+          )
+        ),
+        FALSE
+      )
+    END AS "churn_risk",
+    CASE
+      WHEN ARRAY_CONTAINS("unread:", 'last_refund_at')
+      OR ARRAY_CONTAINS("unread:", 'refund_count')
+      THEN NULL
+      ELSE COALESCE(
         (
-          "refund_count" >= 1
-        )
-        AND (
           (
-            CASE
-              WHEN "last_refund_at" BETWEEN CAST('0001-01-01' AS TIMESTAMP) AND CAST('9999-12-31' AS TIMESTAMP)
-              THEN CAST(GREATEST(0, (
-                EPOCH_US(as_of) - EPOCH_US("last_refund_at")
-              ) // 86400000000) AS BIGINT)
-            END
-          ) < 30
-        )
-      ),
-      FALSE
-    ) AS "return_risk",
+            "refund_count" >= 1
+          )
+          AND (
+            (
+              CASE
+                WHEN "last_refund_at" BETWEEN CAST('0001-01-01' AS TIMESTAMP) AND CAST('9999-12-31' AS TIMESTAMP)
+                THEN CAST(GREATEST(0, (
+                  EPOCH_US(as_of) - EPOCH_US("last_refund_at")
+                ) // 86400000000) AS BIGINT)
+              END
+            ) < 30
+          )
+        ),
+        FALSE
+      )
+    END AS "return_risk",
     CAST(CASE
       WHEN "last_clicked_at" >= CAST('2027-01-01 00:00:00' AS TIMESTAMP)
       THEN TIMEZONE('America/New_York', TIMEZONE('UTC', "last_clicked_at"))
@@ -318,30 +337,73 @@ FROM (
           )
         )
       ) AS "gap:reorder_window",
-      HASH(
-        p.content_hash,
-        CASE
-          WHEN CASE
-            WHEN CAST(p."median_days_between_orders" AS DOUBLE) > 0
-            AND CAST(p."median_days_between_orders" AS DOUBLE) <= 36500
-            THEN CAST(p."median_days_between_orders" AS DOUBLE)
-          END IS NULL
-          THEN COALESCE(
-            "by:reorder_window".days,
-            (
-              SELECT
-                days
-              FROM state.median_gaps
-              WHERE
-                property = 'reorder_window' AND group_value IS NULL
+      u.names AS "unread:",
+      CASE
+        WHEN u.names IS NULL
+        THEN HASH(
+          p.content_hash,
+          CASE
+            WHEN CASE
+              WHEN CAST(p."median_days_between_orders" AS DOUBLE) > 0
+              AND CAST(p."median_days_between_orders" AS DOUBLE) <= 36500
+              THEN CAST(p."median_days_between_orders" AS DOUBLE)
+            END IS NULL
+            THEN COALESCE(
+              "by:reorder_window".days,
+              (
+                SELECT
+                  days
+                FROM state.median_gaps
+                WHERE
+                  property = 'reorder_window' AND group_value IS NULL
+              )
             )
-          )
-        END
-      ) AS source_hash,
+          END
+        )
+        ELSE HASH(
+          HASH(
+            p.content_hash,
+            CASE
+              WHEN CASE
+                WHEN CAST(p."median_days_between_orders" AS DOUBLE) > 0
+                AND CAST(p."median_days_between_orders" AS DOUBLE) <= 36500
+                THEN CAST(p."median_days_between_orders" AS DOUBLE)
+              END IS NULL
+              THEN COALESCE(
+                "by:reorder_window".days,
+                (
+                  SELECT
+                    days
+                  FROM state.median_gaps
+                  WHERE
+                    property = 'reorder_window' AND group_value IS NULL
+                )
+              )
+            END
+          ),
+          u.names
+        )
+      END AS source_hash,
       CAST('2026-01-02 05:00:00' AS TIMESTAMP) AS as_of
     FROM raw.people AS p
     LEFT JOIN state.median_gaps AS "by:reorder_window"
       ON "by:reorder_window".property = 'reorder_window'
       AND "by:reorder_window".group_value = CAST(p."last_order_category" AS TEXT)
+    LEFT JOIN (
+      SELECT
+        cio_id,
+        LIST_SORT(ARRAY_AGG("column")) AS names
+      FROM (
+        SELECT
+          cio_id,
+          "column"
+        FROM raw.stale_cells
+        WHERE
+          relation = 'raw.people' AND last_good_at IS NULL
+      )
+      GROUP BY
+        cio_id
+    ) AS u
+      ON u.cio_id = p.cio_id
   ) AS i
 ) AS v;

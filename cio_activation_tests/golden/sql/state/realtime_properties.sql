@@ -23,22 +23,11 @@ FROM (
       ELSE 'high'
     END AS "cart_value_tier",
     CASE
-      WHEN (
-        (
-          CASE
-            WHEN "cart_updated_at" BETWEEN CAST('0001-01-01' AS TIMESTAMP) AND CAST('9999-12-31' AS TIMESTAMP)
-            THEN CAST(GREATEST(0, (
-              EPOCH_US(as_of) - EPOCH_US("cart_updated_at")
-            ) // 3600000000) AS BIGINT)
-          END
-        ) >= 72
-      )
-      THEN 'none'
-      WHEN (
-        (
-          "cart_stage_raw" IN ('cart', 'checkout')
-        )
-        AND (
+      WHEN ARRAY_CONTAINS("unread:", 'cart_stage_raw')
+      OR ARRAY_CONTAINS("unread:", 'cart_updated_at')
+      THEN NULL
+      ELSE CASE
+        WHEN (
           (
             CASE
               WHEN "cart_updated_at" BETWEEN CAST('0001-01-01' AS TIMESTAMP) AND CAST('9999-12-31' AS TIMESTAMP)
@@ -46,59 +35,81 @@ FROM (
                 EPOCH_US(as_of) - EPOCH_US("cart_updated_at")
               ) // 3600000000) AS BIGINT)
             END
-          ) >= 2
+          ) >= 72
         )
-      )
-      THEN 'abandoned'
-      WHEN (
-        "cart_stage_raw" = 'checkout'
-      )
-      THEN 'checkout'
-      WHEN (
-        "cart_stage_raw" = 'cart'
-      )
-      THEN 'cart'
-      ELSE 'none'
+        THEN 'none'
+        WHEN (
+          (
+            "cart_stage_raw" IN ('cart', 'checkout')
+          )
+          AND (
+            (
+              CASE
+                WHEN "cart_updated_at" BETWEEN CAST('0001-01-01' AS TIMESTAMP) AND CAST('9999-12-31' AS TIMESTAMP)
+                THEN CAST(GREATEST(0, (
+                  EPOCH_US(as_of) - EPOCH_US("cart_updated_at")
+                ) // 3600000000) AS BIGINT)
+              END
+            ) >= 2
+          )
+        )
+        THEN 'abandoned'
+        WHEN (
+          "cart_stage_raw" = 'checkout'
+        )
+        THEN 'checkout'
+        WHEN (
+          "cart_stage_raw" = 'cart'
+        )
+        THEN 'cart'
+        ELSE 'none'
+      END
     END AS "cart_stage",
     CASE
-      WHEN (
-        "last_order_at" >= "winback_sent_at"
-      )
-      THEN 'converted'
-      WHEN (
-        (
-          "winback_clicked_at" >= "winback_sent_at"
+      WHEN ARRAY_CONTAINS("unread:", 'last_order_at')
+      OR ARRAY_CONTAINS("unread:", 'winback_clicked_at')
+      OR ARRAY_CONTAINS("unread:", 'winback_sent_at')
+      THEN NULL
+      ELSE CASE
+        WHEN (
+          "last_order_at" >= "winback_sent_at"
         )
-        AND (
+        THEN 'converted'
+        WHEN (
+          (
+            "winback_clicked_at" >= "winback_sent_at"
+          )
+          AND (
+            (
+              CASE
+                WHEN "winback_clicked_at" BETWEEN CAST('0001-01-01' AS TIMESTAMP) AND CAST('9999-12-31' AS TIMESTAMP)
+                THEN CAST(GREATEST(0, (
+                  EPOCH_US(as_of) - EPOCH_US("winback_clicked_at")
+                ) // 86400000000) AS BIGINT)
+              END
+            ) <= 30
+          )
+        )
+        THEN 'clicked'
+        WHEN (
           (
             CASE
-              WHEN "winback_clicked_at" BETWEEN CAST('0001-01-01' AS TIMESTAMP) AND CAST('9999-12-31' AS TIMESTAMP)
+              WHEN "winback_sent_at" BETWEEN CAST('0001-01-01' AS TIMESTAMP) AND CAST('9999-12-31' AS TIMESTAMP)
               THEN CAST(GREATEST(0, (
-                EPOCH_US(as_of) - EPOCH_US("winback_clicked_at")
+                EPOCH_US(as_of) - EPOCH_US("winback_sent_at")
               ) // 86400000000) AS BIGINT)
             END
-          ) <= 30
+          ) > 30
         )
-      )
-      THEN 'clicked'
-      WHEN (
-        (
-          CASE
-            WHEN "winback_sent_at" BETWEEN CAST('0001-01-01' AS TIMESTAMP) AND CAST('9999-12-31' AS TIMESTAMP)
-            THEN CAST(GREATEST(0, (
-              EPOCH_US(as_of) - EPOCH_US("winback_sent_at")
-            ) // 86400000000) AS BIGINT)
-          END
-        ) > 30
-      )
-      THEN 'expired'
-      WHEN (
-        NOT (
-          "winback_sent_at" IS NULL
+        THEN 'expired'
+        WHEN (
+          NOT (
+            "winback_sent_at" IS NULL
+          )
         )
-      )
-      THEN 'sent'
-      ELSE 'none'
+        THEN 'sent'
+        ELSE 'none'
+      END
     END AS "winback_status",
     CAST(LEAST(
       CASE
@@ -133,8 +144,44 @@ FROM (
       p."last_order_at",
       p."winback_clicked_at",
       p."winback_sent_at",
-      p.content_hash AS source_hash,
+      u.names AS "unread:",
+      CASE WHEN u.names IS NULL THEN p.content_hash ELSE HASH(p.content_hash, u.names) END AS source_hash,
       CAST('2026-01-01 00:15:00' AS TIMESTAMP) AS as_of
     FROM raw.people_current AS p
+    LEFT JOIN (
+      SELECT
+        cio_id,
+        LIST_SORT(ARRAY_AGG("column")) AS names
+      FROM (
+        SELECT
+          cio_id,
+          "column"
+        FROM raw.stale_cells
+        WHERE
+          relation = 'raw.people_live' AND last_good_at IS NULL
+        UNION ALL
+        SELECT
+          cio_id,
+          "column"
+        FROM raw.stale_cells
+        WHERE
+          relation = 'raw.people'
+          AND last_good_at IS NULL
+          AND NOT cio_id IN (
+            SELECT
+              cio_id
+            FROM raw.people_live
+            WHERE
+              cio_id IN (
+                SELECT
+                  cio_id
+                FROM raw.stale_cells
+              )
+          )
+      )
+      GROUP BY
+        cio_id
+    ) AS u
+      ON u.cio_id = p.cio_id
   ) AS i
 ) AS v;
