@@ -48,6 +48,14 @@ def test_lineage_reads_from_segment_to_list(definitions: dg.Definitions) -> None
     }
 
 
+def test_two_audiences_may_have_one_segment(tmp_path: Path) -> None:
+    """``check`` advises against it; it is no mistake."""
+    path = tmp_path / "activation.yaml"
+    path.write_text(DEFAULT_ACTIVATION.read_text().replace("segment: 9\n", "segment: 6\n"))
+    found = specs(build_definitions(load_activation(path, DESTINATIONS)))
+    assert "the audiences `vip_churn_risk`, `asked_where_is_my_order`" in str(found["customerio/segment_6"].description)
+
+
 def test_each_asset_is_in_the_job_of_its_lane_and_in_no_other(definitions: dg.Definitions) -> None:
     selected = {
         lane: {k.to_user_string() for k in definitions.resolve_job_def(lane).asset_layer.executable_asset_keys}

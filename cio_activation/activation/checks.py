@@ -46,9 +46,20 @@ def check_workspace(draft: Draft) -> None:
     keys = draft.file.match.keys
     if not keys or len(set(keys)) != len(keys):
         problems.add(("match", "keys"), "must name each key once, in order of trust, such as [external_id, email]")
+    _check_email_system(draft)
+    if draft.file.match.phone and draft.file.profile.phone is None:
+        problems.add(("match", "phone"), "needs profile.phone, the Customer.io attribute that holds the number")
     for part, name in draft.file.profile.model_dump().items():
         if name is not None and not name.strip():
             problems.add(("profile", part), "is empty; name the Customer.io attribute, or write null if there is none")
+
+
+def _check_email_system(draft: Draft) -> None:
+    systems = ("customerio", *draft.file.destinations)
+    if (named := draft.file.match.email_system) not in systems:
+        draft.problems.add(
+            ("match", "email_system"), f"{named!r} is none of {', '.join(systems)}{meant(named, systems)}"
+        )
 
 
 def check_names(draft: Draft) -> None:
@@ -79,12 +90,10 @@ def check_names(draft: Draft) -> None:
 
 
 def check_unique(draft: Draft) -> None:
-    """Note attributes read twice, segments used twice, and labels that people could not tell apart."""
+    """Note attributes read twice, and labels that people could not tell apart."""
     file = draft.file
     sources = ((("attributes", n, "from"), (a.source or n).casefold()) for n, a in file.attributes.items())
     _once(draft, sources, "reads the same Customer.io attribute as {other}; declare it once")
-    segments = ((("audiences", n, "segment"), a.segment) for n, a in file.audiences.items())
-    _once(draft, segments, "is the source segment of {other} too. Keep one source segment per job")
     labels = ((("audiences", n, "label"), a.label.casefold()) for n, a in file.audiences.items())
     _once(draft, labels, "reads like the label of {other}; people could not tell them apart, rename one")
     fields = (

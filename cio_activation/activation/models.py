@@ -88,10 +88,13 @@ class Workspace(Model):
 class Match(Model):
     """How a person is found in a CRM: the keys, in order of trust."""
 
-    not_built = frozenset({"phone: true"})
-
     keys: tuple[Literal["external_id", "email"], ...] = ("external_id", "email")
-    phone: Literal[False] = False
+    phone: bool = False
+    """Whoever is found by none of the keys is looked for by phone (E.164). A number that several people or several
+    records have matches nobody, and nobody is made for want of anything but a phone."""
+    email_system: str = "customerio"
+    """Which system has the right e-mail address where two differ: customerio, or a destination. ``check`` lists who has
+    another one, and where to mend it; nothing is written."""
 
 
 class Profile(Model):

@@ -21,8 +21,10 @@ def check(
     json: Json = False,
 ) -> None:
     """Check the activation file, then that every vendor lets us in and still has what we write to."""
+    from cio_activation.activation.advice import advice as advice_of
     from cio_activation.activation.loader import load_activation
     from cio_activation.destinations import DESTINATIONS
+    from cio_activation.outcome.summary import delivered_before
     from cio_activation.state.expressions import check_expressions
 
     with exit_codes(json):
@@ -32,12 +34,16 @@ def check(
         check_expressions(loaded)
     home = str(settings.activation_home.absolute())
     problems, advice = ({}, {}) if offline else _vendors(settings, loaded)
+    if own := advice_of(loaded, starting=not delivered_before(settings.warehouse_path)):
+        advice = {"activation": own, **advice}
     failed = any(problems.values())
     if json:
         emit({"ok": not failed, "activation": str(path), "home": home, "problems": problems, "advice": advice})
     else:
         notes.print(f"home {home}", markup=False)
         notes.print(f"[green]ok[/] {path}: {len(loaded.properties)} properties, {len(loaded.audiences)} audiences")
+        for sentence in advice.get("activation", ()):
+            notes.print(f"   advice: {sentence}", markup=False)
         for vendor, found in problems.items():
             notes.print(f"[{'red' if found else 'green'}]{'failed' if found else 'ok'}[/] {vendor}")
             for problem in found:

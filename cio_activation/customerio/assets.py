@@ -1,12 +1,12 @@
 """Extract assets: the daily people export, the lanes' segments, webhooks' moments, and what changed meanwhile."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import dagster as dg
 
 from cio_activation.activation.durations import format_duration
-from cio_activation.activation.models import Activation, Lane
+from cio_activation.activation.models import Activation, Audience, Lane
 from cio_activation.activation.windows import Window
 from cio_activation.customerio.limits import customerio_pacer
 from cio_activation.customerio.workspace import require_workspace
@@ -36,6 +36,23 @@ def segment_key(segment: int) -> dg.AssetKey:
     return dg.AssetKey(["customerio", f"segment_{segment}"])
 
 
+def _segment_keys(activation: Activation, lane: Lane) -> list[dg.AssetKey]:
+    """Return the keys of the segments that the lane's audiences come from, each once."""
+    return [segment_key(s) for s in dict.fromkeys(a.segment for a in activation.lane_audiences(lane))]
+
+
+def _segment_spec(segment: int, audiences: Sequence[Audience]) -> dg.AssetSpec:
+    names = ", ".join(f"`{a.name}`" for a in audiences)
+    told = f"audience {names}" if len(audiences) == 1 else f"the audiences {names}"
+    return dg.AssetSpec(
+        segment_key(segment),
+        description=f"Customer.io segment {segment}, the only source of {told}.",
+        group_name="customerio",
+        kinds={"customerio"},
+        owners=owners(*(a.owner for a in audiences)),
+    )
+
+
 def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     """Return the extract assets, and an external asset for every source segment so that lineage starts there."""
     everyone = owners(*(p.owner for p in activation.properties.values()))
@@ -46,16 +63,10 @@ def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefiniti
         "tags": {LANE_TAG: "realtime"},
         **common,
     }
-    specs = [
-        dg.AssetSpec(
-            segment_key(a.segment),
-            description=f"Customer.io segment {a.segment}, the only source of audience `{a.name}`.",
-            group_name="customerio",
-            kinds={"customerio"},
-            owners=owners(a.owner),
-        )
-        for a in activation.audiences.values()
-    ]
+    sourced: dict[int, list[Audience]] = {}
+    for a in activation.audiences.values():
+        sourced.setdefault(a.segment, []).append(a)
+    specs = [_segment_spec(segment, audiences) for segment, audiences in sourced.items()]
 
     @dg.asset(
         key=["customerio", "people"],
@@ -81,7 +92,7 @@ def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefiniti
     @dg.asset(
         key=["customerio", "segments"],
         # After the people: theirs is the check that this is still the same workspace.
-        deps=[people, *(segment_key(a.segment) for a in activation.lane_audiences(Lane.DAILY))],
+        deps=[people, *_segment_keys(activation, Lane.DAILY)],
         description="Members of the daily audiences' source segments.",
         check_specs=[_check("segments", "raw", "every segment was finished and its count agreed")],
         **daily,
@@ -111,7 +122,7 @@ def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefiniti
 
     @dg.asset(
         key=["customerio", "segments_live"],
-        deps=[moments, *(segment_key(a.segment) for a in activation.lane_audiences(Lane.REALTIME))],
+        deps=[moments, *_segment_keys(activation, Lane.REALTIME)],
         description="Members of the real-time audiences' segments, and attributes of the people who changed.",
         check_specs=[
             _check("segments_live", "raw", "every segment was finished and its count agreed"),

@@ -123,7 +123,7 @@ def pull_live(
     with runtime.warehouse.read() as con:
         if published.superseded(con, MEMBERSHIPS, window):
             return LivePull(window.key, superseded=True)
-        used = [audience.segment for audience in runtime.activation.lane_audiences(Lane.REALTIME)]
+        used = list(dict.fromkeys(a.segment for a in runtime.activation.lane_audiences(Lane.REALTIME)))
         before = read_shortcut(con, window, used)
     wish = _Wish(tuple(also), older_than, limit, time_slice)
     return asyncio.run(_pull(runtime, window, pacer, wish, before, run_id, clock))

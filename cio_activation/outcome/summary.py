@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from cio_activation.runtime import Runtime
+from cio_activation.warehouse.sessions import Warehouse
+from cio_activation.warehouse.sql import exists, scalar
 
 _COUNTS = ("planned", "delivered", "rejected", "unneeded", "held")
 
@@ -27,3 +30,11 @@ def summarise(runtime: Runtime) -> dict[str, Any]:
         "operations": {n: operations.get(n, dict.fromkeys(_COUNTS, 0)) for n in runtime.activation.destinations},
         "quarantined": quarantined,
     }
+
+
+def delivered_before(warehouse: Path) -> bool:
+    """Return whether this home has delivered anything yet; changes nothing."""
+    if not warehouse.exists():
+        return False
+    with Warehouse(warehouse).read() as con:
+        return exists(con, "delivery.plans") and bool(scalar(con, "SELECT sum(delivered) > 0 FROM delivery.plans"))

@@ -51,7 +51,8 @@ WORKSPACE = {
     "timezon: UTC": "workspace.timezon: is not a known key; did you mean 'timezone'?",
 }
 TOP = {
-    "match: {phone: true}": "match.phone: 'phone: true' is not built yet; remove it",
+    "match: {phone: true}\nprofile: {phone: null}": "match.phone: needs profile.phone, the Customer.io attribute",
+    "match: {email_system: hubsot}": "match.email_system: 'hubsot' is none of customerio, hubspot, pipedrive; did you mean",
     "match: {keys: []}": "match.keys: must name each key once",
     "match: {keys: [email, email]}": "match.keys: must name each key once",
     "match: {keys: [emial]}": "match.keys[0]: 'emial' is not allowed here; did you mean 'email'?",
@@ -162,10 +163,6 @@ AUDIENCES = {
     "gate: ''": "audiences.b.gate: '' is empty",
 }
 AUDIENCE_KEYS = {
-    (
-        "segment",
-        "1",
-    ): "audiences.b.segment: is the source segment of vip_cart (line 18) too. Keep one source segment per job",
     ("segment", "true"): "audiences.b.segment: true is not a whole number",
     ("segment", "'2'"): "audiences.b.segment: '2' is not a whole number",
     ("label", "ret - vip cart - CALL"): "audiences.b.label: reads like the label of vip_cart (line",

@@ -23,6 +23,7 @@ from cio_activation.sandbox.build import build_sandbox
 from cio_activation.sandbox.server.running import RunningSandbox
 from cio_activation.transport.errors import Stop
 from cio_activation_tests.drivers.builders import FAST, window
+from cio_activation_tests.drivers.decided import write_persons
 from cio_activation_tests.drivers.stand_ins.customerio import small_world
 
 
@@ -163,6 +164,71 @@ def test_a_list_that_was_renamed_in_hubspot_is_advice_and_no_problem(
     [told] = result["advice"]["hubspot"]
     assert "Carla's favourites" in told
     assert f"audiences.{audience}.label" in told
+
+
+def edited(tmp_path: Path, *changes: tuple[str, str]) -> str:
+    """Return a file like the default activation but for ``changes`` (old text, new text)."""
+    text = DEFAULT_ACTIVATION.read_text()
+    for old, new in changes:
+        assert re.search(old, text), old
+        text = re.sub(old, new, text)
+    (tmp_path / "mine.yaml").write_text(text)
+    return str(tmp_path / "mine.yaml")
+
+
+def test_much_at_a_start_and_segments_with_two_audiences_are_advice(
+    settings: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = edited(tmp_path, (r"segment: 2\b", "segment: 1"), (r"(\n    segment: \d+)", r"\1\n    touch: true"))
+    code, result = run("check", "--activation", path, "--offline")
+    assert (code, result["ok"]) == (0, True), result
+    told = " | ".join(result["advice"]["activation"])
+    assert "properties are delivered; begin with 8 at most: every field is one more" in told
+    assert "audiences make a human act" in told
+    assert "all come from segment 1: whoever edits it" in told
+    runtime = Runtime.build(Settings(), load_activation(DEFAULT_ACTIVATION, DESTINATIONS))
+    with runtime.warehouse.write() as con:  # something was delivered: it is no start any more
+        con.execute("INSERT INTO delivery.plans (plan_id, delivered) VALUES ('p', 1)")
+    code, result = run("check", "--activation", path, "--offline")
+    assert code == 0
+    [told] = result["advice"]["activation"]
+    assert "all come from segment 1" in told
+
+
+@pytest.mark.parametrize(
+    ("system", "where"), [("customerio", "correct it in {}"), ("hubspot", "correct it in Customer")]
+)
+def test_addresses_that_differ_are_listed_with_where_to_mend_them(
+    settings: pytest.MonkeyPatch, sandbox: RunningSandbox, tmp_path: Path, system: str, where: str
+) -> None:
+    runtime = Runtime.build(Settings(), load_activation(DEFAULT_ACTIVATION, DESTINATIONS))
+    vendors = sandbox.vendors
+    same, other = f"same.{system}@example.com", f"other.{system}@example.com"
+    contacts = [
+        str(vendors["hubspot"].edit({"action": "create", "properties": {"email": e}})["id"]) for e in (same, other)
+    ]
+    write_persons(runtime, [{"cio_id": "c1", "email": same}, {"cio_id": "c2", "email": "two@example.com"}])
+    with runtime.warehouse.write() as con:
+        for cio_id, contact, held in zip(("c1", "c2"), contacts, (same, other), strict=True):
+            for place, record in (("hubspot", contact), ("pipedrive", f"9{contact}")):
+                con.execute(
+                    "INSERT INTO delivery.links BY NAME SELECT ? AS destination, ? AS cio_id, ? AS record_id, true AS stamped",
+                    [place, cio_id, record],
+                )
+            con.execute(
+                """INSERT INTO delivery.pipedrive_persons BY NAME SELECT ? AS person_id, ? AS emails,
+                false AS is_deleted, '[]' AS audiences""",
+                [f"9{contact}", json.dumps([held, "third@example.com"])],
+            )
+    path = edited(tmp_path, (r"\nmatch:", f"\nmatch:\n  email_system: {system}"))
+    code, result = run("check", "--activation", path)
+    assert (code, result["ok"]) == (0, True), result
+    for vendor, title in (("hubspot", "HubSpot"), ("pipedrive", "Pipedrive")):
+        [told] = result["advice"][vendor]
+        assert f"1 person has another e-mail address in {title} than in Customer.io: c2. " in told
+        assert "@" not in told
+        expected = where if vendor == system or system == "customerio" else "hubspot has the right one"
+        assert expected.format(title) in told
 
 
 @pytest.mark.parametrize("there_is_a_home", [False, True])

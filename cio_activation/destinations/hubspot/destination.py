@@ -12,7 +12,7 @@ from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.settings import Settings
 from cio_activation.delivery.destination import Context, Step
 from cio_activation.destinations.common.people import lane_is_delivered
-from cio_activation.destinations.hubspot import api, checks, known_lists, quota, schema
+from cio_activation.destinations.hubspot import api, checks, differing_emails, known_lists, quota, schema
 from cio_activation.destinations.hubspot.config import (
     NAME,
     HubSpotAccess,
@@ -101,8 +101,9 @@ class HubSpot:
         return await checks.check(client, context)
 
     async def advise(self, client: VendorClient, context: Context) -> list[str]:
-        """Return which lists are called something else there, and which are about to be retired."""
-        return known_lists.advice(context, await known_lists.find(client, context))
+        """Return which lists are called something else there or are about to be retired, and whose e-mail differs."""
+        lists = known_lists.advice(context, await known_lists.find(client, context))
+        return lists + await differing_emails.advice(client, context)
 
 
 DESTINATION = HubSpot()

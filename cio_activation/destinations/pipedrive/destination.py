@@ -11,7 +11,7 @@ from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.settings import Settings
 from cio_activation.delivery.catalog import ADVICE
 from cio_activation.delivery.destination import Context, Step
-from cio_activation.destinations.pipedrive import budget, flags, schema
+from cio_activation.destinations.pipedrive import budget, differing_emails, flags, schema
 from cio_activation.destinations.pipedrive.api import CONCURRENCY, TOKENS, PipedriveApi
 from cio_activation.destinations.pipedrive.config import (
     NAME,
@@ -115,10 +115,10 @@ class PipedriveDestination:
         return _user_problems(me) + _field_problems(wanted, fields, context.catalog, admin=_is_admin(me))
 
     async def advise(self, client: VendorClient, context: Context) -> list[str]:
-        """Return whose token it is, which options are called something else, which are of no audience any more."""
+        """Return whose token it is, which options are called something else or are of no audience, whose e-mail differs."""
         api = PipedriveApi(client)
         found = flags.advice(context.activation, await api.person_fields(), context.catalog)
-        return [_whose_token(await api.me()), *found.get(ADVICE, [])]
+        return [_whose_token(await api.me()), *found.get(ADVICE, []), *differing_emails.advice(context)]
 
 
 def _access_problem(error: VendorError) -> str:
