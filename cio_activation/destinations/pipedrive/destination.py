@@ -115,7 +115,7 @@ class PipedriveDestination:
         return _user_problems(me) + _field_problems(wanted, fields, context.catalog, admin=_is_admin(me))
 
     async def advise(self, client: VendorClient, context: Context) -> list[str]:
-        """Return whose token it is, which options are called something else or are of no audience, whose e-mail differs."""
+        """Return whose token it is, which options were renamed or are of no audience, and whose e-mail differs."""
         api = PipedriveApi(client)
         found = flags.advice(context.activation, await api.person_fields(), context.catalog)
         return [_whose_token(await api.me()), *found.get(ADVICE, []), *differing_emails.advice(context)]
