@@ -25,8 +25,10 @@ TOKENS: Mapping[str, int] = {
     "users.me": 2,
     "personFields.list": 10,
     "personFields.create": 5,
+    "personFields.update": 5,
     "personFields.options.add": 5,
     "personFields.options.update": 5,
+    "dealFields.list": 10,
     "persons.list": 10,
     "persons.get": 1,
     "persons.create": 5,
@@ -58,13 +60,20 @@ class PipedriveApi:
         return _record(self._client, "users.me", await self._get("/v1/users/me", "users.me"))
 
     async def person_fields(self) -> list[dict[str, Any]]:
-        """Return all person fields, built-in and custom, with their options; one call per 500 fields."""
+        """Return all person fields, the built-in ones too."""
+        return await self._fields("personFields")
+
+    async def deal_fields(self) -> list[dict[str, Any]]:
+        """Return all deal fields: the cap on custom fields counts them too."""
+        return await self._fields("dealFields")
+
+    async def _fields(self, entity: str) -> list[dict[str, Any]]:
         fields: list[dict[str, Any]] = []
         cursor: str | None = None
         while True:
             params = {"limit": PAGE} | ({"cursor": cursor} if cursor else {})
-            answer = await self._get("/api/v2/personFields", "personFields.list", params)
-            rows, cursor = _page(self._client, "personFields.list", answer)
+            answer = await self._get(f"/api/v2/{entity}", f"{entity}.list", params)
+            rows, cursor = _page(self._client, f"{entity}.list", answer)
             fields += rows
             if not cursor:
                 return fields
@@ -78,6 +87,16 @@ class PipedriveApi:
             "POST", "/api/v2/personFields", operation="personFields.create", json=body, repeatable=False
         )
         return _record(self._client, "personFields.create", answer)
+
+    async def rename_field(self, code: str, name: str) -> None:
+        """Call a custom person field something else; its code stays, and with it everybody's value."""
+        await self._client.request(
+            "PATCH",
+            f"/api/v2/personFields/{code}",
+            operation="personFields.update",
+            json={"field_name": name},
+            repeatable=True,
+        )
 
     async def add_options(self, code: str, labels: Sequence[str]) -> list[dict[str, Any]]:
         """Add options to a field, all or none; return only the new ones."""

@@ -40,6 +40,9 @@ class PipedriveSettings(DestinationLimits):
     on_removal: OnRemoval = OnRemoval.CLEAR
     """Values of a property that left the activation are cleared wherever we wrote them; leave lets them stand. Of
     people who left Customer.io they are cleared in either case."""
+    audience_field: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    """Name of the one field that holds all audiences of a person, under workspace.prefix: ``cio_segment``;
+    ``cio_audiences`` by default. Another name later renames the field, and people keep what they have in it."""
     max_custom_fields: Annotated[int, Field(ge=2)] | None = None
     """Most custom fields this project may take; the plan's cap counts all entities of the company together."""
 

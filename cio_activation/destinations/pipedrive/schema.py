@@ -9,131 +9,28 @@ rename our fields. Options are only ever added: deleting one would take the valu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cio_activation.activation.models import Activation, Property, PropertyType
+from cio_activation.activation.models import Activation
 from cio_activation.destinations.common.removed_fields import still_there
 from cio_activation.destinations.pipedrive import flags
 from cio_activation.destinations.pipedrive.api import PipedriveApi
-from cio_activation.destinations.pipedrive.config import NAME, settings_of
-from cio_activation.destinations.pipedrive.schema_names import AUDIENCES, ID, audience_labels
+from cio_activation.destinations.pipedrive.config import NAME
+from cio_activation.destinations.pipedrive.options import missing_labels, option_ids
+from cio_activation.destinations.pipedrive.schema_names import AUDIENCES, audiences_field
+from cio_activation.destinations.pipedrive.wanted import (
+    WantedField,
+    find_field,
+    names_of,
+    type_problem,
+    wanted_fields,
+)
 from cio_activation.errors import ConfigError
-from cio_activation.transport.errors import Stop
+from cio_activation.transport.errors import Rejected, Stop
 
-FLAG_LABELS = ("true", "false")
-LABEL_MAX = 255
-"""Longest option label and field name (OpenAPI)."""
-KEPT_MAX = 13
-"""Properties whose present value the mirror can hold: a list shows 15 custom fields, two are the id and audiences."""
-_TYPES: Mapping[PropertyType, str] = {
-    PropertyType.ENUM: "enum",
-    PropertyType.FLAG: "enum",
-    PropertyType.TEXT: "varchar",
-    PropertyType.DATE: "date",
-    PropertyType.NUMBER: "double",
-}
-_ALSO_FITS: Mapping[str, tuple[str, ...]] = {"varchar": ("varchar_auto", "text")}
-"""Types that take the same values on the wire, so a hand-made field of theirs can be adopted."""
-
-
-@dataclass(frozen=True)
-class WantedField:
-    """One person field as it should be."""
-
-    logical: str
-    name: str
-    kind: str
-    labels: tuple[str, ...] = ()
-
-
-def properties_of(activation: Activation) -> tuple[Property, ...]:
-    """Return the properties delivered to Pipedrive, both lanes, in file order."""
-    return tuple(p for p in activation.properties.values() if NAME in p.deliver)
-
-
-def wanted_fields(activation: Activation) -> tuple[WantedField, ...]:
-    """Return every field the activation needs. ConfigError if its names or labels cannot be fields."""
-    prefix = activation.workspace.prefix
-    wanted = [WantedField(ID, f"{prefix}id", "varchar")]
-    labels = tuple(dict.fromkeys(audience_labels(activation).values()))
-    if labels:  # a set field cannot be created without options
-        wanted.append(WantedField(AUDIENCES, f"{prefix}audiences", "set", labels))
-    for p in properties_of(activation):
-        options = FLAG_LABELS if p.type is PropertyType.FLAG else p.labels
-        wanted.append(WantedField(p.name, f"{prefix}{p.name}", _TYPES[p.type], options))
-    problems = [
-        f"property {name!r}: Pipedrive already uses {prefix}{name} for its own purpose; give the property another name"
-        for name in (ID, AUDIENCES)
-        if name in {p.name for p in properties_of(activation)}
-    ]
-    problems += [
-        f"{field.name}: the option label {label[:40]!r}... has {len(label)} characters, Pipedrive takes {LABEL_MAX}; "
-        "shorten it"
-        for field in wanted
-        for label in field.labels
-        if len(label) > LABEL_MAX
-    ]
-    if len(kept := activation.kept_properties(NAME)) > KEPT_MAX:
-        problems.append(
-            f"{len(kept)} properties are kept as a human changed them in Pipedrive (on_conflict: keep), but its lists "
-            f"show {KEPT_MAX} of them at most; let {', '.join(kept[KEPT_MAX:])} overwrite"
-        )
-    most = settings_of(activation).max_custom_fields
-    if most is not None and len(wanted) > most:
-        problems.append(
-            f"Pipedrive needs {len(wanted)} custom fields but destinations.pipedrive.max_custom_fields is {most}; "
-            f"raise it or stop delivering {_names(wanted[most:])}"
-        )
-    if problems:
-        raise ConfigError(*problems)
-    return tuple(wanted)
-
-
-def find_field(
-    wanted: WantedField, fields: Iterable[Mapping[str, Any]], previous: Mapping[str, Any]
-) -> Mapping[str, Any] | None:
-    """Return the field that is ``wanted``: by the code we know, else by its name; None if there is none.
-
-    Names are not unique in Pipedrive: of several the one with a fitting type is taken, the first listed.
-    """
-    custom = [f for f in fields if f.get("is_custom_field")]
-    code = previous.get(f"field:{wanted.logical}")
-    known = [f for f in custom if f["field_code"] == code]
-    named = [f for f in custom if f["field_name"] == wanted.name]
-    named.sort(key=lambda f: type_problem(wanted, f) is not None)
-    return next(iter(known or named), None)
-
-
-def type_problem(wanted: WantedField, field: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with an existing field's type, with its mend."""
-    if field["field_type"] in (wanted.kind, *_ALSO_FITS.get(wanted.kind, ())):
-        return None
-    return (
-        f"Pipedrive's person field {field['field_name']!r} is of type {field['field_type']}, but {wanted.name} needs "
-        f"{wanted.kind}, and a field's type never changes; rename or delete that field, or change workspace.prefix"
-    )
-
-
-def option_ids(wanted: WantedField, field: Mapping[str, Any], previous: Mapping[str, Any]) -> dict[str, int]:
-    """Return label -> option id of the wanted labels that have one: by the id we know, else by the label.
-
-    So a colleague may also rename an option.
-    """
-    options = field.get("options") or ()
-    present = {int(o["id"]) for o in options if wanted.labels}
-    by_label = {o["label"]: int(o["id"]) for o in reversed(options)} if wanted.labels else {}
-    if previous.get(f"field:{wanted.logical}") == field["field_code"]:
-        known = {label: previous.get(f"option:{wanted.logical}:{label}") for label in wanted.labels}
-        by_label |= {label: option_id for label, option_id in known.items() if option_id in present}
-    return {label: by_label[label] for label in wanted.labels if label in by_label}
-
-
-def missing_labels(wanted: WantedField, field: Mapping[str, Any], previous: Mapping[str, Any]) -> list[str]:
-    """Return the labels that the field has no option for, in order."""
-    found = option_ids(wanted, field, previous)
-    return [label for label in wanted.labels if label not in found]
+DECLARED = f"declared:{AUDIENCES}"
+"""Catalog entry: how the activation called the field of audiences when it was last looked at."""
 
 
 async def ensure_fields(api: PipedriveApi, activation: Activation, previous: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,15 +56,56 @@ async def ensure_fields(api: PipedriveApi, activation: Activation, previous: Map
             field = await _create(api, w, absent)
             absent.remove(w)
         elif w.logical == AUDIENCES and previous.get(f"field:{AUDIENCES}") == field["field_code"]:
+            field = await _renamed(api, activation, w, field, fields, previous)
             field, previous = await flags.rename(api, activation, field, previous)
         if labels := missing_labels(w, field, previous):
-            added = await api.add_options(field["field_code"], labels)
+            added = await _add_options(api, w, field, labels)
             field = {**field, "options": [*(field.get("options") or ()), *added]}
         shown.append(field)
         catalog |= _entries(w, field, previous)
     catalog = _left(activation, fields, previous, catalog) | catalog
     catalog |= flags.entries(activation, catalog, previous)
+    catalog[DECLARED] = audiences_field(activation)
     return catalog | flags.advice(activation, shown, catalog)
+
+
+async def _renamed(
+    api: PipedriveApi,
+    activation: Activation,
+    wanted: WantedField,
+    field: Mapping[str, Any],
+    fields: Sequence[Mapping[str, Any]],
+    previous: Mapping[str, Any],
+) -> Mapping[str, Any]:
+    """Give the field the name that changed in the activation; what a colleague calls it stays as long as ours does.
+
+    A name that another field has is left alone: which of the two people should look at is theirs to say.
+    """
+    before = previous.get(DECLARED, f"{activation.workspace.prefix}{AUDIENCES}")
+    if before == wanted.name or wanted.name in {f["field_name"] for f in fields}:
+        return field
+    try:
+        await api.rename_field(str(field["field_code"]), wanted.name)
+    except (Rejected, Stop) as error:
+        if isinstance(error, Stop) and error.status != 403:
+            raise
+        return field  # not an admin: it is delivered to all the same
+    return {**field, "field_name": wanted.name}
+
+
+async def _add_options(
+    api: PipedriveApi, wanted: WantedField, field: Mapping[str, Any], labels: Sequence[str]
+) -> list[dict[str, Any]]:
+    try:
+        return await api.add_options(str(field["field_code"]), labels)
+    except (Rejected, Stop) as error:
+        if isinstance(error, Stop) and (error.status != 403 or not isinstance(error.body, dict)):
+            raise
+        raise ConfigError(
+            f"Pipedrive does not take the option(s) {', '.join(map(repr, labels))} for its field "
+            f"{field['field_name']!r} ({error.status}): use the token of an admin, or let one add them by hand, in "
+            f"just these words; or stop delivering {wanted.logical} to pipedrive"
+        ) from None
 
 
 async def _create(api: PipedriveApi, wanted: WantedField, absent: Sequence[WantedField]) -> dict[str, Any]:
@@ -180,13 +118,13 @@ async def _create(api: PipedriveApi, wanted: WantedField, absent: Sequence[Wante
         if "capping" in code or "limit" in code:
             raise ConfigError(
                 f"Pipedrive's plan takes no more custom fields ({code}): {len(absent)} more are needed "
-                f"({_names(absent)}); delete fields nobody uses, take a larger plan, or remove pipedrive from the "
+                f"({names_of(absent)}); delete fields nobody uses, take a larger plan, or remove pipedrive from the "
                 "deliver lists of these properties"
             ) from None
         raise ConfigError(
             f"Pipedrive does not let this token create the person field {wanted.name} "
             f"({code or 'no code'}); use the token of an admin, or let an admin create "
-            f"{_names(absent)} by hand"
+            f"{names_of(absent)} by hand"
         ) from None
 
 
@@ -226,7 +164,3 @@ def _left(
         starts = (f"option:{name}:", f"seen:{name}", f"retired:{name}")
         left |= {key: value for key, value in previous.items() if key.startswith(starts)}
     return left
-
-
-def _names(fields: Sequence[WantedField]) -> str:
-    return ", ".join(f.name for f in fields)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from cio_activation.activation.models import Activation
-from cio_activation.destinations.pipedrive.config import NAME
+from cio_activation.destinations.pipedrive.config import NAME, settings_of
 
 ID, AUDIENCES = "id", "audiences"
 """Logical names of the two fields that are not properties: our external id, and the audiences a person is in."""
+
+
+def audiences_field(activation: Activation) -> str:
+    """Return the name that the activation gives the field of audiences."""
+    return settings_of(activation).audience_field or f"{activation.workspace.prefix}audiences"
 
 
 def audience_labels(activation: Activation) -> dict[str, str]:

@@ -14,6 +14,7 @@ import orjson
 from cio_activation.activation.models import Activation, PropertyType
 from cio_activation.destinations.pipedrive.config import NAME
 from cio_activation.destinations.pipedrive.schema_names import AUDIENCES, ID
+from cio_activation.destinations.pipedrive.wanted import TEXTS
 from cio_activation.journal.operations import Operation
 from cio_activation.warehouse.addresses import email
 
@@ -44,10 +45,13 @@ def _value(name: str, text: str, activation: Activation, catalog: Mapping[str, A
         return orjson.loads(text)["set"] or None
     kind = activation.properties[name].type
     if kind in (PropertyType.ENUM, PropertyType.FLAG):
+        made_by_hand = catalog.get(f"type:{name}")
+        if made_by_hand in TEXTS:
+            return text
         option = catalog.get(f"option:{name}:{text}")
         if option is None:
             raise NotInCatalog(name, f"{name} has no option for a value; run the schema step")
-        return option
+        return [option] if made_by_hand == "set" else option
     return float(text) if kind is PropertyType.NUMBER else text
 
 
@@ -84,11 +88,15 @@ def held_text(name: str, value: Any, catalog: Mapping[str, Any]) -> str:
     """Return a value of a field of any type as the shadow would hold it; '' where there is none."""
     if value is None:
         return ""
-    start = f"option:{name}:"
-    labels = [key[len(start) :] for key, option in catalog.items() if key.startswith(start) and option == value]
-    if labels:
-        return labels[0]
+    if (label := _label(name, value, catalog)) is not None:
+        return label
     return repr(float(value)) if isinstance(value, int | float) else str(value)
+
+
+def _label(name: str, value: Any, catalog: Mapping[str, Any]) -> str | None:
+    """Return the label of ours whose option ``value`` is, or holds alone; None if it is none."""
+    start, one = f"option:{name}:", value[0] if isinstance(value, list) and len(value) == 1 else value
+    return next((k[len(start) :] for k, option in catalog.items() if k.startswith(start) and option == one), None)
 
 
 def _logical(name: str, value: Any, activation: Activation, catalog: Mapping[str, Any]) -> str:
@@ -97,9 +105,9 @@ def _logical(name: str, value: Any, activation: Activation, catalog: Mapping[str
         return ""
     kind = activation.properties[name].type
     if kind in (PropertyType.ENUM, PropertyType.FLAG):
-        start = f"option:{name}:"
-        labels = (key[len(start) :] for key, option in catalog.items() if key.startswith(start) and option == value)
-        return next(labels, f"option {value}")  # one of a colleague's own
+        if catalog.get(f"type:{name}") in TEXTS:
+            return str(value)
+        return _label(name, value, catalog) or f"option {value}"  # one of a colleague's own
     return repr(float(value)) if kind is PropertyType.NUMBER else str(value)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cio_activation.activation.models import Lane, OnConflict
-from cio_activation.destinations.pipedrive.schema import KEPT_MAX, wanted_fields
+from cio_activation.destinations.pipedrive.wanted import KEPT_MAX, wanted_fields
 from cio_activation.errors import ConfigError
 from cio_activation_tests.drivers.pipedrive import Make, PipedriveBench, model, prop
 
