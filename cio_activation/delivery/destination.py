@@ -29,6 +29,8 @@ EXIT = 1000
 """From this priority on an operation takes something back: it leaves an audience, clears fields. These go first."""
 UNLEARNED = "the outcome was never learned; planned again"
 """Reason of an attempt that was sent and given back without a certain end."""
+FOUND_DONE = "no answer, but found as wanted"
+"""Reason of a write that never got an answer and that a look-up found done."""
 NOT_MADE = "not made; planned again"
 """Reason of a creation without an answer that was looked for and not found."""
 
@@ -143,6 +145,14 @@ class Step(Protocol):
 
         Asked after a run of the step, and after what it named was run, until it names none (a few times at most).
         """
+
+
+@runtime_checkable
+class LooksUp(Protocol):
+    """A step whose vendor can be asked what a record holds, where a write gets no answer again and again."""
+
+    async def look_up(self, client: VendorClient, context: Context, unanswered: Sequence[Operation]) -> list[Result]:
+        """Return DELIVERED for the writes that one reading finds done; leave out the others. Writes nothing."""
 
 
 class AbsoluteStep:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -28,7 +28,8 @@ MAX_ATTEMPTS = 5
 PARKED_DAYS = 30
 """As-of days between the tries of what is parked; they never end."""
 UNANSWERED = 5
-"""Attempts of an operation in a row without an answer that have it listed; each run goes on trying it."""
+"""Attempts of an operation in a row without an answer that have it listed, and looked up where that can be done; each
+run goes on trying it."""
 AT_ONCE = "TIMESTAMP '1970-01-01'"
 """SQL of a next try that is due whenever the next plan is made."""
 
@@ -136,6 +137,13 @@ def queue(con: Connection, destination: str, step: str, context: Context, finish
     con.execute("DROP TABLE queued")
 
 
+def often_unanswered(con: Connection, operations: Sequence[str]) -> set[str]:
+    """Return those of ``operations`` that one more attempt without an answer has listed, or that are listed for it."""
+    asked = f"SELECT unnest([{', '.join(literal(o) for o in operations)}]::VARCHAR[]) AS operation_id"
+    query = f"SELECT operation_id FROM ({_times_unanswered(asked)}) WHERE times >= {UNANSWERED - 1}"
+    return {str(operation_id) for (operation_id,) in con.execute(query).fetchall()}
+
+
 def queue_anew(con: Connection, destination: str | None = None) -> int:
     """Make everything in the queue (of one destination) due with the next plan, as if new; return how much that is.
 
@@ -192,22 +200,26 @@ def _unanswered(finished: str) -> str:
 
     By the ledger, which has these attempts already.
     """
+    asked = f"SELECT operation_id FROM {finished} AS u WHERE {_is_unlearned('u')}"
     return f"""
     SELECT f.* REPLACE ('no answer, ' || n.times || ' times in a row' AS reason), n.times AS unanswered
-    FROM {finished} AS f JOIN (
-        SELECT g.operation_id, CAST(count(*) FILTER (g.intent_at > coalesce(last.answered_at, TIMESTAMP '1970-01-01'))
-                                    AS INTEGER) AS times
-        FROM delivery.ledger AS g
-        LEFT JOIN (
-            SELECT operation_id, max(intent_at) AS answered_at FROM delivery.ledger AS a
-            WHERE NOT {_is_unlearned("a")} AND operation_id IN (SELECT operation_id FROM {finished})
-            GROUP BY operation_id
-        ) AS last ON last.operation_id = g.operation_id
-        WHERE {_is_unlearned("g")} AND g.operation_id IN (
-            SELECT operation_id FROM {finished} AS u WHERE {_is_unlearned("u")})
-        GROUP BY g.operation_id
-    ) AS n ON n.operation_id = f.operation_id
+    FROM {finished} AS f JOIN ({_times_unanswered(asked)}) AS n ON n.operation_id = f.operation_id
     WHERE {_is_unlearned("f")} AND n.times >= {UNANSWERED}"""
+
+
+def _times_unanswered(asked: str) -> str:
+    """Return a SELECT (operation_id, times) of how often each of ``asked`` got no answer since it last got one."""
+    return f"""
+    SELECT g.operation_id, CAST(count(*) FILTER (g.intent_at > coalesce(last.answered_at, TIMESTAMP '1970-01-01'))
+                                AS INTEGER) AS times
+    FROM delivery.ledger AS g
+    LEFT JOIN (
+        SELECT operation_id, max(intent_at) AS answered_at FROM delivery.ledger AS a
+        WHERE NOT {_is_unlearned("a")} AND operation_id IN ({asked})
+        GROUP BY operation_id
+    ) AS last ON last.operation_id = g.operation_id
+    WHERE {_is_unlearned("g")} AND g.operation_id IN ({asked})
+    GROUP BY g.operation_id"""
 
 
 def _value_hash(payload: str, field: str) -> str:

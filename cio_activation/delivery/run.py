@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from cio_activation.activation.windows import Window
-from cio_activation.delivery import catalog, order, plan_rows, release, scopes
+from cio_activation.delivery import catalog, order, plan_rows, rejected, release, scopes
 from cio_activation.delivery import plan as planning
 from cio_activation.delivery.accounts import require_account
 from cio_activation.delivery.destination import Context, Destination, Step
@@ -138,9 +139,13 @@ class _StepRun:
     async def _settle(self, step: Step, client: VendorClient) -> int:
         name = self._destination.name
         close_plans(self._journal, name, step.name)
-        recovered = await recover(self._journal, name, step, client, self._context)
+        recovered = await recover(self._journal, name, step, client, self._context, self._often_unanswered)
         fold(self._runtime.warehouse, self._journal, step, name, self._context)
         return recovered
+
+    def _often_unanswered(self, operations: Sequence[str]) -> set[str]:
+        with self._runtime.warehouse.read() as con:
+            return rejected.often_unanswered(con, operations)
 
     def _plan(self, found: list[dict[str, Any]], allowance: Allowance | None) -> Plan:
         """Store what the vendor was read for, plan, and enter the plan, in one transaction."""

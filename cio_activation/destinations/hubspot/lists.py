@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from cio_activation.activation.models import Audience, Lane
-from cio_activation.delivery.destination import AbsoluteStep, Context, Step
+from cio_activation.delivery.destination import FOUND_DONE, AbsoluteStep, Context, Step
 from cio_activation.delivery.links import fold_members, membership_changes, membership_movements
 from cio_activation.destinations.common.kinds import ADD, MEMBERSHIPS, REMOVE
 from cio_activation.destinations.common.records import GONE
@@ -74,6 +74,17 @@ class MembersStep(AbsoluteStep):
             if error.status != 404:
                 raise
             return _later(batch, "the list is gone: the schema step makes it again", error)
+
+    async def look_up(self, client: VendorClient, context: Context, unanswered: Sequence[Operation]) -> list[Result]:
+        """Read the contacts' lists, 100 a call, and see who is on this one as wanted."""
+        list_id = str(context.catalog.get(f"list:{self.audience}"))
+        lists, _ = await api.lists_of(client, list(dict.fromkeys(str(o.record_id) for o in unanswered)))
+        on_it = {record_id for record_id, its_lists in lists.items() if list_id in its_lists}
+        return [
+            Result(o.operation_id, End.DELIVERED, FOUND_DONE)
+            for o in unanswered
+            if str(o.record_id) in lists and (str(o.record_id) in on_it) is o.kind.enters
+        ]
 
     def fold(self, con: Connection, context: Context, finished: str) -> None:  # noqa: ARG002
         """Note acknowledged members; forget links to records that are gone."""

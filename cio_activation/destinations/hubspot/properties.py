@@ -114,6 +114,10 @@ class PropertiesStep(AbsoluteStep):
             return await writes.create(client, prefix, batch)
         return await writes.update(client, prefix, batch, self._keep.columns)
 
+    async def look_up(self, client: VendorClient, context: Context, unanswered: Sequence[Operation]) -> list[Result]:
+        """Read the contacts, 100 a call, and see whether they hold what was written."""
+        return await writes.look_up(client, context.activation.workspace.prefix, unanswered)
+
     async def recover(self, client: VendorClient, context: Context, open: Sequence[Operation]) -> list[Result]:
         """Look unanswered creations up by our key; what is there is linked and then written as an update.
 

@@ -22,6 +22,10 @@ class RemovedPropertiesStep(RemovedFieldsStep):
     def __init__(self, activation: Activation) -> None:
         super().__init__(NAME, settings_of(activation).on_removal)
 
+    async def look_up(self, client: VendorClient, context: Context, unanswered: Sequence[Operation]) -> list[Result]:
+        """Read the contacts, 100 a call, and see whether the properties are empty."""
+        return await writes.look_up(client, context.activation.workspace.prefix, unanswered)
+
     async def send(self, client: VendorClient, context: Context, batch: Sequence[Operation]) -> list[Result]:
         """Write one batch of emptied properties."""
         keep = settings_of(context.activation).on_conflict is OnConflict.KEEP

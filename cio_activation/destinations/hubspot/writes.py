@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from cio_activation.delivery.destination import FOUND_DONE
 from cio_activation.delivery.ownership import examine, refuse_foreign
 from cio_activation.destinations.common.records import GONE
 from cio_activation.destinations.hubspot import api
@@ -114,6 +115,24 @@ async def _create(client: VendorClient, prefix: str, batch: Sequence[Operation])
         )
         for operation, record_id in ends.written
     ] + ends.refused  # fmt: skip
+
+
+async def look_up(client: VendorClient, prefix: str, operations: Sequence[Operation]) -> list[Result]:
+    """Return DELIVERED for the writes to known records whose contact holds all of it by now; reads only."""
+    names, results = _WireNames(prefix), []
+    for start in range(0, len(operations), api.MAX_BATCH):
+        batch = operations[start : start + api.MAX_BATCH]
+        wanted = {o.operation_id: _properties(names, o) for o in batch}
+        shown = sorted(set().union(*wanted.values()))
+        reply = await api.read_contacts(client, list(dict.fromkeys(str(o.record_id) for o in batch)), shown)
+        rows = {str(row.get("id")): row.get("properties") or {} for row in reply.results}
+        results += [
+            Result(o.operation_id, End.DELIVERED, FOUND_DONE, status=reply.status, request_id=reply.request_id)
+            for o in batch
+            if (values := rows.get(str(o.record_id))) is not None
+            and all((values.get(name) or "") == value for name, value in wanted[o.operation_id].items())
+        ]
+    return results
 
 
 async def update(
