@@ -22,6 +22,7 @@ from cio_activation.delivery.destination import Destination
 from cio_activation.destinations import DESTINATIONS
 from cio_activation.identity import assets as identity
 from cio_activation.lanes.partitions import Lanes
+from cio_activation.outcome import assets as outcome
 from cio_activation.state import assets as state
 
 
@@ -42,7 +43,8 @@ def build_definitions(activation: Activation, destinations: Sequence[Destination
         if asset.partitions_def == lanes[lane]
         for key in asset.keys
     }
-    assets = [*rooms, *delivery.build_assets(activation, lanes, destinations, decided)]
+    delivered = delivery.build_assets(activation, lanes, destinations, decided)
+    assets = [*rooms, *delivered, *outcome.build_assets(activation, lanes, delivered)]
     daily, realtime = (lane_job(lane, lanes, assets) for lane in Lane)
     return dg.Definitions(
         assets=assets,

@@ -66,6 +66,9 @@ PIPEDRIVE_MIRROR_STATE = "delivery.pipedrive_mirror_state"
 PIPEDRIVE_RELEASED = "delivery.pipedrive_released"
 PIPEDRIVE_FIELD_CODES = "delivery.pipedrive_field_codes"
 
+WRITE_VOLUME = "outcome.write_volume"
+"""A view: what was written, by day, destination and audience."""
+
 MIGRATED = frozenset({
     SCHEMA_MIGRATIONS, PUBLISHED, CHANGE_LOG,
     FILES, EXPORTS, FILES_SET_ASIDE, PEOPLE_GONE, MEMBERSHIPS, MEMBERSHIP_CHANGES, MEMBERS_CHECKED,
@@ -74,6 +77,7 @@ MIGRATED = frozenset({
     RECORD_CLASHES, GONE_RECORDS,
     ACCOUNTS, LINKS, MEMBERS, CATALOG, LEDGER, REJECTED, LAST_FOLD, PLANS, RELEASES, CONFLICTS, DEFERRED, SCOPES,
     HUBSPOT_LISTS, RETIRED_LISTS, PIPEDRIVE_PERSONS, PIPEDRIVE_MIRROR_STATE, PIPEDRIVE_RELEASED, PIPEDRIVE_FIELD_CODES,
+    WRITE_VOLUME,
 })  # fmt: skip
 """What the migrations make."""
 
