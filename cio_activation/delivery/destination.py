@@ -262,6 +262,31 @@ class Metered(Protocol):
         """Return how it counts; ``catalog`` is what the schema step stored."""
 
 
+@dataclass(frozen=True)
+class OwnedField:
+    """One field of a destination's records that is written, for people to read."""
+
+    name: str
+    """As the destination calls it."""
+    source: str
+    """What it holds, and what of the person that comes from."""
+    owner: str
+    changes: str
+    """When we write it."""
+    edit: str
+    """What becomes of a human's edit."""
+    of_property: str | None = None
+    """The property it delivers, if it is one."""
+
+
+@runtime_checkable
+class TellsFields(Protocol):
+    """A destination that can say whose its fields are."""
+
+    def fields(self, activation: Activation) -> Sequence[OwnedField]:
+        """Return every field that is written with this activation; calls nobody."""
+
+
 @runtime_checkable
 class Advising(Protocol):
     """A destination that has more to say than what is wrong."""

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import typer.main
 from ruamel.yaml import YAML
+from typer.testing import CliRunner
 
 from cio_activation.activation.loader import load_activation
 from cio_activation.activation.settings import DEFAULT_ACTIVATION, Access, Settings
@@ -64,6 +65,13 @@ def test_no_option_is_documented_that_is_not_there() -> None:
 def test_every_command_stands_in_the_operating_page() -> None:
     page = pages.text_of("operating.md")
     assert [c for c in COMMANDS if f"`cio-activation {c}" not in page] == []
+
+
+def test_the_page_of_fields_is_what_the_command_prints_for_the_default_activation() -> None:
+    """``cio-activation fields --markdown > docs/reference/fields.md`` makes it anew."""
+    result = CliRunner().invoke(app, ["fields", "--activation", str(DEFAULT_ACTIVATION), "--markdown"])
+    assert result.exit_code == 0
+    assert result.stdout == pages.text_of("reference/fields.md")
 
 
 def test_every_setting_is_documented_and_none_that_is_not_there() -> None:

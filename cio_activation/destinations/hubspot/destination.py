@@ -10,7 +10,8 @@ from pydantic import BaseModel
 
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.settings import Settings
-from cio_activation.delivery.destination import Context, Step
+from cio_activation.delivery.destination import Context, OwnedField, Step
+from cio_activation.destinations.common import owned_fields
 from cio_activation.destinations.common.people import lane_is_delivered
 from cio_activation.destinations.hubspot import api, checks, differing_emails, known_lists, quota, schema
 from cio_activation.destinations.hubspot.config import (
@@ -18,6 +19,7 @@ from cio_activation.destinations.hubspot.config import (
     HubSpotAccess,
     HubSpotAudience,
     HubSpotSettings,
+    list_name,
     listed_audiences,
     settings_of,
 )
@@ -99,6 +101,21 @@ class HubSpot:
     async def check(self, client: VendorClient, context: Context) -> list[str]:
         """Return what is wrong with credential, scopes, properties, lists and limits; changes nothing."""
         return await checks.check(client, context)
+
+    def fields(self, activation: Activation) -> Sequence[OwnedField]:
+        """Return key, properties, lists, and what a contact is made with."""
+        edit = "stays until `resync --list`, or until the person enters or leaves"
+        lists = [
+            owned_fields.audience_field(f"list {list_name(a)}", [a], f"who is in the audience `{a.name}`", edit)
+            for a in listed_audiences(activation)
+        ]
+        first = {"email": "email", "firstname": "first_name", "lastname": "last_name", "phone": "phone"}
+        return [
+            owned_fields.key_field(api.KEY),
+            *owned_fields.property_fields(activation, NAME),
+            *lists,
+            *owned_fields.first_fields(activation, first),
+        ]
 
     async def advise(self, client: VendorClient, context: Context) -> list[str]:
         """Return which lists are called something else there or are about to be retired, and whose e-mail differs."""

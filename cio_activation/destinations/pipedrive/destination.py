@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.settings import Settings
 from cio_activation.delivery.catalog import ADVICE
-from cio_activation.delivery.destination import Context, Step
+from cio_activation.delivery.destination import Context, OwnedField, Step
+from cio_activation.destinations.common import owned_fields
 from cio_activation.destinations.pipedrive import budget, checks, differing_emails, flags, schema
 from cio_activation.destinations.pipedrive.api import CONCURRENCY, TOKENS, PipedriveApi
 from cio_activation.destinations.pipedrive.config import (
@@ -24,6 +25,7 @@ from cio_activation.destinations.pipedrive.matching import LinksStep
 from cio_activation.destinations.pipedrive.mirror import MirrorStep
 from cio_activation.destinations.pipedrive.persons import FieldsStep
 from cio_activation.destinations.pipedrive.removed_fields import RemovedPersonFieldsStep
+from cio_activation.destinations.pipedrive.schema_names import audiences_field
 from cio_activation.destinations.pipedrive.wanted import find_field, wanted_fields
 from cio_activation.journal.days import Meter
 from cio_activation.transport.http import Pacer, VendorClient
@@ -100,6 +102,20 @@ class PipedriveDestination:
     async def check(self, client: VendorClient, context: Context) -> list[str]:
         """Return problems with the token, its rights, the fields and the room for them; changes nothing."""
         return await checks.check(client, context)
+
+    def fields(self, activation: Activation) -> Sequence[OwnedField]:
+        """Return id, the field of audiences, properties, and what a person is made with."""
+        flagged = [a for a in activation.audiences.values() if NAME in a.deliver]
+        says = "who is in which of the audiences " + ", ".join(f"`{a.name}`" for a in flagged)
+        first = {"name": "first_name last_name", "emails": "email", "phones": "phone"}
+        edit = "our options are set again by the next run, others stay"
+        audiences = [owned_fields.audience_field(audiences_field(activation), flagged, says, edit)] if flagged else []
+        return [
+            owned_fields.key_field(wanted_fields(activation)[0].name),
+            *audiences,
+            *owned_fields.property_fields(activation, NAME),
+            *owned_fields.first_fields(activation, first),
+        ]
 
     async def advise(self, client: VendorClient, context: Context) -> list[str]:
         """Return whose token it is, which options were renamed or are of no audience, and whose e-mail differs."""

@@ -59,7 +59,7 @@ def wanted_fields(activation: Activation) -> tuple[WantedField, ...]:
         for name in (ID, AUDIENCES)
         if name in {p.name for p in properties_of(activation)}
     ]
-    problems += _naming_problems(activation)
+    problems += _name_problems(activation)
     problems += [
         f"{field.name}: the option label {label[:40]!r}... has {len(label)} characters, Pipedrive takes {LABEL_MAX}; "
         "shorten it"
@@ -83,7 +83,7 @@ def wanted_fields(activation: Activation) -> tuple[WantedField, ...]:
     return tuple(wanted)
 
 
-def _naming_problems(activation: Activation) -> list[str]:
+def _name_problems(activation: Activation) -> list[str]:
     """Return why the field of audiences cannot be called as declared, with the mend."""
     name, prefix = audiences_field(activation), activation.workspace.prefix
     where = f"destinations.pipedrive.audience_field: {name!r}"
