@@ -9,6 +9,7 @@ from benchmarks.homes import Site, count, digest, plan_properties, planned_peopl
 from benchmarks.measure import Answer, Sample
 from cio_activation.activation.models import Lane
 from cio_activation.delivery.fields import DIFFERING, changes, differing, shadow_name
+from cio_activation.destinations.common.kinds import VALUES
 from cio_activation.destinations.hubspot.values import value_sql
 from cio_activation.runtime import Runtime
 from cio_activation.warehouse.sessions import Connection
@@ -33,7 +34,7 @@ def fields(percent: int, site: Site, sample: Sample) -> None:
     run = _changed(site, percent)
     hashes = f"SELECT cio_id, record_id, row_hash, rowid AS place FROM {_WANTED}"
     rows = f"SELECT * FROM {_WANTED} WHERE rowid IN (SELECT place FROM {DIFFERING})"
-    select = changes(rows, _SHADOW, _names(run), keys="'{}'", hashes=hashes)
+    select = changes(rows, _SHADOW, _names(run), kinds=VALUES, keys="'{}'", hashes=hashes)
     with run.warehouse.write() as con:
         with sample.timed():
             con.execute(f"CREATE TEMP TABLE found AS SELECT cio_id, payload FROM ({select})")

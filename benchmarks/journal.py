@@ -92,8 +92,8 @@ def _measure(place: str, urls: Iterator[str], batches: int, repeats: int) -> Ite
         for workers in (1, 2):
             bare = statistics.median(_bare(next(urls)) for _ in range(repeats))
             runs = [_run(next(urls), kind, workers, batches) for _ in range(repeats)]
-            both = (statistics.median(column) for column in zip(*runs, strict=True))
-            yield Speed(place, kind, workers, *both, bare)
+            rate, cpu_ms = (statistics.median(column) for column in zip(*runs, strict=True))
+            yield Speed(place, kind, workers, rate, cpu_ms, bare)
 
 
 def _bare(url: str, commits: int = 100) -> float:

@@ -114,3 +114,41 @@ def test_the_option_of_an_audience_that_left_is_told_until_somebody_deletes_it(m
 def option_ids(bench: PipedriveBench) -> dict[str, int]:
     [field] = [f for f in bench.vendor.state()["fields"] if f["field_name"] == "cio_audiences"]
     return {o["label"]: o["id"] for o in field["options"]}
+
+
+def test_a_clearing_that_is_rejected_for_one_field_is_tried_again_for_that_field(make: Make) -> None:
+    bench = delivered(make)
+    use(bench, model(names=("bucket", "lapsed", "cart_tier")))
+    refusal = {
+        "kind": "status",
+        "status": 400,
+        "method": "PATCH",
+        "path": "/api/v2/persons/*",
+        "body": {"success": False},
+    }
+    bench.fault(**refusal)  # of both fields together,
+    bench.fault(**refusal, skip=1)  # then of the second alone
+    bench.lane()
+    assert bench.reports["removed_fields"].fields_rejected == 1
+    [(left,)] = bench.query("SELECT field FROM delivery.rejected")
+    assert bench.fields(ANN).keys() & {"cio_category", "cio_spent"} == {f"cio_{left}"}
+    bench.day += 1
+    bench.lane()
+    assert bench.fields(ANN).keys() == {"cio_id", "cio_bucket", "cio_cart_tier", "cio_audiences"}
+    assert bench.query("SELECT field FROM delivery.rejected") == []
+
+
+def test_a_field_that_we_never_got_a_value_into_is_not_cleared(make: Make) -> None:
+    """What it holds is not known to be ours: here a colleague's."""
+    bench = make()
+    bench.schema()
+    bench.edit("refuse", field="cio_category", text="Tea")
+    bench.person("c1", ANN, name="Ann Lee", bucket="low", category="Tea")
+    bench.inside["vip"] = {"c1"}
+    bench.lane()
+    assert bench.query("SELECT field FROM delivery.rejected") == [("category",)]
+    bench.edit("set_field", person=ANN, field="cio_category", value="Mine")
+    use(bench, model(names=("bucket",)))
+    bench.lane()
+    assert bench.reports["removed_fields"].planned == 0
+    assert bench.fields(ANN)["cio_category"] == "Mine"
