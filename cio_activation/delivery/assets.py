@@ -10,7 +10,7 @@ import dagster as dg
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.delivery import unmatched
 from cio_activation.delivery.catalog import ADVICE
-from cio_activation.delivery.destination import Destination, Step
+from cio_activation.delivery.destination import Context, Destination, Noticing, Step
 from cio_activation.delivery.report import StepReport
 from cio_activation.delivery.run import run_step
 from cio_activation.delivery.schema import run_schema
@@ -58,8 +58,10 @@ def build_assets(
 
 
 def _schema_asset(activation: Activation, destination: Destination) -> dg.AssetsDefinition:
+    key = dg.AssetKey([destination.name, "schema"])
+
     @dg.asset(
-        key=[destination.name, "schema"],
+        key=key,
         group_name=destination.name,
         kinds={destination.name},
         owners=_owners(activation),
@@ -67,6 +69,7 @@ def _schema_asset(activation: Activation, destination: Destination) -> dg.Assets
             f"Fields, options and lists in {destination.name}: created or extended, never removed. A real-time run "
             "takes those of the last hour as they are, unless the activation changed."
         ),
+        check_specs=[dg.AssetCheckSpec("advice", asset=key, description="nothing that a person should know of it")],
     )
     def schema(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         lane = lane_of(context)
@@ -75,14 +78,23 @@ def _schema_asset(activation: Activation, destination: Destination) -> dg.Assets
             home = str(runtime.settings.activation_home.absolute())
             context.log.info(f"home {home}")
             catalog = run_schema(runtime, destination, SCHEMA_MAX_AGE if lane is Lane.REALTIME else None)
-        return dg.MaterializeResult(metadata=_known(catalog, home))
+            told = list(catalog.get(ADVICE, ()))
+            if isinstance(destination, Noticing) and lane is not Lane.REALTIME:
+                told += destination.notices(Context(runtime.settings, activation, None, catalog))
+        check = dg.AssetCheckResult(
+            check_name="advice",
+            passed=not told,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=" ".join(told) or None,
+        )
+        return dg.MaterializeResult(metadata=_known(catalog, home, told), check_results=[check])
 
     return schema
 
 
-def _known(catalog: Mapping[str, Any], home: str) -> dict[str, Any]:
+def _known(catalog: Mapping[str, Any], home: str, told: Sequence[str]) -> dict[str, Any]:
     shown: dict[str, Any] = {"objects": len(catalog), "home": home}
-    if advice := [(sentence,) for sentence in catalog.get(ADVICE, ())]:
+    if advice := [(sentence,) for sentence in told]:
         shown["advice"] = table(("advice",), advice)
     return shown
 

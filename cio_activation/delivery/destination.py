@@ -295,6 +295,14 @@ class Advising(Protocol):
         """Return what a person may want to know of lists, fields and options; reads only, and no error."""
 
 
+@runtime_checkable
+class Noticing(Protocol):
+    """A destination whose tables here tell something that a person may want to know."""
+
+    def notices(self, context: Context) -> list[str]:
+        """Return it, by the warehouse alone; nothing is wrong."""
+
+
 def meters(activation: Activation, destinations: Sequence[Destination], catalog: Mapping[str, Any]) -> dict[str, Meter]:
     """Return the meters of those of ``destinations`` that have one, by name."""
     return {

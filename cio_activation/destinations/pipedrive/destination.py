@@ -103,6 +103,10 @@ class PipedriveDestination:
         """Return problems with the token, its rights, the fields and the room for them; changes nothing."""
         return await checks.check(client, context)
 
+    def notices(self, context: Context) -> list[str]:
+        """Return whose e-mail address differs, by the mirror."""
+        return differing_emails.advice(context)
+
     def fields(self, activation: Activation) -> Sequence[OwnedField]:
         """Return id, the field of audiences, properties, and what a person is made with."""
         flagged = [a for a in activation.audiences.values() if NAME in a.deliver]
@@ -123,7 +127,7 @@ class PipedriveDestination:
         fields = await api.person_fields()
         found = flags.advice(context.activation, fields, context.catalog).get(ADVICE, [])
         token = checks.whose_token(await api.me())
-        return [token, *found, *checks.advice(context, fields), *differing_emails.advice(context)]
+        return [token, *found, *checks.advice(context, fields), *self.notices(context)]
 
 
 DESTINATION = PipedriveDestination()
