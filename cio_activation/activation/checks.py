@@ -43,6 +43,11 @@ def check_workspace(draft: Draft) -> None:
     if workspace.purchase_attribute is not None:
         path = ("workspace", "purchase_attribute")
         draft.attribute(path, workspace.purchase_attribute, (AttributeType.TIMESTAMP,))
+    if workspace.unsubscribed_attribute is not None:
+        path = ("workspace", "unsubscribed_attribute")
+        draft.attribute(path, workspace.unsubscribed_attribute, (AttributeType.BOOLEAN,))
+    if draft.file.limits.human_touches_per_person.per <= timedelta(0):
+        problems.add(("limits", "human_touches_per_person", "per"), "must be longer than zero, such as 7d")
     keys = draft.file.match.keys
     if not keys or len(set(keys)) != len(keys):
         problems.add(("match", "keys"), "must name each key once, in order of trust, such as [external_id, email]")

@@ -82,6 +82,17 @@ def gate_expression(activation: Activation, audience: Audience) -> Expression | 
     return parse_expression(audience.gate, *vocabulary(activation)) if audience.gate is not None else None
 
 
+def hold_expression(activation: Activation, audience: Audience) -> Expression | None:
+    """Return what holds people back from a touch audience while it is true; None if nothing does."""
+    return parse_expression(audience.hold_while, *vocabulary(activation)) if audience.hold_while is not None else None
+
+
+def scope_expression(activation: Activation, audience: Audience) -> Expression | None:
+    """Return whom alone a touch audience starts with; None if it starts with everybody."""
+    only = audience.launch.only
+    return parse_expression(only, *vocabulary(activation)) if only is not None else None
+
+
 def rule_expressions(activation: Activation, prop: Property) -> tuple[Expression, ...]:
     """Return the expressions of a property's rule: one of a flag, one per case in order, none of others."""
     types = {a.name: a.type for a in activation.attributes.values()}

@@ -11,15 +11,15 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from cio_activation.activation.base import Duration, Name, Share
+from cio_activation.activation.life_cycle import Exclusive, Launch
 from cio_activation.activation.models import (
     AttributeType,
-    Duration,
     EpochUnit,
     ExitReason,
     Lane,
     Limits,
     Match,
-    Name,
     OnConflict,
     Profile,
     Workspace,
@@ -116,8 +116,6 @@ class PropertyFile(FileModel):
 class AudienceFile(FileModel):
     """A source segment, a gate and life-cycle rules; says who is in now."""
 
-    not_built = frozenset({"cooldown", "holdout", "launch", "exit_on: action_done"})
-
     label: Text
     """How it reads in the CRM: an instruction."""
     description: str = ""
@@ -139,7 +137,25 @@ class AudienceFile(FileModel):
     exit_on: tuple[ExitReason, ...] = (ExitReason.LEFT_SEGMENT,)
     """What ends a stay early; leaving the segment always does."""
     touch: bool = False
-    """Whether it makes a human act: then nobody enters while a value that the gate reads is an old one."""
+    """Whether it makes a human act: an action does, and so does a list on which a workflow asks somebody."""
+    cooldown: Duration | None = None
+    """Touch audiences: no new entry until so long after the human's act or the last entry's end; 7d if left out."""
+    again_after: Duration | None = None
+    """Touch audiences: whoever bought, was handled or expired may enter again after this, still eligible."""
+    exclusive: Exclusive | None = None
+    """Touch audiences: of a group a person is in one at a time, that with the highest priority."""
+    hold_while: Text | None = None
+    """Touch audiences: expression over attributes and properties; nobody enters while it is true."""
+    respect_unsubscribed: bool | None = None
+    """Touch audiences: whether people who take no messages are left alone by humans too; true if left out."""
+    rank: Text | None = None
+    """Touch audiences: who goes first where not all may enter: cart_value DESC, several with commas."""
+    holdout: Share | None = None
+    """Touch audiences: part of those who would enter for whom nothing is delivered, to measure what it brings."""
+    redraw: bool | None = None
+    """Touch audiences: whether a new version draws anew who is held out."""
+    launch: Launch | None = None
+    """Touch audiences: how it starts; those eligible already are skipped if left out."""
     deliver: dict[str, Options]
     """Destination and its options."""
 

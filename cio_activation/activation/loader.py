@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path as FilePath
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -12,6 +12,7 @@ from cio_activation.activation import checks
 from cio_activation.activation.aliases import with_present_keys
 from cio_activation.activation.draft import Draft
 from cio_activation.activation.file import AudienceFile, PropertyFile
+from cio_activation.activation.life_checks import check_life, life_defaults
 from cio_activation.activation.models import (
     Activation,
     Attribute,
@@ -48,6 +49,15 @@ class DestinationOptions(Protocol):
     @property
     def audience_model(self) -> type[BaseModel]:
         """Options under ``audiences: <audience>: deliver: <name>:``."""
+
+
+@runtime_checkable
+class AsksSomebody(Protocol):
+    """Options of a destination that may ask a human to act: that makes their audience a touch audience."""
+
+    @property
+    def asks_somebody(self) -> bool:
+        """Whether they do."""
 
 
 def load_activation(path: FilePath, destinations: Sequence[DestinationOptions]) -> Activation:
@@ -154,14 +164,15 @@ def _audiences(
 ) -> dict[str, Audience]:
     audiences: dict[str, Audience] = {}
     for name, written in draft.file.audiences.items():
-        _check_gate(draft, ("audiences", name, "gate"), written, properties)
-        reasons = tuple(dict.fromkeys((ExitReason.LEFT_SEGMENT, *written.exit_on)))
-        values = dict(written) | {
-            "name": name,
-            "exit_on": reasons,
-            "deliver": _deliver(draft, ("audiences", name, "deliver"), written, known),
-        }
-        audiences[name] = Audience.model_validate(values)
+        deliver = _deliver(draft, ("audiences", name, "deliver"), written, known)
+        touch = written.touch or any(isinstance(o, AsksSomebody) and o.asks_somebody for o in deliver.values())
+        check_life(draft, name, written, properties, touch=touch)
+        audiences[name] = Audience.model_validate(
+            {key: value for key, value in dict(written).items() if value is not None}
+            | {"name": name, "deliver": deliver, "touch": touch}
+            | {"exit_on": tuple(dict.fromkeys((ExitReason.LEFT_SEGMENT, *written.exit_on)))}
+            | (life_defaults(written) if touch else {})
+        )
     return audiences
 
 
@@ -203,20 +214,3 @@ def _check_priorities(draft: Draft, settings: Mapping[str, BaseModel], propertie
         for rank in ranks:
             if rank.name in properties and properties[rank.name].lane is Lane.REALTIME:
                 draft.problems.add(path, f"{rank.name!r} is a realtime property; name attributes and daily properties")
-
-
-def _check_gate(draft: Draft, path: Path, written: AudienceFile, properties: Mapping[str, Property]) -> None:
-    """Note what the gate may not read: a day's decision cannot rest on a value that moves within the day."""
-    if written.gate is None:
-        return
-    types: dict[str, AttributeType | PropertyType] = {a.name: a.type for a in draft.attributes.values()}
-    types |= {p.name: p.type for p in properties.values()}
-    labels: dict[str, Sequence[str]] = {p.name: p.labels for p in properties.values() if p.labels}
-    expression = draft.expression(path, written.gate, types, labels)
-    if expression is None or written.lane is not Lane.DAILY:
-        return
-    for name in sorted(expression.columns & set(properties)):
-        if properties[name].lane is Lane.REALTIME:
-            draft.problems.add(
-                path, f"{name!r} is a realtime property; a daily audience reads daily ones, move one of the two"
-            )

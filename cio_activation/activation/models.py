@@ -11,32 +11,12 @@ from __future__ import annotations
 import hashlib
 from datetime import date, timedelta
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import Field
 
-from cio_activation.activation.durations import SPAN_PATTERN, parse_duration
-
-Duration = Annotated[
-    timedelta,
-    BeforeValidator(parse_duration),
-    WithJsonSchema({"type": "string", "pattern": SPAN_PATTERN, "examples": ["30m", "2h", "7d"]}),
-]
-"""A span such as ``30m``, ``2h``, ``7d`` or ``-3d``."""
-
-NAME_PATTERN = r"^[a-z][a-z0-9_]{0,59}$"
-
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-"""A durable machine name: lower case, digits, underscore, starts with a letter."""
-
-
-class Model(BaseModel):
-    """Base of all activation models: frozen, and unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, use_attribute_docstrings=True)
-
-    not_built: ClassVar[frozenset[str]] = frozenset()
-    """Keys (``cooldown``) and values (``on_conflict: keep``) that are designed but refused until they work."""
+from cio_activation.activation.base import Duration, Model, Name, Share
+from cio_activation.activation.life_cycle import Exclusive, Launch, PersonCap
 
 
 class Lane(StrEnum):
@@ -81,6 +61,10 @@ class Workspace(Model):
     """How long webhooks' events stay in the warehouse, by their own time."""
     moment_body_retention: Duration = timedelta(days=30)
     """How long their bodies stay, which hold whatever a journey's author wrote."""
+    unsubscribed_attribute: Name | None = None
+    """The boolean attribute that says a person takes no messages; audiences that ``respect_unsubscribed`` read it."""
+    holdout: Share = 0.0
+    """Part of all people whom no touch audience ever asks a human to act for, to measure what they bring together."""
     last_good_for: Duration = timedelta(days=14)
     """How long a value that cannot be read may stand at its last good one before the check of its asset warns."""
 
@@ -247,7 +231,23 @@ class Audience(Model):
     expires_after: Duration | None = None
     exit_on: tuple[ExitReason, ...] = (ExitReason.LEFT_SEGMENT,)
     touch: bool = False
-    """Whether it makes a human act. Then nobody enters on a stale value; whoever is in stays, and leaves as ever."""
+    """Whether it makes a human act: by an action, or a list on which a workflow asks. The rest is for these."""
+    cooldown: Duration | None = None
+    """No new entry until so long after the human's act, or after the end of the last entry."""
+    again_after: Duration | None = None
+    """Whoever bought, was handled or expired may enter again after this, without having lost eligibility."""
+    exclusive: Exclusive | None = None
+    hold_while: str | None = None
+    """Expression: nobody enters while it is true, because a journey is talking to them."""
+    respect_unsubscribed: bool = True
+    """Whether people who take no messages are left alone by humans too."""
+    rank: str | None = None
+    """Who goes first where not all may enter: ``cart_value DESC``, more with commas; else who is eligible longest."""
+    holdout: Share = 0.0
+    """Part of those who would enter for whom nothing is delivered, to measure what the audience brings."""
+    redraw: bool = False
+    """Whether a new version draws anew who is held out."""
+    launch: Launch = Launch()
     deliver: dict[str, Any]
     """Destination name -> that destination's own options model (already validated by the loader)."""
 
@@ -287,9 +287,8 @@ class Guards(Model):
 class Limits(Model):
     """Everything that bounds what a run may do."""
 
-    not_built = frozenset({"human_touches_per_person"})
-
     guards: Guards = Guards()
+    human_touches_per_person: PersonCap = PersonCap()
 
 
 class DestinationLimits(Model):

@@ -15,8 +15,8 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from cio_activation.activation.base import NAME_PATTERN
 from cio_activation.activation.file import ActivationFile
-from cio_activation.activation.models import NAME_PATTERN
 from cio_activation.activation.problems import Path, Problems, meant
 
 M = TypeVar("M", bound=BaseModel)

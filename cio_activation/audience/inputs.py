@@ -5,8 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from cio_activation.activation.expressions import Expression, gate_expression
+from cio_activation.activation.expressions import (
+    Expression,
+    gate_expression,
+    hold_expression,
+    scope_expression,
+    vocabulary,
+)
 from cio_activation.activation.models import Activation, Audience, ExitReason, Lane
+from cio_activation.activation.ordering import Rank, read_order
 from cio_activation.activation.windows import Window
 from cio_activation.state.columns import attribute_types, property_types, source, table
 from cio_activation.state.rules import as_timestamp, derive_property
@@ -18,7 +25,9 @@ from cio_activation.warehouse.sql import identifier, literal, timestamp
 BOUGHT_AT = identifier("purchase:at")
 """Column of the last purchase; no attribute can have its name."""
 STALE = identifier("stale:columns")
-"""Column of the gate's columns whose values are old ones, as a list; NULL if there are none."""
+"""Column of the columns read whose values are old ones, as a list; NULL if there are none."""
+HELD, OUT_OF_SCOPE, MUTED = (identifier(f"life:{name}") for name in ("held", "out_of_scope", "muted"))
+"""Columns of a touch audience: a journey talks to the person; outside ``launch.only``; takes no messages."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +38,26 @@ class Inputs:
     audience: Audience
     window: Window
     gate: Expression | None
+    hold: Expression | None = None
+    only: Expression | None = None
+    ranks: tuple[Rank, ...] = ()
+    """By what those who would enter are ranked, where not all may."""
     scope: Scope = EVERYONE
     """Whom the decision looks at."""
+    first: bool = False
+    """Whether the audience is decided for the first time with a human act."""
+    entered_today: int = 0
+    """Who was let in on the window's day already, held-out people aside."""
 
     @classmethod
     def of(cls, activation: Activation, audience: Audience, window: Window) -> Inputs:
-        """Return the inputs of ``audience``; its gate is parsed here."""
-        return cls(activation, audience, window, gate_expression(activation, audience))
+        """Return the inputs of ``audience``; its expressions are parsed here."""
+        gate = gate_expression(activation, audience)
+        if not audience.touch:
+            return cls(activation, audience, window, gate)
+        ranks = read_order(audience.rank, *vocabulary(activation)) if audience.rank is not None else ()
+        hold, only = hold_expression(activation, audience), scope_expression(activation, audience)
+        return cls(activation, audience, window, gate, hold, only, ranks)
 
     @property
     def as_of(self) -> datetime:
@@ -49,8 +71,15 @@ class Inputs:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """What the gate reads, sorted."""
-        return tuple(sorted(self.gate.columns)) if self.gate is not None else ()
+        """What the gate and the rules of a touch audience read, sorted."""
+        found = {name for part in (self.gate, self.hold, self.only) if part is not None for name in part.columns}
+        return tuple(sorted(found | {rank.name for rank in self.ranks} | set(self._muted_by)))
+
+    @property
+    def _muted_by(self) -> tuple[str, ...]:
+        attribute = self.activation.workspace.unsubscribed_attribute
+        asked = self.audience.touch and self.audience.respect_unsubscribed and attribute is not None
+        return (str(attribute),) if asked else ()
 
     def members(self) -> str:
         """Return the SELECT of ``cio_id`` of the segment's members now, of those in scope."""
@@ -62,7 +91,8 @@ class Inputs:
     def reads(self) -> tuple[str, ...]:
         """The tables of which a change can move a person into the audience or out of it."""
         lanes = sorted({lane for c in self.columns if (lane := self._lane_of(c)) is not None})
-        return ("raw.memberships", self.people, *map(table, lanes))
+        touch = ("audience.memberships", "feedback.acts", "identity.persons") if self.audience.touch else ()
+        return ("raw.memberships", self.people, *map(table, lanes), *touch)
 
     @property
     def ends_with_purchase(self) -> bool:
@@ -94,12 +124,27 @@ class Inputs:
         return f"SELECT {', '.join(listed)} FROM {self.people} AS p {' '.join(joins)} WHERE p.cio_id IN ({among})"
 
     def eligible(self) -> str:
-        """Return the SELECT of ``cio_id`` and the purchase of everyone in the segment who passes the gate."""
+        """Return the SELECT of ``cio_id`` and the purchase of everyone in the segment who passes the gate.
+
+        Of a touch audience with what its rules say of them (``HELD``, ``OUT_OF_SCOPE``, ``MUTED``) and their ranks.
+        """
         where = f" WHERE {self.gate.sql}" if self.gate is not None else ""
-        return f"SELECT DISTINCT cio_id, {BOUGHT_AT}, {STALE} FROM ({self.rows(self.members())}) AS i{where}"
+        told = ["cio_id", BOUGHT_AT, STALE]
+        if self.audience.touch:
+            muted = " OR ".join(f"coalesce({identifier(name)}, FALSE)" for name in self._muted_by) or "FALSE"
+            told.append(f"{f'coalesce({self.hold.sql}, FALSE)' if self.hold else 'FALSE'} AS {HELD}")
+            told.append(f"{f'NOT coalesce({self.only.sql}, FALSE)' if self.only else 'FALSE'} AS {OUT_OF_SCOPE}")
+            told.append(f"{muted} AS {MUTED}")
+            told += [f"{identifier(rank.name)} AS {ranked_by(index)}" for index, rank in enumerate(self.ranks)]
+        return f"SELECT DISTINCT {', '.join(told)} FROM ({self.rows(self.members())}) AS i{where}"
+
+    def ranking(self) -> str:
+        """Return the sort keys of those who would enter, best first; who is eligible longest where they are equal."""
+        keys = [rank.sql(ranked_by(index)) for index, rank in enumerate(self.ranks)]
+        return ", ".join([*keys, "since", "cio_id"])
 
     def stale(self) -> str:
-        """Return the SELECT of ``cio_id`` and ``names``, the gate's columns that rest on a value that was refused."""
+        """Return the SELECT of ``cio_id`` and ``names``, the columns read that rest on a value that was refused."""
         found = []
         for column in self.columns:
             for relation, names in self._rests_on(column):
@@ -113,7 +158,8 @@ class Inputs:
 
         Which of the inputs are stale is told if any is. Contact data never goes in, should a gate read it.
         """
-        pairs = [f"{literal(c)}, {self._shown(row, c)}" for c in self.columns]
+        shown = sorted(self.gate.columns) if self.gate is not None else ()
+        pairs = [f"{literal(c)}, {self._shown(row, c)}" for c in shown]
         told = f"'segment', {self.audience.segment}, 'since', {since}, 'inputs', json_object({', '.join(pairs)})"
         old = f"{row}.{STALE}"
         return (
@@ -172,3 +218,8 @@ class Inputs:
         }
         # JSON has no NaN and no infinity.
         return f"CASE WHEN isfinite({value}) THEN {value} END" if types[column] == "DOUBLE" else value
+
+
+def ranked_by(index: int) -> str:
+    """Return the column of the ``index``-th rank in what is eligible."""
+    return identifier(f"life:rank_{index}")

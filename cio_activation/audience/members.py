@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 
 from cio_activation.activation.models import Activation, Audience, Lane
 from cio_activation.activation.windows import Window
+from cio_activation.audience import record
 from cio_activation.audience.inputs import Inputs
 from cio_activation.audience.step import MEMBERSHIPS, apply, decide
+from cio_activation.audience.touch import entered_today
 from cio_activation.errors import ConfigError
 from cio_activation.runtime import Runtime
 from cio_activation.warehouse import change_log, published
@@ -23,13 +25,20 @@ class AudienceResult:
 
     audience: str
     members: int = 0
+    """In now, and delivered."""
+    ghosts: int = 0
+    """In now, and held out: nothing is delivered."""
     waiting: int = 0
-    """Eligible, grace not over yet."""
+    """Eligible, and something keeps them out for now."""
     spent: int = 0
-    """Still eligible, but bought or expired: out until eligibility was lost once."""
+    """Still eligible, but bought, handled or expired: out until eligibility was lost once."""
     entered: int = 0
     exited: dict[str, int] = field(default_factory=dict)
     """By reason."""
+    candidates: int = 0
+    """Decided in this window: entered + stayed + left + withheld by each code."""
+    withheld: dict[str, int] = field(default_factory=dict)
+    """By code, see ``audience.codes``."""
     superseded: bool = False
     """A newer window decided this audience already: nothing was changed."""
     skipped: str | None = None
@@ -48,7 +57,9 @@ def update(
     with runtime.warehouse.write(yield_s=YIELD_S) as con:
         if not _behind_lane(con, window):
             _close_removed(con, runtime.activation, window)
-        return {a.name: _update_one(con, runtime.activation, a, window, run_id) for a in audiences}
+        record.note_rules(con, runtime.activation, timestamp(window.as_of))
+        found = {a.name: _update_one(con, runtime.activation, a, window, run_id) for a in _by_priority(audiences)}
+        return {a.name: found[a.name] for a in audiences}
 
 
 def _chosen(activation: Activation, window: Window, names: Sequence[str] | None) -> list[Audience]:
@@ -58,6 +69,11 @@ def _chosen(activation: Activation, window: Window, names: Sequence[str] | None)
         there = ", ".join(audiences) or "none"
         raise ConfigError(f"no {window.lane.value} audience is named {', '.join(unknown)}; there are: {there}")
     return [audience for name, audience in audiences.items() if names is None or name in names]
+
+
+def _by_priority(audiences: Sequence[Audience]) -> list[Audience]:
+    """Return the audiences in the order in which they may ask for a person: of a group, the highest priority first."""
+    return sorted(audiences, key=lambda a: -a.exclusive.priority if a.exclusive is not None else 0)
 
 
 def _update_one(
@@ -73,25 +89,40 @@ def _update_one(
     if window.lane is Lane.REALTIME:
         people = published.changed_since(con, name, window, basis, inputs.reads)
         inputs = replace(inputs, scope=EVERYONE if people is None else narrowed_to(con, people))
+    if audience.touch:
+        first = record.is_first(con, audience.name)
+        inputs = replace(inputs, first=first, entered_today=entered_today(con, inputs))
     decide(con, inputs)
-    apply(con, inputs)
+    if inputs.first:
+        record.launch(con, inputs)
+    apply(con, inputs, run_id)
+    record.log(con, inputs, run_id)
+    counts = record.count(con, inputs)
     entered = con.execute("SELECT count(*) FROM decided WHERE enters").fetchall()[0][0]
     exited = con.execute(
         "SELECT exit_reason, count(*) FROM decided WHERE exit_reason IS NOT NULL GROUP BY ALL ORDER BY ALL"
     ).fetchall()
     present = _present(con, audience.name)
     published.publish(con, name, window, present.members, run_id, basis=basis)
-    return replace(present, entered=int(entered), exited={str(reason): int(n) for reason, n in exited})
+    return replace(
+        present,
+        entered=int(entered),
+        exited={str(reason): int(n) for reason, n in exited},
+        candidates=counts.candidates,
+        withheld=counts.withheld,
+    )
 
 
 def _present(con: Connection, audience: str) -> AudienceResult:
-    members, waiting, spent = con.execute(
-        """SELECT (SELECT count(*) FROM audience.memberships WHERE audience = $1 AND exited_at IS NULL),
+    members, ghosts, waiting, spent = con.execute(
+        """SELECT
+            (SELECT count(*) FROM audience.memberships WHERE audience = $1 AND exited_at IS NULL AND NOT ghost),
+            (SELECT count(*) FROM audience.memberships WHERE audience = $1 AND exited_at IS NULL AND ghost),
             count(*) FILTER (stage = 'waiting'), count(*) FILTER (stage = 'spent')
         FROM audience.eligibility WHERE audience = $1""",
         [audience],
     ).fetchall()[0]
-    return AudienceResult(audience, int(members), int(waiting), int(spent))
+    return AudienceResult(audience, int(members), int(ghosts), int(waiting), int(spent))
 
 
 def _behind_lane(con: Connection, window: Window) -> bool:

@@ -1,18 +1,13 @@
-"""One step of an audience's state machine, set-based: who enters, who leaves and why, who waits.
+"""One step of an audience's state machine: decide who enters, stays, leaves or is withheld, and carry that in.
 
-    (not eligible) --in segment, gate holds--> waiting --grace over--> in --purchase, expiry--> spent
-          ^--------------------- segment or gate lost, person deleted ------------------------------|
-
-A spent person stays out until eligibility was lost once. A purchase while waiting spends the spell as well. Nobody
-enters a touch audience, whose members a human acts for, on a stale value: who would waits, and who is in stays.
+``judging`` has the rules; here they are run and their outcome is stored, all in the transaction of the caller.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from cio_activation.activation.durations import format_duration
-from cio_activation.audience.inputs import BOUGHT_AT, STALE, Inputs
+from cio_activation.audience.inputs import Inputs
+from cio_activation.audience.judging import decisions
 from cio_activation.warehouse import change_log
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal, timestamp
@@ -21,40 +16,41 @@ MEMBERSHIPS = "audience.memberships"
 
 
 def decide(con: Connection, inputs: Inputs) -> None:
-    """Fill the temporary table ``decided`` with everyone whose place in the audience changes.
-
-    Columns: ``cio_id``, ``since``, ``bought_before``, ``stage`` (NULL: not eligible any more), ``exit_reason``
-    (NULL: no interval to close), ``enters``.
-    """
+    """Fill the temporary table ``decided`` with everyone of whom something changes; see ``judging.decisions``."""
     for table, select in statements(inputs).items():
         con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {select}")
 
 
 def statements(inputs: Inputs) -> dict[str, str]:
     """Return the SELECTs a decision is made of, each under the temporary table it fills, in their order."""
-    return {"eligible_now": inputs.eligible(), "known": _known(inputs), "decided": _decisions(inputs)}
+    return {"eligible_now": inputs.eligible(), "known": _known(inputs), "decided": decisions(inputs)}
 
 
-def apply(con: Connection, inputs: Inputs) -> None:
-    """Carry ``decided`` into the intervals and the spells of eligibility."""
+def apply(con: Connection, inputs: Inputs, run_id: str = "") -> None:
+    """Carry ``decided`` into the entries and the spells of eligibility."""
     name, as_of = literal(inputs.audience.name), timestamp(inputs.as_of)
     con.execute(
-        f"""UPDATE audience.memberships AS m
+        f"""UPDATE {MEMBERSHIPS} AS m
         SET exited_at = {as_of}, exit_window = {literal(inputs.window.key)}, exit_reason = d.exit_reason
         FROM decided AS d
         WHERE m.audience = {name} AND m.exited_at IS NULL AND m.cio_id = d.cio_id AND d.exit_reason IS NOT NULL"""
     )
     con.execute(
-        f"""INSERT INTO audience.memberships
-            (audience, version, cio_id, entered_at, entry_window, entry_reason, evidence)
-        SELECT {name}, {inputs.audience.version}, d.cio_id, {as_of}, {literal(inputs.window.key)},
-            {literal(entry_reason(inputs))}, {inputs.evidence("i", "d.since")}
-        FROM decided AS d JOIN ({inputs.rows("SELECT cio_id FROM decided WHERE enters")}) AS i ON i.cio_id = d.cio_id"""
+        f"""INSERT INTO {MEMBERSHIPS} BY NAME
+        SELECT {name} AS audience, {inputs.audience.version} AS version, d.cio_id, {as_of} AS entered_at,
+            {literal(inputs.window.key)} AS entry_window, {literal(entry_reason(inputs))} AS entry_reason,
+            {inputs.evidence("i", "d.since")} AS evidence,
+            n.number, {entry_id(name, "d.cio_id", "n.number")} AS entry_id,
+            {inputs.audience.touch} AS touch, d.ghost, {literal(inputs.activation.fingerprint())} AS activation,
+            {literal(run_id)} AS run_id
+        FROM decided AS d JOIN ({inputs.rows("SELECT cio_id FROM decided WHERE enters")}) AS i ON i.cio_id = d.cio_id
+        JOIN ({_numbers(name)}) AS n ON n.cio_id = d.cio_id
+        WHERE d.enters"""
     )
     con.execute(f"DELETE FROM audience.eligibility WHERE audience = {name} AND cio_id IN (SELECT cio_id FROM decided)")
     con.execute(
-        f"""INSERT INTO audience.eligibility (audience, cio_id, since, stage, bought_before)
-        SELECT {name}, cio_id, since, stage, bought_before FROM decided WHERE stage IS NOT NULL"""
+        f"""INSERT INTO audience.eligibility (audience, cio_id, since, stage, bought_before, code, baseline)
+        SELECT {name}, cio_id, since, stage, bought_before, code, baseline FROM decided WHERE stage IS NOT NULL"""
     )
     change_log.note(con, MEMBERSHIPS, "SELECT cio_id FROM decided WHERE enters OR exit_reason IS NOT NULL")
 
@@ -66,83 +62,32 @@ def entry_reason(inputs: Inputs) -> str:
     return f"{reason} held for {format_duration(audience.grace)}" if audience.grace else reason
 
 
-def _known(inputs: Inputs) -> str:
-    """Return the SELECT of everyone with a spell or an open interval.
+def entry_id(audience: str, cio_id: str, number: str) -> str:
+    """Return SQL for the id of a person's ``number``-th stay in ``audience``: what an action for it is claimed by."""
+    return f"md5(concat_ws(chr(31), {audience}, {cio_id}, {number}))"
 
-    The interval has the last word on who is in: a person who is in is never entered twice.
+
+def _numbers(name: str) -> str:
+    """Return the SELECT of who enters, and the how-manieth stay in the audience that is."""
+    return f"""SELECT d.cio_id, coalesce(max(m.number), 0) + 1 AS number
+        FROM decided AS d LEFT JOIN {MEMBERSHIPS} AS m ON m.audience = {name} AND m.cio_id = d.cio_id
+        WHERE d.enters GROUP BY d.cio_id"""
+
+
+def _known(inputs: Inputs) -> str:
+    """Return the SELECT of everyone with a spell or an open entry.
+
+    The entry has the last word on who is in: a person who is in is never entered twice.
     """
     name, in_scope = literal(inputs.audience.name), inputs.scope.condition()
+    left = f"audience = {name} AND exit_window = {literal(inputs.window.key)} AND exited_at = {timestamp(inputs.as_of)}"
     return f"""
         SELECT coalesce(e.cio_id, o.cio_id) AS cio_id, coalesce(e.since, o.entered_at) AS since,
             CASE WHEN o.cio_id IS NOT NULL THEN 'in' WHEN e.stage = 'in' THEN 'spent' ELSE e.stage END AS stage,
-            e.bought_before, o.entered_at, o.version
+            e.bought_before, e.code, e.baseline, o.entered_at, o.version, o.entry_id, o.ghost,
+            l.cio_id IS NOT NULL AS left_here
         FROM (SELECT * FROM audience.eligibility WHERE audience = {name}{in_scope}) AS e
-        FULL JOIN (SELECT * FROM audience.memberships WHERE audience = {name} AND exited_at IS NULL{in_scope}) AS o
-            ON o.cio_id = e.cio_id"""
-
-
-def _decisions(inputs: Inputs) -> str:
-    audience, as_of = inputs.audience, timestamp(inputs.as_of)
-    expired = f"entered_at <= {timestamp(inputs.as_of - audience.expires_after)}" if audience.expires_after else "FALSE"
-    stale = "stale" if audience.touch else "FALSE"
-    bought = _bought(inputs) if inputs.ends_with_purchase else "FALSE"
-    return f"""
-        WITH joined AS ({_joined(inputs, as_of)}),
-        judged AS (
-            SELECT *, {bought} AS bought, {expired} AS expired,
-                version IS NOT DISTINCT FROM {audience.version} OR (before = 'in' AND {stale}) AS same_version
-            FROM joined
-        ),
-        staged AS (
-            SELECT *, CASE
-                WHEN NOT eligible THEN NULL
-                WHEN before = 'spent' OR bought THEN 'spent'
-                WHEN before = 'in' AND same_version THEN CASE WHEN expired THEN 'spent' ELSE 'in' END
-                WHEN since <= {timestamp(inputs.as_of - audience.grace)} AND NOT {stale} THEN 'in'
-                ELSE 'waiting' END AS stage,
-            CASE
-                WHEN entered_at IS NULL THEN NULL
-                WHEN NOT present THEN 'deleted'
-                WHEN bought THEN 'purchase'
-                WHEN NOT member THEN 'left_segment'
-                WHEN NOT eligible THEN 'gate'
-                WHEN NOT same_version THEN 'new_version'
-                WHEN expired THEN 'expired' END AS exit_reason
-            FROM judged
-        )
-        SELECT cio_id, since, bought_before, stage, exit_reason,
-            coalesce(stage = 'in' AND (before <> 'in' OR before IS NULL OR NOT same_version), FALSE) AS enters
-        FROM staged WHERE stage IS DISTINCT FROM before OR exit_reason IS NOT NULL"""
-
-
-def _bought(inputs: Inputs) -> str:
-    """Return SQL for: the purchase moved since the spell began.
-
-    Not "is later than the spell": a real-time window is decided many times before its end, which is the spell's
-    begin. Where nothing was known then, anything from that window on is a purchase.
-    """
-    whole = inputs.window.end - inputs.window.start
-    return f"""known AND bought_at IS NOT NULL AND CASE WHEN bought_before IS NULL
-        THEN bought_at >= since - to_microseconds({whole // timedelta(microseconds=1)})
-        ELSE bought_at > bought_before END"""
-
-
-def _joined(inputs: Inputs, as_of: str) -> str:
-    """Return everyone eligible or known, with what tells why a known one is not eligible any more."""
-    lost = "SELECT k.cio_id FROM known AS k ANTI JOIN eligible_now AS e ON e.cio_id = k.cio_id"
-    return f"""
-        SELECT e.cio_id, TRUE AS eligible, TRUE AS present, TRUE AS member, e.{BOUGHT_AT} AS bought_at,
-            k.cio_id IS NOT NULL AS known, k.stage AS before, coalesce(k.since, {as_of}) AS since,
-            CASE WHEN k.cio_id IS NULL THEN e.{BOUGHT_AT} ELSE k.bought_before END AS bought_before,
-            k.entered_at, k.version, e.{STALE} IS NOT NULL AS stale
-        FROM eligible_now AS e LEFT JOIN known AS k ON k.cio_id = e.cio_id
-        UNION ALL
-        SELECT k.cio_id, FALSE, p.cio_id IS NOT NULL, m.cio_id IS NOT NULL, p.bought_at,
-            TRUE, k.stage, k.since, k.bought_before, k.entered_at, k.version, FALSE
-        FROM known AS k
-        JOIN ({lost}) AS l ON l.cio_id = k.cio_id
-        LEFT JOIN (SELECT DISTINCT cio_id FROM ({inputs.members()})) AS m ON m.cio_id = k.cio_id
-        LEFT JOIN (
-            SELECT cio_id, {inputs.bought_at()} AS bought_at FROM {inputs.people}
-            WHERE cio_id IN ({lost})
-        ) AS p ON p.cio_id = k.cio_id"""
+        FULL JOIN (SELECT * FROM {MEMBERSHIPS} WHERE audience = {name} AND exited_at IS NULL{in_scope}) AS o
+            ON o.cio_id = e.cio_id
+        LEFT JOIN (SELECT DISTINCT cio_id FROM {MEMBERSHIPS} WHERE {left}{in_scope}) AS l
+            ON l.cio_id = coalesce(e.cio_id, o.cio_id)"""

@@ -23,7 +23,7 @@ from cio_activation.transport.http import Pacer
 from cio_activation.warehouse import change_log, published, quarantine
 from cio_activation.warehouse.sessions import YIELD_S, Connection
 from cio_activation.warehouse.sql import scalar
-from cio_activation.warehouse.tables import MEMBERSHIP_CHANGES, MEMBERSHIPS, SEGMENTS_UNEXPLAINED
+from cio_activation.warehouse.tables import MEMBERSHIP_CHANGES, MEMBERSHIPS, SEGMENTS, SEGMENTS_UNEXPLAINED
 
 LAYER = "memberships"
 
@@ -121,6 +121,7 @@ def publish(
         if window.lane is Lane.REALTIME:
             _note_unexplained(con, readings, noted_at)
         snapshots = tuple(_publish_one(con, runtime, window, reading, noted_at) for reading in readings)
+        _note_names(con, readings, noted_at)
         _drop_unused(con, window, [r.segment for r in readings], noted_at)
         rows = int(str(scalar(con, f"SELECT count(*) FROM {MEMBERSHIPS} WHERE lane = ?", [window.lane.value])))
         published.publish(con, MEMBERSHIPS, window, rows, run_id)
@@ -147,6 +148,14 @@ def _note_unexplained(con: Connection, readings: Sequence[Reading], noted_at: da
         f"WHERE s NOT IN (SELECT segment_id FROM {SEGMENTS_UNEXPLAINED})",
         [noted_at, open_],
     )
+
+
+def _note_names(con: Connection, readings: Sequence[Reading], observed_at: datetime) -> None:
+    """Keep how the segments are called, for people who read decisions; a raw file that is read again tells no name."""
+    named = [(r.segment, r.name, observed_at) for r in readings if r.name != files.segment_kind(r.segment)]
+    for segment, name, at in named:
+        con.execute(f"DELETE FROM {SEGMENTS} WHERE segment_id = ?", [segment])
+        con.execute(f"INSERT INTO {SEGMENTS} VALUES (?, ?, ?)", [segment, name, at])
 
 
 def _publish_one(

@@ -61,7 +61,7 @@ def membership_changes(
         FROM {scope.rows("audience.memberships")} AS m
         JOIN {scope.rows("delivery.links")} AS l
             ON l.destination = {place} AND l.cio_id = m.cio_id AND l.record_id IS NOT NULL
-        WHERE m.audience = {name} AND m.exited_at IS NULL
+        WHERE m.audience = {name} AND m.exited_at IS NULL AND NOT m.ghost
     ), known AS (
         SELECT cio_id, record_id, acked_at IS NOT NULL AS certain
         FROM {scope.rows("delivery.members")} WHERE destination = {place} AND audience = {name}

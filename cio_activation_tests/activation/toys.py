@@ -9,7 +9,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from cio_activation.activation.models import Activation, Model
+from cio_activation.activation.base import Model
+from cio_activation.activation.models import Activation
 from cio_activation_tests.drivers import builders
 
 

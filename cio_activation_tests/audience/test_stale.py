@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from cio_activation.activation.life_cycle import Baseline, Launch
 from cio_activation.activation.models import Lane
 from cio_activation_tests.audience.stage import DAY, HOUR, NOW, Stage, audience
 
+ALL_IN = Launch(baseline=Baseline.INCLUDE)
 RICH, POOR = {"spent": 500.0}, {"spent": 1.0}
 
 
@@ -41,7 +43,7 @@ def inside(stage: Stage) -> list[Any]:
 def test_nobody_enters_a_touch_audience_on_a_stale_value_until_it_can_be_read_again(
     tmp_path: Path, lane: Lane, gate: str, column: str | None
 ) -> None:
-    stage = Stage(tmp_path, audience(gate=gate, lane=lane, touch=True))
+    stage = Stage(tmp_path, audience(gate=gate, lane=lane, touch=True, launch=ALL_IN))
     people = {who: RICH | {"last_order_at": NOW - 40 * DAY} for who in ("stale", "other", "fine")}
     stage.world.people(people)
     mark(stage, "stale", column)
@@ -54,7 +56,7 @@ def test_nobody_enters_a_touch_audience_on_a_stale_value_until_it_can_be_read_ag
 
 
 def test_a_property_that_was_refused_in_the_state_counts_too(tmp_path: Path) -> None:
-    stage = Stage(tmp_path, audience(gate="tier = 'high'", touch=True))
+    stage = Stage(tmp_path, audience(gate="tier = 'high'", touch=True, launch=ALL_IN))
     stage.at(NOW, {"a": RICH}, [])
     mark(stage, "a", "tier", "state.daily_properties")
     stage.at(NOW + HOUR, None, ["a"])
@@ -62,11 +64,11 @@ def test_a_property_that_was_refused_in_the_state_counts_too(tmp_path: Path) -> 
 
 
 def test_whoever_is_in_stays_also_in_a_new_version_and_leaves_as_ever(tmp_path: Path) -> None:
-    stage = Stage(tmp_path, audience(touch=True))
+    stage = Stage(tmp_path, audience(touch=True, launch=ALL_IN))
     stage.at(NOW, {"a": RICH, "b": RICH, "c": RICH}, ["a", "b", "c"])
     for who in "abc":
         mark(stage, who, "spent")
-    stage.declare(audience(touch=True, version=2))
+    stage.declare(audience(touch=True, launch=ALL_IN, version=2))
     stage.at(NOW + HOUR)
     assert inside(stage) == ["a", "b", "c"]
     stage.at(NOW + 2 * HOUR, {"a": RICH, "b": POOR}, ["a", "b", "c"])
@@ -84,7 +86,7 @@ def test_where_no_human_acts_a_stale_value_counts_and_is_told_in_the_evidence(tm
 
 
 def test_the_live_row_of_a_person_says_what_is_stale_in_the_realtime_lane(tmp_path: Path) -> None:
-    stage = Stage(tmp_path, audience(touch=True))
+    stage = Stage(tmp_path, audience(touch=True, launch=ALL_IN))
     stage.world.people({"a": POOR, "b": POOR})
     mark(stage, "a", "spent")
     stage.world.fetched({"a": RICH, "b": RICH})

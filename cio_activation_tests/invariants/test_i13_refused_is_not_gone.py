@@ -58,9 +58,10 @@ properties:
   liked: {value: favourite, lane: daily, owner: a@example.com}
 audiences:
   spenders: {label: Spenders, owner: a@example.com, segment: 1, lane: daily, gate: "total_spent >= 50 AND member",
-             touch: true, deliver: {hubspot: {list: true}}}
+             touch: true, launch: {baseline: include}, cooldown: 0m, expires_after: 999d,
+             deliver: {hubspot: {list: true}}}
   everybody: {label: Everybody, owner: a@example.com, segment: 2, lane: daily, deliver: {hubspot: {list: true}}}
-limits: {guards: {min_snapshot_share: 0.1}}
+limits: {guards: {min_snapshot_share: 0.1}, human_touches_per_person: {max: 99}}
 destinations: {hubspot: {}}
 """
 WHO = tuple(f"p{n:02}" for n in range(12))

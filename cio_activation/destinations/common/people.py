@@ -51,7 +51,8 @@ def members(audiences: Sequence[Audience], scope: Scope) -> str:
     """Return a SELECT of the ``cio_id`` of everybody who is in one of ``audiences`` now."""
     names = [literal(a.name) for a in audiences]
     inside = f"audience IN ({', '.join(names)})" if names else "false"
-    return f"SELECT DISTINCT cio_id FROM {scope.rows('audience.memberships')} WHERE {inside} AND exited_at IS NULL"
+    now = f"{inside} AND exited_at IS NULL AND NOT ghost"
+    return f"SELECT DISTINCT cio_id FROM {scope.rows('audience.memberships')} WHERE {now}"
 
 
 def may_create(wanted: CreatePeople, cio_id: str, members: str) -> str:

@@ -7,15 +7,8 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr
 
-from cio_activation.activation.models import (
-    Activation,
-    Audience,
-    DestinationLimits,
-    Duration,
-    Lane,
-    Model,
-    OnConflict,
-)
+from cio_activation.activation.base import Duration, Model
+from cio_activation.activation.models import Activation, Audience, DestinationLimits, Lane, OnConflict
 from cio_activation.activation.settings import Access
 from cio_activation.destinations.common.people import CreatePeople, OnDeleted
 from cio_activation.destinations.common.removed_fields import OnRemoval

@@ -178,7 +178,7 @@ def _sets(con: Connection) -> None:
         """CREATE OR REPLACE TEMP TABLE pd_inside AS
         SELECT DISTINCT m.cio_id, o.option_id, o.name
         FROM audience.memberships AS m JOIN pd_options AS o ON o.audience = m.audience
-        WHERE m.exited_at IS NULL"""
+        WHERE m.exited_at IS NULL AND NOT m.ghost"""
     )
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE pd_wanted AS

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
-from cio_activation.activation.models import Activation, DestinationLimits, Model, OnConflict
+from cio_activation.activation.base import Model
+from cio_activation.activation.models import Activation, DestinationLimits, OnConflict
 from cio_activation.activation.settings import Access
 from cio_activation.destinations.common.people import CreatePeople, OnDeleted
 from cio_activation.destinations.common.removed_fields import OnRemoval

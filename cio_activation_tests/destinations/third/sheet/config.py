@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import SecretStr
 
-from cio_activation.activation.models import DestinationLimits, Model
+from cio_activation.activation.base import Model
+from cio_activation.activation.models import DestinationLimits
 from cio_activation.activation.settings import Access
 
 NAME = "sheet"

@@ -1,0 +1,50 @@
+"""The closed list of what keeps a candidate out of an audience, in the order in which it is asked.
+
+The first that applies is the person's decision in a window. A code that only a *touch* audience knows (one with a human
+act) withholds list, flag and action together, so that they never differ.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """Why somebody who is in the segment and passes the gate is not let in."""
+
+    UNDELIVERABLE = "undeliverable"
+    SUPPRESSED = "suppressed"
+    STALE_INPUT = "stale_input"
+    GRACE = "grace"
+    SPENT = "spent"
+    COOLDOWN = "cooldown"
+    SNOOZED = "snoozed"
+    EXCLUSIVE = "exclusive"
+    JOURNEY = "journey"
+    LAUNCH_BASELINE = "launch_baseline"
+    LAUNCH_SCOPE = "launch_scope"
+    LAUNCH_LIMIT = "launch_limit"
+    PERSON_CAP = "person_cap"
+    HOLDOUT = "holdout"
+
+
+MEANING: dict[Code, str] = {
+    Code.UNDELIVERABLE: "has no usable identifier, or it belongs to somebody else",
+    Code.SUPPRESSED: "takes no messages, and the audience respects that",
+    Code.STALE_INPUT: "a value that the rules read is an old one, not today's",
+    Code.GRACE: "eligible, but not for long enough yet",
+    Code.SPENT: "bought, was handled or expired in this spell of eligibility",
+    Code.COOLDOWN: "was handled, or left, less than the cooldown ago",
+    Code.SNOOZED: "a human said later",
+    Code.EXCLUSIVE: "an audience of the same group with a higher priority has the person",
+    Code.JOURNEY: "hold_while is true: a journey is talking to the person",
+    Code.LAUNCH_BASELINE: "was eligible already when the audience started to have a human act",
+    Code.LAUNCH_SCOPE: "outside launch.only",
+    Code.LAUNCH_LIMIT: "launch.max_entries_per_day is reached",
+    Code.PERSON_CAP: "touched by a human as often as allowed, over all audiences",
+    Code.HOLDOUT: "held out to measure what the audience brings: all bookkeeping, nothing delivered",
+}
+"""Each code in the words of whoever asks why."""
+
+TOUCH_ONLY = frozenset(Code) - {Code.GRACE, Code.SPENT}
+"""Codes that only a touch audience gives."""

@@ -1,0 +1,263 @@
+"""The SELECT that decides an audience: for everybody eligible or known, who enters, stays, leaves or is withheld.
+
+    (not eligible) --in segment, gate holds--> waiting --no code applies--> in --purchase, act, expiry--> spent
+          ^--------------------- segment or gate lost, person deleted ------------------------------|
+
+A person's place is a *stage* (``waiting``, ``in``, ``spent``); what keeps out who is not in is a *code*
+(``audience.codes``), the first that applies. A spent person stays out until eligibility was lost once. A purchase while
+waiting spends the spell as well.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from cio_activation.activation.life_cycle import Baseline
+from cio_activation.audience import touch
+from cio_activation.audience.codes import Code
+from cio_activation.audience.inputs import BOUGHT_AT, HELD, MUTED, OUT_OF_SCOPE, STALE, Inputs, ranked_by
+from cio_activation.warehouse.sql import literal, timestamp
+
+_NEVER = "CAST(NULL AS TIMESTAMP)"
+
+
+def decisions(inputs: Inputs) -> str:
+    """Return the SELECT of everyone whose place in the audience changes, or what keeps them out of it.
+
+    Columns: ``cio_id``, ``since``, ``bought_before``, ``baseline``, ``stage`` (NULL: not eligible any more), ``code``,
+    ``detail`` (JSON), ``exit_reason`` (NULL: no interval to close), ``enters``, ``ghost``, ``before`` and
+    ``code_before`` (the last stage and code), ``entry_id`` (of the interval that is open), ``drop_reason`` (why
+    somebody who was withheld is no candidate now).
+    """
+    return f"""
+        WITH {f"acts AS ({touch.acts(inputs)})," if inputs.audience.touch else ""}
+        joined AS ({_joined(inputs)}),
+        ending AS (SELECT *, {_exit(inputs)} AS exit_reason FROM joined),
+        coded AS (
+            SELECT *, {_again(inputs)} AS again, {_used_up(inputs)} AS used_up,
+                eligible AND (before IS DISTINCT FROM 'in' OR exit_reason IS NOT NULL) AS outside,
+                CASE WHEN NOT outside THEN NULL {_codes(inputs)} END AS first_code
+            FROM ending
+        ),
+        drawn AS (SELECT *, outside AND first_code IS NULL AS wants, {touch.held_out(inputs)} AS held_out FROM coded),
+        ranked AS (SELECT *, {_ahead(inputs)} AS ahead FROM drawn),
+        placed AS (
+            SELECT *, CASE WHEN outside THEN coalesce(first_code, {_limits(inputs)}) END AS final_code FROM ranked
+        ),
+        staged AS (
+            SELECT *, CASE
+                WHEN NOT eligible THEN NULL
+                WHEN NOT outside THEN 'in'
+                WHEN used_up THEN 'spent'
+                WHEN final_code IS NULL THEN 'in'
+                ELSE 'waiting' END AS stage,
+            coalesce(stage = 'in' AND outside, FALSE) AS enters,
+            CASE WHEN NOT eligible OR left_here OR exit_reason IS NOT NULL AND NOT enters THEN NULL
+                WHEN NOT outside THEN CASE WHEN ghost_before THEN {_quoted(Code.HOLDOUT)} END
+                WHEN enters AND held_out THEN {_quoted(Code.HOLDOUT)}
+                ELSE final_code END AS code,
+            {_baseline(inputs)} AS baseline
+            FROM placed
+        )
+        SELECT cio_id, since, CASE WHEN again THEN bought_at ELSE bought_before END AS bought_before, baseline,
+            stage, code, exit_reason, enters, enters AND held_out AS ghost,
+            before, code_before, entry_id,
+            CASE WHEN NOT eligible AND before <> 'in' THEN
+                CASE WHEN NOT present THEN 'deleted' WHEN NOT member THEN 'left_segment' ELSE 'gate' END
+            END AS drop_reason,
+            {_detail(inputs)} AS detail
+        FROM staged
+        WHERE stage IS DISTINCT FROM before OR exit_reason IS NOT NULL OR code IS DISTINCT FROM code_before
+            OR baseline IS DISTINCT FROM baseline_before"""
+
+
+def _exit(inputs: Inputs) -> str:
+    """Return SQL for why a stay ends now; NULL where it goes on, or there is none."""
+    audience, as_of = inputs.audience, timestamp(inputs.as_of)
+    expired = f"entered_at <= {timestamp(inputs.as_of - audience.expires_after)}" if audience.expires_after else "FALSE"
+    bought = _bought(inputs) if inputs.ends_with_purchase else "FALSE"
+    if not audience.touch:
+        changed = f"version IS DISTINCT FROM {audience.version}"
+        return f"""CASE WHEN entered_at IS NULL THEN NULL
+            WHEN NOT present THEN 'deleted' WHEN {bought} THEN 'purchase' WHEN NOT member THEN 'left_segment'
+            WHEN NOT eligible THEN 'gate' WHEN {changed} THEN 'new_version' WHEN {expired} THEN 'expired' END"""
+    # A version changes rules, not the work in people's hands: an entry goes on through it.
+    return f"""CASE WHEN entered_at IS NULL THEN NULL
+        WHEN NOT present THEN 'deleted' WHEN {bought} THEN 'purchase' WHEN handled_at IS NOT NULL THEN 'done'
+        WHEN muted THEN 'suppressed' WHEN NOT member THEN 'left_segment' WHEN NOT eligible THEN 'gate'
+        WHEN had_by IS NOT NULL THEN 'exclusive'
+        WHEN {expired} AND coalesce(snoozed_until <= {as_of}, TRUE) THEN 'expired' END"""
+
+
+def _again(inputs: Inputs) -> str:
+    """Return SQL for: may come again in the same spell of eligibility."""
+    again = inputs.audience.again_after
+    if again is None:
+        return "FALSE"
+    return f"coalesce(before = 'spent' AND coalesce(ended, since) <= {timestamp(inputs.as_of - again)}, FALSE)"
+
+
+def _used_up(inputs: Inputs) -> str:
+    """Return SQL for: bought, was handled or expired in this spell, and may not come again yet."""
+    bought = _bought(inputs) if inputs.ends_with_purchase else "FALSE"
+    ended = "coalesce(exit_reason IN ('purchase', 'done', 'expired'), FALSE)"
+    return f"eligible AND ({ended} OR NOT again AND ({bought} OR coalesce(before = 'spent', FALSE)))"
+
+
+def _codes(inputs: Inputs) -> str:
+    """Return the WHENs of what keeps somebody out who is eligible, in the order in which it is asked."""
+    audience, as_of = inputs.audience, timestamp(inputs.as_of)
+    grace = f"since > {timestamp(inputs.as_of - audience.grace)}" if audience.grace else "FALSE"
+    asked: list[tuple[Code, str]] = [(Code.GRACE, grace), (Code.SPENT, "used_up")]
+    if audience.touch:
+        cooldown = timestamp(inputs.as_of - audience.cooldown) if audience.cooldown else None
+        skipped = "FALSE" if inputs.first and audience.launch.backfill else "baseline_now"
+        asked = [
+            (Code.UNDELIVERABLE, "undeliverable"),
+            (Code.SUPPRESSED, "muted"),
+            (Code.STALE_INPUT, "stale IS NOT NULL"),
+            *asked,
+            (Code.COOLDOWN, f"ended > {cooldown}" if cooldown else "FALSE"),
+            (Code.SNOOZED, f"snoozed_until > {as_of}"),
+            (Code.EXCLUSIVE, "had_by IS NOT NULL"),
+            (Code.JOURNEY, "held"),
+            (Code.LAUNCH_BASELINE, skipped),
+            (Code.LAUNCH_SCOPE, "out_of_scope"),
+            (Code.PERSON_CAP, f"touches >= {inputs.activation.limits.human_touches_per_person.max}"),
+        ]
+    return " ".join(f"WHEN {condition} THEN {_quoted(code)}" for code, condition in asked if condition != "FALSE")
+
+
+def _ahead(inputs: Inputs) -> str:
+    """Return SQL for how many who are not held out come before a person, of those who would enter."""
+    if _places(inputs) is None:
+        return "0"
+    window = f"PARTITION BY wants ORDER BY {inputs.ranking()} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
+    return f"coalesce(count(*) FILTER (wants AND NOT held_out) OVER ({window}), 0)"
+
+
+def _limits(inputs: Inputs) -> str:
+    """Return SQL for the code of those for whom there is no place any more; NULL where there is one.
+
+    Down the ranking each draws a coin, and it ends with the last place taken: who is held out takes none.
+    """
+    places = _places(inputs)
+    if places is None:
+        return "NULL"
+    code, free = places
+    return f"CASE WHEN ahead >= {free} THEN {_quoted(code)} END"
+
+
+def _places(inputs: Inputs) -> tuple[Code, int] | None:
+    """Return the limit in force and how many places are free; None where there is no limit."""
+    launch = inputs.audience.launch
+    if not inputs.audience.touch:
+        return None
+    free = None if launch.max_entries_per_day is None else max(0, launch.max_entries_per_day - inputs.entered_today)
+    if inputs.first and launch.baseline is Baseline.SKIP and launch.backfill:
+        return Code.LAUNCH_BASELINE, launch.backfill if free is None else min(free, launch.backfill)
+    return None if free is None else (Code.LAUNCH_LIMIT, free)
+
+
+def _baseline(inputs: Inputs) -> str:
+    """Return SQL for: eligible since before the start, and so skipped until eligibility was lost once."""
+    if inputs.first and inputs.audience.launch.baseline is Baseline.SKIP:
+        return "NOT enters"
+    return "baseline_now"
+
+
+def _detail(inputs: Inputs) -> str:
+    """Return SQL for the JSON of what a code or an exit rests on: values and times, nobody's contact data."""
+    audience, limits = inputs.audience, inputs.activation.limits
+    told: list[tuple[str, str]] = [
+        (f"code = {_quoted(Code.GRACE)}", f"'until', {_later('since', audience.grace)}"),
+        (f"code = {_quoted(Code.SPENT)}", "'since', since"),
+    ]
+    if audience.touch:
+        cooldown = audience.cooldown or timedelta(0)
+        cap = f"'touches', touches, 'max', {limits.human_touches_per_person.max}, 'last', touched_by, 'at', touched_at"
+        told += [
+            ("exit_reason = 'done'", "'handled_at', handled_at"),
+            ("exit_reason = 'exclusive'", "'had_by', had_by"),
+            (f"code = {_quoted(Code.STALE_INPUT)}", "'stale', stale"),
+            (f"code = {_quoted(Code.COOLDOWN)}", f"'ended', ended, 'until', {_later('ended', cooldown)}"),
+            (f"code = {_quoted(Code.SNOOZED)}", "'until', snoozed_until"),
+            (f"code = {_quoted(Code.EXCLUSIVE)}", "'had_by', had_by"),
+            (
+                f"code = {_quoted(Code.LAUNCH_LIMIT)}",
+                f"'max', {audience.launch.max_entries_per_day or 0}",
+            ),
+            (f"code = {_quoted(Code.PERSON_CAP)}", cap),
+        ]
+    whens = " ".join(f"WHEN {condition} THEN json_object({pairs})" for condition, pairs in told)
+    return f"CAST(CASE {whens} END AS VARCHAR)"
+
+
+def _later(instant: str, span: timedelta) -> str:
+    return f"{instant} + to_microseconds({span // timedelta(microseconds=1)})"
+
+
+def _bought(inputs: Inputs) -> str:
+    """Return SQL for: the purchase moved since the spell began.
+
+    Not "is later than the spell": a real-time window is decided many times before its end, which is the spell's
+    begin. Where nothing was known then, anything from that window on is a purchase.
+    """
+    whole = inputs.window.end - inputs.window.start
+    return f"""known AND bought_at IS NOT NULL AND CASE WHEN bought_before IS NULL
+        THEN bought_at >= since - to_microseconds({whole // timedelta(microseconds=1)})
+        ELSE bought_at > bought_before END"""
+
+
+def _joined(inputs: Inputs) -> str:
+    """Return everyone eligible or known, with what tells why a known one is not eligible any more.
+
+    Of a touch audience with all that its codes rest on.
+    """
+    found = _known_or_eligible(inputs)
+    if not inputs.audience.touch:
+        return f"SELECT *, FALSE AS baseline_now, {_NEVER} AS ended FROM ({found})"
+    skips = inputs.first and inputs.audience.launch.baseline is Baseline.SKIP
+    return f"""
+        SELECT j.*, {"TRUE" if skips else "baseline_before"} AS baseline_now, a.handled_at, p.ended, p.snoozed_until,
+            coalesce(t.touches, 0) AS touches, t.touched_by, t.touched_at, h.had_by,
+            coalesce(NOT i.deliverable, FALSE) AS undeliverable
+        FROM ({found}) AS j
+        LEFT JOIN acts AS a ON a.entry_id = j.entry_id
+        LEFT JOIN ({touch.past(inputs)}) AS p ON p.cio_id = j.cio_id
+        LEFT JOIN ({touch.touches(inputs)}) AS t ON t.cio_id = j.cio_id
+        LEFT JOIN ({touch.above(inputs)}) AS h ON h.cio_id = j.cio_id
+        LEFT JOIN identity.persons AS i ON i.cio_id = j.cio_id"""
+
+
+def _known_or_eligible(inputs: Inputs) -> str:
+    as_of = timestamp(inputs.as_of)
+    lost = "SELECT k.cio_id FROM known AS k ANTI JOIN eligible_now AS e ON e.cio_id = k.cio_id"
+    carried = "k.entered_at, k.version, k.entry_id, k.code AS code_before"
+    flags = "coalesce({0}.ghost, FALSE) AS ghost_before, coalesce({0}.baseline, FALSE) AS baseline_before"
+    flags = f"{flags.format('k')}, coalesce(k.left_here, FALSE) AS left_here"
+    here, gone = [], []
+    if inputs.audience.touch:
+        here = [f"e.{HELD} AS held", f"e.{OUT_OF_SCOPE} AS out_of_scope", f"e.{MUTED} AS muted"]
+        here += [f"e.{ranked_by(index)}" for index in range(len(inputs.ranks))]
+        gone = ["FALSE", "FALSE", "FALSE", *["NULL"] * len(inputs.ranks)]
+    return f"""
+        SELECT e.cio_id, TRUE AS eligible, TRUE AS present, TRUE AS member, e.{BOUGHT_AT} AS bought_at,
+            k.cio_id IS NOT NULL AS known, k.stage AS before, coalesce(k.since, {as_of}) AS since,
+            CASE WHEN k.cio_id IS NULL THEN e.{BOUGHT_AT} ELSE k.bought_before END AS bought_before,
+            {carried}, {flags}, {", ".join([f"e.{STALE} AS stale", *here])}
+        FROM eligible_now AS e LEFT JOIN known AS k ON k.cio_id = e.cio_id
+        UNION ALL
+        SELECT k.cio_id, FALSE, p.cio_id IS NOT NULL, m.cio_id IS NOT NULL, p.bought_at,
+            TRUE, k.stage, k.since, k.bought_before, {carried}, {flags}, {", ".join(["NULL", *gone])}
+        FROM known AS k
+        JOIN ({lost}) AS l ON l.cio_id = k.cio_id
+        LEFT JOIN (SELECT DISTINCT cio_id FROM ({inputs.members()})) AS m ON m.cio_id = k.cio_id
+        LEFT JOIN (
+            SELECT cio_id, {inputs.bought_at()} AS bought_at FROM {inputs.people}
+            WHERE cio_id IN ({lost})
+        ) AS p ON p.cio_id = k.cio_id"""
+
+
+def _quoted(code: Code) -> str:
+    return literal(str(code))
