@@ -1,16 +1,17 @@
 """Audience assets: one per audience, so that its lineage reads segment -> audience -> list."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
 from cio_activation.activation.expressions import gate_expression
 from cio_activation.activation.models import Activation, Audience, Lane
+from cio_activation.audience.codes import MEANING, Code
 from cio_activation.audience.inputs import Inputs
 from cio_activation.audience.step import statements
 from cio_activation.customerio.assets import segment_key
 from cio_activation.lanes.failures import failures
-from cio_activation.lanes.metadata import metadata_of, owners, sql
+from cio_activation.lanes.metadata import metadata_of, owners, sql, table
 from cio_activation.lanes.partitions import LANE_TAG, Lanes, across_lanes, first_window
 from cio_activation.lanes.runs import runtime_of
 
@@ -38,11 +39,17 @@ def _lane_assets(activation: Activation, lanes: Lanes, lane: Lane) -> dg.AssetsD
             )
         for name in chosen:
             result = results[name]
-            yield dg.MaterializeResult(
-                asset_key=specs[name].key, metadata=metadata_of(result) | {"dagster/row_count": result.members}
-            )
+            told = metadata_of(result) | {"dagster/row_count": result.members}
+            if result.withheld:
+                told["withheld"] = _by_code(result.withheld)
+            yield dg.MaterializeResult(asset_key=specs[name].key, metadata=told)
 
     return update_audiences
+
+
+def _by_code(withheld: Mapping[str, int]) -> dg.TableMetadataValue:
+    rows: list[list[str | int]] = [[code, people, MEANING[Code(code)]] for code, people in withheld.items()]
+    return table(["code", "people", "means"], rows)
 
 
 def _spec(activation: Activation, audience: Audience) -> dg.AssetSpec:

@@ -45,6 +45,3 @@ MEANING: dict[Code, str] = {
     Code.HOLDOUT: "held out to measure what the audience brings: all bookkeeping, nothing delivered",
 }
 """Each code in the words of whoever asks why."""
-
-TOUCH_ONLY = frozenset(Code) - {Code.GRACE, Code.SPENT}
-"""Codes that only a touch audience gives."""

@@ -214,10 +214,12 @@ def _joined(inputs: Inputs) -> str:
 
     Of a touch audience with all that its codes rest on.
     """
-    found = _known_or_eligible(inputs)
+    found = f"""
+        SELECT f.*, l.cio_id IS NOT NULL AS left_here FROM ({_known_or_eligible(inputs)}) AS f
+        LEFT JOIN ({_left_here(inputs)}) AS l ON l.cio_id = f.cio_id"""
     if not inputs.audience.touch:
         return f"SELECT *, FALSE AS baseline_now, {_NEVER} AS ended FROM ({found})"
-    skips = inputs.first and inputs.audience.launch.baseline is Baseline.SKIP
+    skips = inputs.first and inputs.audience.launch.baseline is not Baseline.INCLUDE
     return f"""
         SELECT j.*, {"TRUE" if skips else "baseline_before"} AS baseline_now, a.handled_at, p.ended, p.snoozed_until,
             coalesce(t.touches, 0) AS touches, t.touched_by, t.touched_at, h.had_by,
@@ -230,12 +232,19 @@ def _joined(inputs: Inputs) -> str:
         LEFT JOIN identity.persons AS i ON i.cio_id = j.cio_id"""
 
 
+def _left_here(inputs: Inputs) -> str:
+    """Return the SELECT of who left in this very window, in an earlier run of it: what is decided of them stands."""
+    here = f"exit_window = {literal(inputs.window.key)} AND exited_at = {timestamp(inputs.as_of)}"
+    name = literal(inputs.audience.name)
+    return f"""SELECT DISTINCT cio_id FROM audience.memberships
+        WHERE audience = {name} AND {here}{inputs.scope.condition()}"""
+
+
 def _known_or_eligible(inputs: Inputs) -> str:
     as_of = timestamp(inputs.as_of)
     lost = "SELECT k.cio_id FROM known AS k ANTI JOIN eligible_now AS e ON e.cio_id = k.cio_id"
     carried = "k.entered_at, k.version, k.entry_id, k.code AS code_before"
-    flags = "coalesce({0}.ghost, FALSE) AS ghost_before, coalesce({0}.baseline, FALSE) AS baseline_before"
-    flags = f"{flags.format('k')}, coalesce(k.left_here, FALSE) AS left_here"
+    flags = "coalesce(k.ghost, FALSE) AS ghost_before, coalesce(k.baseline, FALSE) AS baseline_before"
     here, gone = [], []
     if inputs.audience.touch:
         here = [f"e.{HELD} AS held", f"e.{OUT_OF_SCOPE} AS out_of_scope", f"e.{MUTED} AS muted"]

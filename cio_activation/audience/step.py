@@ -80,14 +80,10 @@ def _known(inputs: Inputs) -> str:
     The entry has the last word on who is in: a person who is in is never entered twice.
     """
     name, in_scope = literal(inputs.audience.name), inputs.scope.condition()
-    left = f"audience = {name} AND exit_window = {literal(inputs.window.key)} AND exited_at = {timestamp(inputs.as_of)}"
     return f"""
         SELECT coalesce(e.cio_id, o.cio_id) AS cio_id, coalesce(e.since, o.entered_at) AS since,
             CASE WHEN o.cio_id IS NOT NULL THEN 'in' WHEN e.stage = 'in' THEN 'spent' ELSE e.stage END AS stage,
-            e.bought_before, e.code, e.baseline, o.entered_at, o.version, o.entry_id, o.ghost,
-            l.cio_id IS NOT NULL AS left_here
+            e.bought_before, e.code, e.baseline, o.entered_at, o.version, o.entry_id, o.ghost
         FROM (SELECT * FROM audience.eligibility WHERE audience = {name}{in_scope}) AS e
         FULL JOIN (SELECT * FROM {MEMBERSHIPS} WHERE audience = {name} AND exited_at IS NULL{in_scope}) AS o
-            ON o.cio_id = e.cio_id
-        LEFT JOIN (SELECT DISTINCT cio_id FROM {MEMBERSHIPS} WHERE {left}{in_scope}) AS l
-            ON l.cio_id = coalesce(e.cio_id, o.cio_id)"""
+            ON o.cio_id = e.cio_id"""

@@ -13,6 +13,7 @@ from cio_activation.activation.life_cycle import Baseline, Exclusive, Launch, Pe
 from cio_activation.activation.models import Audience, Lane, Limits
 from cio_activation_tests.audience.stage import DAY, HOUR, NOW, Stage, audience
 from cio_activation_tests.drivers.decided import write_persons
+from cio_activation_tests.drivers.tables import noting
 
 RICH, POOR = {"spent": 500.0}, {"spent": 1.0}
 ALL_IN = Launch(baseline=Baseline.INCLUDE)
@@ -44,7 +45,7 @@ def codes(stage: Stage, name: str = "vip") -> dict[str, str]:
 
 
 def acted(stage: Stage, cio_id: str, act: str, at: datetime, until: datetime | None = None, name: str = "vip") -> None:
-    with stage.world.runtime.warehouse.write() as con:
+    with stage.world.runtime.warehouse.write() as con, noting(con, "feedback.acts"):
         con.execute(
             """INSERT INTO feedback.acts BY NAME
             SELECT 'hubspot' AS destination, 'task' AS kind, 'r' AS record_id, entry_id, audience, cio_id, ? AS act,

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from cio_activation.activation.loader import load_activation
 from cio_activation.activation.settings import DEFAULT_ACTIVATION, Access, Settings
+from cio_activation.audience.codes import MEANING, Code
 from cio_activation.cli.main import app
 from cio_activation.destinations import DESTINATIONS
 from cio_activation_tests.docs import old_home, pages
@@ -142,3 +143,9 @@ def merged(whole: Any, part: Any) -> Any:
     if not (isinstance(whole, dict) and isinstance(part, dict)):
         return part
     return whole | {key: merged(whole.get(key), value) for key, value in part.items()}
+
+
+def test_the_page_on_audiences_lists_the_codes_in_the_order_in_which_they_are_asked() -> None:
+    lines = [line for line in pages.text_of("audiences.md").splitlines() if line.startswith("| `")]
+    assert lines == [f"| `{code}` | {meaning} |" for code, meaning in MEANING.items()]
+    assert list(MEANING) == list(Code)

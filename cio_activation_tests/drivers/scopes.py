@@ -50,7 +50,8 @@ def _decide(con: Connection, inputs: Inputs) -> None:
         whole = _rows(con, "FROM decided")
     step.decide(con, inputs)
     if whole is not None:
-        assert _rows(con, "FROM decided") == whole, f"{inputs.audience.name}: few were not enough"
+        few = _rows(con, "FROM decided")
+        assert few == whole, f"{inputs.audience.name}: few were not enough: {whole - few} against {few - whole}"
 
 
 def _make_plan(con: Connection, its_step: Step, destination: str, context: Context, *rest: Any) -> Any:

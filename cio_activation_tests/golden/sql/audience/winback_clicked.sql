@@ -132,8 +132,13 @@ SELECT
     ELSE e.stage
   END AS stage,
   e.bought_before,
+  e.code,
+  e.baseline,
   o.entered_at,
-  o.version
+  o.version,
+  o.entry_id,
+  o.ghost,
+  NOT l.cio_id IS NULL AS left_here
 FROM (
   SELECT
     *
@@ -148,132 +153,227 @@ FULL JOIN (
   WHERE
     audience = 'winback_clicked' AND exited_at IS NULL
 ) AS o
-  ON o.cio_id = e.cio_id;
+  ON o.cio_id = e.cio_id
+LEFT JOIN (
+  SELECT DISTINCT
+    cio_id
+  FROM audience.memberships
+  WHERE
+    audience = 'winback_clicked'
+    AND exit_window = '2026-01-01'
+    AND exited_at = CAST('2026-01-01 00:15:00' AS TIMESTAMP)
+) AS l
+  ON l.cio_id = COALESCE(e.cio_id, o.cio_id);
 
 -- decided
 WITH joined AS (
   SELECT
-    e.cio_id,
-    TRUE AS eligible,
-    TRUE AS present,
-    TRUE AS member,
-    e."purchase:at" AS bought_at,
-    NOT k.cio_id IS NULL AS known,
-    k.stage AS before,
-    COALESCE(k.since, CAST('2026-01-01 00:15:00' AS TIMESTAMP)) AS since,
-    CASE WHEN k.cio_id IS NULL THEN e."purchase:at" ELSE k.bought_before END AS bought_before,
-    k.entered_at,
-    k.version,
-    NOT e."stale:columns" IS NULL AS stale
-  FROM eligible_now AS e
-  LEFT JOIN known AS k
-    ON k.cio_id = e.cio_id
-  UNION ALL
-  SELECT
-    k.cio_id,
-    FALSE,
-    NOT p.cio_id IS NULL,
-    NOT m.cio_id IS NULL,
-    p.bought_at,
-    TRUE,
-    k.stage,
-    k.since,
-    k.bought_before,
-    k.entered_at,
-    k.version,
-    FALSE
-  FROM known AS k
-  JOIN (
+    *,
+    FALSE AS baseline_now,
+    CAST(NULL AS TIMESTAMP) AS ended
+  FROM (
     SELECT
-      k.cio_id
+      e.cio_id,
+      TRUE AS eligible,
+      TRUE AS present,
+      TRUE AS member,
+      e."purchase:at" AS bought_at,
+      NOT k.cio_id IS NULL AS known,
+      k.stage AS before,
+      COALESCE(k.since, CAST('2026-01-01 00:15:00' AS TIMESTAMP)) AS since,
+      CASE WHEN k.cio_id IS NULL THEN e."purchase:at" ELSE k.bought_before END AS bought_before,
+      k.entered_at,
+      k.version,
+      k.entry_id,
+      k.code AS code_before,
+      COALESCE(k.ghost, FALSE) AS ghost_before,
+      COALESCE(k.baseline, FALSE) AS baseline_before,
+      COALESCE(k.left_here, FALSE) AS left_here,
+      e."stale:columns" AS stale
+    FROM eligible_now AS e
+    LEFT JOIN known AS k
+      ON k.cio_id = e.cio_id
+    UNION ALL
+    SELECT
+      k.cio_id,
+      FALSE,
+      NOT p.cio_id IS NULL,
+      NOT m.cio_id IS NULL,
+      p.bought_at,
+      TRUE,
+      k.stage,
+      k.since,
+      k.bought_before,
+      k.entered_at,
+      k.version,
+      k.entry_id,
+      k.code AS code_before,
+      COALESCE(k.ghost, FALSE) AS ghost_before,
+      COALESCE(k.baseline, FALSE) AS baseline_before,
+      COALESCE(k.left_here, FALSE) AS left_here,
+      NULL
     FROM known AS k
-    ANTI JOIN eligible_now AS e
-      ON e.cio_id = k.cio_id
-  ) AS l
-    ON l.cio_id = k.cio_id
-  LEFT JOIN (
-    SELECT DISTINCT
-      cio_id
-    FROM (
+    JOIN (
       SELECT
+        k.cio_id
+      FROM known AS k
+      ANTI JOIN eligible_now AS e
+        ON e.cio_id = k.cio_id
+    ) AS l
+      ON l.cio_id = k.cio_id
+    LEFT JOIN (
+      SELECT DISTINCT
         cio_id
-      FROM raw.memberships
-      WHERE
-        lane = 'realtime' AND segment_id = 7
-    )
-  ) AS m
-    ON m.cio_id = k.cio_id
-  LEFT JOIN (
-    SELECT
-      cio_id,
-      CAST("last_order_at" AS TIMESTAMP) AS bought_at
-    FROM raw.people_current
-    WHERE
-      cio_id IN (
+      FROM (
         SELECT
-          k.cio_id
-        FROM known AS k
-        ANTI JOIN eligible_now AS e
-          ON e.cio_id = k.cio_id
+          cio_id
+        FROM raw.memberships
+        WHERE
+          lane = 'realtime' AND segment_id = 7
       )
-  ) AS p
-    ON p.cio_id = k.cio_id
-), judged AS (
+    ) AS m
+      ON m.cio_id = k.cio_id
+    LEFT JOIN (
+      SELECT
+        cio_id,
+        CAST("last_order_at" AS TIMESTAMP) AS bought_at
+      FROM raw.people_current
+      WHERE
+        cio_id IN (
+          SELECT
+            k.cio_id
+          FROM known AS k
+          ANTI JOIN eligible_now AS e
+            ON e.cio_id = k.cio_id
+        )
+    ) AS p
+      ON p.cio_id = k.cio_id
+  )
+), ending AS (
   SELECT
     *,
-    known
-    AND NOT bought_at IS NULL
-    AND CASE
-      WHEN bought_before IS NULL
-      THEN bought_at >= since - TO_MICROSECONDS(900000000)
-      ELSE bought_at > bought_before
-    END AS bought,
-    entered_at <= CAST('2025-12-25 00:15:00' AS TIMESTAMP) AS expired,
-    version IS NOT DISTINCT FROM 1 OR (
-      before = 'in' AND FALSE
-    ) AS same_version
+    CASE
+      WHEN entered_at IS NULL
+      THEN NULL
+      WHEN NOT present
+      THEN 'deleted'
+      WHEN known
+      AND NOT bought_at IS NULL
+      AND CASE
+        WHEN bought_before IS NULL
+        THEN bought_at >= since - TO_MICROSECONDS(900000000)
+        ELSE bought_at > bought_before
+      END
+      THEN 'purchase'
+      WHEN NOT member
+      THEN 'left_segment'
+      WHEN NOT eligible
+      THEN 'gate'
+      WHEN version IS DISTINCT FROM 1
+      THEN 'new_version'
+      WHEN entered_at <= CAST('2025-12-25 00:15:00' AS TIMESTAMP)
+      THEN 'expired'
+    END AS exit_reason
   FROM joined
+), coded AS (
+  SELECT
+    *,
+    FALSE AS again,
+    eligible
+    AND (
+      COALESCE(exit_reason IN ('purchase', 'done', 'expired'), FALSE)
+      OR NOT again
+      AND (
+        known
+        AND NOT bought_at IS NULL
+        AND CASE
+          WHEN bought_before IS NULL
+          THEN bought_at >= since - TO_MICROSECONDS(900000000)
+          ELSE bought_at > bought_before
+        END
+        OR COALESCE(before = 'spent', FALSE)
+      )
+    ) AS used_up,
+    eligible AND (
+      before IS DISTINCT FROM 'in' OR NOT exit_reason IS NULL
+    ) AS outside,
+    CASE WHEN NOT outside THEN NULL WHEN used_up THEN 'spent' END AS first_code
+  FROM ending
+), drawn AS (
+  SELECT
+    *,
+    outside AND first_code IS NULL AS wants,
+    FALSE AS held_out
+  FROM coded
+), ranked AS (
+  SELECT
+    *,
+    0 AS ahead
+  FROM drawn
+), placed AS (
+  SELECT
+    *,
+    CASE WHEN outside THEN COALESCE(first_code, NULL) END AS final_code
+  FROM ranked
 ), staged AS (
   SELECT
     *,
     CASE
       WHEN NOT eligible
       THEN NULL
-      WHEN before = 'spent' OR bought
+      WHEN NOT outside
+      THEN 'in'
+      WHEN used_up
       THEN 'spent'
-      WHEN before = 'in' AND same_version
-      THEN CASE WHEN expired THEN 'spent' ELSE 'in' END
-      WHEN since <= CAST('2026-01-01 00:15:00' AS TIMESTAMP) AND NOT FALSE
+      WHEN final_code IS NULL
       THEN 'in'
       ELSE 'waiting'
     END AS stage,
+    COALESCE(stage = 'in' AND outside, FALSE) AS enters,
     CASE
-      WHEN entered_at IS NULL
+      WHEN NOT eligible OR left_here OR NOT exit_reason IS NULL AND NOT enters
       THEN NULL
-      WHEN NOT present
-      THEN 'deleted'
-      WHEN bought
-      THEN 'purchase'
-      WHEN NOT member
-      THEN 'left_segment'
-      WHEN NOT eligible
-      THEN 'gate'
-      WHEN NOT same_version
-      THEN 'new_version'
-      WHEN expired
-      THEN 'expired'
-    END AS exit_reason
-  FROM judged
+      WHEN NOT outside
+      THEN CASE WHEN ghost_before THEN 'holdout' END
+      WHEN enters AND held_out
+      THEN 'holdout'
+      ELSE final_code
+    END AS code,
+    baseline_now AS baseline
+  FROM placed
 )
 SELECT
   cio_id,
   since,
-  bought_before,
+  CASE WHEN again THEN bought_at ELSE bought_before END AS bought_before,
+  baseline,
   stage,
+  code,
   exit_reason,
-  COALESCE(stage = 'in' AND (
-    before <> 'in' OR before IS NULL OR NOT same_version
-  ), FALSE) AS enters
+  enters,
+  enters AND held_out AS ghost,
+  before,
+  code_before,
+  entry_id,
+  CASE
+    WHEN NOT eligible AND before <> 'in'
+    THEN CASE
+      WHEN NOT present
+      THEN 'deleted'
+      WHEN NOT member
+      THEN 'left_segment'
+      ELSE 'gate'
+    END
+  END AS drop_reason,
+  CAST(CASE
+    WHEN code = 'grace'
+    THEN JSON_OBJECT('until', since + TO_MICROSECONDS(0))
+    WHEN code = 'spent'
+    THEN JSON_OBJECT('since', since)
+  END AS TEXT) AS detail
 FROM staged
 WHERE
-  stage IS DISTINCT FROM before OR NOT exit_reason IS NULL;
+  stage IS DISTINCT FROM before
+  OR NOT exit_reason IS NULL
+  OR code IS DISTINCT FROM code_before
+  OR baseline IS DISTINCT FROM baseline_before;

@@ -17,7 +17,7 @@ WITH inside AS (
   ) AS l
     ON l.destination = 'hubspot' AND l.cio_id = m.cio_id AND NOT l.record_id IS NULL
   WHERE
-    m.audience = 'asked_where_is_my_order' AND m.exited_at IS NULL
+    m.audience = 'asked_where_is_my_order' AND m.exited_at IS NULL AND NOT m.ghost
 ), known AS (
   SELECT
     cio_id,
