@@ -26,7 +26,7 @@ BOUGHT_AT = identifier("purchase:at")
 """Column of the last purchase; no attribute can have its name."""
 STALE = identifier("stale:columns")
 """Column of the columns read whose values are old ones, as a list; NULL if there are none."""
-HELD, OUT_OF_SCOPE, MUTED = (identifier(f"life:{name}") for name in ("held", "out_of_scope", "muted"))
+IN_JOURNEY, OUT_OF_SCOPE, MUTED = (identifier(f"life:{name}") for name in ("in_journey", "out_of_scope", "muted"))
 """Columns of a touch audience: a journey talks to the person; outside ``launch.only``; takes no messages."""
 
 
@@ -126,13 +126,13 @@ class Inputs:
     def eligible(self) -> str:
         """Return the SELECT of ``cio_id`` and the purchase of everyone in the segment who passes the gate.
 
-        Of a touch audience with what its rules say of them (``HELD``, ``OUT_OF_SCOPE``, ``MUTED``) and their ranks.
+        Of a touch audience with their ranks and what its rules say: ``IN_JOURNEY``, ``OUT_OF_SCOPE``, ``MUTED``.
         """
         where = f" WHERE {self.gate.sql}" if self.gate is not None else ""
         told = ["cio_id", BOUGHT_AT, STALE]
         if self.audience.touch:
             muted = " OR ".join(f"coalesce({identifier(name)}, FALSE)" for name in self._muted_by) or "FALSE"
-            told.append(f"{f'coalesce({self.hold.sql}, FALSE)' if self.hold else 'FALSE'} AS {HELD}")
+            told.append(f"{f'coalesce({self.hold.sql}, FALSE)' if self.hold else 'FALSE'} AS {IN_JOURNEY}")
             told.append(f"{f'NOT coalesce({self.only.sql}, FALSE)' if self.only else 'FALSE'} AS {OUT_OF_SCOPE}")
             told.append(f"{muted} AS {MUTED}")
             told += [f"{identifier(rank.name)} AS {ranked_by(index)}" for index, rank in enumerate(self.ranks)]

@@ -15,7 +15,7 @@ from datetime import timedelta
 from cio_activation.activation.life_cycle import Baseline
 from cio_activation.audience import touch
 from cio_activation.audience.codes import Code
-from cio_activation.audience.inputs import BOUGHT_AT, HELD, MUTED, OUT_OF_SCOPE, STALE, Inputs, ranked_by
+from cio_activation.audience.inputs import BOUGHT_AT, IN_JOURNEY, MUTED, OUT_OF_SCOPE, STALE, Inputs, ranked_by
 from cio_activation.warehouse.sql import literal, timestamp
 
 _NEVER = "CAST(NULL AS TIMESTAMP)"
@@ -24,11 +24,12 @@ _NEVER = "CAST(NULL AS TIMESTAMP)"
 def decisions(inputs: Inputs) -> str:
     """Return the SELECT of everyone whose place in the audience changes, or what keeps them out of it.
 
-    Columns: ``cio_id``, ``since``, ``bought_before``, ``baseline``, ``stage`` (NULL: not eligible any more), ``code``,
-    ``detail`` (JSON), ``exit_reason`` (NULL: no interval to close), ``enters``, ``ghost``, ``before`` and
-    ``code_before`` (the last stage and code), ``entry_id`` (of the interval that is open), ``drop_reason`` (why
+    Columns: ``cio_id``, ``since``, ``bought_before``, ``spent_at``, ``baseline``, ``stage`` (NULL: not eligible any
+    more), ``code``, ``detail`` (JSON), ``exit_reason`` (NULL: no interval to close), ``enters``, ``ghost``, ``before``
+    and ``code_before`` (the last stage and code), ``entry_id`` (of the interval that is open), ``drop_reason`` (why
     somebody who was withheld is no candidate now).
     """
+    as_of = timestamp(inputs.as_of)
     return f"""
         WITH {f"acts AS ({touch.acts(inputs)})," if inputs.audience.touch else ""}
         joined AS ({_joined(inputs)}),
@@ -56,11 +57,12 @@ def decisions(inputs: Inputs) -> str:
                 WHEN NOT outside THEN CASE WHEN ghost_before THEN {_quoted(Code.HOLDOUT)} END
                 WHEN enters AND held_out THEN {_quoted(Code.HOLDOUT)}
                 ELSE final_code END AS code,
+            CASE WHEN stage <> 'spent' THEN NULL WHEN before = 'spent' THEN spent_before ELSE {as_of} END AS spent_at,
             {_baseline(inputs)} AS baseline
             FROM placed
         )
         SELECT cio_id, since, CASE WHEN again THEN bought_at ELSE bought_before END AS bought_before, baseline,
-            stage, code, exit_reason, enters, enters AND held_out AS ghost,
+            spent_at, stage, code, exit_reason, enters, enters AND held_out AS ghost,
             before, code_before, entry_id,
             CASE WHEN NOT eligible AND before <> 'in' THEN
                 CASE WHEN NOT present THEN 'deleted' WHEN NOT member THEN 'left_segment' ELSE 'gate' END
@@ -94,7 +96,7 @@ def _again(inputs: Inputs) -> str:
     again = inputs.audience.again_after
     if again is None:
         return "FALSE"
-    return f"coalesce(before = 'spent' AND coalesce(ended, since) <= {timestamp(inputs.as_of - again)}, FALSE)"
+    return f"coalesce(before = 'spent' AND coalesce(spent_before, since) <= {timestamp(inputs.as_of - again)}, FALSE)"
 
 
 def _used_up(inputs: Inputs) -> str:
@@ -120,7 +122,7 @@ def _codes(inputs: Inputs) -> str:
             (Code.COOLDOWN, f"ended > {cooldown}" if cooldown else "FALSE"),
             (Code.SNOOZED, f"snoozed_until > {as_of}"),
             (Code.EXCLUSIVE, "had_by IS NOT NULL"),
-            (Code.JOURNEY, "held"),
+            (Code.JOURNEY, "in_journey"),
             (Code.LAUNCH_BASELINE, skipped),
             (Code.LAUNCH_SCOPE, "out_of_scope"),
             (Code.PERSON_CAP, f"touches >= {inputs.activation.limits.human_touches_per_person.max}"),
@@ -243,11 +245,11 @@ def _left_here(inputs: Inputs) -> str:
 def _known_or_eligible(inputs: Inputs) -> str:
     as_of = timestamp(inputs.as_of)
     lost = "SELECT k.cio_id FROM known AS k ANTI JOIN eligible_now AS e ON e.cio_id = k.cio_id"
-    carried = "k.entered_at, k.version, k.entry_id, k.code AS code_before"
+    carried = "k.entered_at, k.version, k.entry_id, k.code AS code_before, k.spent_at AS spent_before"
     flags = "coalesce(k.ghost, FALSE) AS ghost_before, coalesce(k.baseline, FALSE) AS baseline_before"
     here, gone = [], []
     if inputs.audience.touch:
-        here = [f"e.{HELD} AS held", f"e.{OUT_OF_SCOPE} AS out_of_scope", f"e.{MUTED} AS muted"]
+        here = [f"e.{IN_JOURNEY} AS in_journey", f"e.{OUT_OF_SCOPE} AS out_of_scope", f"e.{MUTED} AS muted"]
         here += [f"e.{ranked_by(index)}" for index in range(len(inputs.ranks))]
         gone = ["FALSE", "FALSE", "FALSE", *["NULL"] * len(inputs.ranks)]
     return f"""

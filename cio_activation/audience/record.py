@@ -60,7 +60,7 @@ def note_rules(con: Connection, activation: Activation, as_of: str) -> None:
 def log(con: Connection, inputs: Inputs, run_id: str) -> None:
     """Append to ``audience.decisions`` what ``decided`` changes. Called after it was carried in."""
     audience, window = inputs.audience, inputs.window
-    name, held = literal(audience.name), literal(str(Code.HOLDOUT))
+    name, holdout = literal(audience.name), literal(str(Code.HOLDOUT))
     con.execute(
         f"""INSERT INTO {DECISIONS} BY NAME
         SELECT nextval('audience.decision_numbers') AS sequence, {name} AS audience, {audience.version} AS version,
@@ -77,7 +77,7 @@ def log(con: Connection, inputs: Inputs, run_id: str) -> None:
                 CASE WHEN enters AND ghost THEN 'withheld' WHEN enters THEN 'entered'
                     WHEN exit_reason IS NOT NULL THEN 'left' WHEN code IS NOT NULL THEN 'withheld'
                     WHEN drop_reason IS NOT NULL THEN 'dropped' END AS decision,
-                CASE WHEN enters AND ghost THEN {held} WHEN enters THEN NULL
+                CASE WHEN enters AND ghost THEN {holdout} WHEN enters THEN NULL
                     ELSE coalesce(exit_reason, code, drop_reason) END AS why
             FROM decided
             WHERE enters OR exit_reason IS NOT NULL OR drop_reason IS NOT NULL OR code IS DISTINCT FROM code_before

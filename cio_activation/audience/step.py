@@ -49,8 +49,9 @@ def apply(con: Connection, inputs: Inputs, run_id: str = "") -> None:
     )
     con.execute(f"DELETE FROM audience.eligibility WHERE audience = {name} AND cio_id IN (SELECT cio_id FROM decided)")
     con.execute(
-        f"""INSERT INTO audience.eligibility (audience, cio_id, since, stage, bought_before, code, baseline)
-        SELECT {name}, cio_id, since, stage, bought_before, code, baseline FROM decided WHERE stage IS NOT NULL"""
+        f"""INSERT INTO audience.eligibility (audience, cio_id, since, stage, bought_before, code, baseline, spent_at)
+        SELECT {name}, cio_id, since, stage, bought_before, code, baseline, spent_at
+        FROM decided WHERE stage IS NOT NULL"""
     )
     change_log.note(con, MEMBERSHIPS, "SELECT cio_id FROM decided WHERE enters OR exit_reason IS NOT NULL")
 
@@ -83,7 +84,7 @@ def _known(inputs: Inputs) -> str:
     return f"""
         SELECT coalesce(e.cio_id, o.cio_id) AS cio_id, coalesce(e.since, o.entered_at) AS since,
             CASE WHEN o.cio_id IS NOT NULL THEN 'in' WHEN e.stage = 'in' THEN 'spent' ELSE e.stage END AS stage,
-            e.bought_before, e.code, e.baseline, o.entered_at, o.version, o.entry_id, o.ghost
+            e.bought_before, e.spent_at, e.code, e.baseline, o.entered_at, o.version, o.entry_id, o.ghost
         FROM (SELECT * FROM audience.eligibility WHERE audience = {name}{in_scope}) AS e
         FULL JOIN (SELECT * FROM {MEMBERSHIPS} WHERE audience = {name} AND exited_at IS NULL{in_scope}) AS o
             ON o.cio_id = e.cio_id"""

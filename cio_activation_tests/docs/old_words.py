@@ -46,6 +46,7 @@ OLD_WORDS: tuple[OldWord, ...] = (
             "HELD_FOR": "why an operation is held",
             "_held_now": "plans that are held",
             "_held_by_run": "plans that are held",
+            "held_out": "the field's word for whom an experiment leaves out",
         },
         others=(
             "sandbox/*",

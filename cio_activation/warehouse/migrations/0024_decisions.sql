@@ -14,6 +14,7 @@ WHERE n.place = m.rowid;
 
 ALTER TABLE audience.eligibility ADD COLUMN code VARCHAR;                 -- what keeps the person out now; NULL: is in
 ALTER TABLE audience.eligibility ADD COLUMN baseline BOOLEAN DEFAULT false; -- eligible since before the start
+ALTER TABLE audience.eligibility ADD COLUMN spent_at TIMESTAMP;           -- as-of of the window in which it was used up
 UPDATE audience.eligibility SET code = CASE stage WHEN 'waiting' THEN 'grace' WHEN 'spent' THEN 'spent' END;
 
 -- What was decided of a person in an audience, in the windows in which that changed. Append-only.

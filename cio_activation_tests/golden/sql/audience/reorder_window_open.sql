@@ -96,13 +96,13 @@ SELECT
     ELSE e.stage
   END AS stage,
   e.bought_before,
+  e.spent_at,
   e.code,
   e.baseline,
   o.entered_at,
   o.version,
   o.entry_id,
-  o.ghost,
-  NOT l.cio_id IS NULL AS left_here
+  o.ghost
 FROM (
   SELECT
     *
@@ -117,17 +117,7 @@ FULL JOIN (
   WHERE
     audience = 'reorder_window_open' AND exited_at IS NULL
 ) AS o
-  ON o.cio_id = e.cio_id
-LEFT JOIN (
-  SELECT DISTINCT
-    cio_id
-  FROM audience.memberships
-  WHERE
-    audience = 'reorder_window_open'
-    AND exit_window = '2026-01-01'
-    AND exited_at = CAST('2026-01-02 05:00:00' AS TIMESTAMP)
-) AS l
-  ON l.cio_id = COALESCE(e.cio_id, o.cio_id);
+  ON o.cio_id = e.cio_id;
 
 -- decided
 WITH joined AS (
@@ -137,81 +127,96 @@ WITH joined AS (
     CAST(NULL AS TIMESTAMP) AS ended
   FROM (
     SELECT
-      e.cio_id,
-      TRUE AS eligible,
-      TRUE AS present,
-      TRUE AS member,
-      e."purchase:at" AS bought_at,
-      NOT k.cio_id IS NULL AS known,
-      k.stage AS before,
-      COALESCE(k.since, CAST('2026-01-02 05:00:00' AS TIMESTAMP)) AS since,
-      CASE WHEN k.cio_id IS NULL THEN e."purchase:at" ELSE k.bought_before END AS bought_before,
-      k.entered_at,
-      k.version,
-      k.entry_id,
-      k.code AS code_before,
-      COALESCE(k.ghost, FALSE) AS ghost_before,
-      COALESCE(k.baseline, FALSE) AS baseline_before,
-      COALESCE(k.left_here, FALSE) AS left_here,
-      e."stale:columns" AS stale
-    FROM eligible_now AS e
-    LEFT JOIN known AS k
-      ON k.cio_id = e.cio_id
-    UNION ALL
-    SELECT
-      k.cio_id,
-      FALSE,
-      NOT p.cio_id IS NULL,
-      NOT m.cio_id IS NULL,
-      p.bought_at,
-      TRUE,
-      k.stage,
-      k.since,
-      k.bought_before,
-      k.entered_at,
-      k.version,
-      k.entry_id,
-      k.code AS code_before,
-      COALESCE(k.ghost, FALSE) AS ghost_before,
-      COALESCE(k.baseline, FALSE) AS baseline_before,
-      COALESCE(k.left_here, FALSE) AS left_here,
-      NULL
-    FROM known AS k
-    JOIN (
+      f.*,
+      NOT l.cio_id IS NULL AS left_here
+    FROM (
       SELECT
-        k.cio_id
+        e.cio_id,
+        TRUE AS eligible,
+        TRUE AS present,
+        TRUE AS member,
+        e."purchase:at" AS bought_at,
+        NOT k.cio_id IS NULL AS known,
+        k.stage AS before,
+        COALESCE(k.since, CAST('2026-01-02 05:00:00' AS TIMESTAMP)) AS since,
+        CASE WHEN k.cio_id IS NULL THEN e."purchase:at" ELSE k.bought_before END AS bought_before,
+        k.entered_at,
+        k.version,
+        k.entry_id,
+        k.code AS code_before,
+        k.spent_at AS spent_before,
+        COALESCE(k.ghost, FALSE) AS ghost_before,
+        COALESCE(k.baseline, FALSE) AS baseline_before,
+        e."stale:columns" AS stale
+      FROM eligible_now AS e
+      LEFT JOIN known AS k
+        ON k.cio_id = e.cio_id
+      UNION ALL
+      SELECT
+        k.cio_id,
+        FALSE,
+        NOT p.cio_id IS NULL,
+        NOT m.cio_id IS NULL,
+        p.bought_at,
+        TRUE,
+        k.stage,
+        k.since,
+        k.bought_before,
+        k.entered_at,
+        k.version,
+        k.entry_id,
+        k.code AS code_before,
+        k.spent_at AS spent_before,
+        COALESCE(k.ghost, FALSE) AS ghost_before,
+        COALESCE(k.baseline, FALSE) AS baseline_before,
+        NULL
       FROM known AS k
-      ANTI JOIN eligible_now AS e
-        ON e.cio_id = k.cio_id
-    ) AS l
-      ON l.cio_id = k.cio_id
+      JOIN (
+        SELECT
+          k.cio_id
+        FROM known AS k
+        ANTI JOIN eligible_now AS e
+          ON e.cio_id = k.cio_id
+      ) AS l
+        ON l.cio_id = k.cio_id
+      LEFT JOIN (
+        SELECT DISTINCT
+          cio_id
+        FROM (
+          SELECT
+            cio_id
+          FROM raw.memberships
+          WHERE
+            lane = 'daily' AND segment_id = 5
+        )
+      ) AS m
+        ON m.cio_id = k.cio_id
+      LEFT JOIN (
+        SELECT
+          cio_id,
+          CAST("last_order_at" AS TIMESTAMP) AS bought_at
+        FROM raw.people
+        WHERE
+          cio_id IN (
+            SELECT
+              k.cio_id
+            FROM known AS k
+            ANTI JOIN eligible_now AS e
+              ON e.cio_id = k.cio_id
+          )
+      ) AS p
+        ON p.cio_id = k.cio_id
+    ) AS f
     LEFT JOIN (
       SELECT DISTINCT
         cio_id
-      FROM (
-        SELECT
-          cio_id
-        FROM raw.memberships
-        WHERE
-          lane = 'daily' AND segment_id = 5
-      )
-    ) AS m
-      ON m.cio_id = k.cio_id
-    LEFT JOIN (
-      SELECT
-        cio_id,
-        CAST("last_order_at" AS TIMESTAMP) AS bought_at
-      FROM raw.people
+      FROM audience.memberships
       WHERE
-        cio_id IN (
-          SELECT
-            k.cio_id
-          FROM known AS k
-          ANTI JOIN eligible_now AS e
-            ON e.cio_id = k.cio_id
-        )
-    ) AS p
-      ON p.cio_id = k.cio_id
+        audience = 'reorder_window_open'
+        AND exit_window = '2026-01-01'
+        AND exited_at = CAST('2026-01-02 05:00:00' AS TIMESTAMP)
+    ) AS l
+      ON l.cio_id = f.cio_id
   )
 ), ending AS (
   SELECT
@@ -310,6 +315,13 @@ WITH joined AS (
       THEN 'holdout'
       ELSE final_code
     END AS code,
+    CASE
+      WHEN stage <> 'spent'
+      THEN NULL
+      WHEN before = 'spent'
+      THEN spent_before
+      ELSE CAST('2026-01-02 05:00:00' AS TIMESTAMP)
+    END AS spent_at,
     baseline_now AS baseline
   FROM placed
 )
@@ -318,6 +330,7 @@ SELECT
   since,
   CASE WHEN again THEN bought_at ELSE bought_before END AS bought_before,
   baseline,
+  spent_at,
   stage,
   code,
   exit_reason,
