@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 
 from cio_activation.errors import CioActivationError, ConfigError, MachineError
 
@@ -18,7 +19,26 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else.")]
 
-notes = Console(stderr=True, highlight=False)
+UNBROKEN = 200
+"""Columns where nobody's terminal is: in a file or a pipe a wrapped table can be neither read nor searched."""
+
+
+class _Notes(Console):
+    """As wide as ``COLUMNS`` says while it prints, where Rich asks for it while the console is made."""
+
+    @property
+    def size(self) -> ConsoleDimensions:
+        columns = os.environ.get("COLUMNS", "")
+        if columns.isdigit():
+            return ConsoleDimensions(int(columns), 25)
+        return super().size if self.is_terminal else ConsoleDimensions(UNBROKEN, 25)
+
+    @size.setter
+    def size(self, new_size: tuple[int, int]) -> None:
+        self._width, self._height = new_size
+
+
+notes = _Notes(stderr=True, highlight=False)
 """Progress and errors: standard error, so that standard output is only the result."""
 
 

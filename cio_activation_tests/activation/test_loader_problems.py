@@ -58,8 +58,8 @@ TOP = {
     "match: {keys: [emial]}": "match.keys[0]: 'emial' is not allowed here; did you mean 'email'?",
     "match: {keys: email}": "match.keys: 'email' is not a list; write it as [first, second]",
     "profile: {phone: ''}": "profile.phone: is empty",
-    "limits: {human_touches_per_person: {max: 1, per: 7d}}": (
-        "limits.human_touches_per_person: 'human_touches_per_person' is not built yet; remove it"
+    "limits: {human_touches_per_person: {max: 1, per: 0d}}": (
+        "limits.human_touches_per_person.per: must be longer than zero, such as 7d"
     ),
     "limits: {guards: {max_exit_share: 1.5}}": "limits.guards.max_exit_share: 1.5 is not accepted: input should be less",
     "limits: {guards: {max_entry_share: 0}}": "limits.guards.max_entry_share: 0 is not accepted: input should be greater",
@@ -149,13 +149,17 @@ AUDIENCES = {
     "expires_after: 0h": "audiences.b.expires_after: must be longer than zero",
     "version: 0": "audiences.b.version: 0 is not accepted: input should be greater than or equal to 1",
     "exit_on: [left_segment, left_segment]": "audiences.b.exit_on: names an exit twice",
-    "exit_on: [left_segment, action_done]": (
-        "audiences.b.exit_on[1]: 'exit_on: action_done' is not built yet; remove it"
-    ),
+    "exit_on: [left_segment, action_done]": ("audiences.b.exit_on[1]: 'action_done' is not allowed here"),
     "exit_on: [purchas]": "audiences.b.exit_on[0]: 'purchas' is not allowed here; did you mean 'purchase'?",
-    "cooldown: 7d": "audiences.b.cooldown: 'cooldown' is not built yet; remove it",
-    "holdout: 10%": "audiences.b.holdout: 'holdout' is not built yet; remove it",
-    "launch: {max_entries_per_day: 50}": "audiences.b.launch: 'launch' is not built yet; remove it",
+    "cooldown: 7d": "audiences.b.cooldown: is for audiences with a human act; add an action, or say touch: true",
+    "holdout: 10%": "audiences.b.holdout: is for audiences with a human act",
+    "launch: {max_entries_per_day: 50}": "audiences.b.launch: is for audiences with a human act",
+    "holdout: 95%": "audiences.b.holdout: 0.95 is not accepted",
+    "cooldown: -1d": "audiences.b.cooldown: must not be negative",
+    "hold_while: nobody > 1": "audiences.b.hold_while: 'nobody' is not",
+    "rank: nobody DESC": "audiences.b.rank: 'nobody' is not a declared attribute or property",
+    "launch: {only: category}": "audiences.b.launch.only: the expression gives a text",
+    "exclusive: {group: A}": "audiences.b.exclusive.group: 'A' is not a durable name",
     "graze: 1h": "audiences.b.graze: is not a known key; did you mean 'grace' or 'gate'?",
     "gate: cart_valu > 1": "audiences.b.gate: 'cart_valu' is not declared; did you mean 'cart_value'?",
     "gate: lapse = '0-31'": "audiences.b.gate: '0-31' is no label of lapse; did you mean '0-30'",

@@ -224,7 +224,7 @@ def test_addresses_that_differ_are_listed_with_where_to_mend_them(
     code, result = run("check", "--activation", path)
     assert (code, result["ok"]) == (0, True), result
     for vendor, title in (("hubspot", "HubSpot"), ("pipedrive", "Pipedrive")):
-        [told] = result["advice"][vendor]
+        [told] = [sentence for sentence in result["advice"][vendor] if "_API_TOKEN" not in sentence]
         assert f"1 person has another e-mail address in {title} than in Customer.io: c2. " in told
         assert "@" not in told
         expected = where if vendor == system or system == "customerio" else "hubspot has the right one"

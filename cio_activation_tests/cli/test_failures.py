@@ -24,6 +24,7 @@ COMMANDS = sorted(get_command(app).commands)  # type: ignore[attr-defined]
 FAILING = {
     "check": ("--activation", "nowhere.yaml"),
     "demo": ("--orders", "nowhere.parquet", "--home", "there"),
+    "fields": ("--activation", "nowhere.yaml"),
     "plan": (),
     "receive": (),
     "rejected": (),
