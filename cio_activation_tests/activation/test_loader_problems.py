@@ -154,7 +154,7 @@ AUDIENCES = {
     "cooldown: 7d": "audiences.b.cooldown: is for audiences with a human act; add an action, or say touch: true",
     "holdout: 10%": "audiences.b.holdout: is for audiences with a human act",
     "launch: {max_entries_per_day: 50}": "audiences.b.launch: is for audiences with a human act",
-    "holdout: 95%": "audiences.b.holdout: 0.95 is not accepted",
+    "holdout: 95%": "audiences.b.holdout: '95%' is not accepted",
     "cooldown: -1d": "audiences.b.cooldown: must not be negative",
     "hold_while: nobody > 1": "audiences.b.hold_while: 'nobody' is not",
     "rank: nobody DESC": "audiences.b.rank: 'nobody' is not a declared attribute or property",

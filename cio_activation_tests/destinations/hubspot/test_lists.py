@@ -70,7 +70,7 @@ def test_a_new_version_goes_on_with_all_members(build: Build) -> None:
 
 
 def test_a_member_whose_contact_is_gone_is_made_again_and_listed(build: Build) -> None:
-    world = listed(build, ["p00001"])
+    world = listed(build, ["p00001"], activation=make_activation(on_deleted="recreate"))
     world.edit("delete", email="person2@example.com")
     world.members("winback", ["p00001", "p00002"])
     assert world.run()["list/winback"].reasons == {GONE: 1}

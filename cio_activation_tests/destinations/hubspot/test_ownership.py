@@ -22,9 +22,10 @@ READ = "/contacts/batch/read"
 WRITE = "/contacts/batch/update"
 
 
-def keeping(*names: str) -> Any:
+def keeping(*names: str, **settings: Any) -> Any:
     keep = {"on_conflict": OnConflict.KEEP}
-    return make_activation([p.model_copy(update=keep) if p.name in names else p for p in DAILY], audiences=())
+    kept = [p.model_copy(update=keep) if p.name in names else p for p in DAILY]
+    return make_activation(kept, audiences=(), **settings)
 
 
 def filled(build: Build, people: int, activation: Any) -> HubSpotBench:
@@ -106,7 +107,7 @@ def test_who_leaves_keeps_what_a_colleague_wrote(build: Build) -> None:
 
 
 def test_a_contact_that_is_gone_when_it_is_read_is_looked_up_again(build: Build) -> None:
-    world = filled(build, 2, keeping("ltv"))
+    world = filled(build, 2, keeping("ltv", on_deleted="recreate"))
     world.edit("delete", email="person1@example.com")
     world.state({f"p{n:05d}": {"ltv": 2, "last_category": "Tea"} for n in range(2)})
     report = world.run()["properties_daily"]
