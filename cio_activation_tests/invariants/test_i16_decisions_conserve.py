@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cio_activation.activation.life_cycle import Baseline, Exclusive, Launch, PersonCap
@@ -24,7 +24,7 @@ from cio_activation_tests.forms import form
 
 FOLK = tuple("abcdefgh")
 SEGMENTS = {"high": (12, Lane.REALTIME), "low": (13, Lane.REALTIME), "day": (14, Lane.DAILY)}
-COOLDOWN, CAP = 3 * DAY, PersonCap(max=2, per=5 * DAY)
+COOLDOWN, CAP_OVER = 3 * DAY, 5 * DAY
 
 people = st.fixed_dictionaries(
     {
@@ -45,6 +45,7 @@ step = st.fixed_dictionaries(
 )
 rules = st.fixed_dictionaries(
     {
+        "cap": st.sampled_from([1, 2, 9]),
         "grace": st.sampled_from([timedelta(0), HOUR]),
         "expires_after": st.sampled_from([None, 2 * DAY]),
         "holdout": st.sampled_from([0.0, 0.4]),
@@ -58,11 +59,12 @@ rules = st.fixed_dictionaries(
 
 
 def audiences(chosen: Mapping[str, Any]) -> list[Audience]:
+    rules = {name: value for name, value in chosen.items() if name != "cap"}
     priority = {"high": 2, "low": 1, "day": 0}
     return [
         audience(
             name, segment=segment, lane=lane, touch=True, cooldown=COOLDOWN,
-            exclusive=Exclusive(group="calls", priority=priority[name]), rank="spent DESC", **chosen,
+            exclusive=Exclusive(group="calls", priority=priority[name]), rank="spent DESC", **rules,
         )
         for name, (segment, lane) in SEGMENTS.items()
     ]  # fmt: skip
@@ -103,7 +105,7 @@ def judge(stage: Stage, name: str, eligible: set[str], before: set[str], as_of: 
     assert result.candidates == sum(expected.values()) == len(eligible | before | left.keys())
 
 
-def restrained(stage: Stage) -> None:
+def restrained(stage: Stage, cap: int) -> None:
     """No entry within the cooldown of the last one's end in its audience, none above the cap over all audiences."""
     entries = stage.world.rows(
         "SELECT cio_id, audience, entered_at, exited_at FROM audience.memberships WHERE touch ORDER BY entered_at"
@@ -118,11 +120,22 @@ def restrained(stage: Stage) -> None:
             )
         }
         assert all(at - (done.get(end) or end) >= COOLDOWN for end in ends), (who, name, at)
-        recent = [e for e in entries if e[0] == who and at - CAP.per < e[2] <= at]
-        assert len(recent) <= CAP.max, (who, at, recent)
+        recent = [e for e in entries if e[0] == who and at - CAP_OVER < e[2] <= at]
+        assert len(recent) <= cap, (who, at, recent)
 
 
-@settings(max_examples=form(12, 300), deadline=None)
+PLAIN: dict[str, Any] = {
+    "grace": timedelta(0), "expires_after": None, "holdout": 0.0, "again_after": None, "hold_while": None,
+    "launch": Launch(baseline=Baseline.INCLUDE),
+}  # fmt: skip
+STILL: dict[str, Any] = {"span": HOUR, "lane": Lane.REALTIME, "people": {}, "flips": {}, "acts": {}}
+OUT_AND_IN = [STILL, STILL | {"flips": {"high": set("abcde")}}, STILL | {"flips": {"high": set("abcde")}}]
+"""Everybody leaves the first audience, which the second one would have taken, and comes back."""
+
+
+@settings(max_examples=form(10, 300), deadline=None)
+@example(chosen=PLAIN | {"cap": 1}, steps=OUT_AND_IN)
+@example(chosen=PLAIN | {"cap": 9}, steps=OUT_AND_IN)
 @given(chosen=rules, steps=st.lists(step, min_size=2, max_size=9))
 def test_every_candidate_is_decided_once_and_nobody_is_touched_too_often(chosen: Any, steps: list[Any]) -> None:
     folk: dict[str, Any] = {who: {"spent": 150.0} for who in FOLK}
@@ -131,7 +144,7 @@ def test_every_candidate_is_decided_once_and_nobody_is_touched_too_often(chosen:
     with tempfile.TemporaryDirectory() as home:
         stage = Stage(Path(home), *audiences(chosen))
         act = stage.world.runtime.activation
-        limits = Limits(human_touches_per_person=CAP)
+        limits = Limits(human_touches_per_person=PersonCap(max=chosen["cap"], per=CAP_OVER))
         workspace = act.workspace.model_copy(update={"unsubscribed_attribute": "unsubscribed"})
         stage.world = stage.world.using(act.model_copy(update={"limits": limits, "workspace": workspace}))
         for one in steps:
@@ -149,6 +162,6 @@ def test_every_candidate_is_decided_once_and_nobody_is_touched_too_often(chosen:
             for name, result in found.items():
                 passing = {who for who in inside[name] if who in folk and folk[who]["spent"] >= 100}
                 judge(stage, name, passing, before[name], as_of, result)
-            restrained(stage)
+            restrained(stage, chosen["cap"])
             again = stage.at(as_of, lane=one["lane"])
             assert all(r.entered == 0 and not r.exited for r in again.values())
