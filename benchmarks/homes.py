@@ -144,8 +144,10 @@ def _deliver(site: Site, run: Runtime) -> None:
     path = site.home("delivered") / "first.parquet"
     with run.warehouse.write() as con:
         con.execute(
-            "INSERT INTO delivery.links SELECT 'hubspot', cio_id, CAST(1000000 + row_number() OVER (ORDER BY cio_id) "
-            f"AS VARCHAR), true, 'created', email, {timestamp(window.as_of)} FROM identity.persons WHERE deliverable"
+            "INSERT INTO delivery.links BY NAME SELECT 'hubspot' AS destination, cio_id, "
+            "CAST(1000000 + row_number() OVER (ORDER BY cio_id) AS VARCHAR) AS record_id, true AS stamped, "
+            "'created' AS matched_by, email AS looked_up_email, "
+            f"{timestamp(window.as_of)} AS linked_at FROM identity.persons WHERE deliverable"
         )
         plan_properties(run, con, 1, path)
         # What the fold of a push gets from the journal, had the vendor acknowledged every operation.

@@ -30,6 +30,8 @@ def fold_links(con: Connection, destination: str, kinds: Sequence[Kind], finishe
                CASE WHEN f.kind IN {links} THEN json_extract_string(f.observed, '$.matched_by')
                     WHEN f.kind IN {made} THEN 'created' ELSE l.matched_by END AS matched_by,
                coalesce(json_extract_string(f.keys, '$.email'), l.looked_up_email) AS looked_up_email,
+               CASE WHEN f.kind IN {links} THEN json_extract_string(f.keys, '$.phone')
+                    ELSE l.looked_up_phone END AS looked_up_phone,
                f.ended_at AS linked_at
         FROM {finished} AS f
         LEFT JOIN delivery.links AS l ON l.destination = {literal(destination)} AND l.cio_id = f.cio_id

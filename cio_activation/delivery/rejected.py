@@ -155,7 +155,7 @@ def queue_anew(con: Connection, destination: str | None = None) -> int:
     lost = f"SELECT destination, cio_id FROM ({unmatched.listed_gone()}) WHERE {where}"
     con.execute(f"CREATE OR REPLACE TEMP TABLE sought AS {lost}")
     con.execute(
-        """UPDATE delivery.links AS l SET looked_up_email = NULL FROM sought AS s
+        """UPDATE delivery.links AS l SET looked_up_email = NULL, looked_up_phone = NULL FROM sought AS s
         WHERE l.record_id IS NULL AND l.destination = s.destination AND l.cio_id = s.cio_id"""
     )
     for (name,) in con.execute("SELECT DISTINCT destination FROM sought ORDER BY 1").fetchall():

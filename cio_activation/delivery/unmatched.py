@@ -123,7 +123,7 @@ def note_sought(con: Connection, destination: str, people: str, as_of: str) -> N
 def unsettled(destination: str) -> str:
     """Return a SELECT of the ``cio_id`` of people whose record was found gone, and who were not looked for since."""
     return f"""SELECT g.cio_id FROM delivery.gone_records AS g
-        JOIN identity.persons AS p ON p.cio_id = g.cio_id AND p.deliverable
+        JOIN identity.persons AS p ON p.cio_id = g.cio_id AND (p.deliverable OR p.phone_owner)
         WHERE g.destination = {literal(destination)} AND g.sought_at IS NULL"""
 
 

@@ -18,6 +18,7 @@ _PERSONS = columns(
         ("email", "VARCHAR", "trimmed, Unicode NFC, lower case; NULL if it is no e-mail address"),
         ("phone", "VARCHAR", "E.164, NULL if it cannot be one"),
         ("email_owner", "BOOLEAN", "of all people with this e-mail, the one that may use it as a match key"),
+        ("phone_owner", "BOOLEAN", "nobody else has this phone, and match.phone makes it a match key"),
         ("deliverable", "BOOLEAN", "owns a key a CRM record could be made with"),
         ("undeliverable_reason", "VARCHAR", "why not, if not"),
     ]

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     import pandas as pd
     import pandera.pandas as pa
 
-UNDELIVERABLE_REASONS = ("no e-mail", "invalid e-mail", "e-mail belongs to another person")
+NOT_SENDABLE = "e-mail is not ASCII before the @"
+"""Undeliverable reason: the CRMs refuse such an address."""
+UNDELIVERABLE_REASONS = ("no e-mail", "invalid e-mail", "e-mail belongs to another person", NOT_SENDABLE)
 
 
 def persons_schema() -> pa.DataFrameSchema:
@@ -18,7 +20,7 @@ def persons_schema() -> pa.DataFrameSchema:
     import pandera.pandas as pa
 
     def deliverable_means_own_email(frame: pd.DataFrame) -> pd.Series[bool]:
-        owns = frame["email"].notna() & frame["email_owner"]
+        owns = frame["email"].notna() & frame["email_owner"] & ~frame["undeliverable_reason"].eq(NOT_SENDABLE)
         verdict: pd.Series[bool] = (frame["deliverable"] == owns) & (frame["undeliverable_reason"].isna() == owns)
         return verdict
 
@@ -32,6 +34,7 @@ def persons_schema() -> pa.DataFrameSchema:
             "phone": pa.Column(str, pa.Check.str_matches(r"^\+[1-9]\d{6,14}$", error="not E.164"), nullable=True),
             "email_owner": pa.Column(bool, nullable=False),
             "external_id_owner": pa.Column(bool, nullable=False),
+            "phone_owner": pa.Column(bool, nullable=False),
             "deliverable": pa.Column(bool, nullable=False),
             "undeliverable_reason": pa.Column(
                 str, pa.Check.isin(UNDELIVERABLE_REASONS, error="not a reason"), nullable=True

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from cio_activation.warehouse.phone_numbers import E164_PATTERN
+
 _BLANK: Final = r"[\s\p{Z}\p{Cf}\p{Cc}]"
 """Blanks of every script, controls, and the invisible marks (zero width space, byte order mark) copying brings."""
 _ATOM: Final = r'[^\s\p{Z}\p{C}@.,:;<>()"\[\]\\]+'
@@ -17,7 +19,6 @@ _LABEL: Final = "[a-z0-9]+(-+[a-z0-9]+)*"
 EMAIL_PATTERN: Final = rf"{_ATOM}(\.{_ATOM})*@({_LABEL}\.)+([a-z][a-z]+|xn--[a-z0-9-]+)"
 """RE2. An address as DNS knows it: no quoting, no comments, an ASCII domain with a dot."""
 MAX_EMAIL: Final = 254
-E164_PATTERN: Final = r"\+[1-9][0-9]{7,14}"
 
 
 def trimmed(value: str) -> str:

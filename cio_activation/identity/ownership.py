@@ -1,7 +1,9 @@
 """Who may use a match key that several people carry: one owner, by rule, and everyone else is listed.
 
-Owner of a key: who has an external id, then who was known first (attribute ``created_at``, if the activation
-declares it as a timestamp), then the smallest ``cio_id``. The same people give the same owner in any order.
+Owner of an e-mail or an external id: who has an external id, then who was known first (attribute ``created_at``,
+if the activation declares it as a timestamp), then the smallest ``cio_id``. A phone that several people have is
+nobody's: a household shares it, and to give it to one of them would be a guess. The same people give the same owner in
+any order.
 """
 
 from __future__ import annotations
@@ -11,18 +13,25 @@ from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal
 from cio_activation.warehouse.tables import KEY_CLASHES
 
+SHARED_PHONE = "several people have this number: it matches none of them"
 LOSERS = "identity_losers"
 KEYED = "identity_keyed"
 _KEYS = {"email": "email", "external_id": "folded_id"}
 """Match key -> column of ``identity_keyed``. External ids are the same key when they differ by case alone."""
 
 
-def find_losers(con: Connection) -> None:
-    """Fill ``identity_losers`` from ``identity_keyed`` (cio_id, email, folded_id, known_since).
+_PHONE_OF_SEVERAL = f"""
+        SELECT 'phone', phone, cio_id, CAST(NULL AS VARCHAR), {literal(SHARED_PHONE)}
+        FROM {KEYED} WHERE phone IS NOT NULL
+        QUALIFY count(*) OVER (PARTITION BY phone) > 1"""
 
-    One row per person and key that somebody else owns.
+
+def find_losers(con: Connection) -> None:
+    """Fill ``identity_losers`` from ``identity_keyed`` (cio_id, email, folded_id, phone, known_since).
+
+    One row per person and key that somebody else has a better right to, or that nobody may use.
     """
-    parts = [_losers_of(key, column) for key, column in _KEYS.items()]
+    parts = [*(_losers_of(key, column) for key, column in _KEYS.items()), _PHONE_OF_SEVERAL]
     con.execute(f"CREATE OR REPLACE TEMP TABLE {LOSERS} AS {' UNION ALL '.join(parts)}")
 
 

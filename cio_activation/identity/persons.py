@@ -5,6 +5,7 @@ from __future__ import annotations
 from cio_activation.activation.models import Activation, AttributeType
 from cio_activation.activation.windows import Window
 from cio_activation.identity import ownership
+from cio_activation.identity.contract import NOT_SENDABLE
 from cio_activation.identity.normalize import is_e164, is_email, is_sendable, trimmed
 from cio_activation.warehouse.addresses import email_sql, learn_spellings
 from cio_activation.warehouse.sessions import Connection
@@ -12,8 +13,6 @@ from cio_activation.warehouse.sql import identifier, literal, timestamp
 from cio_activation.warehouse.tables import PERSONS, PHONE_MAP
 
 NEXT = "identity.persons_next"
-NOT_SENDABLE = "e-mail is not ASCII before the @"
-"""Undeliverable reason: the CRMs refuse such an address."""
 _CONTENT = (
     "external_id, email, phone, first_name, last_name, email_owner, external_id_owner, deliverable, "
     "undeliverable_reason"
@@ -34,17 +33,29 @@ def learn_emails(con: Connection, people: str) -> None:
 
 
 def keyed_sql(people: str, activation: Activation) -> str:
-    """Return the query of every person's match keys: cio_id, email, folded_id, known_since."""
+    """Return the query of every person's match keys: cio_id, email, folded_id, phone, known_since."""
+    number, read = "CAST(NULL AS VARCHAR)", ""
+    if activation.match.phone:
+        number, read = f"CASE WHEN {is_e164('k.raw_phone')} THEN k.raw_phone ELSE m.e164 END", _read_phones(activation)
     return (
-        f"SELECT cio_id, CASE WHEN {is_email('cleaned')} THEN cleaned END AS email, folded_id, known_since "
-        f"FROM (SELECT cio_id, {email_sql('email')} AS cleaned, lower({trimmed('external_id')}) AS folded_id, "
-        f"{known_since(activation)} AS known_since FROM {people})"
+        f"SELECT cio_id, CASE WHEN {is_email('cleaned')} THEN cleaned END AS email, folded_id, {number} AS phone, "
+        f"known_since FROM (SELECT cio_id, {email_sql('email')} AS cleaned, "
+        f"lower({trimmed('external_id')}) AS folded_id, {trimmed('phone')} AS raw_phone, "
+        f"{known_since(activation)} AS known_since FROM {people}) AS k{read}"
+    )
+
+
+def _read_phones(activation: Activation) -> str:
+    """Return the join that reads ``k.raw_phone``."""
+    return f" LEFT JOIN {PHONE_MAP} AS m ON m.raw = k.raw_phone AND m.region = " + literal(
+        activation.workspace.default_region
     )
 
 
 def persons_sql(people: str, activation: Activation, window: Window) -> str:
     """Return the statement that creates ``identity.persons_next`` for the persons of ``people`` (a relation)."""
     region = literal(activation.workspace.default_region)
+    phone_owner = "c.phone IS NOT NULL AND h.cio_id IS NULL" if activation.match.phone else "false"
     return f"""
         CREATE OR REPLACE TABLE {NEXT} AS
         WITH cleaned AS (
@@ -59,17 +70,23 @@ def persons_sql(people: str, activation: Activation, window: Window) -> str:
                 content_hash AS source_hash
             FROM {people}
         ),
-        addressed AS (SELECT *, CASE WHEN {is_email("given_email")} THEN given_email END AS email FROM cleaned),
+        addressed AS (
+            SELECT
+                k.*,
+                CASE WHEN {is_email("given_email")} THEN given_email END AS email,
+                CASE WHEN {is_e164("k.raw_phone")} THEN k.raw_phone ELSE m.e164 END AS phone
+            FROM cleaned AS k LEFT JOIN {PHONE_MAP} AS m ON m.raw = k.raw_phone AND m.region = {region}
+        ),
         owned AS (
             SELECT
                 c.*,
-                CASE WHEN {is_e164("c.raw_phone")} THEN c.raw_phone ELSE m.e164 END AS phone,
                 c.email IS NOT NULL AND e.cio_id IS NULL AS email_owner,
-                c.external_id IS NOT NULL AND x.cio_id IS NULL AS external_id_owner
+                c.external_id IS NOT NULL AND x.cio_id IS NULL AS external_id_owner,
+                {phone_owner} AS phone_owner
             FROM addressed AS c
-            LEFT JOIN {PHONE_MAP} AS m ON m.raw = c.raw_phone AND m.region = {region}
             LEFT JOIN {ownership.LOSERS} AS e ON e.cio_id = c.cio_id AND e.match_key = 'email'
             LEFT JOIN {ownership.LOSERS} AS x ON x.cio_id = c.cio_id AND x.match_key = 'external_id'
+            LEFT JOIN {ownership.LOSERS} AS h ON h.cio_id = c.cio_id AND h.match_key = 'phone'
         ),
         judged AS (
             SELECT
@@ -84,9 +101,15 @@ def persons_sql(people: str, activation: Activation, window: Window) -> str:
                 END AS undeliverable_reason
             FROM owned
         ),
-        hashed AS (SELECT *, hash({_CONTENT}) AS content_hash FROM judged)
+        hashed AS (
+            SELECT
+                *,
+                -- Who may not be found by phone has the hash that everybody had before there was such a key.
+                CASE WHEN phone_owner THEN hash({_CONTENT}, phone_owner) ELSE hash({_CONTENT}) END AS content_hash
+            FROM judged
+        )
         SELECT
-            n.cio_id, {", ".join(f"n.{column}" for column in _CONTENT.split(", "))},
+            n.cio_id, {", ".join(f"n.{column}" for column in _CONTENT.split(", "))}, n.phone_owner,
             CASE WHEN p.content_hash = n.content_hash THEN p.changed_at
                  ELSE {timestamp(window.as_of)} END AS changed_at,
             n.content_hash, n.known_since, n.source_hash,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cio_activation.identity.normalize import is_e164, trimmed
+from cio_activation.warehouse.phone_numbers import phone
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal
 from cio_activation.warehouse.tables import PHONE_MAP
@@ -16,10 +17,10 @@ from cio_activation.warehouse.tables import PHONE_MAP
 
 def unknown_phones(con: Connection, people: str, region: str) -> list[str]:
     """Return the distinct phones of ``people`` (a relation) that are neither E.164 nor in the map yet."""
-    phone = trimmed("phone")
+    number = trimmed("phone")
     known = f"SELECT raw FROM {PHONE_MAP} WHERE region = {literal(region)}"
     rows = con.execute(
-        f"SELECT DISTINCT phone FROM (SELECT {phone} AS phone FROM {people} WHERE phone IS NOT NULL) "
+        f"SELECT DISTINCT phone FROM (SELECT {number} AS phone FROM {people} WHERE phone IS NOT NULL) "
         f"WHERE phone IS NOT NULL AND NOT {is_e164('phone')} AND phone NOT IN ({known})"
     ).fetchall()
     return [str(raw) for (raw,) in rows]
@@ -27,19 +28,7 @@ def unknown_phones(con: Connection, people: str, region: str) -> list[str]:
 
 def parse(raw: Iterable[str], region: str) -> list[tuple[str, str | None]]:
     """Return (raw, E.164) for every spelling; None where it is no valid number of ``region`` or of the world."""
-    import phonenumbers
-
-    found: list[tuple[str, str | None]] = []
-    for text in raw:
-        try:
-            number = phonenumbers.parse(text, region)
-        except phonenumbers.NumberParseException:
-            found.append((text, None))
-            continue
-        valid = phonenumbers.is_valid_number(number)
-        e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) if valid else None
-        found.append((text, e164))
-    return found
+    return [(text, phone(text, region)) for text in raw]
 
 
 def remember(con: Connection, parsed: list[tuple[str, str | None]], region: str) -> None:

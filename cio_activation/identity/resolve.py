@@ -134,29 +134,40 @@ def _gather(con: Connection, activation: Activation) -> None:
     """
     learn_emails(con, _TOUCHED_ROWS)
     con.execute(f"CREATE OR REPLACE TEMP TABLE identity_new AS {keyed_sql(_TOUCHED_ROWS, activation)}")
+    number = "phone" if activation.match.phone else "CAST(NULL AS VARCHAR)"
     before = (
-        f"SELECT email, lower(external_id) AS folded_id FROM {PERSONS} WHERE cio_id IN (SELECT cio_id FROM {_TOUCHED})"
+        f"SELECT email, lower(external_id) AS folded_id, {number} AS phone FROM {PERSONS} "
+        f"WHERE cio_id IN (SELECT cio_id FROM {_TOUCHED})"
     )
-    _keys(con, f"{before} UNION ALL SELECT email, folded_id FROM identity_new")
-    _sharers(con)
+    _keys(con, f"{before} UNION ALL SELECT email, folded_id, phone FROM identity_new")
+    _sharers(con, number)
     con.execute(
         f"CREATE OR REPLACE TEMP TABLE {_REBUILD} AS "
         f"SELECT cio_id FROM {_TOUCHED} UNION SELECT cio_id FROM {ownership.KEYED}"
     )
     if scalar(con, f"SELECT (SELECT count(*) FROM {ownership.KEYED}) > (SELECT count(*) FROM identity_new)"):
-        _keys(con, f"{before} UNION ALL SELECT email, folded_id FROM {ownership.KEYED}")
-        _sharers(con)  # where nobody shares a key there are no other keys, and this would find the same
+        _keys(con, f"{before} UNION ALL SELECT email, folded_id, phone FROM {ownership.KEYED}")
+        _sharers(con, number)  # where nobody shares a key there are no other keys, and this would find the same
 
 
-def _sharers(con: Connection) -> None:
-    """Fill ``identity_keyed`` with everyone who has one of ``identity_keys``; of touched people the new keys count."""
+def _sharers(con: Connection, number: str) -> None:
+    """Fill ``identity_keyed`` with everyone who has one of ``identity_keys``; of touched people the new keys count.
+
+    ``number``: SQL of the phone, NULL where that is no key.
+    """
+    by_phone = (
+        f"UNION SELECT rowid FROM {PERSONS} WHERE phone IN (SELECT value FROM identity_keys WHERE match_key = 'phone')"
+        if number == "phone"
+        else ""
+    )
     con.execute(
         f"CREATE OR REPLACE TEMP TABLE {ownership.KEYED} AS "
-        f"SELECT cio_id, email, lower(external_id) AS folded_id, known_since FROM {PERSONS} WHERE rowid IN ("
+        f"SELECT cio_id, email, lower(external_id) AS folded_id, {number} AS phone, known_since FROM {PERSONS} "
+        "WHERE rowid IN ("
         f"SELECT rowid FROM {PERSONS} WHERE email IN (SELECT value FROM identity_keys WHERE match_key = 'email') "
         f"UNION SELECT rowid FROM {PERSONS} "
-        "WHERE lower(external_id) IN (SELECT value FROM identity_keys WHERE match_key = 'external_id')"
-        f") AND cio_id NOT IN (SELECT cio_id FROM {_TOUCHED}) UNION ALL SELECT * FROM identity_new"
+        "WHERE lower(external_id) IN (SELECT value FROM identity_keys WHERE match_key = 'external_id') "
+        f"{by_phone}) AND cio_id NOT IN (SELECT cio_id FROM {_TOUCHED}) UNION ALL SELECT * FROM identity_new"
     )
 
 
@@ -164,7 +175,8 @@ def _keys(con: Connection, source: str) -> None:
     con.execute(
         f"CREATE OR REPLACE TEMP TABLE identity_keys AS WITH s AS ({source}) "
         "SELECT 'email' AS match_key, email AS value FROM s WHERE email IS NOT NULL "
-        "UNION SELECT 'external_id', folded_id FROM s WHERE folded_id IS NOT NULL"
+        "UNION SELECT 'external_id', folded_id FROM s WHERE folded_id IS NOT NULL "
+        "UNION SELECT 'phone', phone FROM s WHERE phone IS NOT NULL"
     )
 
 

@@ -17,6 +17,7 @@ from cio_activation.activation.models import (
     Guards,
     Lane,
     Limits,
+    Match,
     Profile,
     Property,
     PropertyType,
@@ -96,6 +97,7 @@ def activation(
     destinations: Mapping[str, Any] | None = None,
     workspace: Workspace | None = None,
     profile: Profile | None = None,
+    match: Match | None = None,
     **guards: Any,
 ) -> Activation:
     """Return an activation. ``attributes``: name -> type, ``amount`` alone by default; ``guards``: fields of Guards."""
@@ -103,6 +105,7 @@ def activation(
     return Activation(
         workspace=workspace or Workspace(),
         profile=profile or Profile(),
+        match=match or Match(),
         attributes={name: Attribute(name=name, source=name, type=kind) for name, kind in types.items()},
         properties={p.name: p for p in properties},
         audiences={a.name: a for a in audiences},

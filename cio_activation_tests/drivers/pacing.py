@@ -206,8 +206,9 @@ def _decide(run: Runtime, vendor: str, people: int, made: HubSpotStandIn | Piped
             found = pa.table({"id": list(contacts), "email": [contacts[i]["email"] for i in contacts]})
             con.register("found", found)
             con.execute(
-                """INSERT INTO delivery.links
-                SELECT 'hubspot', p.cio_id, f.id, true, 'email', p.email, NULL
+                """INSERT INTO delivery.links BY NAME
+                SELECT 'hubspot' AS destination, p.cio_id, f.id AS record_id, true AS stamped, 'email' AS matched_by,
+                       p.email AS looked_up_email
                 FROM found AS f JOIN identity.persons AS p USING (email)"""
             )
 

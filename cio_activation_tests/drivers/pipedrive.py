@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cio_activation.activation.models import Activation, Audience, Lane, Property, PropertyType
+from cio_activation.activation.models import Activation, Audience, Lane, Match, Property, PropertyType
 from cio_activation.activation.windows import Window
 from cio_activation.delivery import catalog
 from cio_activation.delivery.report import StepReport
@@ -51,13 +51,18 @@ def audience(name: str, lane: Lane = Lane.DAILY, label: str | None = None) -> Au
 
 
 def model(
-    audiences: dict[str, Audience] | None = None, names: tuple[str, ...] = tuple(TYPES), **options: Any
+    audiences: dict[str, Audience] | None = None,
+    names: tuple[str, ...] = tuple(TYPES),
+    match: Match | None = None,
+    **options: Any,
 ) -> Activation:
     """Return an activation for Pipedrive alone; ``options`` as under its ``destinations``."""
     given = {"requests_per_2s": 2000} | options
     known = {"vip": audience("vip"), "cart": audience("cart", Lane.REALTIME)} if audiences is None else audiences
     destinations = {"pipedrive": PipedriveSettings(**given)}
-    return builders.activation(*map(prop, names), audiences=known.values(), attributes={}, destinations=destinations)
+    return builders.activation(
+        *map(prop, names), audiences=known.values(), attributes={}, destinations=destinations, match=match
+    )
 
 
 class PipedriveBench(VendorBench[PipedriveStandIn]):
@@ -71,10 +76,19 @@ class PipedriveBench(VendorBench[PipedriveStandIn]):
         self.reports: dict[str, StepReport] = {}
 
     def person(
-        self, cio_id: str, email: str | None, *, name: str = "", deliverable: bool = True, **values: Any
+        self,
+        cio_id: str,
+        email: str | None,
+        *,
+        name: str = "",
+        deliverable: bool = True,
+        phone: str | None = None,
+        **values: Any,
     ) -> None:
-        """Have a person, with these values of properties."""
-        self.people[cio_id] = {"email": email, "name": name, "deliverable": deliverable, "values": values}
+        """Have a person, with these values of properties; a ``phone`` is nobody else's."""
+        self.people[cio_id] = {
+            "email": email, "name": name, "deliverable": deliverable, "phone": phone, "values": values
+        }  # fmt: skip
 
     def schema(self) -> dict[str, Any]:
         return dict(run_schema(self.runtime, DESTINATION))
@@ -121,7 +135,8 @@ class PipedriveBench(VendorBench[PipedriveStandIn]):
         for cio_id, p in self.people.items():
             first, _, last = p["name"].partition(" ")
             named = {"first_name": first or None, "last_name": last or None}
-            rows.append({"cio_id": cio_id, "email": p["email"], "deliverable": p["deliverable"], **named})
+            keys = {"email": p["email"], "phone": p["phone"], "phone_owner": p["phone"] is not None}
+            rows.append({"cio_id": cio_id, "deliverable": p["deliverable"], **keys, **named})
         write_persons(self.runtime, rows)
         write_members(self.runtime, self.inside)
         for lane in Lane:

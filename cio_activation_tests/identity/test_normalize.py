@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator
 
+import phonenumbers
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from cio_activation.identity.normalize import is_e164, is_email, is_sendable, trimmed
 from cio_activation.identity.phones import parse
 from cio_activation.warehouse.addresses import email, email_sql, learn_spellings
+from cio_activation.warehouse.phone_numbers import phone
 from cio_activation.warehouse.sessions import Connection, Warehouse
 from cio_activation.warehouse.sql import scalar
 
@@ -157,6 +159,51 @@ def test_trimming_leaves_no_blank_at_the_ends(con: Connection, text: str) -> Non
 )  # fmt: skip
 def test_phones_become_e164_or_nothing(text: str, e164: str | None) -> None:
     assert parse([text], "US") == [(text, e164)]
+
+
+_NUMBERS = ["+12125550123", "+4930901820", "+442079460018", "+33142685300", "+390236618300", "+81332345678"]
+_FORMATS = [
+    phonenumbers.PhoneNumberFormat.E164, phonenumbers.PhoneNumberFormat.INTERNATIONAL, phonenumbers.PhoneNumberFormat.RFC3966,
+]  # fmt: skip
+
+
+@st.composite
+def number_respelled(draw: st.DrawFn, e164: str) -> str:
+    """Return a number as people, programs and address books write it."""
+    text = phonenumbers.format_number(phonenumbers.parse(e164), draw(st.sampled_from(_FORMATS)))
+    text = (
+        text.replace("-", draw(st.sampled_from(["-", ".", " ", " - ", "\u2011", "/"]))) if draw(st.booleans()) else text
+    )
+    for mark in draw(st.lists(st.sampled_from(INVISIBLE), max_size=2)):
+        place = draw(st.integers(0, len(text)))
+        text = text[:place] + mark + text[place:]
+    around = st.sampled_from(["", " ", "\u00a0", "\t", "\u202a", "\u202c"])
+    return f"{draw(around)}{text}{draw(around)}"
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(e164=st.sampled_from(_NUMBERS), data=st.data(), region=st.sampled_from(["US", "DE", "IT"]))
+def test_spellings_of_one_number_meet_on_both_sides(
+    con: Connection, e164: str, data: st.DataObject, region: str
+) -> None:
+    """Ours pass SQL first, a vendor's pass the function alone: both come to the same."""
+    text = data.draw(number_respelled(e164))
+    raw = str(scalar(con, f"SELECT {trimmed('v')} FROM (SELECT ?::VARCHAR AS v)", [text]))
+    ours = raw if scalar(con, f"SELECT {is_e164('?')}", [raw]) else dict(parse([raw], region))[raw]
+    assert ours == phone(text, region) == e164
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.one_of(_texts, st.from_regex(r"\+?[0-9 ().x#-]{3,20}", fullmatch=True)))
+def test_whatever_is_read_as_a_number_reads_as_itself(con: Connection, text: str) -> None:
+    found = phone(text, "US")
+    assert found is None or (phone(found, "DE") == found and scalar(con, f"SELECT {is_e164('?')}", [found]))
+
+
+def test_a_number_with_an_extension_is_nobodys_own() -> None:
+    assert [phone(t, "US") for t in ("+1 212 555 0123 ext. 5", "212-555-0123 x5", "tel:+12125550123;ext=5")] == [
+        None
+    ] * 3
 
 
 def test_the_default_region_decides_national_numbers() -> None:

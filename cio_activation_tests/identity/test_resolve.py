@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cio_activation.activation.models import AttributeType, Lane
+from cio_activation.activation.models import AttributeType, Lane, Match
 from cio_activation.activation.windows import Window
 from cio_activation.errors import ContractError
 from cio_activation.identity.resolve import resolve
@@ -124,6 +124,34 @@ def test_without_created_at_the_smallest_cio_id_owns(tmp_path: Path) -> None:
     assert query(run, "SELECT cio_id FROM identity.persons WHERE email_owner") == [("a",)]
 
 
+def test_a_phone_that_several_have_is_nobodys(tmp_path: Path) -> None:
+    """A household shares it: to give it to one of them would be a guess. Alone again, it is a key again."""
+    run = runtime(tmp_path, small_activation().model_copy(update={"match": Match(phone=True)}))
+    people = [
+        {"cio_id": "a", "id": "1", "email": "a@example.com", "phone": "(212) 555-0123"},
+        {"cio_id": "b", "email": "b@example.com", "phone": "+1 212 555 0123"},
+        {"cio_id": "c", "phone": "+12125550199"},
+        {"cio_id": "d", "email": "d@example.com", "phone": "212 555 0188 ext. 4"},
+    ]
+    landed(run, window(1), people)
+    assert resolve(run, window(1)).key_clashes == 2
+    owners = "SELECT cio_id, phone_owner, deliverable FROM identity.persons ORDER BY 1"
+    assert query(run, owners) == [("a", False, True), ("b", False, True), ("c", True, False), ("d", False, True)]
+    clashes = query(run, "SELECT match_key, cio_id, owner_cio_id, reason FROM identity.key_clashes ORDER BY cio_id")
+    told = "several people have this number: it matches none of them"
+    assert clashes == [("phone", "a", None, told), ("phone", "b", None, told)]
+    live(run, window(2, RT), [people[1] | {"phone": "+12125550177"}])
+    assert resolve(run, window(2, RT)).people_in_scope == 2
+    assert query(run, owners)[:2] == [("a", True, True), ("b", True, True)]
+    assert query(run, "SELECT count(*) FROM identity.key_clashes") == [(0,)]
+
+
+def test_an_address_that_no_crm_takes_is_no_breach_of_the_contract(run: Runtime) -> None:
+    landed(run, window(1), [{"cio_id": "a", "email": "jos\u00e9@example.com"}])
+    result = resolve(run, window(1))
+    assert (result.quarantined, result.undeliverable) == ({}, {"e-mail is not ASCII before the @": 1})
+
+
 def test_changed_at_moves_only_with_content(run: Runtime) -> None:
     people = [{"cio_id": "a"} | SHARED, {"cio_id": "b"} | SHARED, {"cio_id": "c", "email": "c@example.com"}]
     landed(run, window(1), people)
@@ -220,11 +248,11 @@ _NUMBER = itertools.count()
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(before=_CROWD, after=_CROWD, gone=st.sets(_IDS, max_size=2))
+@given(before=_CROWD, after=_CROWD, gone=st.sets(_IDS, max_size=2), by_phone=st.booleans())
 def test_realtime_and_daily_come_to_the_same_table(
-    tmp_path: Path, before: dict[str, dict[str, str]], after: dict[str, dict[str, str]], gone: set[str]
+    tmp_path: Path, before: dict[str, dict[str, str]], after: dict[str, dict[str, str]], gone: set[str], by_phone: bool
 ) -> None:
-    run = runtime(tmp_path / str(next(_NUMBER)), small_activation())
+    run = runtime(tmp_path / str(next(_NUMBER)), small_activation().model_copy(update={"match": Match(phone=by_phone)}))
     landed(run, window(1), [{"cio_id": c} | p for c, p in before.items()])
     resolve(run, window(1))
     live(run, window(2, RT), [{"cio_id": c} | p for c, p in after.items() if c not in gone], gone)

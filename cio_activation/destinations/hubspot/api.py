@@ -32,6 +32,9 @@ _LISTS = f"/crm/lists/{VERSION}"
 _MEMBER_IDS = frozenset({"recordsIdsAdded", "recordIdsAdded", "recordIdsRemoved", "recordIdsMissing"})
 """What a membership reply may hold; the first is HubSpot's own spelling (fact sheet, section 7)."""
 
+_SEARCHED_PHONES = ("hs_searchable_calculated_phone_number", "hs_searchable_calculated_mobile_number")
+"""What HubSpot calculates of ``phone`` and ``mobilephone`` for searches (guide to CRM search)."""
+
 Row = dict[str, Any]
 
 
@@ -117,6 +120,24 @@ async def contacts_with_key(client: VendorClient) -> int:
         json={"filterGroups": [{"filters": filters}], "properties": [KEY], "limit": 1},
     )  # fmt: skip
     return int(_object(client, "contacts.search", answer).get("total") or 0)
+
+
+async def contacts_with_phone(client: VendorClient, local: Sequence[str], properties: Sequence[str]) -> list[Row]:
+    """Return the contacts that search finds with one of these numbers (no country code), as phone or mobile phone."""
+    filters = [[{"propertyName": name, "operator": "IN", "values": list(local)}] for name in _SEARCHED_PHONES]
+    found: list[Row] = []
+    after: str | None = None
+    while True:
+        body: Row = {"filterGroups": [{"filters": f} for f in filters], "properties": list(properties), "limit": 200}
+        answer = await client.request(
+            "POST", f"{_CONTACTS}/search", operation="contacts.search", bucket="search", repeatable=True,
+            json=body | ({"after": after} if after else {}),
+        )  # fmt: skip
+        page = _object(client, "contacts.search", answer)
+        found += _rows(page, "results")
+        following = (page.get("paging") or {}).get("next") or {}
+        if not (after := following.get("after")):
+            return found
 
 
 async def contacts_page(client: VendorClient) -> None:

@@ -2,9 +2,10 @@
 
 Who has the contact's primary e-mail beats who has it as an additional address, also where that person was there first:
 only the address led there, and our key on the contact is no more than its trace. A key that did not come by an address
-of the contact (adopted, or set by hand) is certain. Else who has the contact keeps it, and among newcomers the smallest
-``cio_id`` gets it; an address that a colleague took off the contact holds nothing. Who loses is listed
-(``delivery.key_clashes``) and looked up anew in each window.
+of the contact (adopted, or set by hand) is certain. Whom a phone led there gives way to any address of the contact, and
+beats nobody (``phone_links``). Else who has the contact keeps it, and among newcomers the smallest ``cio_id`` gets it;
+an address that a colleague took off the contact holds nothing. Who loses is listed (``delivery.key_clashes``) and
+looked up anew in each window.
 """
 
 from __future__ import annotations
@@ -87,7 +88,8 @@ def survivors(finished: str) -> str:
     return f"""
         SELECT DISTINCT l.cio_id, l.record_id
         FROM {finished} AS f JOIN delivery.links AS l
-          ON l.destination = {_PLACE} AND l.record_id = f.result_record_id
+          ON l.destination = {_PLACE}
+             AND l.record_id = coalesce(f.result_record_id, json_extract_string(f.observed, '$.outlived'))
         WHERE f.kind = {literal(LINK.name)} AND f."end" IN ('delivered', 'rejected') AND ({parted})"""
 
 

@@ -1,11 +1,11 @@
 """The step ``contact_links_<lane>``: finds the contact of each person who needs one and has no known record.
 
-Looked up once per person and e-mail; what was found, and that nothing was found, is kept in ``delivery.links``.
+Looked up once per person, e-mail and phone (where that is a match key); what was found, and that nothing was found, is
+kept in ``delivery.links``.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -15,10 +15,12 @@ from cio_activation.delivery.links import fold_links
 from cio_activation.delivery.unmatched import forget_found
 from cio_activation.destinations.common.kinds import LINK
 from cio_activation.destinations.common.people import OnDeleted, lane_needs, population, population_tables
-from cio_activation.destinations.hubspot import api, contact_claims, schema
+from cio_activation.destinations.hubspot import api, contact_claims, phone_links, schema
 from cio_activation.destinations.hubspot.config import NAME, listed_audiences, settings_of
+from cio_activation.destinations.hubspot.contact_answers import PROPERTIES, found, known_records, not_found, seen
 from cio_activation.destinations.hubspot.gone import has_unsettled
-from cio_activation.journal.operations import End, Kind, Operation, Result
+from cio_activation.destinations.hubspot.values import emails_of, stamp_of
+from cio_activation.journal.operations import Kind, Operation, Result
 from cio_activation.transport.http import VendorClient
 from cio_activation.warehouse.addresses import email as normalized
 from cio_activation.warehouse.addresses import unicode_form
@@ -28,8 +30,6 @@ from cio_activation.warehouse.sql import literal, timestamp
 TAKEN = contact_claims.TAKEN
 SEEK_AFTER = timedelta(days=30)
 """As-of time after which somebody whose contact was deleted is looked for again; ``rejected --retry`` does at once."""
-_MERGED = "hs_merged_object_ids"
-_PROPERTIES = ("email", "hs_additional_emails", api.KEY, _MERGED)
 
 
 class LinksStep(AbsoluteStep):
@@ -59,37 +59,48 @@ class LinksStep(AbsoluteStep):
         """
         rows, activation = context.scope.rows, context.activation
         asking = settings_of(activation).on_deleted is OnDeleted.RECREATE
+        email, wanted = "q.email", "q.deliverable AND q.email IS NOT NULL"
+        target, sought, phone_key = email_target("p.email"), "l.looked_up_email IS DISTINCT FROM p.email", ""
+        if activation.match.phone:
+            # An address that is another's leads this person nowhere, also where a phone may.
+            email = (
+                "CASE WHEN q.deliverable THEN q.email END AS email, CASE WHEN q.phone_owner THEN q.phone END AS phone"
+            )
+            wanted = f"(({wanted}) OR q.phone_owner)"
+            target = f"concat({target}, ' phone:' || left(md5(p.phone), 16))"
+            sought = f"(p.email IS NOT NULL AND {sought}) OR l.looked_up_phone IS DISTINCT FROM p.phone"
+            phone_key = ", phone: p.phone"
+        keyed = f"SELECT q.cio_id, {email} FROM {rows('identity.persons')} AS q"
         links = rows("delivery.links")
         people = population(activation, NAME, self._lane, listed_audiences(activation), context.scope)
         return f"""
         SELECT {literal(LINK.name)} AS kind, p.cio_id, CAST(NULL AS VARCHAR) AS record_id,
-               {email_target("p.email")} AS target,
+               {target} AS target,
                '{{}}' AS payload,
-               CAST(to_json({{cio_id: p.cio_id, email: p.email, was_gone: coalesce(g.record_id,
+               CAST(to_json({{cio_id: p.cio_id, email: p.email{phone_key}, was_gone: coalesce(g.record_id,
                               CASE WHEN l.matched_by = 'gone' THEN '' END)}}) AS VARCHAR) AS keys,
                CAST(NULL AS UBIGINT) AS row_hash, 0 AS priority, {literal(LINK.name)} AS batch_group
         FROM (
             WITH free AS MATERIALIZED (
-                SELECT q.cio_id, q.email FROM {rows("identity.persons")} AS q
+                {keyed}
                 ANTI JOIN (
                     SELECT cio_id FROM {links} WHERE destination = {literal(NAME)} AND record_id IS NOT NULL
                 ) AS k ON k.cio_id = q.cio_id
-                WHERE q.deliverable AND q.email IS NOT NULL)
+                WHERE {wanted})
             SELECT * FROM free
         ) AS p
         SEMI JOIN ({people}) AS s ON s.cio_id = p.cio_id
         LEFT JOIN {links} AS l ON l.destination = {literal(NAME)} AND l.cio_id = p.cio_id
         LEFT JOIN delivery.gone_records AS g ON g.destination = {literal(NAME)} AND g.cio_id = p.cio_id
-        WHERE l.cio_id IS NULL OR l.looked_up_email IS DISTINCT FROM p.email
+        WHERE l.cio_id IS NULL OR {sought}
            OR ({str(asking).lower()} AND g.in_bin IS NULL AND g.record_id IS NOT NULL){self._in_turn(context)}
         UNION ALL
         SELECT {literal(LINK.name)}, p.cio_id, NULL, 'record:' || l.record_id, '{{}}',
-               CAST(to_json({{cio_id: p.cio_id, email: p.email, known: l.record_id, matched_by: l.matched_by}})
-                    AS VARCHAR),
+               CAST(to_json({{cio_id: p.cio_id, email: p.email{phone_key}, known: l.record_id,
+                              matched_by: l.matched_by}}) AS VARCHAR),
                CAST(NULL AS UBIGINT), 0, {literal(LINK.name)}
-        FROM {links} AS l JOIN {rows("identity.persons")} AS p ON p.cio_id = l.cio_id
-        WHERE l.destination = {literal(NAME)} AND l.record_id IS NOT NULL AND l.recheck
-          AND p.deliverable AND p.email IS NOT NULL"""
+        FROM {links} AS l JOIN ({keyed} WHERE {wanted}) AS p ON p.cio_id = l.cio_id
+        WHERE l.destination = {literal(NAME)} AND l.record_id IS NOT NULL AND l.recheck"""
 
     def _in_turn(self, context: Context) -> str:
         """Return SQL that adds whose deleted contact was last looked for long ago: somebody may have restored it."""
@@ -104,17 +115,17 @@ class LinksStep(AbsoluteStep):
         everybody where the account had the key before this home came. Whose a contact is that several people match is
         decided in the fold, by what the warehouse knows (``contact_claims``).
         """
-        there, lost, unclear = await _known_records(client, batch)
-        results = [_seen(o, there[o.operation_id]) for o in batch if o.operation_id in there]
+        there, lost, unclear = await known_records(client, batch)
+        results = [seen(o, there[o.operation_id]) for o in batch if o.operation_id in there]
         asked = [o for o in batch if o.operation_id not in there and o.operation_id not in unclear]
         if not asked:
             return results
-        emails = list(dict.fromkeys(_email(o) for o in asked))
-        by_email = await api.read_contacts(client, emails, _PROPERTIES, by="email")
+        emails = list(dict.fromkeys(e for o in asked if (e := _email(o))))
+        by_email = await _read(client, emails)
         records = {email: row for row in by_email.results for email in emails_of(row)}
         if others := [o for e in emails if e not in records and (o := unicode_form(e))]:
             # HubSpot compares texts: a colleague may have typed the domain as people read it.
-            read = await api.read_contacts(client, others, _PROPERTIES, by="email")
+            read = await _read(client, others)
             records = {email: row for row in read.results for email in emails_of(row)} | records
         adopting = bool(context.catalog.get(schema.KEY_WAS_THERE))
         # None: never had a record; '': it is not known which.
@@ -125,28 +136,40 @@ class LinksStep(AbsoluteStep):
         by_key: dict[str, api.Row] = {}
         if keyless:
             # A survivor of a merge may carry our key under an e-mail we do not know.
-            found = await api.read_contacts(client, keyless, _PROPERTIES, by=api.KEY)
-            by_key = {str(stamp): row for row in found.results if (stamp := stamp_of(row))}
+            carriers = await api.read_contacts(client, keyless, PROPERTIES, by=api.KEY)
+            by_key = {str(stamp): row for row in carriers.results if (stamp := stamp_of(row))}
         missing: list[Operation] = []
         for operation in asked:
             row, how = by_key.get(operation.cio_id), api.KEY
             if row is None:
                 row, how = records.get(_email(operation)), "email"
             if row is not None:
-                results.append(_found(operation, row, how, lost.get(operation.operation_id), by_email))
-            elif _email(operation) in by_email.missing:
+                results.append(found(operation, row, how, lost.get(operation.operation_id), by_email))
+            elif not (email := _email(operation)) or email in by_email.missing:
                 missing.append(operation)
+        by_phone = phone_links.Found()
+        if context.activation.match.phone:
+            taken = {str(r.record_id) for r in results if r.record_id}
+            by_phone = await phone_links.look_up(client, context, missing, taken)
+        results += [
+            found(o, by_phone.rows[o.operation_id], "phone", lost.get(o.operation_id), by_email)
+            for o in missing
+            if o.operation_id in by_phone.rows
+        ]
+        missing = [o for o in missing if o.operation_id not in by_phone.rows]
         old = {o.operation_id: str(parted[o.operation_id]) for o in missing if parted[o.operation_id]}
         asking = settings_of(context.activation).on_deleted is OnDeleted.RECREATE
         bin_ = await api.in_recycle_bin(client, list(old.values())) if asking and old else None
         # People the answer does not mention become unknown, never "not found".
-        return results + [
-            _not_found(o, lost.get(o.operation_id), None if bin_ is None else old.get(o.operation_id) in bin_, by_email)
-            for o in missing
-        ]
+        for operation in missing:
+            of = operation.operation_id
+            in_bin = None if bin_ is None else old.get(of) in bin_
+            results.append(not_found(operation, lost.get(of), in_bin, by_phone.ambiguous.get(of), by_email))
+        return results
 
     def fold(self, con: Connection, context: Context, finished: str) -> None:
         """Store links; one record belongs to one person, and records of people who are no more change hands."""
+        phone_links.settle(con, context, finished)
         contact_claims.settle(con, finished)
         fold_links(con, NAME, self.kinds, finished)
         contact_claims.hand_over(con, finished)
@@ -161,96 +184,19 @@ class LinksStep(AbsoluteStep):
         return (LinksStep(context.activation, self._lane),) if has_unsettled(con) else ()
 
 
+async def _read(client: VendorClient, emails: Sequence[str]) -> api.BatchReply:
+    if not emails:
+        return api.BatchReply(200, (), (), None)
+    return await api.read_contacts(client, emails, PROPERTIES, by="email")
+
+
 def email_target(email: str) -> str:
     """Return SQL for the target of a look-up or creation: the e-mail, hashed, so that a new one is a new operation."""
     return f"'email:' || left(md5({email}), 16)"
 
 
-def emails_of(row: api.Row) -> tuple[str, ...]:
-    """Return a contact's e-mail and its additional e-mails, as ours are compared."""
-    shown = row.get("properties") or {}
-    texts = [shown.get("email") or "", *str(shown.get("hs_additional_emails") or "").split(";")]
-    return tuple(known for t in texts if (known := normalized(t)))
-
-
-def stamp_of(row: api.Row) -> str | None:
-    """Return the ``cio_id`` a contact carries, None if it carries none."""
-    value = (row.get("properties") or {}).get(api.KEY)
-    return str(value) if value else None
-
-
-def hashed(address: str) -> str:
-    """Return what stands for an address in the observations of a look-up; DuckDB's ``md5`` gives the same."""
-    return hashlib.md5(address.encode(), usedforsecurity=False).hexdigest()
-
-
 def _email(operation: Operation) -> str:
     return normalized(operation.keys.get("email")) or ""
-
-
-async def _known_records(
-    client: VendorClient, batch: Sequence[Operation]
-) -> tuple[dict[str, api.Row], dict[str, str], set[str]]:
-    """Read the records of ``batch`` that may be gone.
-
-    Returns operation id -> row of those that are there, -> record id of those that are surely not under that id, and
-    the operations of which the answer does not say either.
-    """
-    known = {o.operation_id: str(o.keys["known"]) for o in batch if o.keys.get("known")}
-    if not known:
-        return {}, {}, set()
-    reply = await api.read_contacts(client, list(dict.fromkeys(known.values())), _PROPERTIES)
-    rows = {str(row.get("id")): row for row in reply.results}
-    there = {operation: rows[record_id] for operation, record_id in known.items() if record_id in rows}
-    # An id that was merged away may be answered with its survivor's row, under the survivor's id.
-    merged = {i for row in reply.results for i in merged_ids(row)}
-    lost = {o: i for o, i in known.items() if o not in there and (i in reply.missing or i in merged)}
-    return there, lost, known.keys() - there.keys() - lost.keys()
-
-
-def merged_ids(row: api.Row) -> tuple[str, ...]:
-    """Return the ids of the records that were merged into a contact."""
-    shown = str((row.get("properties") or {}).get(_MERGED) or "")
-    return tuple(i for i in shown.split(";") if i)
-
-
-def _seen(operation: Operation, row: api.Row) -> Result:
-    """Return the end of a look at a record that is still there: nothing changes."""
-    stamped = "true" if stamp_of(row) == operation.cio_id else "false"
-    observed = {"seen": "true", "stamped": stamped, "matched_by": operation.keys.get("matched_by")}
-    return Result(operation.operation_id, End.DELIVERED, record_id=str(row["id"]), observed=observed)
-
-
-def _found(operation: Operation, row: api.Row, how: str, lost: str | None, reply: api.BatchReply) -> Result:
-    """Return the end of a look-up that found a record, with all that decides whose it is."""
-    stamp, shown = stamp_of(row), emails_of(row)
-    primary = normalized((row.get("properties") or {}).get("email"))
-    observed: dict[str, object] = {
-        "stamped": "true" if stamp == operation.cio_id else "false",
-        "matched_by": how,
-        "primary": None if primary is None else hashed(primary),
-        "addresses": [hashed(address) for address in shown],
-        "merged": list(merged_ids(row)),
-    }
-    if stamp not in (None, operation.cio_id):
-        observed["carried_for"] = stamp
-    if lost is not None:
-        observed["lost"] = lost
-    return Result(
-        operation.operation_id, End.DELIVERED, record_id=str(row["id"]), status=reply.status,
-        request_id=reply.request_id, observed=observed,
-    )  # fmt: skip
-
-
-def _not_found(operation: Operation, lost: str | None, in_bin: bool | None, reply: api.BatchReply) -> Result:
-    observed: dict[str, object] = {"stamped": "false"}
-    if in_bin is not None:
-        observed["in_bin"] = in_bin
-    if lost is not None:
-        observed["lost"] = lost
-    return Result(
-        operation.operation_id, End.DELIVERED, status=reply.status, request_id=reply.request_id, observed=observed
-    )
 
 
 def _lists_in_doubt(con: Connection, context: Context, finished: str) -> None:

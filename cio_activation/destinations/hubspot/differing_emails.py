@@ -9,7 +9,7 @@ from cio_activation.delivery.destination import Context
 from cio_activation.destinations.common import differing_emails
 from cio_activation.destinations.hubspot import api
 from cio_activation.destinations.hubspot.config import NAME
-from cio_activation.destinations.hubspot.contact_links import emails_of
+from cio_activation.destinations.hubspot.values import emails_of
 from cio_activation.transport.http import VendorClient
 from cio_activation.warehouse.sql import literal
 

@@ -36,7 +36,8 @@ def part(con: Connection) -> None:
         unmatched.note_gone(con, NAME, "gone")
         con.execute(
             f"""UPDATE delivery.links AS l
-            SET record_id = NULL, stamped = false, looked_up_email = NULL, matched_by = 'gone', recheck = NULL
+            SET record_id = NULL, stamped = false, looked_up_email = NULL, looked_up_phone = NULL, matched_by = 'gone',
+                recheck = NULL
             WHERE l.destination = {literal(NAME)}
               AND EXISTS (SELECT 1 FROM gone AS g WHERE g.cio_id = l.cio_id AND g.record_id = l.record_id)"""
         )
@@ -47,5 +48,5 @@ def part(con: Connection) -> None:
 def has_unsettled(con: Connection) -> bool:
     """Return whether somebody's record was found gone, or may be, and they were not looked for since."""
     again = f"""SELECT l.cio_id FROM delivery.links AS l JOIN identity.persons AS p ON p.cio_id = l.cio_id
-        WHERE l.destination = {literal(NAME)} AND l.recheck AND p.deliverable"""
+        WHERE l.destination = {literal(NAME)} AND l.recheck AND (p.deliverable OR p.phone_owner)"""
     return bool(scalar(con, f"SELECT EXISTS ({unmatched.unsettled(NAME)} UNION ALL {again})"))

@@ -31,9 +31,9 @@ from cio_activation.destinations.common.people import (
 from cio_activation.destinations.common.removed_fields import removed_columns
 from cio_activation.destinations.hubspot import api, writes
 from cio_activation.destinations.hubspot.config import NAME, listed_audiences, settings_of
-from cio_activation.destinations.hubspot.contact_links import LinksStep, email_target, stamp_of
+from cio_activation.destinations.hubspot.contact_links import LinksStep, email_target
 from cio_activation.destinations.hubspot.gone import forget_gone, has_unsettled
-from cio_activation.destinations.hubspot.values import TEXT_MAX, value_sql
+from cio_activation.destinations.hubspot.values import TEXT_MAX, stamp_of, value_sql
 from cio_activation.journal.operations import End, Kind, Operation, Result, person_claim_sql
 from cio_activation.transport.http import VendorClient
 from cio_activation.warehouse.scope import Scope

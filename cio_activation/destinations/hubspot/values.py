@@ -5,9 +5,12 @@ Canonical forms on purpose: what HubSpot would rewrite on arrival would come bac
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from cio_activation.activation.models import Property, PropertyType
+from cio_activation.destinations.hubspot.api import KEY
+from cio_activation.warehouse.addresses import email as normalized
 
 TEXT_MAX = 65_536
 """Characters of a text property (fact sheet, section 5)."""
@@ -41,3 +44,16 @@ def value_sql(prop: Property, column: str) -> str:
 def wire(value: Any) -> str:
     """Return a planned value as it goes into a request."""
     return CLEARED if value is None else str(value)
+
+
+def emails_of(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return a contact's e-mail and its additional e-mails, as ours are compared."""
+    shown = row.get("properties") or {}
+    texts = [shown.get("email") or "", *str(shown.get("hs_additional_emails") or "").split(";")]
+    return tuple(known for t in texts if (known := normalized(t)))
+
+
+def stamp_of(row: Mapping[str, Any]) -> str | None:
+    """Return the ``cio_id`` a contact carries, None if it carries none."""
+    value = (row.get("properties") or {}).get(KEY)
+    return str(value) if value else None

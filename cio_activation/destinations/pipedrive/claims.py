@@ -2,7 +2,8 @@
 
 Whose address is the person's primary one beats who has it as an additional address, also where that one was there
 first: only the address led there, and our id on the person is no more than its trace. An id that did not come by an
-address of the person (adopted, or set by hand) is certain. An address that a colleague took off the person holds
+address of the person (adopted, or set by hand) is certain. Whom only a phone led there gives way to any address of the
+person, and beats nobody. An address that a colleague took off the person holds
 nothing any more. Who loses is listed (``delivery.key_clashes``); each run decides everybody anew.
 """
 
@@ -24,6 +25,7 @@ from cio_activation.warehouse.sql import literal
 
 _PLACE = literal(NAME)
 _ADDRESSES = """from_json(m.emails, '["VARCHAR"]')"""
+_PHONES = """from_json(m.phones, '["VARCHAR"]')"""
 
 
 def displace(con: Connection, *, by_email: bool) -> None:
@@ -64,15 +66,16 @@ def displace(con: Connection, *, by_email: bool) -> None:
 def survivors_unknown(con: Connection, as_of: str) -> None:
     """Have all fields written again on persons that outlived a merge: they inherited what they had empty themselves.
 
-    Those are the persons on which the address, or our id, of somebody turned up whose own person was found gone.
+    Those are the persons on which the address, or the phone, of somebody turned up whose own person was found gone.
     """
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE pd_outlived AS
         SELECT DISTINCT l.cio_id, l.record_id
         FROM ({unsettled(NAME)}) AS g
-        JOIN identity.persons AS p ON p.cio_id = g.cio_id
-        JOIN (SELECT m.person_id, m.external_id, unnest({_ADDRESSES}) AS email FROM delivery.pipedrive_persons AS m
-              WHERE NOT m.is_deleted) AS m ON m.email = p.email
+        JOIN (SELECT cio_id, unnest([email, CASE WHEN phone_owner THEN phone END]) AS key FROM identity.persons) AS p
+            ON p.cio_id = g.cio_id
+        JOIN (SELECT m.person_id, unnest(list_concat({_ADDRESSES}, {_PHONES})) AS key
+              FROM delivery.pipedrive_persons AS m WHERE NOT m.is_deleted) AS m ON m.key = p.key
         JOIN delivery.links AS l ON l.destination = {_PLACE} AND l.record_id = m.person_id"""
     )
     shadows_unknown(con, NAME, "pd_outlived")

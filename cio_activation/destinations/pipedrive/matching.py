@@ -2,8 +2,10 @@
 
 Our external id on a person is certain; an e-mail is a match only for the profile that owns it. A Pipedrive person
 belongs to one of our people at most: of several who match it, to whom its primary address is, also where somebody else
-was there first whom only an address led there (``claims``). If several persons share an e-mail, the one that has it as
-its primary address is taken, then the oldest (smallest id), and the case is reported.
+was there first whom only an address or a phone led there (``claims``). If several persons share an e-mail, the one that
+has it as its primary address is taken, then the oldest (smallest id), and the case is reported. Whom neither leads to a
+person is looked for by phone where the activation says so: only a number that one profile and one Pipedrive person have
+is a match, and only if no e-mail of that person is another profile's.
 """
 
 from __future__ import annotations
@@ -12,13 +14,14 @@ from cio_activation.activation.models import Lane
 from cio_activation.delivery.destination import Context
 from cio_activation.delivery.unmatched import forget_found, note_gone
 from cio_activation.destinations.common.records import forget_links, forget_shadows, hand_over_shadows
-from cio_activation.destinations.pipedrive import claims
+from cio_activation.destinations.pipedrive import claims, phone_links
 from cio_activation.destinations.pipedrive.config import NAME
 from cio_activation.destinations.pipedrive.mirror import WarehouseStep, mirror_name
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal, timestamp
 
 AMBIGUOUS = "several Pipedrive persons share this e-mail"
+AMBIGUOUS_PHONE = "several Pipedrive persons share this phone"
 EMAIL_TAKEN = "email_taken"
 """``matched_by`` of a person whose e-mail is on a Pipedrive person of somebody else: never created a second time."""
 
@@ -37,16 +40,19 @@ class LinksStep(WarehouseStep):
         self.lane: Lane | None = lane
         self.name = links_name(lane)
         self.after: tuple[str, ...] = (mirror_name(lane),)
-        self.description = "Matches people with the mirrored Pipedrive persons: by our id, then by an e-mail they own."
+        self.description = (
+            "Matches people with the mirrored Pipedrive persons: by our id, by an e-mail they own, by phone."
+        )
 
     def refresh(self, con: Connection, context: Context) -> None:
         """Bring the links up to date."""
         assert context.window is not None
         as_of = timestamp(context.window.as_of)
-        by_email = "email" in context.activation.match.keys
+        match = context.activation.match
+        by_email = "email" in match.keys
         _release_deleted(con, as_of)
         claims.displace(con, by_email=by_email)
-        _find(con, by_email=by_email)
+        _find(con, by_email=by_email, by_phone=match.phone)
         _take_over(con)
         _store(con, as_of)
         claims.survivors_unknown(con, as_of)
@@ -54,8 +60,8 @@ class LinksStep(WarehouseStep):
         claims.list_losers(con, as_of)
         _report_ambiguous(con, context)
         con.execute(
-            "DROP TABLE pd_found; DROP TABLE pd_by_email; DROP TABLE pd_free; DROP TABLE pd_open; "
-            "DROP TABLE pd_displaced"
+            "DROP TABLE pd_found; DROP TABLE pd_by_email; DROP TABLE pd_by_phone; DROP TABLE pd_free; "
+            "DROP TABLE pd_open; DROP TABLE pd_displaced"
         )
 
 
@@ -84,14 +90,15 @@ def _release_deleted(con: Connection, as_of: str) -> None:
     con.execute("DROP TABLE pd_lost; DROP TABLE pd_gone")
 
 
-def _find(con: Connection, *, by_email: bool) -> None:
+def _find(con: Connection, *, by_email: bool, by_phone: bool) -> None:
     """Fill ``pd_found``: one row per person without a record who was found, or could be created.
 
     A record linked to a profile that is no longer in Customer.io (merged there, deleted) may be taken over.
     """
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE pd_open AS
-        SELECT p.cio_id, p.email, p.deliverable, p.deliverable AND p.email_owner AND {by_email} AS by_email
+        SELECT p.cio_id, p.email, p.deliverable, p.deliverable AND p.email_owner AND {by_email} AS by_email,
+               {"CASE WHEN p.phone_owner THEN p.phone END" if by_phone else "CAST(NULL AS VARCHAR)"} AS phone
         FROM identity.persons AS p
         ANTI JOIN (SELECT cio_id FROM delivery.links WHERE destination = {literal(NAME)} AND record_id IS NOT NULL) AS l
         ON l.cio_id = p.cio_id"""
@@ -121,6 +128,7 @@ def _find(con: Connection, *, by_email: bool) -> None:
         WHERE o.by_email AND o.cio_id NOT IN (SELECT external_id FROM pd_free WHERE external_id IS NOT NULL)
         GROUP BY o.cio_id, f.person_id"""
     )
+    phone_links.find(con, asked=by_phone)
     con.execute(
         """CREATE OR REPLACE TEMP TABLE pd_found AS
         WITH chosen AS (
@@ -133,6 +141,9 @@ def _find(con: Connection, *, by_email: bool) -> None:
                 QUALIFY row_number() OVER (PARTITION BY person_id ORDER BY is_primary DESC NULLS LAST, cio_id) = 1)
             QUALIFY row_number() OVER (
                 PARTITION BY cio_id ORDER BY is_primary DESC NULLS LAST, TRY_CAST(person_id AS BIGINT)) = 1
+            UNION ALL
+            SELECT cio_id, person_id, false, 'phone' FROM pd_by_phone WHERE is_free AND persons = 1
+            QUALIFY count(*) OVER (PARTITION BY person_id) = 1
         )
         SELECT o.cio_id, c.record_id, coalesce(c.stamped, false) AS stamped, o.email AS looked_up_email,
                CASE WHEN c.record_id IS NOT NULL THEN c.matched_by
@@ -176,15 +187,21 @@ def _store(con: Connection, as_of: str) -> None:
 def _report_ambiguous(con: Connection, context: Context) -> None:
     window = context.window
     assert window is not None
-    where = [str(window.lane), window.key, AMBIGUOUS]
-    con.execute(
-        "DELETE FROM quarantine.rows WHERE layer = 'payload' AND lane = ? AND window_key = ? AND reason = ?", where
-    )
-    con.execute(
-        """INSERT INTO quarantine.rows BY NAME
-        SELECT 'payload' AS layer, ? AS lane, ? AS window_key, cio_id, 'email' AS "column", ? AS reason,
-               'whose primary address it is is used, else the smallest id; merge the others in Pipedrive' AS detail,
-               CAST(to_json({persons: list(person_id ORDER BY TRY_CAST(person_id AS BIGINT))}) AS VARCHAR) AS row
-        FROM pd_by_email GROUP BY cio_id HAVING count(*) > 1""",
-        where,
-    )
+    found = (
+        ("email", AMBIGUOUS, "pd_by_email",
+         "whose primary address it is is used, else the smallest id; merge the others in Pipedrive"),
+        ("phone", AMBIGUOUS_PHONE, "pd_by_phone", "none of them is used; merge them, or give the right one our id"),
+    )  # fmt: skip
+    for column, reason, matches, mend in found:
+        where = [str(window.lane), window.key, reason]
+        con.execute(
+            "DELETE FROM quarantine.rows WHERE layer = 'payload' AND lane = ? AND window_key = ? AND reason = ?", where
+        )
+        con.execute(
+            f"""INSERT INTO quarantine.rows BY NAME
+            SELECT 'payload' AS layer, ? AS lane, ? AS window_key, cio_id, {literal(column)} AS "column", ? AS reason,
+                   {literal(mend)} AS detail,
+                   CAST(to_json({{persons: list(person_id ORDER BY TRY_CAST(person_id AS BIGINT))}}) AS VARCHAR) AS row
+            FROM {matches} GROUP BY cio_id HAVING count(*) > 1""",
+            where,
+        )

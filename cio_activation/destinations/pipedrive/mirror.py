@@ -57,7 +57,13 @@ def watermark(context: Context) -> datetime | None:
         context.settings.warehouse_path, memory_limit=context.settings.activation_duckdb_memory
     ).read() as con:
         rows = con.execute("SELECT watermark, codes FROM delivery.pipedrive_mirror_state").fetchall()
-    return rows[0][0] if rows and rows[0][1] == ",".join(codes_of(context)) else None
+    return rows[0][0] if rows and rows[0][1] == _read_with(context) else None
+
+
+def _read_with(context: Context) -> str:
+    """Return what the mirror is read with: with something else it has to be filled anew."""
+    region = context.activation.workspace.default_region
+    return ",".join([*codes_of(context), *([f"phones of {region}"] if context.activation.match.phone else [])])
 
 
 def since_text(instant: datetime) -> str:
@@ -145,7 +151,7 @@ class MirrorStep(WarehouseStep):
             con.execute("DELETE FROM delivery.pipedrive_mirror_state")
             con.execute(
                 "INSERT INTO delivery.pipedrive_mirror_state SELECT w, ? FROM pd_state",
-                [",".join(codes_of(context))],
+                [_read_with(context)],
             )
             # If this transaction fails the watermark stays, and the walk is made again.
             Path(row["path"]).unlink()
@@ -169,12 +175,13 @@ def _merge_file(con: Connection, context: Context, row: Mapping[str, Any]) -> No
         f"""CREATE OR REPLACE TEMP TABLE pd_seen AS
         SELECT person_id, name, external_id, is_deleted, CAST(update_time AS TIMESTAMP) AS update_time,
                CAST(to_json(list_distinct(emails)) AS VARCHAR) AS emails, primary_email,
+               CASE WHEN phones IS NOT NULL THEN CAST(to_json(list_distinct(phones)) AS VARCHAR) END AS phones,
                CAST(to_json(list_sort(audiences)) AS VARCHAR) AS audiences, CAST(fields AS VARCHAR) AS fields,
                CAST(? AS TIMESTAMP) AS mirrored_at
         FROM read_json({literal(row["path"])}, format = 'newline_delimited', columns = {{
             person_id: 'VARCHAR', name: 'VARCHAR', emails: 'VARCHAR[]', primary_email: 'VARCHAR',
-            external_id: 'VARCHAR', audiences: 'BIGINT[]', fields: 'JSON', update_time: 'VARCHAR',
-            is_deleted: 'BOOLEAN'}})
+            phones: 'VARCHAR[]', external_id: 'VARCHAR', audiences: 'BIGINT[]', fields: 'JSON',
+            update_time: 'VARCHAR', is_deleted: 'BOOLEAN'}})
         QUALIFY row_number() OVER (PARTITION BY person_id ORDER BY update_time DESC) = 1""",
         [as_of],
     )
@@ -192,19 +199,19 @@ def _merge_file(con: Connection, context: Context, row: Mapping[str, Any]) -> No
 def merge(con: Connection, seen: str) -> None:
     """Lay rows of ``seen`` over the mirror; an older reading never replaces a newer one.
 
-    NULL name and e-mails mean "not shown" and keep what is known; so do fields that are left out.
+    NULL name, e-mails and phones mean "not shown" and keep what is known; so do fields that are left out.
     """
     con.execute(
         f"""MERGE INTO delivery.pipedrive_persons AS t USING {seen} AS s ON t.person_id = s.person_id
         WHEN MATCHED AND (t.update_time IS NULL OR s.update_time >= t.update_time) THEN UPDATE SET
             name = coalesce(s.name, t.name), emails = coalesce(s.emails, t.emails), external_id = s.external_id,
-            primary_email = coalesce(s.primary_email, t.primary_email),
+            primary_email = coalesce(s.primary_email, t.primary_email), phones = coalesce(s.phones, t.phones),
             audiences = s.audiences, update_time = s.update_time, is_deleted = s.is_deleted,
             mirrored_at = s.mirrored_at,
             fields = CAST(json_merge_patch(coalesce(t.fields, '{{}}'), coalesce(s.fields, '{{}}')) AS VARCHAR)
         WHEN NOT MATCHED THEN INSERT
-            (person_id, name, emails, primary_email, external_id, audiences, update_time, is_deleted, mirrored_at,
-             fields)
-            VALUES (s.person_id, s.name, s.emails, s.primary_email, s.external_id, s.audiences, s.update_time,
-                    s.is_deleted, s.mirrored_at, s.fields)"""
+            (person_id, name, emails, primary_email, phones, external_id, audiences, update_time, is_deleted,
+             mirrored_at, fields)
+            VALUES (s.person_id, s.name, s.emails, s.primary_email, s.phones, s.external_id, s.audiences,
+                    s.update_time, s.is_deleted, s.mirrored_at, s.fields)"""
     )

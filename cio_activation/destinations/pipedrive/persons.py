@@ -270,6 +270,8 @@ def _fold_mirror(con: Connection, finished: str) -> None:
                     THEN CAST(to_json([json_extract_string(f.keys, '$.email')]) AS VARCHAR) END AS emails,
                CASE WHEN f.kind = {literal(CREATE.name)} THEN json_extract_string(f.keys, '$.email') END
                    AS primary_email,
+               CASE WHEN f.kind = {literal(CREATE.name)} AND json_extract_string(f.keys, '$.phone') IS NOT NULL
+                    THEN CAST(to_json([json_extract_string(f.keys, '$.phone')]) AS VARCHAR) END AS phones,
                json_extract_string(f.observed, '$.external_id') AS external_id,
                CAST(json_extract(f.observed, '$.audiences') AS VARCHAR) AS audiences,
                CAST(json_extract(f.observed, '$.fields') AS VARCHAR) AS fields,

@@ -17,6 +17,7 @@ from cio_activation.destinations.pipedrive.schema_names import AUDIENCES, ID
 from cio_activation.destinations.pipedrive.wanted import TEXTS
 from cio_activation.journal.operations import Operation
 from cio_activation.warehouse.addresses import email
+from cio_activation.warehouse.phone_numbers import phone
 
 
 class NotInCatalog(Exception):
@@ -119,10 +120,19 @@ def mirror_row(person: Mapping[str, Any], activation: Activation, catalog: Mappi
         "person_id": str(person["id"]),
         "primary_email": email(str(first.get("value") or "")) or "",
         "name": person.get("name"),
+        "phones": phones_of(person, activation),
         "emails": [known for e in person.get("emails") or () if (known := email(str(e.get("value") or "")))],
         "is_deleted": bool(person.get("is_deleted")),
         **held(person, activation, catalog),
     }
+
+
+def phones_of(person: Mapping[str, Any], activation: Activation) -> list[str] | None:
+    """Return a person's phones as ours are compared; None where they are no match key."""
+    if not activation.match.phone:
+        return None
+    shown = [str(p.get("value") or "") for p in person.get("phones") or ()]
+    return [known for text in shown if (known := phone(text, activation.workspace.default_region))]
 
 
 def named_fields(error: Any, catalog: Mapping[str, Any]) -> list[str]:

@@ -18,6 +18,7 @@ from cio_activation.sandbox.hubspot.errors import (
     stamp,
 )
 from cio_activation.sandbox.hubspot.index import SearchIndex
+from cio_activation.sandbox.hubspot.phones import SEARCHABLE_PHONES, searchable
 from cio_activation.sandbox.hubspot.record import Record
 from cio_activation.sandbox.hubspot.schema import PropertySet
 from cio_activation.sandbox.hubspot.settings import Settings
@@ -322,7 +323,8 @@ class Records:
             return ";".join(record.emails) or None
         if name == "hs_merged_object_ids":
             return ";".join(map(str, record.merged)) or None
-        return (record.values if values is None else values).get(name)
+        held = record.values if values is None else values
+        return searchable(held.get(SEARCHABLE_PHONES[name])) if name in SEARCHABLE_PHONES else held.get(name)
 
     def row(self, record: Record, names: Iterable[str] | None = None) -> dict[str, Any]:
         """Return a record as reads answer it: the asked properties (or the defaults) and the three system ones."""

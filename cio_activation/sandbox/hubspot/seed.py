@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from typing import Any
 
+from cio_activation.sandbox.hubspot.phones import SEARCHABLE_PHONES
 from cio_activation.sandbox.hubspot.record_rules import STATUSES
 from cio_activation.sandbox.hubspot.records import STAGES, Records
 from cio_activation.sandbox.hubspot.schema import PropertySet
@@ -50,7 +51,7 @@ def _contacts(definitions: PropertySet) -> None:
     definitions.built_in(
         "hs_lead_status", "enumeration", "radio", "NEW", "OPEN", "IN_PROGRESS", "CONNECTED", "UNQUALIFIED"
     )
-    for name in ("hs_merged_object_ids", "hs_additional_emails"):
+    for name in ("hs_merged_object_ids", "hs_additional_emails", *SEARCHABLE_PHONES):
         definitions.built_in(name, "string", "text", read_only=True)
     for name in ("notes_last_contacted", "notes_last_updated", "hs_last_sales_activity_timestamp"):
         definitions.built_in(name, "datetime", "date", read_only=True)

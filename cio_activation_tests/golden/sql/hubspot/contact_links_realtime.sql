@@ -89,14 +89,17 @@ FROM (
 ) AS l
 JOIN (
   SELECT
-    *,
-    rowid AS "@place"
-  FROM identity.persons
+    q.cio_id,
+    q.email
+  FROM (
+    SELECT
+      *,
+      rowid AS "@place"
+    FROM identity.persons
+  ) AS q
+  WHERE
+    q.deliverable AND NOT q.email IS NULL
 ) AS p
   ON p.cio_id = l.cio_id
 WHERE
-  l.destination = 'hubspot'
-  AND NOT l.record_id IS NULL
-  AND l.recheck
-  AND p.deliverable
-  AND NOT p.email IS NULL;
+  l.destination = 'hubspot' AND NOT l.record_id IS NULL AND l.recheck;
