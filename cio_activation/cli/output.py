@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console, ConsoleDimensions
+from rich.console import Console
 
 from cio_activation.errors import CioActivationError, ConfigError, MachineError
 
@@ -23,22 +23,7 @@ UNBROKEN = 200
 """Columns where nobody's terminal is: in a file or a pipe a wrapped table can be neither read nor searched."""
 
 
-class _Notes(Console):
-    """As wide as ``COLUMNS`` says while it prints, where Rich asks for it while the console is made."""
-
-    @property
-    def size(self) -> ConsoleDimensions:
-        columns = os.environ.get("COLUMNS", "")
-        if columns.isdigit():
-            return ConsoleDimensions(int(columns), 25)
-        return super().size if self.is_terminal else ConsoleDimensions(UNBROKEN, 25)
-
-    @size.setter
-    def size(self, new_size: tuple[int, int]) -> None:
-        self._width, self._height = new_size
-
-
-notes = _Notes(stderr=True, highlight=False)
+notes = Console(stderr=True, highlight=False)
 """Progress and errors: standard error, so that standard output is only the result."""
 
 
@@ -49,8 +34,13 @@ class _Printed:
 
 
 def begin() -> None:
-    """Begin a command: nothing is printed yet."""
+    """Begin a command: nothing is printed yet, and notes are as wide as is asked for now."""
     _Printed.yet = False
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdigit():
+        notes.width = int(columns)
+    elif not notes.is_terminal:
+        notes.width = UNBROKEN
 
 
 def emit(result: dict[str, Any]) -> None:

@@ -97,7 +97,7 @@ OLD_WORDS: tuple[OldWord, ...] = (
         "scope, fingerprint",
         {
             "LOOKED_UP": "asked of the vendor",
-            **dict.fromkeys(("looked_up_email", "look_up", "LooksUp"), "asked of the vendor"),
+            **dict.fromkeys(("looked_up_email", "looked_up_phone", "look_up", "LooksUp"), "asked of the vendor"),
             "among": "a SELECT of people, given to a statement",
             "_compare_few": "the members that a shortcut names, compared",
         },

@@ -17,14 +17,15 @@ ONE = {"audiences": {}, "names": ("bucket",)}
 
 
 def asked(bench: PipedriveBench) -> tuple[list[str], list[str]]:
-    """Return what check calls a problem, and what it advises where there is none."""
+    """Return what check calls a problem, and what it advises where there is none, whose token it is left aside."""
 
     async def work() -> tuple[list[str], list[str]]:
         settings = bench.runtime.settings
         async with DESTINATION.connect(settings, Unpaced()) as client:
             context = Context(settings, bench.runtime.activation, None, bench.catalog)
             problems = await DESTINATION.check(client, context)
-            return problems, [] if problems else await DESTINATION.advise(client, context)
+            advice = [] if problems else await DESTINATION.advise(client, context)
+            return problems, [sentence for sentence in advice if "PIPEDRIVE_API_TOKEN" not in sentence]
 
     return asyncio.run(work())
 
