@@ -46,6 +46,8 @@ class Inputs:
     """Whom the decision looks at."""
     first: bool = False
     """Whether the audience is decided for the first time with a human act."""
+    rules: str = ""
+    """Fingerprint of the activation, under which ``audience.activations`` keeps it."""
     entered_today: int = 0
     """Who was let in on the window's day already, held-out people aside."""
 

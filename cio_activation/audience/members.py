@@ -57,8 +57,11 @@ def update(
     with runtime.warehouse.write(yield_s=YIELD_S) as con:
         if not _behind_lane(con, window):
             _close_removed(con, runtime.activation, window)
-        record.note_rules(con, runtime.activation, timestamp(window.as_of))
-        found = {a.name: _update_one(con, runtime.activation, a, window, run_id) for a in _by_priority(audiences)}
+        rules = record.note_rules(con, runtime.activation, window)
+        found = {
+            a.name: _update_one(con, replace(Inputs.of(runtime.activation, a, window), rules=rules), run_id)
+            for a in _by_priority(audiences)
+        }
         return {a.name: found[a.name] for a in audiences}
 
 
@@ -76,18 +79,15 @@ def _by_priority(audiences: Sequence[Audience]) -> list[Audience]:
     return sorted(audiences, key=lambda a: -a.exclusive.priority if a.exclusive is not None else 0)
 
 
-def _update_one(
-    con: Connection, activation: Activation, audience: Audience, window: Window, run_id: str
-) -> AudienceResult:
+def _update_one(con: Connection, inputs: Inputs, run_id: str) -> AudienceResult:
+    audience, window = inputs.audience, inputs.window
     name = f"audience.{audience.name}"
     if published.superseded(con, name, window):
         return replace(_present(con, audience.name), superseded=True)
-    inputs = Inputs.of(activation, audience, window)
     if lacking := inputs.missing(con):
         return replace(_present(con, audience.name), skipped=lacking)
-    basis = activation.fingerprint()
     if window.lane is Lane.REALTIME:
-        people = published.changed_since(con, name, window, basis, inputs.reads)
+        people = published.changed_since(con, name, window, inputs.rules, inputs.reads)
         inputs = replace(inputs, scope=EVERYONE if people is None else narrowed_to(con, people))
     if audience.touch:
         first = record.is_first(con, audience.name)
@@ -103,7 +103,7 @@ def _update_one(
         "SELECT exit_reason, count(*) FROM decided WHERE exit_reason IS NOT NULL GROUP BY ALL ORDER BY ALL"
     ).fetchall()
     present = _present(con, audience.name)
-    published.publish(con, name, window, present.members, run_id, basis=basis)
+    published.publish(con, name, window, present.members, run_id, basis=inputs.rules)
     return replace(
         present,
         entered=int(entered),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from cio_activation.activation.life_cycle import Baseline
 from cio_activation.activation.models import Activation
+from cio_activation.activation.windows import Window
 from cio_activation.audience.codes import Code
 from cio_activation.audience.inputs import Inputs
 from cio_activation.warehouse.sessions import Connection
@@ -36,7 +37,7 @@ def launch(con: Connection, inputs: Inputs) -> None:
     name = literal(inputs.audience.name)
     con.execute(
         f"INSERT INTO audience.launches VALUES ({name}, {timestamp(inputs.as_of)}, {literal(inputs.window.key)}, "
-        f"{literal(inputs.activation.fingerprint())})"
+        f"{literal(inputs.rules)})"
     )
     if inputs.audience.launch.baseline is Baseline.SKIP:
         con.execute(f"UPDATE audience.memberships SET baseline = TRUE WHERE audience = {name} AND exited_at IS NULL")
@@ -47,14 +48,14 @@ def is_first(con: Connection, audience: str) -> bool:
     return not scalar(con, "SELECT count(*) FROM audience.launches WHERE audience = ?", [audience])
 
 
-def note_rules(con: Connection, activation: Activation, as_of: str) -> None:
-    """Keep the rules that decide now, once, so that a decision is explained by the rules of its day."""
-    known = scalar(con, "SELECT count(*) FROM audience.activations WHERE activation = ?", [activation.fingerprint()])
-    if not known:
+def note_rules(con: Connection, activation: Activation, window: Window) -> str:
+    """Keep the rules that decide now, once, so that a decision is explained by those of its day; return their name."""
+    rules = activation.fingerprint()
+    if not scalar(con, "SELECT count(*) FROM audience.activations WHERE activation = ?", [rules]):
         con.execute(
-            f"INSERT INTO audience.activations VALUES (?, {as_of}, ?)",
-            [activation.fingerprint(), activation.model_dump_json()],
+            "INSERT INTO audience.activations VALUES (?, ?, ?)", [rules, window.as_of, activation.model_dump_json()]
         )
+    return rules
 
 
 def log(con: Connection, inputs: Inputs, run_id: str) -> None:
@@ -71,7 +72,7 @@ def log(con: Connection, inputs: Inputs, run_id: str) -> None:
             (SELECT max(name) FROM raw.segments WHERE segment_id = {audience.segment}) AS segment_name,
             (SELECT max(run_id) FROM meta.published
              WHERE name = 'raw.memberships' AND lane = {literal(window.lane.value)}) AS snapshot,
-            {literal(inputs.activation.fingerprint())} AS activation, {literal(run_id)} AS run_id
+            {literal(inputs.rules)} AS activation, {literal(run_id)} AS run_id
         FROM (
             SELECT cio_id, detail, CASE WHEN enters THEN NULL ELSE entry_id END AS entry_id,
                 CASE WHEN enters AND ghost THEN 'withheld' WHEN enters THEN 'entered'
@@ -97,11 +98,9 @@ def count(con: Connection, inputs: Inputs) -> Counts:
     rows: list[tuple[str, str | None, int]] = [("entered", None, counts.entered), ("stayed", None, counts.stayed)]
     rows += [("left", reason, people) for reason, people in counts.left.items()]
     rows += [("withheld", code, people) for code, people in counts.withheld.items()]
-    for decision, code, people in rows:
-        con.execute(
-            f"INSERT INTO audience.counts VALUES (?, ?, ?, {timestamp(inputs.as_of)}, ?, ?, ?)",
-            [name, window.lane.value, window.key, decision, code, people],
-        )
+    shared = (name, window.lane.value, window.key, inputs.as_of)
+    values = [value for row in rows for value in (*shared, *row)]
+    con.execute(f"INSERT INTO audience.counts VALUES {', '.join(['(?, ?, ?, ?, ?, ?, ?)'] * len(rows))}", values)
     return counts
 
 
