@@ -12,12 +12,16 @@ import typer
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.settings import Settings
 from cio_activation.cli.output import Json, emit, exit_codes, notes
-from cio_activation.errors import CioActivationError
+from cio_activation.errors import CioActivationError, ConfigError
 
 
 def check(
     activation: Annotated[Path | None, typer.Option(help="Activation file; ACTIVATION_FILE by default.")] = None,
     offline: Annotated[bool, typer.Option(help="Only the activation file and its expressions; call nobody.")] = False,
+    explain: Annotated[
+        str | None,
+        typer.Option(metavar="AUDIENCE", help="Say in sentences what applies to an audience; call nobody."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Check the activation file, then that every vendor lets us in and still has what we write to."""
@@ -32,6 +36,13 @@ def check(
         path = activation or settings.activation_file
         loaded = load_activation(path, DESTINATIONS)
         check_expressions(loaded)
+        applies = None if explain is None else _explained(loaded, explain)
+    if applies is not None:
+        if json:
+            emit({"ok": True, "activation": str(path), "audience": explain, "applies": applies})
+        else:
+            typer.echo("\n".join(applies))
+        return
     home = str(settings.activation_home.absolute())
     problems, advice = ({}, {}) if offline else _vendors(settings, loaded)
     if own := advice_of(loaded, starting=not delivered_before(settings.warehouse_path)):
@@ -52,6 +63,15 @@ def check(
                 notes.print(f"   advice: {sentence}", markup=False)
     if failed:
         raise typer.Exit(1)
+
+
+def _explained(activation: Activation, name: str) -> list[str]:
+    from cio_activation.audience.explain import sentences
+
+    audience = activation.audiences.get(name)
+    if audience is None:
+        raise ConfigError(f"--explain {name}: there is {', '.join(activation.audiences) or 'no audience'}")
+    return sentences(activation, audience)
 
 
 Told = dict[str, list[str]]

@@ -1,0 +1,92 @@
+"""What applies to an audience, in sentences: what it says, and what holds where it says nothing."""
+
+from __future__ import annotations
+
+from cio_activation.activation.durations import format_duration
+from cio_activation.activation.life_cycle import Baseline
+from cio_activation.activation.models import Activation, Audience, ExitReason, Lane
+
+
+def sentences(activation: Activation, audience: Audience) -> list[str]:
+    """Return what applies to ``audience``, a sentence a rule, in the order in which a person meets them."""
+    told = [*_source(activation, audience), *_exits(activation, audience)]
+    if not audience.touch:
+        return [*told, "It asks nobody to act, so it waits for no cooldown, cap, start or holdout."]
+    return [*told, *_start(audience), *_restraint(activation, audience), *_holdout(activation, audience)]
+
+
+def _source(activation: Activation, audience: Audience) -> list[str]:
+    pace = "once a day" if audience.lane is Lane.DAILY else (
+        f"in windows of {format_duration(activation.workspace.realtime_window)}, as soon as something happens"
+    )  # fmt: skip
+    told = [f"People come from Customer.io's segment {audience.segment}, {pace}."]
+    if audience.gate is not None:
+        told.append(f"Of these only who passes the gate: {audience.gate}.")
+    if audience.grace:
+        told.append(f"That has to hold for {format_duration(audience.grace)} without a break.")
+    return told
+
+
+def _exits(activation: Activation, audience: Audience) -> list[str]:
+    ends = ["leaves the segment"]
+    if audience.gate is not None:
+        ends.append("no longer passes the gate")
+    if ExitReason.PURCHASE in audience.exit_on:
+        ends.append(f"buys ({activation.workspace.purchase_attribute} moves)")
+    if audience.touch:
+        ends.append("was taken care of (the action is done or deleted)")
+    told = [f"It ends when the person {_listed(ends)}."]
+    if audience.expires_after is not None:
+        told.append(f"It ends after {format_duration(audience.expires_after)} at the latest.")
+    again = "until they have lost eligibility once"
+    if audience.again_after is not None:
+        again += f", or {format_duration(audience.again_after)} have passed"
+    if ExitReason.PURCHASE in audience.exit_on or audience.expires_after is not None or audience.touch:
+        told.append(f"Whoever bought, was handled or expired stays out {again}.")
+    return told
+
+
+def _start(audience: Audience) -> list[str]:
+    launch = audience.launch
+    told = ["Those who are eligible when it starts are let in like all others."]
+    if launch.baseline is Baseline.SKIP:
+        told = ["Those who are eligible when it starts are skipped until they have lost eligibility once."]
+        if launch.backfill:
+            told = [f"Of those who are eligible when it starts the first {launch.backfill:,} are let in, nobody else."]
+    if launch.only is not None:
+        told.append(f"For now only people are let in of whom this holds: {launch.only}.")
+    if launch.max_entries_per_day is not None:
+        order = f"by {audience.rank}" if audience.rank is not None else "whoever is eligible longest first"
+        told.append(f"At most {launch.max_entries_per_day:,} are let in a day, {order}.")
+    return told
+
+
+def _restraint(activation: Activation, audience: Audience) -> list[str]:
+    cap, workspace = activation.limits.human_touches_per_person, activation.workspace
+    told = []
+    if audience.cooldown:
+        told.append(f"Nobody comes again within {format_duration(audience.cooldown)} of the human's act or of leaving.")
+    times = "once" if cap.max == 1 else f"{cap.max} times"
+    told.append(f"Nobody is touched more than {times} in {format_duration(cap.per)}, over all audiences and CRMs.")
+    if audience.exclusive is not None:
+        group = audience.exclusive.group
+        told.append(f"An audience of the group {group} with a priority above {audience.exclusive.priority} goes first.")
+    if audience.hold_while is not None:
+        told.append(f"Nobody enters while this holds: {audience.hold_while}.")
+    if audience.respect_unsubscribed and workspace.unsubscribed_attribute is not None:
+        told.append(f"Who takes no messages ({workspace.unsubscribed_attribute}) is left alone.")
+    told.append("Nobody enters by a value that could not be read today.")
+    return told
+
+
+def _holdout(activation: Activation, audience: Audience) -> list[str]:
+    told = []
+    if audience.holdout:
+        told.append(f"{audience.holdout:.0%} of those who would enter are held out, to measure what it brings.")
+    if activation.workspace.holdout:
+        told.append(f"{activation.workspace.holdout:.0%} of all people are held out of every such audience.")
+    return told
+
+
+def _listed(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} or {parts[-1]}"
