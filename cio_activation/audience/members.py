@@ -95,7 +95,7 @@ def _update_one(con: Connection, inputs: Inputs, run_id: str) -> AudienceResult:
     decide(con, inputs)
     if inputs.first:
         record.launch(con, inputs)
-    apply(con, inputs, run_id)
+    apply(con, inputs)
     record.log(con, inputs, run_id)
     counts = record.count(con, inputs)
     entered = con.execute("SELECT count(*) FROM decided WHERE enters").fetchall()[0][0]

@@ -64,7 +64,8 @@ def log(con: Connection, inputs: Inputs, run_id: str) -> None:
     name, holdout = literal(audience.name), literal(str(Code.HOLDOUT))
     con.execute(
         f"""INSERT INTO {DECISIONS} BY NAME
-        SELECT nextval('audience.decision_numbers') AS sequence, {name} AS audience, {audience.version} AS version,
+        SELECT (SELECT coalesce(max(sequence), 0) FROM {DECISIONS}) + row_number() OVER (ORDER BY d.cio_id) AS sequence,
+            {name} AS audience, {audience.version} AS version,
             d.cio_id, d.decision, d.why AS code, d.detail, coalesce(o.entry_id, d.entry_id) AS entry_id,
             {timestamp(inputs.as_of)} AS as_of, {literal(window.lane.value)} AS lane,
             {literal(window.key)} AS window_key,

@@ -26,7 +26,7 @@ def statements(inputs: Inputs) -> dict[str, str]:
     return {"eligible_now": inputs.eligible(), "known": _known(inputs), "decided": decisions(inputs)}
 
 
-def apply(con: Connection, inputs: Inputs, run_id: str = "") -> None:
+def apply(con: Connection, inputs: Inputs) -> None:
     """Carry ``decided`` into the entries and the spells of eligibility."""
     name, as_of = literal(inputs.audience.name), timestamp(inputs.as_of)
     con.execute(
@@ -41,8 +41,7 @@ def apply(con: Connection, inputs: Inputs, run_id: str = "") -> None:
             {literal(inputs.window.key)} AS entry_window, {literal(entry_reason(inputs))} AS entry_reason,
             {inputs.evidence("i", "d.since")} AS evidence,
             n.number, {entry_id(name, "d.cio_id", "n.number")} AS entry_id,
-            {inputs.audience.touch} AS touch, d.ghost, {literal(inputs.rules)} AS activation,
-            {literal(run_id)} AS run_id
+            {inputs.audience.touch} AS touch, d.ghost, {literal(inputs.rules)} AS activation
         FROM decided AS d JOIN ({inputs.rows("SELECT cio_id FROM decided WHERE enters")}) AS i ON i.cio_id = d.cio_id
         JOIN ({_numbers(name)}) AS n ON n.cio_id = d.cio_id
         WHERE d.enters"""

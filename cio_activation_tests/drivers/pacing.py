@@ -187,7 +187,7 @@ def _decide(run: Runtime, vendor: str, people: int, made: HubSpotStandIn | Piped
     """Write what the deciding rooms would have: everybody has a new value of the day; the hot ones come later."""
     with run.warehouse.write() as con:
         con.execute(
-            f"""CREATE OR REPLACE TABLE identity.persons AS
+            f"""INSERT INTO identity.persons BY NAME
             SELECT format('p{{:06d}}', i) AS cio_id, NULL::VARCHAR AS external_id, format('person{{}}@example.com', i) AS email,
                 NULL::VARCHAR AS phone, 'A' AS first_name, 'B' AS last_name, true AS email_owner,
                 false AS external_id_owner, true AS deliverable, NULL::VARCHAR AS undeliverable_reason, NULL::TIMESTAMP AS changed_at

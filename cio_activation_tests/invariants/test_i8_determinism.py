@@ -29,14 +29,16 @@ from cio_activation_tests.invariants.conftest import MakeTown
 pytestmark = pytest.mark.slow
 TOWNS = settings.get_profile("towns")
 DECIDED = (
-    "identity.persons", "identity.key_clashes", "state.daily_properties", "state.realtime_properties",
-    "audience.memberships", "audience.eligibility",
+    "FROM identity.persons", "FROM identity.key_clashes", "FROM state.daily_properties", "FROM state.realtime_properties",
+    "FROM audience.memberships", "FROM audience.eligibility", "FROM audience.counts",
+    # In the order in which they were written; run and reading are who wrote, not what was decided.
+    "SELECT * EXCLUDE (run_id, snapshot) FROM audience.decisions",
 )  # fmt: skip
 
 
 def decided(runtime: Runtime) -> dict[str, list[Any]]:
     with runtime.warehouse.read() as con:
-        return {name: sorted(map(repr, con.execute(f"FROM {name}").fetchall())) for name in DECIDED}
+        return {select: sorted(map(repr, con.execute(select).fetchall())) for select in DECIDED}
 
 
 def plan_files(runtime: Runtime, lane: Lane, window: Window, folder: Path) -> dict[str, bytes]:

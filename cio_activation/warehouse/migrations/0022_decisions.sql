@@ -6,7 +6,6 @@ ALTER TABLE audience.memberships ADD COLUMN touch BOOLEAN DEFAULT false;  -- a h
 ALTER TABLE audience.memberships ADD COLUMN ghost BOOLEAN DEFAULT false;  -- held out: nothing is delivered
 ALTER TABLE audience.memberships ADD COLUMN baseline BOOLEAN DEFAULT false; -- in before the audience had a human act
 ALTER TABLE audience.memberships ADD COLUMN activation VARCHAR;           -- fingerprint of the rules it was decided by
-ALTER TABLE audience.memberships ADD COLUMN run_id VARCHAR;
 UPDATE audience.memberships AS m SET number = n.number, entry_id = md5(concat_ws(chr(31), m.audience, m.cio_id, n.number))
 FROM (SELECT rowid AS place, row_number() OVER (PARTITION BY audience, cio_id ORDER BY entered_at, rowid) AS number
       FROM audience.memberships) AS n
@@ -36,7 +35,6 @@ CREATE TABLE audience.decisions (
     activation   VARCHAR,     -- fingerprint: audience.activations
     run_id       VARCHAR
 );
-CREATE SEQUENCE audience.decision_numbers;
 
 -- How many were decided how, per audience and window: candidates = entered + stayed + left + withheld by each code.
 CREATE TABLE audience.counts (
