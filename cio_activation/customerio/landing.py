@@ -117,11 +117,13 @@ def refuse_bad_rows(con: Connection, activation: Activation, window: Window, tab
         f"""CREATE OR REPLACE TEMP TABLE {REFUSED_LINES} AS
         SELECT p.cio_id
         FROM (
-            SELECT trim(string_split(min(csv_line), ',')[{place}], E' "\\t\\r\\n') AS given
-            FROM {REJECTS} GROUP BY line
+            SELECT given, given NOT IN (SELECT cio_id FROM {table} WHERE cio_id IS NOT NULL) AS has_no_row
+            FROM (
+                SELECT trim(string_split(min(csv_line), ',')[{place}], E' "\\t\\r\\n') AS given
+                FROM {REJECTS} GROUP BY line
+            )
         ) AS l
-        LEFT JOIN {PEOPLE} AS p ON p.cio_id = l.given
-            AND NOT EXISTS (FROM {table} AS n WHERE n.cio_id = l.given)
+        LEFT JOIN {PEOPLE} AS p ON p.cio_id = l.given AND l.has_no_row
         UNION ALL
         SELECT NULL FROM {table} WHERE cio_id IS NULL"""
     )

@@ -16,6 +16,7 @@ from cio_activation.activation.models import Lane
 from cio_activation.audience.members import update
 from cio_activation_tests.audience.stage import HOUR, NOW, Stage, audience
 from cio_activation_tests.drivers.state import window
+from cio_activation_tests.forms import form
 
 FOLK = ("a", "b", "c")
 
@@ -84,7 +85,7 @@ event = st.tuples(
 )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=form(10, 200), deadline=None)
 @given(
     events=st.lists(event, min_size=1, max_size=7),
     grace=st.sampled_from([timedelta(0), HOUR]),

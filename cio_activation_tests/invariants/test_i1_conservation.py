@@ -84,7 +84,7 @@ def check_queue(town: Town) -> None:
     )
 
 
-@settings(TOWNS, max_examples=form(4, 60))
+@settings(TOWNS, max_examples=form(3, 60))
 @given(events=histories(RUNS, WAITS, FAULTS, FAULTS, size=14))
 def test_nothing_planned_is_unaccounted_for(make_town: MakeTown, events: list[Event]) -> None:
     town = make_town()

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 TOWNS = settings.get_profile("towns")
 
 
-@settings(TOWNS, max_examples=form(4, 60))
+@settings(TOWNS, max_examples=form(3, 60))
 @given(events=histories(RUNS, WAITS))
 def test_any_history_ends_where_it_should(make_town: MakeTown, events: list[Event]) -> None:
     town = make_town()
@@ -26,7 +26,7 @@ def test_any_history_ends_where_it_should(make_town: MakeTown, events: list[Even
     assert doubles(town.there) == []
 
 
-@settings(TOWNS, max_examples=form(5, 60))
+@settings(TOWNS, max_examples=form(3, 60))
 @given(events=histories(RUNS, WAITS, FAULTS, FAULTS, size=14))
 def test_any_history_of_faults_ends_where_it_should(make_town: MakeTown, events: list[Event]) -> None:
     town = make_town()

@@ -70,7 +70,7 @@ LOSSES = st.lists(
 )
 
 
-@settings(TOWNS, max_examples=form(4, 60))
+@settings(TOWNS, max_examples=form(3, 60))
 @given(losses=LOSSES, runs=st.lists(st.sampled_from(list(Lane)), min_size=1, max_size=3))
 def test_lost_answers_make_no_doubles(
     make_town: MakeTown, losses: list[tuple[str, str, str, int]], runs: list[Lane]

@@ -17,6 +17,7 @@ from cio_activation.warehouse import change_log
 from cio_activation.warehouse.tables import PEOPLE_CURRENT
 from cio_activation_tests.drivers.state import StateBench, activation, default_properties, expecting, window
 from cio_activation_tests.drivers.tables import noted
+from cio_activation_tests.forms import form
 from cio_activation_tests.state.populations import NOW, person, spans
 
 RT = Lane.REALTIME
@@ -34,7 +35,7 @@ def run(world: StateBench, as_of: datetime = NOW) -> StateResult:
     return derive(world.runtime, window(as_of, RT))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=form(12, 200), deadline=None)
 @given(start=st.dictionaries(names, person, max_size=8), history=turns)
 def test_few_looked_at_give_what_all_looked_at_give(
     start: dict[str, dict[str, Any]], history: list[tuple[str, dict[str, Any], timedelta]]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from cio_activation.state import derive as module
 from cio_activation.state.derive import derive
 from cio_activation_tests.drivers.state import StateBench, window
+from cio_activation_tests.forms import form
 from cio_activation_tests.state.populations import NOW, person, spans
 
 EVERYTHING = "SELECT * EXCLUDE (as_of) FROM state.daily_properties ORDER BY cio_id"
@@ -25,7 +26,7 @@ changes = st.dictionaries(
 histories = st.lists(st.tuples(spans, changes), min_size=1, max_size=5)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=form(12, 200), deadline=None)
 @given(start=st.lists(person, max_size=12), history=histories, share=st.sampled_from([0.3, 2.0, 2.0]))
 def test_incremental_equals_full(
     start: list[dict[str, Any]], history: list[tuple[timedelta, dict[str, Any]]], share: float

@@ -1,20 +1,52 @@
 -- Entries known by an id, one decision per person, audience and window, and the rules of past activations.
 
-ALTER TABLE audience.memberships ADD COLUMN number INTEGER;               -- the n-th stay of the person in the audience
-ALTER TABLE audience.memberships ADD COLUMN entry_id VARCHAR;             -- md5 of audience, cio_id and number
-ALTER TABLE audience.memberships ADD COLUMN touch BOOLEAN DEFAULT false;  -- a human was asked to act
-ALTER TABLE audience.memberships ADD COLUMN ghost BOOLEAN DEFAULT false;  -- held out: nothing is delivered
-ALTER TABLE audience.memberships ADD COLUMN baseline BOOLEAN DEFAULT false; -- in before the audience had a human act
-ALTER TABLE audience.memberships ADD COLUMN activation VARCHAR;           -- fingerprint of the rules it was decided by
-UPDATE audience.memberships AS m SET number = n.number, entry_id = md5(concat_ws(chr(31), m.audience, m.cio_id, n.number))
-FROM (SELECT rowid AS place, row_number() OVER (PARTITION BY audience, cio_id ORDER BY entered_at, rowid) AS number
-      FROM audience.memberships) AS n
-WHERE n.place = m.rowid;
+-- Made anew instead of altered: DuckDB before 2.0 commits no table that was altered and written to.
+CREATE TABLE audience.memberships_before AS FROM audience.memberships;
+DROP TABLE audience.memberships;
+CREATE TABLE audience.memberships (
+    audience     VARCHAR,
+    version      INTEGER,
+    cio_id       VARCHAR,
+    entered_at   TIMESTAMP,   -- as-of of the window of entry
+    entry_window VARCHAR,
+    entry_reason VARCHAR,
+    evidence     VARCHAR,     -- JSON: segment, since, the gate's inputs with their values
+    exited_at    TIMESTAMP,
+    exit_window  VARCHAR,
+    exit_reason  VARCHAR,
+    number       INTEGER,     -- the n-th stay of the person in the audience
+    entry_id     VARCHAR,     -- md5 of audience, cio_id and number
+    touch        BOOLEAN DEFAULT false, -- a human was asked to act
+    ghost        BOOLEAN DEFAULT false, -- held out: nothing is delivered
+    baseline     BOOLEAN DEFAULT false, -- in before the audience had a human act
+    activation   VARCHAR      -- fingerprint of the rules it was decided by
+);
+INSERT INTO audience.memberships BY NAME
+SELECT m.*, md5(concat_ws(chr(31), m.audience, m.cio_id, m.number)) AS entry_id
+FROM (
+    SELECT audience, version, cio_id, entered_at, entry_window, entry_reason, evidence, exited_at, exit_window, exit_reason,
+        CAST(row_number() OVER (PARTITION BY audience, cio_id ORDER BY entered_at, exited_at) AS INTEGER) AS number
+    FROM audience.memberships_before
+) AS m;
+DROP TABLE audience.memberships_before;
 
-ALTER TABLE audience.eligibility ADD COLUMN code VARCHAR;                 -- what keeps the person out now; NULL: is in
-ALTER TABLE audience.eligibility ADD COLUMN baseline BOOLEAN DEFAULT false; -- eligible since before the start
-ALTER TABLE audience.eligibility ADD COLUMN spent_at TIMESTAMP;           -- as-of of the window in which it was used up
-UPDATE audience.eligibility SET code = CASE stage WHEN 'waiting' THEN 'grace' WHEN 'spent' THEN 'spent' END;
+CREATE TABLE audience.eligibility_before AS FROM audience.eligibility;
+DROP TABLE audience.eligibility;
+CREATE TABLE audience.eligibility (
+    audience      VARCHAR,
+    cio_id        VARCHAR,
+    since         TIMESTAMP,  -- as-of of the first window of this unbroken spell
+    stage         VARCHAR,    -- 'waiting', 'in', 'spent' (bought, was handled or expired, and still eligible)
+    bought_before TIMESTAMP,  -- the last purchase when the spell began
+    code          VARCHAR,    -- what keeps the person out now; NULL: is in
+    baseline      BOOLEAN DEFAULT false, -- eligible since before the start
+    spent_at      TIMESTAMP   -- as-of of the window in which it was used up
+);
+INSERT INTO audience.eligibility BY NAME
+SELECT audience, cio_id, since, stage, bought_before,
+    CASE stage WHEN 'waiting' THEN 'grace' WHEN 'spent' THEN 'spent' END AS code
+FROM audience.eligibility_before;
+DROP TABLE audience.eligibility_before;
 
 -- What was decided of a person in an audience, in the windows in which that changed. Append-only.
 CREATE TABLE audience.decisions (
