@@ -56,7 +56,7 @@ def update(
     audiences = _chosen(runtime.activation, window, names)
     with runtime.warehouse.write(yield_s=YIELD_S) as con:
         if not _behind_lane(con, window):
-            _close_removed(con, runtime.activation, window)
+            _close_removed(con, runtime.activation, window, run_id)
         rules = record.note_rules(con, runtime.activation, window)
         found = {
             a.name: _update_one(con, replace(Inputs.of(runtime.activation, a, window), rules=rules), run_id)
@@ -134,9 +134,11 @@ def _behind_lane(con: Connection, window: Window) -> bool:
     return bool(rows)
 
 
-def _close_removed(con: Connection, activation: Activation, window: Window) -> None:
+def _close_removed(con: Connection, activation: Activation, window: Window, run_id: str) -> None:
+    """End what is left of audiences that the activation has no more; if they come back, that is a start."""
     declared = f"({', '.join(map(literal, activation.audiences)) or 'NULL'})"
     removed = f"exited_at IS NULL AND coalesce(audience NOT IN {declared}, TRUE)"
+    record.log_removed(con, window, declared, run_id)
     change_log.note(con, MEMBERSHIPS, f"SELECT cio_id FROM {MEMBERSHIPS} WHERE {removed}")
     con.execute(
         f"""UPDATE {MEMBERSHIPS}
@@ -144,3 +146,5 @@ def _close_removed(con: Connection, activation: Activation, window: Window) -> N
         WHERE {removed}"""
     )
     con.execute(f"DELETE FROM audience.eligibility WHERE coalesce(audience NOT IN {declared}, TRUE)")
+    asking = ", ".join(literal(a.name) for a in activation.audiences.values() if a.touch) or "''"
+    con.execute(f"DELETE FROM audience.launches WHERE audience NOT IN ({asking})")

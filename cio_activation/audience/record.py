@@ -91,6 +91,26 @@ def log(con: Connection, inputs: Inputs, run_id: str) -> None:
     )
 
 
+def log_removed(con: Connection, window: Window, declared: str, run_id: str) -> None:
+    """Append to ``audience.decisions`` who was in, or withheld by, an audience that is not among the ``declared``."""
+    con.execute(
+        f"""INSERT INTO {DECISIONS} BY NAME
+        SELECT (SELECT coalesce(max(sequence), 0) FROM {DECISIONS})
+                + row_number() OVER (ORDER BY audience, cio_id) AS sequence,
+            audience, cio_id, CASE WHEN was_in THEN 'left' ELSE 'dropped' END AS decision, 'audience_removed' AS code,
+            entry_id, {timestamp(window.as_of)} AS as_of, {literal(window.lane.value)} AS lane,
+            {literal(window.key)} AS window_key, {literal(run_id)} AS run_id
+        FROM (
+            SELECT coalesce(m.audience, e.audience) AS audience, coalesce(m.cio_id, e.cio_id) AS cio_id, m.entry_id,
+                m.cio_id IS NOT NULL AS was_in
+            FROM (SELECT * FROM audience.memberships WHERE exited_at IS NULL) AS m
+            FULL JOIN audience.eligibility AS e ON e.audience = m.audience AND e.cio_id = m.cio_id
+        )
+        WHERE coalesce(audience NOT IN {declared}, TRUE)
+        ORDER BY audience, cio_id"""
+    )
+
+
 def count(con: Connection, inputs: Inputs) -> Counts:
     """Count the window's decisions as the tables have them now, keep the counts, and return them."""
     name, window = inputs.audience.name, inputs.window

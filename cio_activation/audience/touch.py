@@ -30,8 +30,11 @@ def past(inputs: Inputs) -> str:
     return f"""
         SELECT m.cio_id, max(CASE WHEN m.exited_at IS NOT NULL THEN coalesce(a.handled_at, m.exited_at) END) AS ended,
             max(a.snoozed_until) AS snoozed_until
-        FROM audience.memberships AS m LEFT JOIN acts AS a ON a.entry_id = m.entry_id
-        WHERE m.audience = {literal(inputs.audience.name)}{inputs.scope.condition().replace("cio_id IN", "m.cio_id IN")}
+        FROM (
+            SELECT cio_id, entry_id, exited_at FROM audience.memberships
+            WHERE audience = {literal(inputs.audience.name)}{inputs.scope.condition()}
+        ) AS m
+        LEFT JOIN acts AS a ON a.entry_id = m.entry_id
         GROUP BY m.cio_id"""
 
 

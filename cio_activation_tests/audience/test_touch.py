@@ -297,3 +297,28 @@ def test_decisions_tell_the_whole_story_once(tmp_path: Path) -> None:
         "SELECT count(*) FROM audience.decisions SEMI JOIN audience.activations USING (activation)"
     )
     assert rules == [(5,)]
+
+
+def test_who_was_in_an_audience_that_left_the_activation_is_told_so_and_its_return_is_a_start(tmp_path: Path) -> None:
+    both = (touching(launch=Launch()), touching("other", segment=13))
+    stage = stage_of(tmp_path, *both)
+    stage.at(NOW, {"a": POOR, "b": RICH}, ["a", "b"])
+    stage.at(NOW + HOUR, {"a": RICH, "b": RICH})
+    assert (inside(stage), codes(stage)) == (["a"], {"b": "launch_baseline"})
+    stage.declare(both[1])
+    stage.at(NOW + 2 * HOUR)
+    assert told(stage, "a")[-1] == ("left", "audience_removed")
+    assert told(stage, "b")[-1] == ("dropped", "audience_removed")
+    stage.declare(touching(launch=Launch(), cooldown=timedelta(0)), both[1])
+    stage.at(NOW + 3 * HOUR)
+    assert (inside(stage), codes(stage)) == ([], {"a": "launch_baseline", "b": "launch_baseline"})
+
+
+def test_an_audience_that_stops_asking_people_starts_anew_when_it_asks_again(tmp_path: Path) -> None:
+    stage = stage_of(tmp_path, touching(launch=Launch()))
+    stage.at(NOW, {}, [])
+    stage.declare(audience(gate="spent >= 900"))
+    stage.at(NOW + HOUR, {"a": RICH}, ["a"])
+    stage.declare(touching(launch=Launch()))
+    stage.at(NOW + 2 * HOUR)
+    assert codes(stage) == {"a": "launch_baseline"}
