@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
-from cio_activation.activation.expressions import gate_expression
 from cio_activation.activation.models import Activation, Audience, Lane
 from cio_activation.audience.codes import MEANING, Code
 from cio_activation.audience.inputs import Inputs
@@ -60,11 +59,10 @@ def _spec(activation: Activation, audience: Audience) -> dg.AssetSpec:
     if activation.lane_properties(lane):
         keys.append(dg.AssetKey(["state", f"{lane}_properties"]))
     deps = [dg.AssetDep(key) for key in keys]
-    gate = gate_expression(activation, audience)
-    named = gate.columns if gate else frozenset()
-    if lane is Lane.REALTIME and any(p.name in named for p in activation.lane_properties(Lane.DAILY)):
-        deps.append(across_lanes(dg.AssetKey(["state", "daily_properties"])))
     window = first_window(activation, lane)
+    inputs = Inputs.of(activation, audience, window)
+    if lane is Lane.REALTIME and any(p.name in inputs.columns for p in activation.lane_properties(Lane.DAILY)):
+        deps.append(across_lanes(dg.AssetKey(["state", "daily_properties"])))
     return dg.AssetSpec(
         ["audience", audience.name],
         deps=deps,
@@ -80,5 +78,5 @@ def _spec(activation: Activation, audience: Audience) -> dg.AssetSpec:
         kinds={"duckdb"},
         owners=owners(audience.owner),
         tags={LANE_TAG: str(lane)},
-        metadata=sql(window.as_of, **statements(Inputs.of(activation, audience, window))),
+        metadata=sql(window.as_of, **statements(inputs)),
     )

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
-from cio_activation.activation.expressions import Expression, gate_expression, rule_expressions
+from cio_activation.activation.expressions import (
+    Expression,
+    gate_expression,
+    hold_expression,
+    rule_expressions,
+    scope_expression,
+)
 from cio_activation.activation.models import Activation, Audience
 from cio_activation.errors import ConfigError
 from cio_activation.state.columns import attribute_types, gate_lanes, property_types
 from cio_activation.warehouse.sessions import Connection, SqlError, scratch
 from cio_activation.warehouse.sql import identifier
 
+_OF_AUDIENCES: Mapping[str, Callable[[Activation, Audience], Expression | None]] = {
+    "gate": gate_expression,
+    "hold_while": hold_expression,
+    "launch.only": scope_expression,
+}
+"""Key of an audience -> how its expression is read."""
+
 
 def check_expressions(activation: Activation) -> None:
-    """Bind every flag, case and gate against typed, empty columns; ConfigError lists all that do not fit."""
+    """Bind every expression there is against typed, empty columns; ConfigError lists all that do not fit."""
     problems: list[str] = []
     with scratch() as con:
         for place, types, read in _expressions(activation):
@@ -40,25 +53,27 @@ def _expressions(
     for prop in activation.properties.values():
         yield f"properties.{prop.name}", attributes, lambda p=prop: rule_expressions(activation, p)  # type: ignore[misc]
     for audience in activation.audiences.values():
-        yield f"audiences.{audience.name}.gate", everything, lambda a=audience: _gate(activation, a)  # type: ignore[misc]
-
-
-def _gate(activation: Activation, audience: Audience) -> tuple[Expression, ...]:
-    gate = gate_expression(activation, audience)
-    return () if gate is None else (gate,)
+        for key, read in _OF_AUDIENCES.items():
+            place = f"audiences.{audience.name}.{key}"
+            yield place, everything, lambda a=audience, r=read: tuple(e for e in (r(activation, a),) if e is not None)  # type: ignore[misc]
 
 
 def _out_of_lane(activation: Activation, audience: Audience) -> Iterator[str]:
-    """Yield a problem for each property a gate reads from a lane that its audience cannot wait for."""
-    try:
-        gate = gate_expression(activation, audience)
-    except ConfigError:
-        return  # reported where it was bound
-    for name in sorted(gate.columns) if gate is not None else ():
+    """Yield a problem for each property an expression reads from a lane that its audience cannot wait for."""
+    for key, read in _OF_AUDIENCES.items():
+        try:
+            expression = read(activation, audience)
+        except ConfigError:
+            continue  # reported where it was bound
+        yield from _foreign(activation, audience, key, expression)
+
+
+def _foreign(activation: Activation, audience: Audience, key: str, expression: Expression | None) -> Iterator[str]:
+    for name in sorted(expression.columns) if expression is not None else ():
         prop = activation.properties.get(name)
         if prop is not None and prop.lane not in gate_lanes(audience.lane):
             yield (
-                f"audiences.{audience.name}.gate: {name} is a {prop.lane.value} property, which a "
+                f"audiences.{audience.name}.{key}: {name} is a {prop.lane.value} property, which a "
                 f"{audience.lane.value} audience cannot read; move one of the two to the other lane"
             )
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import dagster as dg
 import pytest
 
+from cio_activation.activation.life_cycle import Launch
 from cio_activation.activation.loader import load_activation
 from cio_activation.activation.models import Lane
 from cio_activation.activation.settings import DEFAULT_ACTIVATION
@@ -15,10 +18,10 @@ from cio_activation.lanes.partitions import Lanes
 NAME = "high_intent_cart"
 
 
-def reads_daily_state(gate: str | None) -> bool:
+def reads_daily_state(gate: str | None, **more: Any) -> bool:
     """Tell whether a real-time audience with this gate depends on the daily lane's properties."""
     loaded = load_activation(DEFAULT_ACTIVATION, DESTINATIONS)
-    audience = loaded.audiences[NAME].model_copy(update={"gate": gate})
+    audience = loaded.audiences[NAME].model_copy(update={"gate": gate, **more})
     activation = loaded.model_copy(update={"audiences": {**loaded.audiences, NAME: audience}})
     specs = {spec.key: spec for asset in build_assets(activation, Lanes.of(activation)) for spec in asset.specs}
     deps = specs[dg.AssetKey(["audience", NAME])].deps
@@ -39,3 +42,13 @@ def test_a_gate_over_a_daily_property_depends_on_the_daily_state(gate: str) -> N
 @pytest.mark.parametrize("gate", [None, "cart_value >= 200", "last_product = 'ltv_tier'"])
 def test_a_gate_that_only_mentions_its_name_or_reads_nothing_daily_does_not(gate: str | None) -> None:
     assert not reads_daily_state(gate)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [{"hold_while": "vip"}, {"launch": Launch(only="ltv_tier = 'gold'")}, {"rank": "cart_value DESC, ltv_tier DESC"}],
+    ids=lambda rule: next(iter(rule)),
+)
+def test_so_do_the_other_rules_of_an_audience_with_a_human_act(rule: dict[str, Any]) -> None:
+    assert reads_daily_state(None, touch=True, **rule)
+    assert not reads_daily_state(None, touch=True)

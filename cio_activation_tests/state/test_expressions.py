@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from cio_activation.activation.life_cycle import Launch
 from cio_activation.activation.models import Case, Cases, Flag, Lane, PropertyType
 from cio_activation.errors import ConfigError
 from cio_activation.state import expressions
@@ -27,6 +30,19 @@ def test_every_problem_is_told_with_its_place() -> None:
         check_expressions(activation(broken, audiences=[audience(gate="spent >")]))
     places = [problem.split(": ")[0] for problem in caught.value.problems]
     assert places == ["properties.flagged", "properties.staged", "audiences.vip.gate"]
+
+
+@pytest.mark.parametrize(("key", "place"), [("hold_while", "hold_while"), ("launch", "launch.only")])
+def test_every_expression_of_an_audience_is_asked_about(key: str, place: str) -> None:
+    def touching(text: str) -> Any:
+        return {"touch": True, "lane": Lane.DAILY, key: Launch(only=text) if key == "launch" else text}
+
+    check_expressions(activation(audiences=[audience(**touching("orders > 1"))]))
+    with pytest.raises(ConfigError) as caught:
+        check_expressions(activation(audiences=[audience(**touching("spent >"))]))
+    assert caught.value.problems[0].startswith(f"audiences.vip.{place}: ")
+    with pytest.raises(ConfigError, match=f"audiences.vip.{place}: live_tier is a realtime property"):
+        check_expressions(activation(default_properties(), audiences=[audience(**touching("live_tier = 'big'"))]))
 
 
 def test_a_daily_audience_cannot_read_realtime_state() -> None:
