@@ -228,8 +228,8 @@ def left(bench: ListBench, numbers: Iterable[int], reason: str) -> None:
         )
 
 
-@pytest.mark.parametrize("reason", ["expired", "purchase"])
-def test_people_who_bought_or_whose_time_was_up_never_hold_a_plan(tmp_path: Path, reason: str) -> None:
+@pytest.mark.parametrize("reason", ["expired", "purchase", "done"])
+def test_people_who_bought_were_handled_or_whose_time_was_up_never_hold_a_plan(tmp_path: Path, reason: str) -> None:
     bench = filled(tmp_path, 60)
     bench.members(range(40, 60))
     left(bench, range(40), reason)
