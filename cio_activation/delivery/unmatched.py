@@ -168,7 +168,9 @@ def listed_gone(*, by_address: bool = True) -> str:
 def _listed(*, by_address: bool = True) -> str:
     gone = listed_gone(by_address=by_address)
     return f"""
-    SELECT *, cio_id IN (SELECT cio_id FROM audience.memberships WHERE exited_at IS NULL) AS in_audience FROM (
+    SELECT *, cio_id IN (
+        SELECT cio_id FROM audience.memberships WHERE exited_at IS NULL AND NOT ghost) AS in_audience
+    FROM (
         SELECT destination, cio_id, reason, mend, record_id, owner_cio_id, noticed_at FROM delivery.key_clashes
         UNION ALL BY NAME
         SELECT destination, cio_id, {literal(IS_GONE)} AS reason, mend, record_id, noticed_at FROM ({gone})

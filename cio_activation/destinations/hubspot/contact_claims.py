@@ -45,7 +45,7 @@ def settle(con: Connection, finished: str) -> None:
                    f.window_end AS noticed_at
         FROM losing_claims AS l JOIN {finished} AS f ON f.operation_id = l.operation_id""",
     )
-    _mark_ghosts(con)
+    _mark_outlived(con)
     con.execute("DROP TABLE claims; DROP TABLE losing_claims")
 
 
@@ -168,10 +168,10 @@ def _find_claims(con: Connection, finished: str) -> None:
     )
 
 
-def _mark_ghosts(con: Connection) -> None:
+def _mark_outlived(con: Connection) -> None:
     """Have records looked at by their id that cannot be there any more: a found one has their place, or key."""
     con.execute(
-        f"""CREATE OR REPLACE TEMP TABLE ghosts AS
+        f"""CREATE OR REPLACE TEMP TABLE departed AS
         SELECT DISTINCT l.cio_id, l.record_id
         FROM delivery.links AS l
         JOIN (SELECT stamp, NULL AS old_id, record_id FROM claims WHERE stamp IS NOT NULL
@@ -180,8 +180,8 @@ def _mark_ghosts(con: Connection) -> None:
         WHERE l.destination = {_PLACE} AND l.cio_id NOT IN (SELECT cio_id FROM claims)"""
     )
     con.execute(
-        f"""UPDATE delivery.links AS l SET recheck = true FROM ghosts AS g
-        WHERE l.destination = {_PLACE} AND l.cio_id = g.cio_id AND l.record_id = g.record_id"""
+        f"""UPDATE delivery.links AS l SET recheck = true FROM departed AS d
+        WHERE l.destination = {_PLACE} AND l.cio_id = d.cio_id AND l.record_id = d.record_id"""
     )
-    change_log.note(con, f"delivery.{NAME}", "SELECT cio_id FROM ghosts")
-    con.execute("DROP TABLE ghosts")
+    change_log.note(con, f"delivery.{NAME}", "SELECT cio_id FROM departed")
+    con.execute("DROP TABLE departed")

@@ -135,7 +135,7 @@ def _in_turn(con: Connection, context: Context, walked: Path) -> list[str]:
         ANTI JOIN read_json({literal(str(walked))}, format = 'newline_delimited', columns = {{person_id: 'VARCHAR'}})
             AS w ON w.person_id = m.person_id
         WHERE NOT m.is_deleted AND m.mirrored_at < {timestamp(context.window.as_of)} AND l.cio_id IN (
-            SELECT cio_id FROM audience.memberships WHERE exited_at IS NULL AND audience IN ({listed}))
+            SELECT cio_id FROM audience.memberships WHERE exited_at IS NULL AND NOT ghost AND audience IN ({listed}))
         ORDER BY m.mirrored_at, m.person_id LIMIT {PROBES * MAX_IDS}"""
     ).fetchall()
     return [str(i) for (i,) in rows]

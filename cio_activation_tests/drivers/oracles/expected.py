@@ -39,7 +39,10 @@ def decided(runtime: Runtime) -> Decided:
             listed = ", ".join(f'"{n}"' for n in names)
             rows = con.execute(f"SELECT cio_id, {listed} FROM state.{lane}_properties").fetchall()
             values[lane] = {r[0]: dict(zip(names, r[1:], strict=True)) for r in rows}
-        members = con.execute("SELECT audience, cio_id FROM audience.memberships WHERE exited_at IS NULL").fetchall()
+        # Of a held-out person nothing is delivered.
+        members = con.execute(
+            "SELECT audience, cio_id FROM audience.memberships WHERE exited_at IS NULL AND ghost IS NOT TRUE"
+        ).fetchall()
         refused = con.execute(
             """SELECT destination, cio_id FROM delivery.rejected UNION
             SELECT destination, cio_id FROM delivery.links WHERE matched_by = 'email_taken'"""
