@@ -75,6 +75,8 @@ def _restraint(activation: Activation, audience: Audience) -> list[str]:
         told.append(f"Nobody enters while this holds: {audience.hold_while}.")
     if audience.respect_unsubscribed and workspace.unsubscribed_attribute is not None:
         told.append(f"Who takes no messages ({workspace.unsubscribed_attribute}) is left alone.")
+    elif audience.respect_unsubscribed:
+        told.append("Who takes no messages is not known: workspace.unsubscribed_attribute names no attribute.")
     told.append("Nobody enters by a value that could not be read today.")
     return told
 
