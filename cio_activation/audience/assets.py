@@ -6,6 +6,7 @@ import dagster as dg
 
 from cio_activation.activation.models import Activation, Audience, Lane
 from cio_activation.audience.codes import MEANING, Code
+from cio_activation.audience.explain import sentences
 from cio_activation.audience.inputs import Inputs
 from cio_activation.audience.step import statements
 from cio_activation.customerio.assets import segment_key
@@ -70,8 +71,7 @@ def _spec(activation: Activation, audience: Audience) -> dg.AssetSpec:
             [
                 f"**{audience.label}** (version {audience.version})",
                 audience.description,
-                f"Source: Customer.io segment {audience.segment}."
-                + (f" Gate: `{audience.gate}`." if audience.gate else ""),
+                "\n".join(f"- {sentence}" for sentence in sentences(activation, audience)),
             ]
         ),
         group_name="audience",

@@ -21,7 +21,7 @@ def _source(activation: Activation, audience: Audience) -> list[str]:
     )  # fmt: skip
     told = [f"People come from Customer.io's segment {audience.segment}, {pace}."]
     if audience.gate is not None:
-        told.append(f"Of these only who passes the gate: {audience.gate}.")
+        told.append(f"Of these only who passes the gate: `{audience.gate}`.")
     if audience.grace:
         told.append(f"That has to hold for {format_duration(audience.grace)} without a break.")
     return told
@@ -32,7 +32,7 @@ def _exits(activation: Activation, audience: Audience) -> list[str]:
     if audience.gate is not None:
         ends.append("no longer passes the gate")
     if ExitReason.PURCHASE in audience.exit_on:
-        ends.append(f"buys ({activation.workspace.purchase_attribute} moves)")
+        ends.append(f"buys (`{activation.workspace.purchase_attribute}` moves)")
     if audience.touch:
         ends.append("was taken care of (the action is done or deleted)")
     told = [f"It ends when the person {_listed(ends)}."]
@@ -54,9 +54,9 @@ def _start(audience: Audience) -> list[str]:
         if launch.backfill:
             told = [f"Of those who are eligible when it starts the first {launch.backfill:,} are let in, nobody else."]
     if launch.only is not None:
-        told.append(f"For now only people are let in of whom this holds: {launch.only}.")
+        told.append(f"For now only people are let in of whom this holds: `{launch.only}`.")
     if launch.max_entries_per_day is not None:
-        order = f"by {audience.rank}" if audience.rank is not None else "whoever is eligible longest first"
+        order = f"by `{audience.rank}`" if audience.rank is not None else "whoever is eligible longest first"
         told.append(f"At most {launch.max_entries_per_day:,} are let in a day, {order}.")
     return told
 
@@ -72,11 +72,11 @@ def _restraint(activation: Activation, audience: Audience) -> list[str]:
         group = audience.exclusive.group
         told.append(f"An audience of the group {group} with a priority above {audience.exclusive.priority} goes first.")
     if audience.hold_while is not None:
-        told.append(f"Nobody enters while this holds: {audience.hold_while}.")
+        told.append(f"Nobody enters while this holds: `{audience.hold_while}`.")
     if audience.respect_unsubscribed and workspace.unsubscribed_attribute is not None:
-        told.append(f"Who takes no messages ({workspace.unsubscribed_attribute}) is left alone.")
+        told.append(f"Who takes no messages (`{workspace.unsubscribed_attribute}`) is left alone.")
     elif audience.respect_unsubscribed:
-        told.append("Who takes no messages is not known: workspace.unsubscribed_attribute names no attribute.")
+        told.append("Who takes no messages is not known: `workspace.unsubscribed_attribute` names no attribute.")
     told.append("Nobody enters by a value that could not be read today.")
     return told
 

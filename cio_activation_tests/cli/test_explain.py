@@ -72,7 +72,7 @@ def test_what_holds_without_another_word_is_said(file: str) -> None:
         "Those who are eligible when it starts are skipped until they have lost eligibility once.",
         "Nobody comes again within 7d of the human's act or of leaving.",
         "Nobody is touched more than 2 times in 14d, over all audiences and CRMs.",
-        "Who takes no messages (unsubscribed) is left alone.",
+        "Who takes no messages (`unsubscribed`) is left alone.",
         "Nobody enters by a value that could not be read today.",
         "5% of all people are held out of every such audience.",
     ]
@@ -81,9 +81,9 @@ def test_what_holds_without_another_word_is_said(file: str) -> None:
 def test_every_word_of_the_file_is_said(file: str) -> None:
     told = explained(file, "rich")
     for part in (
-        "gate: cart_value >= 200", "hold for 2h", "buys (last_order_at moves)", "after 2d at the latest", "or 60d have passed",
-        "the first 20 are let in", "this holds: cart_value > 300", "At most 50 are let in a day, by cart_value DESC",
-        "within 30d", "group calls with a priority above 5", "while this holds: cart_value > 900", "10% of those",
+        "gate: `cart_value >= 200`", "hold for 2h", "buys (`last_order_at` moves)", "after 2d at the latest", "or 60d have passed",
+        "the first 20 are let in", "this holds: `cart_value > 300`", "At most 50 are let in a day, by `cart_value DESC`",
+        "within 30d", "group calls with a priority above 5", "while this holds: `cart_value > 900`", "10% of those",
     ):  # fmt: skip
         assert part in told
 
