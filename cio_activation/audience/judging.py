@@ -29,40 +29,37 @@ def decisions(inputs: Inputs) -> str:
     and ``code_before`` (the last stage and code), ``entry_id`` (of the interval that is open), ``drop_reason`` (why
     somebody who was withheld is no candidate now).
     """
-    as_of = timestamp(inputs.as_of)
-    return f"""
-        WITH {f"acts AS ({touch.acts(inputs)})," if inputs.audience.touch else ""}
-        joined AS ({_joined(inputs)}),
-        ending AS (SELECT *, {_exit(inputs)} AS exit_reason FROM joined),
-        coded AS (
+    as_of, human = timestamp(inputs.as_of), inputs.audience.touch
+    steps = {
+        **({"acts": touch.acts(inputs)} if human else {}),
+        "joined": _joined(inputs),
+        "ending": f"SELECT *, {_exit(inputs)} AS exit_reason FROM joined",
+        "coded": f"""
             SELECT *, {_again(inputs)} AS again, {_used_up(inputs)} AS used_up,
                 eligible AND (before IS DISTINCT FROM 'in' OR exit_reason IS NOT NULL) AS outside,
                 CASE WHEN NOT outside THEN NULL {_codes(inputs)} END AS first_code
-            FROM ending
-        ),
-        drawn AS (SELECT *, outside AND first_code IS NULL AS wants, {touch.held_out(inputs)} AS held_out FROM coded),
-        ranked AS (SELECT *, {_ahead(inputs)} AS ahead FROM drawn),
-        placed AS (
-            SELECT *, CASE WHEN outside THEN coalesce(first_code, {_limits(inputs)}) END AS final_code FROM ranked
-        ),
-        staged AS (
-            SELECT *, CASE
-                WHEN NOT eligible THEN NULL
-                WHEN NOT outside THEN 'in'
-                WHEN used_up THEN 'spent'
-                WHEN final_code IS NULL THEN 'in'
-                ELSE 'waiting' END AS stage,
-            coalesce(stage = 'in' AND outside, FALSE) AS enters,
-            CASE WHEN NOT eligible OR left_here OR exit_reason IS NOT NULL AND NOT enters THEN NULL
-                WHEN NOT outside THEN CASE WHEN ghost_before THEN {_quoted(Code.HOLDOUT)} END
-                WHEN enters AND held_out THEN {_quoted(Code.HOLDOUT)}
-                ELSE final_code END AS code,
-            CASE WHEN stage <> 'spent' THEN NULL WHEN before = 'spent' THEN spent_before ELSE {as_of} END AS spent_at,
-            {_baseline(inputs)} AS baseline
-            FROM placed
-        )
+            FROM ending""",
+        **(_places_given(inputs) if human else {}),
+    }
+    held_out, code = ("held_out", "final_code") if human else ("FALSE", "first_code")
+    steps["staged"] = f"""
+        SELECT *, CASE
+            WHEN NOT eligible THEN NULL
+            WHEN NOT outside THEN 'in'
+            WHEN used_up THEN 'spent'
+            WHEN {code} IS NULL THEN 'in'
+            ELSE 'waiting' END AS stage,
+        coalesce(stage = 'in' AND outside, FALSE) AS enters,
+        CASE WHEN NOT eligible OR left_here OR exit_reason IS NOT NULL AND NOT enters THEN NULL
+            {f"WHEN enters AND held_out OR NOT outside AND ghost_before THEN {_quoted(Code.HOLDOUT)}" if human else ""}
+            WHEN outside THEN {code} END AS code,
+        CASE WHEN stage <> 'spent' THEN NULL WHEN before = 'spent' THEN spent_before ELSE {as_of} END AS spent_at,
+        {_baseline(inputs)} AS baseline
+        FROM {"placed" if human else "coded"}"""
+    return f"""
+        WITH {", ".join(f"{name} AS ({select})" for name, select in steps.items())}
         SELECT cio_id, since, CASE WHEN again THEN bought_at ELSE bought_before END AS bought_before, baseline,
-            spent_at, stage, code, exit_reason, enters, enters AND held_out AS ghost,
+            spent_at, stage, code, exit_reason, enters, enters AND {held_out} AS ghost,
             before, code_before, entry_id,
             CASE WHEN NOT eligible AND before <> 'in' THEN
                 CASE WHEN NOT present THEN 'deleted' WHEN NOT member THEN 'left_segment' ELSE 'gate' END
@@ -130,31 +127,30 @@ def _codes(inputs: Inputs) -> str:
     return " ".join(f"WHEN {condition} THEN {_quoted(code)}" for code, condition in asked if condition != "FALSE")
 
 
-def _ahead(inputs: Inputs) -> str:
-    """Return SQL for how many who are not held out come before a person, of those who would enter."""
-    if _places(inputs) is None:
-        return "0"
-    window = f"PARTITION BY wants ORDER BY {inputs.ranking()} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
-    return f"coalesce(count(*) FILTER (wants AND NOT held_out) OVER ({window}), 0)"
-
-
-def _limits(inputs: Inputs) -> str:
-    """Return SQL for the code of those for whom there is no place any more; NULL where there is one.
+def _places_given(inputs: Inputs) -> dict[str, str]:
+    """Return the steps that give places to those whom no code keeps out: who is held out, and who comes too late.
 
     Down the ranking each draws a coin, and it ends with the last place taken: who is held out takes none.
     """
+    wants = "outside AND first_code IS NULL AS wants"
+    drawn = {"drawn": f"SELECT *, {wants}, {touch.held_out(inputs)} AS held_out FROM coded"}
     places = _places(inputs)
     if places is None:
-        return "NULL"
+        return drawn | {"placed": "SELECT *, first_code AS final_code FROM drawn"}
     code, free = places
-    return f"CASE WHEN ahead >= {free} THEN {_quoted(code)} END"
+    before = f"PARTITION BY wants ORDER BY {inputs.ranking()} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
+    ahead = f"coalesce(count(*) FILTER (wants AND NOT held_out) OVER ({before}), 0)"
+    return drawn | {
+        "ranked": f"SELECT *, {ahead} AS ahead FROM drawn",
+        "placed": f"""
+            SELECT *, CASE WHEN wants AND ahead >= {free} THEN {_quoted(code)} ELSE first_code END AS final_code
+            FROM ranked""",
+    }
 
 
 def _places(inputs: Inputs) -> tuple[Code, int] | None:
     """Return the limit in force and how many places are free; None where there is no limit."""
     launch = inputs.audience.launch
-    if not inputs.audience.touch:
-        return None
     free = None if launch.max_entries_per_day is None else max(0, launch.max_entries_per_day - inputs.entered_today)
     if inputs.first and launch.baseline is Baseline.SKIP and launch.backfill:
         return Code.LAUNCH_BASELINE, launch.backfill if free is None else min(free, launch.backfill)

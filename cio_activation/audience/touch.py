@@ -1,6 +1,6 @@
 """What a touch audience asks before a human does: the relations that its codes rest on.
 
-Everything here is empty or false for other audiences; suppression and media lists wait for none of it.
+Suppression and media lists wait for none of it: their statement has no such part.
 """
 
 from __future__ import annotations
@@ -69,8 +69,6 @@ def above(inputs: Inputs) -> str:
 def held_out(inputs: Inputs) -> str:
     """Return SQL for: ``cio_id`` is held out, of this audience or of all. The same person always draws the same."""
     audience = inputs.audience
-    if not audience.touch:
-        return "FALSE"
     everywhere = _drawn("'*'", inputs.activation.workspace.holdout)
     drawn = f"{literal(audience.name)}{f', {audience.version}' if audience.redraw else ''}"
     return f"({everywhere} OR {_drawn(drawn, audience.holdout)})"

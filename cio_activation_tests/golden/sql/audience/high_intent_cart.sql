@@ -266,22 +266,6 @@ WITH joined AS (
     ) AS outside,
     CASE WHEN NOT outside THEN NULL WHEN used_up THEN 'spent' END AS first_code
   FROM ending
-), drawn AS (
-  SELECT
-    *,
-    outside AND first_code IS NULL AS wants,
-    FALSE AS held_out
-  FROM coded
-), ranked AS (
-  SELECT
-    *,
-    0 AS ahead
-  FROM drawn
-), placed AS (
-  SELECT
-    *,
-    CASE WHEN outside THEN COALESCE(first_code, NULL) END AS final_code
-  FROM ranked
 ), staged AS (
   SELECT
     *,
@@ -292,7 +276,7 @@ WITH joined AS (
       THEN 'in'
       WHEN used_up
       THEN 'spent'
-      WHEN final_code IS NULL
+      WHEN first_code IS NULL
       THEN 'in'
       ELSE 'waiting'
     END AS stage,
@@ -300,11 +284,8 @@ WITH joined AS (
     CASE
       WHEN NOT eligible OR left_here OR NOT exit_reason IS NULL AND NOT enters
       THEN NULL
-      WHEN NOT outside
-      THEN CASE WHEN ghost_before THEN 'holdout' END
-      WHEN enters AND held_out
-      THEN 'holdout'
-      ELSE final_code
+      WHEN outside
+      THEN first_code
     END AS code,
     CASE
       WHEN stage <> 'spent'
@@ -314,7 +295,7 @@ WITH joined AS (
       ELSE CAST('2026-01-01 00:15:00' AS TIMESTAMP)
     END AS spent_at,
     baseline_now AS baseline
-  FROM placed
+  FROM coded
 )
 SELECT
   cio_id,
@@ -326,7 +307,7 @@ SELECT
   code,
   exit_reason,
   enters,
-  enters AND held_out AS ghost,
+  enters AND FALSE AS ghost,
   before,
   code_before,
   entry_id,
