@@ -156,6 +156,11 @@ class AudienceFile(FileModel):
     """Touch audiences: whether a new version draws anew who is held out."""
     launch: Launch | None = None
     """Touch audiences: how it starts; those eligible already are skipped if left out."""
+    respect_handled: bool | None = None
+    """Touch audiences: whether nobody enters whom a human or another tool is on already; true with an action."""
+    route: list[Name] | None = None
+    """Touch audiences: the order in which the CRMs with an action are asked for the person's record; the first that
+    has one is where the action goes."""
     deliver: dict[str, Options]
     """Destination and its options."""
 

@@ -16,6 +16,7 @@ from cio_activation.errors import ConfigError
 
 TOUCH_KEYS = (
     "cooldown", "again_after", "exclusive", "hold_while", "respect_unsubscribed", "rank", "holdout", "redraw", "launch",
+    "respect_handled", "route",
 )  # fmt: skip
 """What only an audience with a human act waits for: suppression and media lists never do."""
 

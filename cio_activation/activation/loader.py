@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path as FilePath
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 from pydantic import BaseModel
 
 from cio_activation.activation import checks
+from cio_activation.activation.action_checks import check_asks
+from cio_activation.activation.actions import AsksSomebody
 from cio_activation.activation.aliases import with_present_keys
 from cio_activation.activation.draft import Draft
 from cio_activation.activation.file import AudienceFile, PropertyFile
@@ -49,15 +51,6 @@ class DestinationOptions(Protocol):
     @property
     def audience_model(self) -> type[BaseModel]:
         """Options under ``audiences: <audience>: deliver: <name>:``."""
-
-
-@runtime_checkable
-class AsksSomebody(Protocol):
-    """Options of a destination that may ask a human to act: that makes their audience a touch audience."""
-
-    @property
-    def asks_somebody(self) -> bool:
-        """Whether they do."""
 
 
 def load_activation(path: FilePath, destinations: Sequence[DestinationOptions]) -> Activation:
@@ -167,6 +160,7 @@ def _audiences(
         deliver = _deliver(draft, ("audiences", name, "deliver"), written, known)
         touch = written.touch or any(isinstance(o, AsksSomebody) and o.asks_somebody for o in deliver.values())
         check_life(draft, name, written, properties, touch=touch)
+        check_asks(draft, name, written, deliver, properties)
         audiences[name] = Audience.model_validate(
             {key: value for key, value in dict(written).items() if value is not None}
             | {"name": name, "deliver": deliver, "touch": touch}

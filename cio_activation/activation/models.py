@@ -15,8 +15,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from cio_activation.activation.actions import Ask, HasAsk
 from cio_activation.activation.base import Duration, Model, Name, Share
 from cio_activation.activation.life_cycle import Exclusive, Launch, PersonCap
+from cio_activation.activation.working_time import Capacity, WorkingTime
 
 
 class Lane(StrEnum):
@@ -248,8 +250,23 @@ class Audience(Model):
     redraw: bool = False
     """Whether a new version draws anew who is held out."""
     launch: Launch = Launch()
+    respect_handled: bool | None = None
+    """Whether nobody enters whom a human or another tool is on already, as the CRMs say. None: if it has an action."""
+    route: tuple[Name, ...] = ()
+    """Destinations with an action, in the order in which a person's place is looked for: the first that has a record of
+    the person, else the first. None: in the file's order."""
     deliver: dict[str, Any]
     """Destination name -> that destination's own options model (already validated by the loader)."""
+
+    def asks(self) -> dict[str, Ask]:
+        """Return destination -> what is asked of a human there, in the order of the route; empty without an action."""
+        found = {name: o.ask for name, o in self.deliver.items() if isinstance(o, HasAsk) and o.ask is not None}
+        return {name: found[name] for name in (*self.route, *found) if name in found}
+
+    @property
+    def placeholders(self) -> tuple[str, ...]:
+        """What the texts of its actions put values in for, sorted."""
+        return tuple(sorted({name for ask in self.asks().values() for name in ask.placeholders}))
 
 
 class Guards(Model):
@@ -289,6 +306,8 @@ class Limits(Model):
 
     guards: Guards = Guards()
     human_touches_per_person: PersonCap = PersonCap()
+    working_time: WorkingTime = WorkingTime()
+    capacity: Capacity = Capacity()
 
 
 class DestinationLimits(Model):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field, SecretStr
 
+from cio_activation.activation.actions import ActionOptions, Ask
 from cio_activation.activation.base import Duration, Model
 from cio_activation.activation.models import Activation, Audience, DestinationLimits, Lane, OnConflict
 from cio_activation.activation.settings import Access
@@ -51,16 +53,42 @@ class HubSpotSettings(DestinationLimits):
     people who left Customer.io they are cleared in either case."""
 
 
+class TaskType(StrEnum):
+    """How HubSpot files a task."""
+
+    TODO = "todo"
+    CALL = "call"
+    EMAIL = "email"
+
+
+class TaskOptions(ActionOptions):
+    """A HubSpot task for every person who enters."""
+
+    type: TaskType = TaskType.TODO
+
+
 class HubSpotAudience(Model):
     """How one audience is delivered to HubSpot."""
 
-    not_built = frozenset({"task", "note"})
+    not_built = frozenset({"note"})
 
     list: bool = True
     """Keep a static list of the members."""
     new_list: bool = False
     """A new version of the audience gets a list of its own and the old one is emptied and retired; by default the list
     goes on under the new version's name, because workflows hang on its id."""
+    task: TaskOptions | None = None
+    """Ask a human to act, once an entry."""
+
+    @property
+    def asks_somebody(self) -> bool:
+        """Whether a human is asked to act."""
+        return self.task is not None
+
+    @property
+    def ask(self) -> Ask | None:
+        """Who acts, and how long they have."""
+        return Ask.of(self.task) if self.task is not None else None
 
 
 def settings_of(activation: Activation) -> HubSpotSettings:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
+from cio_activation.activation.actions import ActionOptions, Ask
 from cio_activation.activation.base import Model
 from cio_activation.activation.models import Activation, DestinationLimits, OnConflict
 from cio_activation.activation.settings import Access
@@ -48,13 +49,32 @@ class PipedriveSettings(DestinationLimits):
     """Most custom fields this project may take; the plan's cap counts all entities of the company together."""
 
 
+class ActivityOptions(ActionOptions):
+    """A Pipedrive activity for every person who enters."""
+
+    type: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")] = "call"
+    """The key of an activity type of the company: call, meeting, task, email, or one of its own."""
+
+
 class PipedriveAudience(Model):
     """``audiences: <audience>: deliver: pipedrive:``."""
 
-    not_built = frozenset({"activity", "note", "deal", "route"})
+    not_built = frozenset({"note", "deal"})
 
     flag: Literal[True] = True
     """The audience is an option of the one set field that holds all audiences of a person."""
+    activity: ActivityOptions | None = None
+    """Ask a human to act, once an entry."""
+
+    @property
+    def asks_somebody(self) -> bool:
+        """Whether a human is asked to act."""
+        return self.activity is not None
+
+    @property
+    def ask(self) -> Ask | None:
+        """Who acts, and how long they have."""
+        return Ask.of(self.activity) if self.activity is not None else None
 
 
 def settings_of(activation: Activation) -> PipedriveSettings:

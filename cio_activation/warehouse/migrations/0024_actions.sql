@@ -15,6 +15,15 @@ CREATE TABLE audience.assignments (
     as_of       TIMESTAMP    -- of the window of entry
 );
 
+-- What the rules read of those who are in, where it has changed since their entry: an open action is brought up to date.
+CREATE TABLE audience.current_evidence (
+    entry_id VARCHAR,
+    audience VARCHAR,
+    cio_id   VARCHAR,
+    evidence VARCHAR,        -- JSON, like audience.memberships.evidence
+    as_of    TIMESTAMP
+);
+
 -- One row per action, as its destination acknowledged it. Never more than one that is open per entry, place and kind.
 CREATE TABLE delivery.actions (
     destination  VARCHAR,
@@ -27,7 +36,8 @@ CREATE TABLE delivery.actions (
     about        VARCHAR,    -- the person's record there when it was made
     owner_id     VARCHAR,    -- as last acknowledged or read
     due_at       TIMESTAMP,  -- as last acknowledged or read
-    content      VARCHAR,    -- md5 of subject, body and priority as last acknowledged
+    content      VARCHAR,    -- md5 of what its text was made of when it was last written
+    shown        VARCHAR,    -- md5 of subject and text as the destination showed them after that; else a human wrote there
     status       VARCHAR,    -- 'open', 'taken_up', 'done', 'withdrawn', 'expired', 'deleted'
     opened_at    TIMESTAMP,
     ended_at     TIMESTAMP,  -- NULL while open or taken up

@@ -1,0 +1,161 @@
+"""What an activation says about an action: what a human is asked to do, by whom, and due when.
+
+A destination's own options of an action (``task``, ``activity``) are :class:`ActionOptions` with its own keys beside
+them. The deciding rooms know an :class:`Ask` only: who may act, and how long they have.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, Protocol, runtime_checkable
+
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+
+from cio_activation.activation.base import Model
+from cio_activation.activation.due import Due, parse_due
+
+RECORD_OWNER, AUDIENCE_OWNER, NOBODY = "record_owner", "audience_owner", "nobody"
+_EMAIL = re.compile(r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
+_PLACE = re.compile(r"\{([^{}]*)\}")
+
+
+class ActionPriority(StrEnum):
+    """How urgent an action is shown as."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+class OnEnd(StrEnum):
+    """What becomes of an action nobody took up when its reason ends."""
+
+    COMPLETE = "complete"
+    DELETE = "delete"
+
+
+class Rotation(Model):
+    """People who take turns."""
+
+    rotate: Annotated[tuple[str, ...], Field(min_length=1)]
+    """E-mail addresses of users of the CRM."""
+
+
+class Queue(Model):
+    """A queue of the CRM, out of which a team takes its work."""
+
+    queue: Annotated[str, Field(pattern=r"^[0-9]+$")]
+    """Its id, as the CRM's address bar shows it."""
+
+
+def parse_owners(value: Any) -> Any:
+    """Return one owner as a list of one, and check the words; ValueError names the mend."""
+    chain = list(value) if isinstance(value, list | tuple) else [value]
+    for one in chain:
+        if isinstance(one, str) and one not in (RECORD_OWNER, AUDIENCE_OWNER, NOBODY) and not _EMAIL.match(one):
+            raise ValueError(
+                f"{one!r} is neither {RECORD_OWNER}, {AUDIENCE_OWNER}, {NOBODY} nor an e-mail address; a team takes "
+                "turns by {rotate: [...]}, or has a {queue: id}"
+            )
+    return tuple(chain)
+
+
+OwnerChain = Annotated[
+    tuple[str | Rotation | Queue, ...],
+    BeforeValidator(parse_owners),
+    Field(min_length=1),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "object"},
+                {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "object"}]}, "minItems": 1},
+            ]
+        }
+    ),
+]
+"""Who acts, the first that can: record_owner, audience_owner, an e-mail address, a rotation, a queue, nobody."""
+
+DueTime = Annotated[
+    Due,
+    BeforeValidator(parse_due),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "examples": ["4 working hours", "2 working days", "30 working minutes", "2h"]}),
+]
+
+
+class ActionOptions(Model):
+    """What a human is asked to do for every person who enters, and by whom."""
+
+    subject: Annotated[str, Field(min_length=1, max_length=200)]
+    """An instruction. {cart_value} stands for the person's value of that attribute or property."""
+    body: Annotated[str, Field(min_length=1, max_length=4_000)] | None = None
+    """What to do, in a sentence or two; the reason and the values it rests on are written below it. By default the
+    audience's description."""
+    due: DueTime = parse_due("4 working hours")
+    """From the decision on: 4 working hours, 2 working days, or 2h by the clock."""
+    owner: OwnerChain = (RECORD_OWNER, AUDIENCE_OWNER)
+    """Who acts: the first of these who can. Without anybody the person is withheld (no_owner)."""
+    priority: ActionPriority = ActionPriority.MEDIUM
+    on_end: OnEnd = OnEnd.COMPLETE
+    """What becomes of it when its reason ends and nobody has taken it up."""
+    wait_for_opening: bool = False
+    """Nobody enters outside working time; by default they do, and it is due in the next opening."""
+    follow_owner: bool = True
+    """An open action goes to whoever the record is given to, where it went to the record's owner."""
+
+    def placeholders(self) -> tuple[str, ...]:
+        """Return the names that the texts put values in for, each once, in order."""
+        found = [name.strip() for text in (self.subject, self.body or "") for name in _PLACE.findall(text)]
+        return tuple(dict.fromkeys(found))
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What deciding has to know of an action: who may act, and how long they have."""
+
+    owners: tuple[str | Rotation | Queue, ...]
+    due: Due
+    wait_for_opening: bool
+    placeholders: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, options: ActionOptions) -> Ask:
+        """Return what deciding needs of ``options``."""
+        return cls(options.owner, options.due, options.wait_for_opening, options.placeholders())
+
+
+@runtime_checkable
+class AsksSomebody(Protocol):
+    """Options of a destination that may ask a human to act: that makes their audience a touch audience."""
+
+    @property
+    def asks_somebody(self) -> bool:
+        """Whether they do."""
+
+
+@runtime_checkable
+class HasAsk(Protocol):
+    """Options of a destination that say who acts."""
+
+    @property
+    def ask(self) -> Ask | None:
+        """Return it; None where no human is asked."""
+
+
+def filled(template: str, values: dict[str, Any]) -> str:
+    """Return ``template`` with each ``{name}`` replaced by its value as people read it; an unknown one by a dash."""
+    return _PLACE.sub(lambda match: shown(values.get(match[1].strip())), template)
+
+
+def shown(value: Any) -> str:
+    """Return a value as people read it: no trailing zeros, yes and no, a dash for none."""
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.2f}".removesuffix(".00")
+    return str(value)

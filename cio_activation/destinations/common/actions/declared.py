@@ -1,0 +1,58 @@
+"""What one kind of action is to its steps: its word, its kinds of operation, and how an audience declares it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from cio_activation.activation.actions import ActionOptions
+from cio_activation.activation.models import Audience
+from cio_activation.journal.operations import Kind
+
+OptionsOf = Callable[[Audience], ActionOptions | None]
+
+
+@dataclass(frozen=True)
+class ActionType:
+    """A task, an activity, a note: one of these per destination and word."""
+
+    destination: str
+    word: str
+    """``task``: in names of steps and kinds, in claims and in ``delivery.actions.kind``."""
+    options_of: OptionsOf = field(repr=False)
+    """Return how an audience declares it; None: not at all."""
+
+    @property
+    def opens(self) -> Kind:
+        """Makes it, once per claim."""
+        return Kind(name=f"open_{self.word}", creates=True)
+
+    @property
+    def changes(self) -> Kind:
+        """Brings the text of an open one up to date."""
+        return Kind(name=f"change_{self.word}")
+
+    @property
+    def withdraws(self) -> Kind:
+        """Completes or deletes one that nobody took up, because its reason ended."""
+        return Kind(name=f"withdraw_{self.word}")
+
+    @property
+    def tells(self) -> Kind:
+        """Writes a line into one that somebody took up: its reason ended."""
+        return Kind(name=f"tell_{self.word}")
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """All of them."""
+        return (self.opens, self.changes, self.withdraws, self.tells)
+
+
+def action_claim_sql(word: str, entry_id: str, attempt: str) -> str:
+    """Return SQL of the claim of an action's creation: ``task:<entry_id>:<attempt>``."""
+    return f"concat('{word}:', {entry_id}, ':', {attempt})"
+
+
+def marker(claim: str) -> str:
+    """Return what is written into an action to find it by, should the answer to its creation get lost."""
+    return f"[{claim}]"

@@ -1,0 +1,64 @@
+"""What became of actions, folded: made, brought up to date, taken back, or found in a human's hands."""
+
+from __future__ import annotations
+
+from cio_activation.destinations.common.actions.declared import ActionType
+from cio_activation.warehouse import change_log
+from cio_activation.warehouse.sessions import Connection
+from cio_activation.warehouse.sql import literal
+
+ACTIONS = "delivery.actions"
+
+
+def fold_actions(con: Connection, kind: ActionType, finished: str) -> None:
+    """Lay what ended over ``delivery.actions``.
+
+    ``observed`` of a delivered operation may say ``status`` (what a human had made of it before we came: it stands),
+    ``owner_id``, ``due_at`` (ISO, naive UTC), ``shown`` and, of a creation, nothing more is needed.
+    """
+    con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE acted AS
+        SELECT f.kind, f.cio_id, coalesce(f.result_record_id, f.record_id) AS record_id, f.target AS about,
+            json_extract_string(f.payload, '$.entry_id') AS entry_id,
+            json_extract_string(f.payload, '$.audience') AS audience,
+            json_extract_string(f.payload, '$.content') AS content,
+            json_extract_string(f.payload, '$.reason') AS reason,
+            json_extract_string(f.observed, '$.status') AS status,
+            coalesce(json_extract_string(f.observed, '$.owner_id'), json_extract_string(f.payload, '$.owner_id'))
+                AS owner_id,
+            CAST(coalesce(json_extract_string(f.observed, '$.due_at'), json_extract_string(f.payload, '$.due_at'))
+                AS TIMESTAMP) AS due_at,
+            json_extract_string(f.observed, '$.shown') AS shown, f.intent_at, f.ended_at, f.window_end
+        FROM {finished} AS f WHERE f."end" = 'delivered'"""
+    )
+    place, word = literal(kind.destination), literal(kind.word)
+    con.execute(
+        f"""INSERT INTO {ACTIONS} BY NAME
+        SELECT {place} AS destination, {word} AS kind, entry_id, 1 AS attempt, audience, cio_id, record_id, about,
+            owner_id, due_at, content, shown, coalesce(status, 'open') AS status, intent_at AS opened_at
+        FROM acted WHERE kind = {literal(kind.opens.name)}
+            AND record_id NOT IN (
+                SELECT record_id FROM {ACTIONS} WHERE destination = {place} AND kind = {word})
+        QUALIFY row_number() OVER (PARTITION BY record_id ORDER BY ended_at DESC) = 1"""
+    )
+    con.execute(
+        f"""UPDATE {ACTIONS} AS x SET
+            content = CASE WHEN a.kind = {literal(kind.changes.name)} THEN a.content ELSE x.content END,
+            shown = coalesce(a.shown, x.shown),
+            status = CASE WHEN a.status IS NOT NULL THEN a.status
+                WHEN a.kind = {literal(kind.withdraws.name)}
+                THEN CASE WHEN a.reason = 'expired' THEN 'expired' ELSE 'withdrawn' END
+                ELSE x.status END,
+            ended_at = CASE WHEN coalesce(a.status, '') IN ('open', 'taken_up') THEN NULL
+                WHEN a.status IS NOT NULL OR a.kind = {literal(kind.withdraws.name)} THEN a.ended_at
+                ELSE x.ended_at END,
+            end_reason = CASE WHEN a.kind = {literal(kind.withdraws.name)} THEN a.reason ELSE x.end_reason END,
+            told_end = x.told_end OR a.kind = {literal(kind.tells.name)}
+        FROM (
+            SELECT * FROM acted WHERE kind <> {literal(kind.opens.name)}
+            QUALIFY row_number() OVER (PARTITION BY record_id, kind ORDER BY ended_at DESC) = 1
+        ) AS a
+        WHERE x.destination = {place} AND x.kind = {word} AND x.record_id = a.record_id"""
+    )
+    change_log.note(con, ACTIONS, "SELECT cio_id FROM acted")
+    con.execute("DROP TABLE acted")

@@ -1,0 +1,104 @@
+"""What a human reads in an action: an instruction, why now, what it rests on. Plain lines; who sends escapes them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from cio_activation.activation.actions import ActionOptions, filled, shown
+from cio_activation.activation.checks import default_label
+from cio_activation.activation.models import Activation, AttributeType, Audience, PropertyType
+from cio_activation.destinations.common.actions.declared import marker
+
+SUBJECT_LONGEST = 255
+EVIDENCE_LINES = 5
+"""So many lines of values and moments at most: a rep reads two."""
+_ENDED = {
+    "purchase": "the person bought",
+    "left_segment": "the person left the segment",
+    "gate": "the condition does not hold any more",
+    "expired": "its time is over",
+    "deleted": "the person was deleted in Customer.io",
+    "suppressed": "the person takes no messages any more",
+    "exclusive": "another audience with a higher priority has the person",
+    "audience_removed": "the audience was removed",
+    "done": "the person was taken care of",
+}
+
+
+@dataclass(frozen=True)
+class Text:
+    """An action's words. The marker is not in them."""
+
+    subject: str
+    lines: tuple[str, ...]
+    """The first says what to do, the second why now; then what it rests on."""
+    marker: str
+    """Goes last, and finds the action again."""
+
+
+def text_of(
+    activation: Activation, audience: Audience, options: ActionOptions, payload: Mapping[str, Any], claim: str
+) -> Text:
+    """Return the words of an action from the payload of its operation."""
+    evidence = payload.get("evidence") or {}
+    inputs: Mapping[str, Any] = evidence.get("inputs") or {}
+    values = {name: _shown(activation, name, value) for name, value in inputs.items()}
+    subject = filled(options.subject, values)[:SUBJECT_LONGEST]
+    body = filled(options.body or audience.description, values)
+    told = [f"{_label(activation, name)}: {values[name]}" for name in inputs]
+    told += [f"{_moment(m['name'])}: {local(activation, m['at'])}" for m in payload.get("moments") or ()]
+    owned = f"Audience: {audience.label}, owned by {audience.owner}"
+    why = _why(activation, audience, payload, evidence)
+    return Text(subject, (body, why, *told[: EVIDENCE_LINES - 1], owned), marker(claim))
+
+
+def ended_line(reason: str) -> str:
+    """Return the line that says why an action has no reason any more."""
+    return f"Nothing to do any more: {_ENDED.get(reason, reason)}."
+
+
+def shown_hash(*parts: str | None) -> str:
+    """Return what two texts share if a destination shows the same of both."""
+    return hashlib.md5("\x1f".join(part or "" for part in parts).encode(), usedforsecurity=False).hexdigest()
+
+
+def local(activation: Activation, instant: str | datetime) -> str:
+    """Return an instant (naive UTC) as people of the workspace read it: ``Mon 23 Nov 2026, 14:05 EST``."""
+    at = instant if isinstance(instant, datetime) else datetime.fromisoformat(instant)
+    there = at.replace(tzinfo=at.tzinfo or UTC).astimezone(ZoneInfo(activation.workspace.timezone))
+    return f"{there:%a} {there.day} {there:%b %Y, %H:%M %Z}"
+
+
+def _why(activation: Activation, audience: Audience, payload: Mapping[str, Any], evidence: Mapping[str, Any]) -> str:
+    since = evidence.get("since") or payload["entered_at"]
+    segment = payload.get("segment")
+    named = f"Customer.io segment '{segment}'" if segment else f"Customer.io segment {audience.segment}"
+    return f"Why now: in {named} since {local(activation, since)}."
+
+
+def _label(activation: Activation, name: str) -> str:
+    prop = activation.properties.get(name)
+    return prop.label if prop is not None else default_label(name)
+
+
+def _moment(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def _shown(activation: Activation, name: str, value: Any) -> Any:
+    """Return a value as people read it; an instant in the workspace's time zone, money with its currency."""
+    attribute, prop = activation.attributes.get(name), activation.properties.get(name)
+    if value is None:
+        return None
+    if attribute is not None and attribute.type is AttributeType.TIMESTAMP:
+        return local(activation, str(value))
+    if attribute is not None and attribute.type is AttributeType.MONEY:
+        return f"{shown(float(value))} {activation.workspace.currency}"
+    if prop is not None and prop.type is PropertyType.NUMBER:
+        return shown(float(value))
+    return shown(value)
