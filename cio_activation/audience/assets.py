@@ -1,6 +1,7 @@
 """Audience assets: one per audience, so that its lineage reads segment -> audience -> list."""
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 
 import dagster as dg
 
@@ -36,6 +37,7 @@ def _lane_assets(activation: Activation, lanes: Lanes, lane: Lane) -> dg.AssetsD
                 lanes.window(lane, context.partition_key),
                 chosen,
                 run_id=context.run.run_id,
+                planned_at=datetime.now(UTC),
             )
         for name in chosen:
             result = results[name]

@@ -24,14 +24,18 @@ class Code(StrEnum):
     LAUNCH_BASELINE = "launch_baseline"
     LAUNCH_SCOPE = "launch_scope"
     LAUNCH_LIMIT = "launch_limit"
+    BEING_HANDLED = "being_handled"
     PERSON_CAP = "person_cap"
+    NO_OWNER = "no_owner"
+    WORKING_TIME = "working_time"
+    CAPACITY = "capacity"
     HOLDOUT = "holdout"
 
 
 MEANING: dict[Code, str] = {
     Code.UNDELIVERABLE: "has no usable identifier, or it belongs to somebody else",
     Code.SUPPRESSED: "takes no messages, and the audience respects that",
-    Code.STALE_INPUT: "a value that the rules read is an old one, not today's",
+    Code.STALE_INPUT: "a value that the rules read is an old one, not today's; or a CRM could not be asked",
     Code.GRACE: "eligible, but not for long enough yet",
     Code.SPENT: "bought, was handled or expired in this spell of eligibility",
     Code.COOLDOWN: "was handled, or left, less than the cooldown ago",
@@ -41,7 +45,11 @@ MEANING: dict[Code, str] = {
     Code.LAUNCH_BASELINE: "was eligible already when the audience started to have a human act",
     Code.LAUNCH_SCOPE: "outside launch.only",
     Code.LAUNCH_LIMIT: "launch.max_entries_per_day is reached",
+    Code.BEING_HANDLED: "a human or another tool is on the person already, as a CRM says",
     Code.PERSON_CAP: "touched by a human as often as allowed, over all audiences",
+    Code.NO_OWNER: "nobody of those named can act: not a user of the CRM, or deactivated",
+    Code.WORKING_TIME: "waits for the next opening (wait_for_opening)",
+    Code.CAPACITY: "whoever would act has as much as allowed, open or new today",
     Code.HOLDOUT: "held out to measure what the audience brings: all bookkeeping, nothing delivered",
 }
 """Each code in the words of whoever asks why."""

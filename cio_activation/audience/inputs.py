@@ -15,6 +15,7 @@ from cio_activation.activation.expressions import (
 from cio_activation.activation.models import Activation, Audience, ExitReason, Lane
 from cio_activation.activation.ordering import Rank, read_order
 from cio_activation.activation.windows import Window
+from cio_activation.audience.desks import Desks
 from cio_activation.state.columns import attribute_types, property_types, source, table
 from cio_activation.state.rules import as_timestamp, derive_property
 from cio_activation.warehouse import stale
@@ -48,6 +49,10 @@ class Inputs:
     """Whether the audience is decided for the first time with a human act."""
     rules: str = ""
     """Fingerprint of the activation, under which ``audience.activations`` keeps it."""
+    desks: Desks | None = None
+    """Who can act; of an audience with an action."""
+    unread: tuple[str, ...] = ()
+    """Of ``places`` those that were not asked for this window: nobody enters by what was known before."""
     entered_today: int = 0
     """Who was let in on the window's day already, held-out people aside."""
 
@@ -75,7 +80,15 @@ class Inputs:
     def columns(self) -> tuple[str, ...]:
         """What the gate and the rules of a touch audience read, sorted."""
         found = {name for part in (self.gate, self.hold, self.only) if part is not None for name in part.columns}
-        return tuple(sorted(found | {rank.name for rank in self.ranks} | set(self._muted_by)))
+        found |= {rank.name for rank in self.ranks} | set(self._muted_by) | set(self.audience.placeholders)
+        return tuple(sorted(found))
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The destinations that are asked of a person before a human is: where an action may go, in its order."""
+        if asks := self.audience.asks():
+            return tuple(asks)
+        return tuple(self.audience.deliver) if self.audience.respect_handled else ()
 
     @property
     def _muted_by(self) -> tuple[str, ...]:
@@ -94,7 +107,8 @@ class Inputs:
         """The tables of which a change can move a person into the audience or out of it."""
         lanes = sorted({lane for c in self.columns if (lane := self._lane_of(c)) is not None})
         touch = ("audience.memberships", "feedback.acts", "identity.persons") if self.audience.touch else ()
-        return ("raw.memberships", self.people, *map(table, lanes), *touch)
+        looked = ("feedback.contexts",) if self.places else ()
+        return ("raw.memberships", self.people, *map(table, lanes), *touch, *looked)
 
     @property
     def ends_with_purchase(self) -> bool:
@@ -156,11 +170,12 @@ class Inputs:
         return f"SELECT cio_id, list_sort(list(DISTINCT name)) AS names FROM ({marked}) GROUP BY cio_id"
 
     def evidence(self, row: str, since: str) -> str:
-        """Return SQL for the JSON kept with an entry: segment, ``since``, and the gate's inputs in ``row`` (an alias).
+        """Return SQL for the JSON kept with an entry: segment, ``since``, and the gate's inputs in ``row`` (an alias);
+        with them what an action's text shows.
 
         Which of the inputs are stale is told if any is. Contact data never goes in, should a gate read it.
         """
-        shown = sorted(self.gate.columns) if self.gate is not None else ()
+        shown = sorted({*(self.gate.columns if self.gate is not None else ()), *self.audience.placeholders})
         pairs = [f"{literal(c)}, {self._shown(row, c)}" for c in shown]
         told = f"'segment', {self.audience.segment}, 'since', {since}, 'inputs', json_object({', '.join(pairs)})"
         old = f"{row}.{STALE}"

@@ -13,7 +13,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from cio_activation.activation.life_cycle import Baseline
-from cio_activation.audience import touch
+from cio_activation.audience import places, touch
 from cio_activation.audience.codes import Code
 from cio_activation.audience.inputs import BOUGHT_AT, IN_JOURNEY, MUTED, OUT_OF_SCOPE, STALE, Inputs, ranked_by
 from cio_activation.warehouse.sql import literal, timestamp
@@ -30,17 +30,7 @@ def decisions(inputs: Inputs) -> str:
     somebody who was withheld is no candidate now).
     """
     as_of, human = timestamp(inputs.as_of), inputs.audience.touch
-    steps = {
-        **({"acts": touch.acts(inputs)} if human else {}),
-        "joined": _joined(inputs),
-        "ending": f"SELECT *, {_exit(inputs)} AS exit_reason FROM joined",
-        "coded": f"""
-            SELECT *, {_again(inputs)} AS again, {_used_up(inputs)} AS used_up,
-                eligible AND (before IS DISTINCT FROM 'in' OR exit_reason IS NOT NULL) AS outside,
-                CASE WHEN NOT outside THEN NULL {_codes(inputs)} END AS first_code
-            FROM ending""",
-        **(_places_given(inputs) if human else {}),
-    }
+    steps = _coded(inputs, _codes(inputs)) | (_places_given(inputs) if human else {})
     held_out, code = ("held_out", "final_code") if human else ("FALSE", "first_code")
     steps["staged"] = f"""
         SELECT *, CASE
@@ -64,10 +54,33 @@ def decisions(inputs: Inputs) -> str:
             CASE WHEN NOT eligible AND before <> 'in' THEN
                 CASE WHEN NOT present THEN 'deleted' WHEN NOT member THEN 'left_segment' ELSE 'gate' END
             END AS drop_reason,
-            {_detail(inputs)} AS detail
+            {_detail(inputs)} AS detail{places.assigned(inputs)}
         FROM staged
         WHERE stage IS DISTINCT FROM before OR exit_reason IS NOT NULL OR code IS DISTINCT FROM code_before
             OR baseline IS DISTINCT FROM baseline_before"""
+
+
+def candidates(inputs: Inputs) -> str:
+    """Return the SELECT of the ``cio_id`` of whoever would enter a touch audience, as far as our own data tells.
+
+    These are looked for in the CRMs before it is decided.
+    """
+    steps = ", ".join(f"{name} AS ({select})" for name, select in _coded(inputs, _whens(_own(inputs))).items())
+    return f"WITH {steps} SELECT cio_id FROM coded WHERE outside AND first_code IS NULL"
+
+
+def _coded(inputs: Inputs, codes: str) -> dict[str, str]:
+    """Return the steps up to ``coded``: everybody known or eligible, with exit and the first of ``codes``."""
+    return {
+        **({"acts": touch.acts(inputs)} if inputs.audience.touch else {}),
+        "joined": _joined(inputs),
+        "ending": f"SELECT *, {_exit(inputs)} AS exit_reason FROM joined",
+        "coded": f"""
+            SELECT *, {_again(inputs)} AS again, {_used_up(inputs)} AS used_up,
+                eligible AND (before IS DISTINCT FROM 'in' OR exit_reason IS NOT NULL) AS outside,
+                CASE WHEN NOT outside THEN NULL {codes} END AS first_code
+            FROM ending""",
+    }
 
 
 def _exit(inputs: Inputs) -> str:
@@ -105,26 +118,41 @@ def _used_up(inputs: Inputs) -> str:
 
 def _codes(inputs: Inputs) -> str:
     """Return the WHENs of what keeps somebody out who is eligible, in the order in which it is asked."""
+    asked = _own(inputs)
+    if inputs.places:
+        handled = "on_it_by IS NOT NULL" if inputs.audience.respect_handled is not False else "FALSE"
+        # The cap is asked before what is not known of the CRMs: who is at it is not looked for there.
+        asked.insert(-1, (Code.BEING_HANDLED, handled))
+        asked.append((Code.STALE_INPUT, f"{places.stale_places(inputs)} IS NOT NULL"))
+    return _whens(asked)
+
+
+def _whens(asked: list[tuple[Code, str]]) -> str:
+    return " ".join(f"WHEN {condition} THEN {_quoted(code)}" for code, condition in asked if condition != "FALSE")
+
+
+def _own(inputs: Inputs) -> list[tuple[Code, str]]:
+    """Return the codes that our own data tells, each with its condition; of a touch audience the cap goes last."""
     audience, as_of = inputs.audience, timestamp(inputs.as_of)
     grace = f"since > {timestamp(inputs.as_of - audience.grace)}" if audience.grace else "FALSE"
     asked: list[tuple[Code, str]] = [(Code.GRACE, grace), (Code.SPENT, "used_up")]
-    if audience.touch:
-        cooldown = timestamp(inputs.as_of - audience.cooldown) if audience.cooldown else None
-        skipped = "FALSE" if inputs.first and audience.launch.backfill else "baseline_now"
-        asked = [
-            (Code.UNDELIVERABLE, "undeliverable"),
-            (Code.SUPPRESSED, "muted"),
-            (Code.STALE_INPUT, "stale IS NOT NULL"),
-            *asked,
-            (Code.COOLDOWN, f"ended > {cooldown}" if cooldown else "FALSE"),
-            (Code.SNOOZED, f"snoozed_until > {as_of}"),
-            (Code.EXCLUSIVE, "had_by IS NOT NULL"),
-            (Code.JOURNEY, "in_journey"),
-            (Code.LAUNCH_BASELINE, skipped),
-            (Code.LAUNCH_SCOPE, "out_of_scope"),
-            (Code.PERSON_CAP, f"touches >= {inputs.activation.limits.human_touches_per_person.max}"),
-        ]
-    return " ".join(f"WHEN {condition} THEN {_quoted(code)}" for code, condition in asked if condition != "FALSE")
+    if not audience.touch:
+        return asked
+    cooldown = timestamp(inputs.as_of - audience.cooldown) if audience.cooldown else None
+    skipped = "FALSE" if inputs.first and audience.launch.backfill else "baseline_now"
+    return [
+        (Code.UNDELIVERABLE, "undeliverable"),
+        (Code.SUPPRESSED, "muted"),
+        (Code.STALE_INPUT, "stale IS NOT NULL"),
+        *asked,
+        (Code.COOLDOWN, f"ended > {cooldown}" if cooldown else "FALSE"),
+        (Code.SNOOZED, f"snoozed_until > {as_of}"),
+        (Code.EXCLUSIVE, "had_by IS NOT NULL"),
+        (Code.JOURNEY, "in_journey"),
+        (Code.LAUNCH_BASELINE, skipped),
+        (Code.LAUNCH_SCOPE, "out_of_scope"),
+        (Code.PERSON_CAP, f"touches >= {inputs.activation.limits.human_touches_per_person.max}"),
+    ]
 
 
 def _places_given(inputs: Inputs) -> dict[str, str]:
@@ -132,18 +160,23 @@ def _places_given(inputs: Inputs) -> dict[str, str]:
 
     Down the ranking each draws a coin, and it ends with the last place taken: who is held out takes none.
     """
-    wants = "outside AND first_code IS NULL AS wants"
-    drawn = {"drawn": f"SELECT *, {wants}, {touch.held_out(inputs)} AS held_out FROM coded"}
-    places = _places(inputs)
-    if places is None:
-        return drawn | {"placed": "SELECT *, first_code AS final_code FROM drawn"}
-    code, free = places
-    before = f"PARTITION BY wants ORDER BY {inputs.ranking()} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
-    ahead = f"coalesce(count(*) FILTER (wants AND NOT held_out) OVER ({before}), 0)"
-    return drawn | {
-        "ranked": f"SELECT *, {ahead} AS ahead FROM drawn",
+    if inputs.desks is not None:
+        before, code = places.given(inputs, touch.held_out(inputs)), "asked_code"
+        last = "walked"
+    else:
+        wants = "outside AND first_code IS NULL AS wants"
+        before, code = {"drawn": f"SELECT *, {wants}, {touch.held_out(inputs)} AS held_out FROM coded"}, "first_code"
+        last = "drawn"
+    limit = _places(inputs)
+    if limit is None:
+        return before | {"placed": f"SELECT *, {code} AS final_code FROM {last}"}
+    full, free = limit
+    earlier = f"PARTITION BY wants ORDER BY {inputs.ranking()} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
+    ahead = f"coalesce(count(*) FILTER (wants AND NOT held_out) OVER ({earlier}), 0)"
+    return before | {
+        "ranked": f"SELECT *, {ahead} AS ahead FROM {last}",
         "placed": f"""
-            SELECT *, CASE WHEN wants AND ahead >= {free} THEN {_quoted(code)} ELSE first_code END AS final_code
+            SELECT *, CASE WHEN wants AND ahead >= {free} THEN {_quoted(full)} ELSE {code} END AS final_code
             FROM ranked""",
     }
 
@@ -177,7 +210,7 @@ def _detail(inputs: Inputs) -> str:
         told += [
             ("exit_reason = 'done'", "'handled_at', handled_at"),
             ("exit_reason = 'exclusive'", "'had_by', had_by"),
-            (f"code = {_quoted(Code.STALE_INPUT)}", "'stale', stale"),
+            (f"code = {_quoted(Code.STALE_INPUT)}", f"'stale', {_stale(inputs)}"),
             (f"code = {_quoted(Code.COOLDOWN)}", f"'ended', ended, 'until', {_later('ended', cooldown)}"),
             (f"code = {_quoted(Code.SNOOZED)}", "'until', snoozed_until"),
             (f"code = {_quoted(Code.EXCLUSIVE)}", "'had_by', had_by"),
@@ -187,8 +220,21 @@ def _detail(inputs: Inputs) -> str:
             ),
             (f"code = {_quoted(Code.PERSON_CAP)}", cap),
         ]
+    if inputs.places:
+        on_it = "'by', on_it_by, 'in', on_it_in, 'at', on_it_at"
+        told.append((f"code = {_quoted(Code.BEING_HANDLED)}", on_it))
+    if inputs.desks is not None:
+        told.append(
+            (f"code IN ({_quoted(Code.CAPACITY)}, {_quoted(Code.WORKING_TIME)})", "'in', place, 'owner', owner_id")
+        )
+        told.append((f"code = {_quoted(Code.NO_OWNER)}", "'in', place, 'record_owner', record_owner"))
     whens = " ".join(f"WHEN {condition} THEN json_object({pairs})" for condition, pairs in told)
     return f"CAST(CASE {whens} END AS VARCHAR)"
+
+
+def _stale(inputs: Inputs) -> str:
+    """Return SQL of what is stale: columns, else the CRMs that could not be asked."""
+    return f"coalesce(stale, {places.stale_places(inputs)})" if inputs.places else "stale"
 
 
 def _later(instant: str, span: timedelta) -> str:
@@ -218,16 +264,19 @@ def _joined(inputs: Inputs) -> str:
     if not inputs.audience.touch:
         return f"SELECT *, FALSE AS baseline_now, {_NEVER} AS ended FROM ({found})"
     skips = inputs.first and inputs.audience.launch.baseline is not Baseline.INCLUDE
+    looked = f"LEFT JOIN ({places.contexts(inputs)}) AS x ON x.cio_id = j.cio_id" if inputs.places else ""
+    seen = "".join(f", x.{column}" for column in places.COLUMNS) if inputs.places else ""
     return f"""
         SELECT j.*, {"TRUE" if skips else "baseline_before"} AS baseline_now, a.handled_at, p.ended, p.snoozed_until,
             coalesce(t.touches, 0) AS touches, t.touched_by, t.touched_at, h.had_by,
-            coalesce(NOT i.deliverable, FALSE) AS undeliverable
+            coalesce(NOT i.deliverable, FALSE) AS undeliverable{seen}
         FROM ({found}) AS j
         LEFT JOIN acts AS a ON a.entry_id = j.entry_id
         LEFT JOIN ({touch.past(inputs)}) AS p ON p.cio_id = j.cio_id
         LEFT JOIN ({touch.touches(inputs)}) AS t ON t.cio_id = j.cio_id
         LEFT JOIN ({touch.above(inputs)}) AS h ON h.cio_id = j.cio_id
-        LEFT JOIN identity.persons AS i ON i.cio_id = j.cio_id"""
+        LEFT JOIN identity.persons AS i ON i.cio_id = j.cio_id
+        {looked}"""
 
 
 def _left_here(inputs: Inputs) -> str:

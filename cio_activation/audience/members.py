@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 from cio_activation.activation.models import Activation, Audience, Lane
 from cio_activation.activation.windows import Window
-from cio_activation.audience import record
+from cio_activation.audience import desks, record
 from cio_activation.audience.inputs import Inputs
 from cio_activation.audience.step import MEMBERSHIPS, apply, decide
 from cio_activation.audience.touch import entered_today
@@ -46,12 +47,20 @@ class AudienceResult:
 
 
 def update(
-    runtime: Runtime, window: Window, names: Sequence[str] | None = None, *, run_id: str = ""
+    runtime: Runtime,
+    window: Window,
+    names: Sequence[str] | None = None,
+    *,
+    run_id: str = "",
+    planned_at: datetime | None = None,
 ) -> dict[str, AudienceResult]:
     """Bring the audiences of ``window``'s lane (only ``names`` if given) to the window's end.
 
     Running a window again changes nothing unless its data did. Intervals of audiences that the activation no
     longer has are closed on the way, with reason ``audience_removed``.
+
+    ``planned_at`` (aware) is the run's instant, from which due times are counted if it is later than the window's end;
+    None: the window's end.
     """
     audiences = _chosen(runtime.activation, window, names)
     with runtime.warehouse.write(yield_s=YIELD_S) as con:
@@ -59,7 +68,7 @@ def update(
             _close_removed(con, runtime.activation, window, run_id)
         rules = record.note_rules(con, runtime.activation, window)
         found = {
-            a.name: _update_one(con, replace(Inputs.of(runtime.activation, a, window), rules=rules), run_id)
+            a.name: _update_one(con, replace(Inputs.of(runtime.activation, a, window), rules=rules), run_id, planned_at)
             for a in _by_priority(audiences)
         }
         return {a.name: found[a.name] for a in audiences}
@@ -79,19 +88,14 @@ def _by_priority(audiences: Sequence[Audience]) -> list[Audience]:
     return sorted(audiences, key=lambda a: -a.exclusive.priority if a.exclusive is not None else 0)
 
 
-def _update_one(con: Connection, inputs: Inputs, run_id: str) -> AudienceResult:
+def _update_one(con: Connection, inputs: Inputs, run_id: str, planned_at: datetime | None) -> AudienceResult:
     audience, window = inputs.audience, inputs.window
     name = f"audience.{audience.name}"
     if published.superseded(con, name, window):
         return replace(_present(con, audience.name), superseded=True)
     if lacking := inputs.missing(con):
         return replace(_present(con, audience.name), skipped=lacking)
-    if window.lane is Lane.REALTIME:
-        people = published.changed_since(con, name, window, inputs.rules, inputs.reads)
-        inputs = replace(inputs, scope=EVERYONE if people is None else narrowed_to(con, people))
-    if audience.touch:
-        first = record.is_first(con, audience.name)
-        inputs = replace(inputs, first=first, entered_today=entered_today(con, inputs))
+    inputs = readied(con, inputs, planned_at)
     decide(con, inputs)
     if inputs.first:
         record.launch(con, inputs)
@@ -111,6 +115,27 @@ def _update_one(con: Connection, inputs: Inputs, run_id: str) -> AudienceResult:
         candidates=counts.candidates,
         withheld=counts.withheld,
     )
+
+
+def readied(con: Connection, inputs: Inputs, planned_at: datetime | None = None) -> Inputs:
+    """Return the inputs with what is worked out beside the statement: the scope, the start, the day, who can act."""
+    audience, window = inputs.audience, inputs.window
+    if window.lane is Lane.REALTIME:
+        name = f"audience.{audience.name}"
+        people = published.changed_since(con, name, window, inputs.rules, inputs.reads)
+        if people is not None and inputs.places:  # desks and CRMs may have changed for whoever waits
+            waiting = f"SELECT cio_id FROM audience.eligibility WHERE audience = {literal(audience.name)}"
+            people = f"{people} UNION ALL {waiting} AND stage = 'waiting'"
+        inputs = replace(inputs, scope=EVERYONE if people is None else narrowed_to(con, people))
+    if audience.touch:
+        first = record.is_first(con, audience.name)
+        inputs = replace(inputs, first=first, entered_today=entered_today(con, inputs))
+    if inputs.places:
+        inputs = replace(inputs, unread=desks.unread(con, audience, window.key, inputs.places))
+    if audience.asks():
+        at = planned_at.astimezone(UTC).replace(tzinfo=None) if planned_at is not None else inputs.as_of
+        inputs = replace(inputs, desks=desks.prepare(con, inputs.activation, audience, inputs.as_of, at))
+    return inputs
 
 
 def _present(con: Connection, audience: str) -> AudienceResult:

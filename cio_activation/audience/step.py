@@ -46,6 +46,7 @@ def apply(con: Connection, inputs: Inputs) -> None:
         JOIN ({_numbers(name)}) AS n ON n.cio_id = d.cio_id
         WHERE d.enters"""
     )
+    _assign(con, inputs)
     con.execute(f"DELETE FROM audience.eligibility WHERE audience = {name} AND cio_id IN (SELECT cio_id FROM decided)")
     con.execute(
         f"""INSERT INTO audience.eligibility (audience, cio_id, since, stage, bought_before, code, baseline, spent_at)
@@ -53,6 +54,53 @@ def apply(con: Connection, inputs: Inputs) -> None:
         FROM decided WHERE stage IS NOT NULL"""
     )
     change_log.note(con, MEMBERSHIPS, "SELECT cio_id FROM decided WHERE enters OR exit_reason IS NOT NULL")
+    if inputs.desks is not None:
+        _bring_up_to_date(con, inputs)
+
+
+def _assign(con: Connection, inputs: Inputs) -> None:
+    """Keep who acts for each entry, in which place, and due when; of held-out people there is nothing to keep."""
+    if inputs.desks is None:
+        return
+    name = literal(inputs.audience.name)
+    con.execute(
+        f"""INSERT INTO audience.assignments BY NAME
+        SELECT m.entry_id, {name} AS audience, d.cio_id, d.place AS destination, d.owner_id, d.owner_email,
+            d.owner_from, d.queue, d.due_at, {timestamp(inputs.desks.planned_at)} AS planned_at,
+            {timestamp(inputs.as_of)} AS as_of
+        FROM decided AS d
+        JOIN {MEMBERSHIPS} AS m ON m.audience = {name} AND m.cio_id = d.cio_id AND m.exited_at IS NULL
+        WHERE d.enters AND NOT d.ghost"""
+    )
+    change_log.note(con, "audience.assignments", "SELECT cio_id FROM decided WHERE enters AND NOT ghost")
+
+
+def _bring_up_to_date(con: Connection, inputs: Inputs) -> None:
+    """Keep what the rules read now of those who are in, where it differs from what was kept last.
+
+    An action that is open is brought up to date from it. The spell's begin stands: it is the entry's.
+    """
+    name, table = literal(inputs.audience.name), "audience.current_evidence"
+    inside = f"SELECT cio_id FROM {MEMBERSHIPS} WHERE audience = {name} AND exited_at IS NULL{inputs.scope.condition()}"
+    con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE moved_evidence AS
+        SELECT m.entry_id, {name} AS audience, m.cio_id,
+            {inputs.evidence("i", "CAST(json_extract_string(m.evidence, '$.since') AS TIMESTAMP)")} AS now_read,
+            {timestamp(inputs.as_of)} AS as_of
+        FROM {MEMBERSHIPS} AS m
+        JOIN ({inputs.rows(inside)}) AS i ON i.cio_id = m.cio_id
+        LEFT JOIN {table} AS c ON c.entry_id = m.entry_id
+        WHERE m.audience = {name} AND m.exited_at IS NULL AND m.touch AND NOT m.ghost
+            AND now_read IS DISTINCT FROM coalesce(c.evidence, m.evidence)"""
+    )
+    ended = f"SELECT entry_id FROM {MEMBERSHIPS} WHERE audience = {name} AND exit_window = {literal(inputs.window.key)}"
+    con.execute(
+        f"""DELETE FROM {table} WHERE audience = {name}
+            AND (entry_id IN (SELECT entry_id FROM moved_evidence) OR entry_id IN ({ended}))"""
+    )
+    con.execute(f"INSERT INTO {table} BY NAME SELECT * RENAME (now_read AS evidence) FROM moved_evidence")
+    change_log.note(con, table, "SELECT cio_id FROM moved_evidence")
+    con.execute("DROP TABLE moved_evidence")
 
 
 def entry_reason(inputs: Inputs) -> str:

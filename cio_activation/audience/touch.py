@@ -5,10 +5,8 @@ Suppression and media lists wait for none of it: their statement has no such par
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
-
 from cio_activation.audience.inputs import Inputs
+from cio_activation.audience.opening import day_of
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal, scalar, timestamp
 
@@ -76,7 +74,7 @@ def held_out(inputs: Inputs) -> str:
 
 def entered_today(con: Connection, inputs: Inputs) -> int:
     """Return how many people, held-out ones aside, were let in on the workspace's day that the window ends in."""
-    start, end = _day(inputs)
+    start, end = day_of(inputs.activation.workspace.timezone, inputs.as_of)
     found = scalar(
         con,
         f"SELECT count(*) FROM audience.memberships WHERE audience = ? AND touch AND NOT ghost "
@@ -91,12 +89,3 @@ def _drawn(of: str, share: float) -> str:
         return "FALSE"
     # md5, because DuckDB's own hash may be another one in another release, and would draw everybody anew.
     return f"md5_number_lower(concat_ws(chr(31), 'holdout', {of}, cio_id)) % {_PARTS} < {round(share * _PARTS)}"
-
-
-def _day(inputs: Inputs) -> tuple[datetime, datetime]:
-    zone = ZoneInfo(inputs.activation.workspace.timezone)
-    inside = inputs.window.end - timedelta(microseconds=1)
-    start = inside.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    end = (start + timedelta(days=1)).replace(tzinfo=zone)
-    utc = ZoneInfo("UTC")
-    return start.astimezone(utc).replace(tzinfo=None), end.astimezone(utc).replace(tzinfo=None)

@@ -58,6 +58,7 @@ CREATE TABLE feedback.owners (
 -- What the CRMs said of those who were about to enter a touch audience, read before it was decided.
 CREATE TABLE feedback.contexts (
     destination VARCHAR,
+    lane        VARCHAR,     -- of the audiences; only who is about to enter now has a row
     cio_id      VARCHAR,
     record_id   VARCHAR,     -- NULL: no record there
     owner_id    VARCHAR,     -- of the record
