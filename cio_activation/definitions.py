@@ -20,6 +20,7 @@ from cio_activation.customerio import assets as customerio
 from cio_activation.delivery import assets as delivery
 from cio_activation.delivery.destination import Destination
 from cio_activation.destinations import DESTINATIONS
+from cio_activation.feedback import assets as feedback
 from cio_activation.identity import assets as identity
 from cio_activation.lanes.partitions import Lanes
 from cio_activation.outcome import assets as outcome
@@ -33,7 +34,10 @@ def build_definitions(activation: Activation, destinations: Sequence[Destination
         *customerio.build_assets(activation, lanes),
         *identity.build_assets(activation, lanes),
         *state.build_assets(activation, lanes),
-        *audience.build_assets(activation, lanes),
+        *feedback.build_assets(activation, lanes, destinations),
+        *audience.build_assets(
+            activation, lanes, {lane: feedback.keys(activation, destinations, lane) for lane in Lane}
+        ),
     ]
     decided = {
         key: lane

@@ -1,6 +1,6 @@
 """Audience assets: one per audience, so that its lineage reads segment -> audience -> list."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -17,14 +17,19 @@ from cio_activation.lanes.partitions import LANE_TAG, Lanes, across_lanes, first
 from cio_activation.lanes.runs import runtime_of
 
 
-def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefinition]:
-    """Return one multi-asset per lane that has audiences; any subset of its audiences can be materialized."""
-    return [_lane_assets(activation, lanes, lane) for lane in Lane if activation.lane_audiences(lane)]
+def build_assets(
+    activation: Activation, lanes: Lanes, heard: Mapping[Lane, Sequence[dg.AssetKey]]
+) -> list[dg.AssetsDefinition]:
+    """Return one multi-asset per lane that has audiences; any subset of its audiences can be materialized.
+
+    ``heard``: what is read from the CRMs before an audience with a human act is decided.
+    """
+    return [_lane_assets(activation, lanes, lane, heard[lane]) for lane in Lane if activation.lane_audiences(lane)]
 
 
-def _lane_assets(activation: Activation, lanes: Lanes, lane: Lane) -> dg.AssetsDefinition:
+def _lane_assets(activation: Activation, lanes: Lanes, lane: Lane, heard: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
     audiences = activation.lane_audiences(lane)
-    specs = {a.name: _spec(activation, a) for a in audiences}
+    specs = {a.name: _spec(activation, a, heard) for a in audiences}
 
     @dg.multi_asset(name=f"audiences_{lane}", specs=list(specs.values()), partitions_def=lanes[lane], can_subset=True)
     def update_audiences(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
@@ -54,7 +59,7 @@ def _by_code(withheld: Mapping[str, int]) -> dg.TableMetadataValue:
     return table(["code", "people", "means"], rows)
 
 
-def _spec(activation: Activation, audience: Audience) -> dg.AssetSpec:
+def _spec(activation: Activation, audience: Audience, heard: Sequence[dg.AssetKey]) -> dg.AssetSpec:
     lane = audience.lane
     extract = "segments" if lane is Lane.DAILY else "segments_live"
     persons = "persons" if lane is Lane.DAILY else "persons_live"
@@ -64,6 +69,7 @@ def _spec(activation: Activation, audience: Audience) -> dg.AssetSpec:
     deps = [dg.AssetDep(key) for key in keys]
     window = first_window(activation, lane)
     inputs = Inputs.of(activation, audience, window)
+    deps += [dg.AssetDep(key) for key in heard if inputs.places]
     if lane is Lane.REALTIME and any(p.name in inputs.columns for p in activation.lane_properties(Lane.DAILY)):
         deps.append(across_lanes(dg.AssetKey(["state", "daily_properties"])))
     return dg.AssetSpec(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from cio_activation.activation.actions import AUDIENCE_OWNER, NOBODY, RECORD_OWNER, Queue, Rotation
 from cio_activation.activation.durations import format_duration
 from cio_activation.activation.life_cycle import Baseline
 from cio_activation.activation.models import Activation, Audience, ExitReason, Lane
+from cio_activation.activation.working_time import WEEKDAYS
 
 
 def sentences(activation: Activation, audience: Audience) -> list[str]:
@@ -12,7 +14,8 @@ def sentences(activation: Activation, audience: Audience) -> list[str]:
     told = [*_source(activation, audience), *_exits(activation, audience)]
     if not audience.touch:
         return [*told, "It asks nobody to act, so it waits for no cooldown, cap, start or holdout."]
-    return [*told, *_start(audience), *_restraint(activation, audience), *_holdout(activation, audience)]
+    rules = [*_start(audience), *_restraint(activation, audience), *_holdout(activation, audience)]
+    return [*told, *_actions(activation, audience), *rules]
 
 
 def _source(activation: Activation, audience: Audience) -> list[str]:
@@ -44,6 +47,53 @@ def _exits(activation: Activation, audience: Audience) -> list[str]:
     if ExitReason.PURCHASE in audience.exit_on or audience.expires_after is not None or audience.touch:
         told.append(f"Whoever bought, was handled or expired stays out {again}.")
     return told
+
+
+def _actions(activation: Activation, audience: Audience) -> list[str]:
+    """Return who is asked to act, in which CRM, and how long they have."""
+    asks, told = audience.asks(), []
+    for place, ask in asks.items():
+        who = _listed([_owner(audience, owner) for owner in ask.owners], "else")
+        waits = " Outside working time nobody enters." if ask.wait_for_opening else ""
+        told.append(f"In {place} somebody is asked to act: {who}; due in {ask.due}.{waits}")
+    if len(asks) > 1:
+        told.append(f"It is asked in one place: the first of {', '.join(asks)} that has a record of the person.")
+    if asks:
+        working = activation.limits.working_time
+        days = ", ".join(WEEKDAYS[day] for day in working.days)
+        free = f", holidays of {working.holidays} free" if working.holidays else ""
+        told.append(
+            f"Working time is {days}, {working.start:%H:%M} to {working.end:%H:%M}{free}, in the time zone of whoever "
+            f"acts (where it is not known, {activation.workspace.timezone})."
+        )
+        told += _capacity(activation)
+    if audience.respect_handled or (asks and audience.respect_handled is None):
+        told.append("Nobody enters whom a human or another tool is on already, as the CRMs say.")
+    elif asks:
+        told.append("It does not matter whether somebody is on the person already.")
+    return told
+
+
+def _owner(audience: Audience, owner: str | Rotation | Queue) -> str:
+    if isinstance(owner, Rotation):
+        return f"{', '.join(owner.rotate)} in turn"
+    if isinstance(owner, Queue):
+        return f"the queue {owner.queue}"
+    return {
+        RECORD_OWNER: "the record's owner", AUDIENCE_OWNER: f"the audience's owner ({audience.owner})", NOBODY: "nobody"
+    }.get(owner, owner)  # fmt: skip
+
+
+def _capacity(activation: Activation) -> list[str]:
+    capacity = activation.limits.capacity
+    limits = [
+        f"{most} {what}"
+        for most, what in ((capacity.open_per_owner, "open"), (capacity.new_per_owner_per_day, "new a day"))
+        if most is not None
+    ]
+    return (
+        [f"One person is asked for no more than {' and '.join(limits)}; whoever does not fit waits."] if limits else []
+    )
 
 
 def _start(audience: Audience) -> list[str]:
@@ -90,5 +140,5 @@ def _holdout(activation: Activation, audience: Audience) -> list[str]:
     return told
 
 
-def _listed(parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} or {parts[-1]}"
+def _listed(parts: list[str], word: str = "or") -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {word} {parts[-1]}"

@@ -107,8 +107,8 @@ class Inputs:
         """The tables of which a change can move a person into the audience or out of it."""
         lanes = sorted({lane for c in self.columns if (lane := self._lane_of(c)) is not None})
         touch = ("audience.memberships", "feedback.acts", "identity.persons") if self.audience.touch else ()
-        looked = ("feedback.contexts",) if self.places else ()
-        return ("raw.memberships", self.people, *map(table, lanes), *touch, *looked)
+        asked = ("feedback.contexts",) if self.places else ()
+        return ("raw.memberships", self.people, *map(table, lanes), *touch, *asked)
 
     @property
     def ends_with_purchase(self) -> bool:

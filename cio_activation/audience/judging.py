@@ -264,7 +264,7 @@ def _joined(inputs: Inputs) -> str:
     if not inputs.audience.touch:
         return f"SELECT *, FALSE AS baseline_now, {_NEVER} AS ended FROM ({found})"
     skips = inputs.first and inputs.audience.launch.baseline is not Baseline.INCLUDE
-    looked = f"LEFT JOIN ({places.contexts(inputs)}) AS x ON x.cio_id = j.cio_id" if inputs.places else ""
+    on_them = f"LEFT JOIN ({places.contexts(inputs)}) AS x ON x.cio_id = j.cio_id" if inputs.places else ""
     seen = "".join(f", x.{column}" for column in places.COLUMNS) if inputs.places else ""
     return f"""
         SELECT j.*, {"TRUE" if skips else "baseline_before"} AS baseline_now, a.handled_at, p.ended, p.snoozed_until,
@@ -276,7 +276,7 @@ def _joined(inputs: Inputs) -> str:
         LEFT JOIN ({touch.touches(inputs)}) AS t ON t.cio_id = j.cio_id
         LEFT JOIN ({touch.above(inputs)}) AS h ON h.cio_id = j.cio_id
         LEFT JOIN identity.persons AS i ON i.cio_id = j.cio_id
-        {looked}"""
+        {on_them}"""
 
 
 def _left_here(inputs: Inputs) -> str:

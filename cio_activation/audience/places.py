@@ -56,7 +56,7 @@ def given(inputs: Inputs, held_out: str) -> dict[str, str]:
     firsts = [literal(p) for p, chain in chains.items() if chain.record_owner]
     asks_owner = f"coalesce(place IN ({', '.join(firsts) or 'NULL'}) AND {record_owner}, FALSE)"
     cases = {
-        "owner_id": [(p, _turn(chain)) for p, chain in chains.items()],
+        "owner_id": [(p, _given_to(chain)) for p, chain in chains.items()],
         "owner_from": [(p, literal(chain.source) if chain.source else NOWHERE) for p, chain in chains.items()],
         "queue": [(p, literal(chain.queue) if chain.queue else NOWHERE) for p, chain in chains.items()],
     }
@@ -96,7 +96,7 @@ def given(inputs: Inputs, held_out: str) -> dict[str, str]:
     }
 
 
-def _turn(chain: Chain) -> str:
+def _given_to(chain: Chain) -> str:
     """Return SQL of who is next where the record's owner is not asked."""
     if chain.source == "rotation":
         listed = f"[{', '.join(map(literal, chain.owners))}]"

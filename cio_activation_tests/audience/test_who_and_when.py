@@ -58,7 +58,7 @@ def heard(
                  said.get("at"), its_window.key],
             )  # fmt: skip
         con.execute(
-            "INSERT INTO feedback.readings VALUES (?, ?, ?, ?, 0, NULL)", [place, lane.value, its_window.key, at]
+            "INSERT INTO feedback.readings VALUES (?, ?, ?, ?, ?, 0, NULL)", [place, lane.value, its_window.key, at, at]
         )
 
 

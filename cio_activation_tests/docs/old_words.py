@@ -35,7 +35,15 @@ OLD_WORDS: tuple[OldWord, ...] = (
             "moment_retention": "a moment is an event here",
             "moment_body_retention": "a moment is an event here",
         },
-        others=("sandbox/*", "customerio/moment*", "customerio/assets.py", "warehouse/tables.py", "sql:raw.moments"),
+        others=(
+            "sandbox/*",
+            "customerio/moment*",
+            "audience/moments.py",
+            "destinations/common/actions/*",
+            "customerio/assets.py",
+            "warehouse/tables.py",
+            "sql:raw.moments",
+        ),
     ),
     OldWord(
         ("held",),
@@ -84,7 +92,7 @@ OLD_WORDS: tuple[OldWord, ...] = (
         {
             "moved": "went from one place to another: a member between segments, an attempt to the ledger",
             "_moved": "whom the change log names, and whether a plan is another one by now",
-            "about": "whom an error of the vendor is about",
+            "about": "whom an error of the vendor, or an action, is about",
             "turn": "an instant at which a condition turns true or false",
             "turns": "an instant at which a day turns",
             "_turns": "callers one after another; instants at which a condition turns",

@@ -22,6 +22,7 @@ from cio_activation.delivery.report import StepReport
 from cio_activation.delivery.run import run_step
 from cio_activation.delivery.schema import run_schema
 from cio_activation.destinations import DESTINATIONS
+from cio_activation.feedback.hearing import concerned, hear
 from cio_activation.identity.resolve import resolve
 from cio_activation.runtime import Runtime
 from cio_activation.state.derive import derive
@@ -143,6 +144,9 @@ def decide_lane(
         decided["live"] = pull_live(runtime, window, older_than=timedelta(0), run_id=run_id)
     decided["identity"] = resolve(runtime, window, run_id)
     decided["state"] = derive(runtime, window, run_id=run_id)
+    for destination in DESTINATIONS:
+        if concerned(runtime.activation, destination, lane):
+            decided[f"feedback/{destination.name}"] = hear(runtime, destination, window)
     names = [a.name for a in runtime.activation.lane_audiences(lane)]
     decided["audiences"] = update(runtime, window, names, run_id=run_id)
     return decided

@@ -68,11 +68,12 @@ CREATE TABLE feedback.contexts (
     read_at     TIMESTAMP
 );
 
--- When a destination was last asked what humans did, per lane.
+-- The last time a lane asked a destination what humans did.
 CREATE TABLE feedback.readings (
     destination VARCHAR,
     lane        VARCHAR,
     window_key  VARCHAR,
+    window_end  TIMESTAMP,
     read_at     TIMESTAMP,
     actions     BIGINT,      -- read, open before
     problem     VARCHAR      -- why it could not be read; NULL: it was
