@@ -96,6 +96,7 @@ def _exit(inputs: Inputs) -> str:
     # A version changes rules, not the work in people's hands: an entry goes on through it.
     return f"""CASE WHEN entered_at IS NULL THEN NULL
         WHEN NOT present THEN 'deleted' WHEN {bought} THEN 'purchase' WHEN handled_at IS NOT NULL THEN 'done'
+        WHEN withdrawn_at IS NOT NULL THEN 'withdrawn'
         WHEN muted THEN 'suppressed' WHEN NOT member THEN 'left_segment' WHEN NOT eligible THEN 'gate'
         WHEN had_by IS NOT NULL THEN 'exclusive'
         WHEN {expired} AND coalesce(snoozed_until <= {as_of}, TRUE) THEN 'expired' END"""
@@ -112,7 +113,7 @@ def _again(inputs: Inputs) -> str:
 def _used_up(inputs: Inputs) -> str:
     """Return SQL for: bought, was handled or expired in this spell, and may not come again yet."""
     bought = _bought(inputs) if inputs.ends_with_purchase else "FALSE"
-    ended = "coalesce(exit_reason IN ('purchase', 'done', 'expired'), FALSE)"
+    ended = "coalesce(exit_reason IN ('purchase', 'done', 'expired', 'withdrawn'), FALSE)"
     return f"eligible AND ({ended} OR NOT again AND ({bought} OR coalesce(before = 'spent', FALSE)))"
 
 
@@ -267,7 +268,8 @@ def _joined(inputs: Inputs) -> str:
     on_them = f"LEFT JOIN ({places.contexts(inputs)}) AS x ON x.cio_id = j.cio_id" if inputs.places else ""
     seen = "".join(f", x.{column}" for column in places.COLUMNS) if inputs.places else ""
     return f"""
-        SELECT j.*, {"TRUE" if skips else "baseline_before"} AS baseline_now, a.handled_at, p.ended, p.snoozed_until,
+        SELECT j.*, {"TRUE" if skips else "baseline_before"} AS baseline_now, a.handled_at, a.withdrawn_at,
+            p.ended, p.snoozed_until,
             coalesce(t.touches, 0) AS touches, t.touched_by, t.touched_at, h.had_by,
             coalesce(NOT i.deliverable, FALSE) AS undeliverable{seen}
         FROM ({found}) AS j

@@ -19,6 +19,7 @@ def acts(inputs: Inputs) -> str:
     return f"""
         SELECT entry_id, any_value(cio_id) AS cio_id,
             min(happened_at) FILTER (act IN ('done', 'deleted')) AS handled_at,
+            min(happened_at) FILTER (act = 'withdrawn') AS withdrawn_at,
             arg_max(until, happened_at) FILTER (act = 'snoozed') AS snoozed_until
         FROM feedback.acts WHERE audience = {literal(inputs.audience.name)} GROUP BY entry_id"""
 

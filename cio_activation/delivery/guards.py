@@ -22,7 +22,7 @@ from cio_activation.delivery.destination import Context, Step
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal, timestamp
 
-EXPLAINED = ("expired", "purchase", "done")
+EXPLAINED = ("expired", "purchase", "done", "withdrawn")
 """Reasons of exits that never hold a plan: they do not come from a segment that somebody broke."""
 FILLING = timedelta(days=1)
 """How long after its first people an audience may grow by any share: records are made and people fetched in pieces."""

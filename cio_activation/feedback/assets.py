@@ -8,7 +8,7 @@ import dagster as dg
 
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.delivery.destination import Destination
-from cio_activation.feedback.hearing import concerned, hear
+from cio_activation.feedback.concerned import concerned
 from cio_activation.lanes.failures import failures
 from cio_activation.lanes.metadata import metadata_of, owners
 from cio_activation.lanes.partitions import LANE_TAG, Lanes
@@ -67,6 +67,8 @@ def _outreach_asset(
         ],
     )
     def outreach(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        from cio_activation.feedback.hearing import hear
+
         runtime = runtime_of(activation, lane)
         with failures(), runtime.warehouse.at_work():
             found = hear(runtime, destination, lanes.window(lane, context.partition_key))

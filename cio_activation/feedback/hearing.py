@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from cio_activation.activation.models import Activation, Lane
+from cio_activation.activation.models import Lane
 from cio_activation.activation.windows import Window
 from cio_activation.delivery import catalog
 from cio_activation.delivery.accounts import require_account
@@ -48,13 +48,6 @@ class Heard:
     """A newer window was looked at already."""
     problem: str | None = None
     """Why the destination could not be asked."""
-
-
-def concerned(activation: Activation, destination: Destination, lane: Lane) -> bool:
-    """Return whether an audience of ``lane`` makes a human act, whom this destination knows something of."""
-    if destination.name not in activation.destinations or not isinstance(destination, HearsBack):
-        return False
-    return any(a.asks() or a.respect_handled for a in activation.lane_audiences(lane))
 
 
 def hear(runtime: Runtime, destination: Destination, window: Window) -> Heard:

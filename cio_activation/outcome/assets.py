@@ -55,4 +55,46 @@ def build_assets(
         }
         return dg.MaterializeResult(metadata=metadata)
 
-    return [write_volume]
+    asking = any(a.touch for a in activation.audiences.values())
+    return [write_volume, *([_actions_asset(activation, lanes, deps)] if asking else [])]
+
+
+def _actions_asset(activation: Activation, lanes: Lanes, deps: Sequence[dg.AssetDep]) -> dg.AssetsDefinition:
+    """Return ``outcome/actions``: what people are asked to do, and what keeps others from being asked for."""
+
+    @dg.asset(
+        key=["outcome", "actions"],
+        deps=list(deps),
+        partitions_def=lanes.daily,
+        group_name="outcome",
+        kinds={"duckdb"},
+        owners=owners(*(a.owner for a in activation.audiences.values() if a.touch)),
+        tags={LANE_TAG: str(Lane.DAILY)},
+        description=(
+            "What people are asked to do: by audience, by who acts, and by which codes others were withheld in the "
+            "last 14 days. `cio-activation actions` lists them."
+        ),
+        metadata={"dagster/table_name": "delivery.actions"},
+    )
+    def actions(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        from cio_activation.outcome import actions as outcome
+
+        as_of = lanes.window(Lane.DAILY, context.partition_key).as_of
+        with failures(), runtime_of(activation, Lane.DAILY).warehouse.read() as con:
+            audiences, loads = outcome.by_audience(con, as_of), outcome.load(con, as_of)
+            withheld = outcome.withheld_by_code(con, 14)
+        states = outcome.STATES
+        metadata: dict[str, Any] = {
+            "dagster/row_count": sum(sum(counts.values()) for counts in audiences.values()),
+            "open": sum(one.open for one in loads),
+            "late": sum(one.late for one in loads),
+            "by_audience": table(
+                ("audience", *states),
+                [(name, *(counts.get(s, 0) for s in states)) for name, counts in audiences.items()],
+            ),
+            "load": bars({"open": {one.owner: one.open for one in loads}}),
+            "withheld": bars(withheld),
+        }
+        return dg.MaterializeResult(metadata=metadata)
+
+    return actions

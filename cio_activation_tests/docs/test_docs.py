@@ -21,7 +21,12 @@ from cio_activation.destinations import DESTINATIONS
 from cio_activation_tests.docs import old_home, pages
 from cio_activation_tests.docs.emitted import metadata_keys
 
-COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+_TOP = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+COMMANDS = _TOP | {
+    f"{name} {below}": command
+    for name, group in _TOP.items()
+    for below, command in getattr(group, "commands", {}).items()
+}
 SQL = pages.blocks("sql")
 FRAGMENTS = pages.blocks("yaml")
 

@@ -22,7 +22,8 @@ from cio_activation.delivery.report import StepReport
 from cio_activation.delivery.run import run_step
 from cio_activation.delivery.schema import run_schema
 from cio_activation.destinations import DESTINATIONS
-from cio_activation.feedback.hearing import concerned, hear
+from cio_activation.feedback.concerned import concerned
+from cio_activation.feedback.hearing import hear
 from cio_activation.identity.resolve import resolve
 from cio_activation.runtime import Runtime
 from cio_activation.state.derive import derive

@@ -27,6 +27,7 @@ _ENDED = {
     "exclusive": "another audience with a higher priority has the person",
     "audience_removed": "the audience was removed",
     "done": "the person was taken care of",
+    "withdrawn": "it was taken back",
 }
 
 
