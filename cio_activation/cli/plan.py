@@ -44,12 +44,29 @@ def plan(
             s["destination"], s["step"], s["window"], *counts, "held" if s["held"] else f"{over:,}" if over else ""
         )
     notes.print(table)
+    _show_effects(steps)
     for s in steps:
         if s["held"]:
             notes.print(f"{s['destination']}/{s['step']} {s['held']}", markup=False)
         for o in s.get("people", []):
             changes = ", ".join(f"{n}: {o['before'].get(n)!r} -> {v!r}" for n, v in o["change"].items())
             print(f"{s['destination']}/{s['step']} {o['kind']} {o['person']} {changes}")
+
+
+def _show_effects(steps: list[dict[str, Any]]) -> None:
+    """Print what all of it comes to for the people in the CRMs, and whose work it makes on which day."""
+    effects: Counter[str] = Counter()
+    work: Counter[tuple[str, str, str]] = Counter()
+    for s in steps:
+        effects.update(s["effects"])
+        work.update({(s["destination"], w["owner"], w["due"]): w["actions"] for w in s["work"]})
+    if effects:
+        notes.print("In all: " + ", ".join(f"{effect} {count:,}" for effect, count in effects.items()), markup=False)
+    if work:
+        table = Table("destination", "who acts", "due", "actions")
+        for (destination, owner, due), count in sorted(work.items()):
+            table.add_row(destination, owner, due, f"{count:,}")
+        notes.print(table)
 
 
 def _shown(budget: dict[str, Any] | None) -> str:
@@ -117,6 +134,7 @@ def _newest_decided(runtime: Any, lane: Lane) -> str | None:
 def _one(runtime: Any, destination: Any, step: Any, window: Any, people: bool) -> dict[str, Any]:
     from cio_activation.delivery import catalog
     from cio_activation.delivery.destination import Context
+    from cio_activation.delivery.effects import Effect, effect_of
     from cio_activation.delivery.plan import batches, make_plan
 
     known = catalog.load(runtime.warehouse, destination.name)
@@ -127,10 +145,18 @@ def _one(runtime: Any, destination: Any, step: Any, window: Any, people: bool) -
         with runtime.warehouse.preview() as con:
             made = make_plan(con, step, destination.name, context, window, "preview", path, left)
         sizes: Counter[str] = Counter()
+        effects: Counter[str] = Counter()
+        work: Counter[tuple[str, str]] = Counter()
         listed: list[dict[str, Any]] = []
         if made.operations:
             for batch in batches(path, step, whole=True):
                 sizes["calls"] += 1
+                for o in batch:
+                    effect = effect_of(o, step.flags)
+                    effects[str(effect)] += 1
+                    if effect is Effect.CREATES_WORK:
+                        due = str(o.payload.get("due_at") or "")[:10]
+                        work[str(o.payload.get("owner_id") or o.payload.get("queue") or "(nobody)"), due] += 1
                 if people:
                     listed += [
                         {"kind": o.kind.name, "person": o.cio_id, "record": o.record_id, "target": o.target,
@@ -145,6 +171,8 @@ def _one(runtime: Any, destination: Any, step: Any, window: Any, people: bool) -
         "kinds": made.by_kind,
         "calls": sizes["calls"],
         "tokens": sizes["calls"] * step.tokens_per_call,
+        "effects": {str(e): effects[str(e)] for e in Effect if effects[str(e)]},
+        "work": [{"owner": owner, "due": due, "actions": n} for (owner, due), n in sorted(work.items())],
         "waiting": made.waiting,
         "budget": _budget(made, left),
         "held": made.held_because,
