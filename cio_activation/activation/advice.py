@@ -38,7 +38,8 @@ def shared_segments(activation: Activation) -> list[str]:
     """Return which audiences have one source segment together."""
     using: dict[int, list[str]] = defaultdict(list)
     for audience in activation.audiences.values():
-        using[audience.segment].append(audience.name)
+        if audience.segment is not None:
+            using[audience.segment].append(audience.name)
     return [
         f"the audiences {', '.join(names)} all come from segment {segment}: whoever edits it for one of them changes "
         "the others. Keep one source segment per job, in Customer.io, and the difference between them is told there"

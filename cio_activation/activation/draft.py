@@ -54,10 +54,12 @@ class Draft:
         types: dict[str, AttributeType | PropertyType],
         labels: dict[str, Sequence[str]] | None = None,
         unchecked: Collection[str] = (),
+        *,
+        moments: bool = False,
     ) -> Expression | None:
         """Return the checked expression at ``path``, or None with its problems noted."""
         try:
-            return parse_expression(text, types, labels, {*self.unsure, *unchecked})
+            return parse_expression(text, types, labels, {*self.unsure, *unchecked}, moments=moments)
         except ConfigError as error:
             self.problems.add_all(path, error)
             return None

@@ -17,6 +17,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from cio_activation.activation.grammar import Reader
 from cio_activation.activation.models import Activation, AttributeType, Audience, Cases, Flag, Property, PropertyType
+from cio_activation.activation.moment_terms import MomentCount, with_spans
 from cio_activation.activation.terms import Clock, Kind
 from cio_activation.errors import ConfigError
 
@@ -32,13 +33,15 @@ class Expression:
 
     ``sql`` stands in a query that has the ``columns`` (unqualified) and, if there are ``clocks``, a TIMESTAMP
     column ``as_of`` in scope. It fails at run time for no values of the declared types (an instant outside the
-    years 1 to 9999 counts as missing), and is NULL where a missing value leaves the answer open.
+    years 1 to 9999 counts as missing), and is NULL where a missing value leaves the answer open. What it asks about
+    ``moments`` stands in scope too, see :class:`MomentCount`.
     """
 
     text: str
     sql: str
     columns: frozenset[str]
     clocks: tuple[Clock, ...]
+    moments: tuple[MomentCount, ...] = ()
 
 
 def parse_expression(
@@ -46,26 +49,30 @@ def parse_expression(
     types: Mapping[str, AttributeType | PropertyType],
     labels: Mapping[str, Sequence[str]] | None = None,
     unchecked: Collection[str] = (),
+    *,
+    moments: bool = False,
 ) -> Expression:
     """Return ``text`` as a checked expression over the names of ``types``; ConfigError lists all it breaks.
 
     ``labels`` gives the closed set of values of enum properties: comparing with another value is an error.
-    ``unchecked`` names may stand anywhere (their own declaration is broken and already reported).
+    ``unchecked`` names may stand anywhere (their own declaration is broken and already reported). With ``moments`` it
+    may ask for them (``happened``, ``times``).
     """
 
     text = text.strip()
-    reader = Reader(types, labels or {}, frozenset(unchecked))
+    reader = Reader(types, labels or {}, frozenset(unchecked), moments=moments)
     try:
-        term = reader.value(_tree(text))
+        term = reader.value(syntax_tree(text))
     except RecursionError as error:
         raise ConfigError("the expression is nested too deeply; split it up") from error
     if not reader.problems and term.kind not in {Kind.BOOLEAN, Kind.ANY}:
         reader.problems.append(f"the expression gives a {term.kind}, not true or false; compare it with something")
-    if not reader.problems and not reader.columns:
+    if not reader.problems and not reader.columns and not reader.moments:
         reader.problems.append("the expression reads no attribute or property; leave it out")
     if reader.problems:
         raise ConfigError(*dict.fromkeys(reader.problems))
-    return Expression(text, term.sql, frozenset(reader.columns), tuple(sorted(set(reader.clocks))))
+    clocks = tuple(sorted(set(reader.clocks)))
+    return Expression(text, term.sql, frozenset(reader.columns), clocks, tuple(sorted(reader.moments)))
 
 
 def vocabulary(
@@ -79,18 +86,28 @@ def vocabulary(
 
 def gate_expression(activation: Activation, audience: Audience) -> Expression | None:
     """Return the audience's gate, or None if membership of its segment is all it takes."""
-    return parse_expression(audience.gate, *vocabulary(activation)) if audience.gate is not None else None
+    return _of_audience(activation, audience.gate)
 
 
 def hold_expression(activation: Activation, audience: Audience) -> Expression | None:
     """Return what holds people back from a touch audience while it is true; None if nothing does."""
-    return parse_expression(audience.hold_while, *vocabulary(activation)) if audience.hold_while is not None else None
+    return _of_audience(activation, audience.hold_while)
 
 
 def scope_expression(activation: Activation, audience: Audience) -> Expression | None:
     """Return whom alone a touch audience starts with; None if it starts with everybody."""
-    only = audience.launch.only
-    return parse_expression(only, *vocabulary(activation)) if only is not None else None
+    return _of_audience(activation, audience.launch.only)
+
+
+def moments_read(activation: Activation, audience: Audience) -> tuple[MomentCount, ...]:
+    """Return what the audience's expressions ask about moments, each name and span once, sorted."""
+    texts = (audience.gate, audience.hold_while, audience.launch.only)
+    read = (_of_audience(activation, text) for text in texts)
+    return tuple(sorted({count for expression in read if expression is not None for count in expression.moments}))
+
+
+def _of_audience(activation: Activation, text: str | None) -> Expression | None:
+    return parse_expression(text, *vocabulary(activation), moments=True) if text is not None else None
 
 
 def rule_expressions(activation: Activation, prop: Property) -> tuple[Expression, ...]:
@@ -103,7 +120,7 @@ def rule_expressions(activation: Activation, prop: Property) -> tuple[Expression
     return ()
 
 
-def _tree(text: str) -> exp.Expr:
+def syntax_tree(text: str) -> exp.Expr:
     """Return the syntax tree of one expression; ConfigError if there is none, or more than one."""
     if not text:
         raise ConfigError("the expression is empty; leave the key out")
@@ -113,7 +130,7 @@ def _tree(text: str) -> exp.Expr:
         tokens = sqlglot.tokenize(text, dialect="duckdb")
         _refuse_asides(tokens)
         # Read as a condition, never as a statement: SELECT, ATTACH, COPY and their like are not even parsed.
-        return sqlglot.parse_one(text, dialect="duckdb", into=exp.Condition)
+        return sqlglot.parse_one(with_spans(text, tokens), dialect="duckdb", into=exp.Condition)
     except ParseError as error:
         found = error.errors[0] if error.errors else {}
         near = _ANSI.sub("", str(found.get("highlight") or "")).strip()

@@ -24,6 +24,7 @@ from cio_activation.activation.models import (
     Profile,
     Workspace,
 )
+from cio_activation.activation.moment_source import MomentSource
 
 Options = dict[str, Any] | None
 """Options that a destination's own model reads; nothing (``hubspot:``) means all defaults."""
@@ -114,7 +115,7 @@ class PropertyFile(FileModel):
 
 
 class AudienceFile(FileModel):
-    """A source segment, a gate and life-cycle rules; says who is in now."""
+    """A source segment or moment, a gate and life-cycle rules; says who is in now."""
 
     label: Text
     """How it reads in the CRM: an instruction."""
@@ -124,8 +125,10 @@ class AudienceFile(FileModel):
     """Raised when the meaning changes."""
     owner: Text
     """Who answers for it: an e-mail address or team:name."""
-    segment: Annotated[int, Field(ge=1)]
-    """Id of the one Customer.io segment it comes from."""
+    segment: Annotated[int, Field(ge=1)] | None = None
+    """Id of the one Customer.io segment it comes from; or else it says a moment."""
+    moment: MomentSource | None = None
+    """The moment it starts from, instead of a segment: each lets its person in once, until expires_after."""
     lane: Lane
     """The pace it moves at."""
     gate: Text | None = None
@@ -133,7 +136,7 @@ class AudienceFile(FileModel):
     grace: Duration = timedelta(0)
     """Eligibility must hold this long before entry."""
     expires_after: Duration | None = None
-    """Longest stay, counted from entry."""
+    """Longest stay, counted from entry; with a moment how long that counts, from when it happened."""
     exit_on: tuple[ExitReason, ...] = (ExitReason.LEFT_SEGMENT,)
     """What ends a stay early; leaving the segment always does."""
     touch: bool = False

@@ -14,6 +14,7 @@ from datetime import datetime
 from sqlglot import exp
 
 from cio_activation.activation.models import AttributeType, PropertyType
+from cio_activation.activation.moment_terms import MOMENT_FUNCTIONS, MomentCount, read_count
 from cio_activation.activation.problems import meant
 from cio_activation.activation.terms import (
     BROKEN,
@@ -41,20 +42,24 @@ _ARITHMETIC: dict[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "
 
 
 class Reader:
-    """Reads one syntax tree; afterwards holds the columns, clocks and problems it met."""
+    """Reads one syntax tree; afterwards holds the columns, clocks, moments and problems it met."""
 
     def __init__(
         self,
         types: Mapping[str, AttributeType | PropertyType],
         labels: Mapping[str, Sequence[str]],
         unchecked: frozenset[str],
+        *,
+        moments: bool = False,
     ) -> None:
         self.columns: set[str] = set()
         self.clocks: list[Clock] = []
+        self.moments: set[MomentCount] = set()
         self.problems: list[str] = []
         self._types = types
         self._labels = labels
         self._unchecked = unchecked
+        self._moments_allowed = moments
 
     def value(self, node: exp.Expr | None) -> Term:
         """Read ``node`` as a value of its own."""
@@ -230,6 +235,8 @@ class Reader:
 
     def _since(self, node: exp.Expr) -> Term:
         name = str(node.this).lower()
+        if name in MOMENT_FUNCTIONS:
+            return self._moments(node, name)
         if name not in CLOCK_FUNCTIONS:
             return self._problem(no_now(name) if name in NOW else no_function(name))
         arguments = node.expressions
@@ -267,6 +274,16 @@ class Reader:
             return Term(f"({subject.sql} BETWEEN {numbers[0]} AND {numbers[1]})", Kind.BOOLEAN)
         right = f"({', '.join(map(str, numbers))})" if sign == "IN" else str(numbers[0])
         return Term(f"({subject.sql} {sign} {right})", Kind.BOOLEAN)
+
+    def _moments(self, node: exp.Expr, function: str) -> Term:
+        if not self._moments_allowed:
+            return self._problem(f"{function}: only the expressions of audiences read moments; ask for it in a gate")
+        count = read_count(node)
+        if isinstance(count, str):
+            return self._problem(count)
+        self.moments.add(count)
+        number = quoted(count.column)
+        return Term(f"({number} > 0)", Kind.BOOLEAN) if function == "happened" else Term(number, Kind.NUMBER)
 
     # values
 

@@ -10,6 +10,7 @@ from cio_activation.activation.draft import Draft
 from cio_activation.activation.file import AudienceFile
 from cio_activation.activation.life_cycle import COOLDOWN, EXPIRES_AFTER
 from cio_activation.activation.models import AttributeType, Lane, Property, PropertyType
+from cio_activation.activation.moment_checks import check_spans
 from cio_activation.activation.ordering import read_order
 from cio_activation.activation.problems import Path
 from cio_activation.errors import ConfigError
@@ -69,8 +70,11 @@ def _check_expression(
     """Note what an expression may not read: a day's decision cannot rest on a value that moves within the day."""
     if text is None:
         return
-    expression = draft.expression(path, text, *_vocabulary(draft, properties))
-    if expression is not None and lane is Lane.DAILY:
+    expression = draft.expression(path, text, *_vocabulary(draft, properties), moments=True)
+    if expression is None:
+        return
+    check_spans(draft, path, expression)
+    if lane is Lane.DAILY:
         _check_lanes(draft, path, sorted(expression.columns & set(properties)), properties)
 
 

@@ -21,11 +21,11 @@ from cio_activation.activation.models import (
     AttributeType,
     Audience,
     DestinationLimits,
-    ExitReason,
     Lane,
     Property,
     PropertyType,
 )
+from cio_activation.activation.moment_checks import check_source, exits
 from cio_activation.activation.ordering import read_order
 from cio_activation.activation.problems import Path, Problems, meant
 from cio_activation.activation.rules import read_rule
@@ -159,12 +159,13 @@ def _audiences(
     for name, written in draft.file.audiences.items():
         deliver = _deliver(draft, ("audiences", name, "deliver"), written, known)
         touch = written.touch or any(isinstance(o, AsksSomebody) and o.asks_somebody for o in deliver.values())
+        check_source(draft, name, written)
         check_life(draft, name, written, properties, touch=touch)
         check_asks(draft, name, written, deliver, properties)
         audiences[name] = Audience.model_validate(
             {key: value for key, value in dict(written).items() if value is not None}
             | {"name": name, "deliver": deliver, "touch": touch}
-            | {"exit_on": tuple(dict.fromkeys((ExitReason.LEFT_SEGMENT, *written.exit_on)))}
+            | {"exit_on": exits(written)}
             | (life_defaults(written) if touch else {})
         )
     return audiences

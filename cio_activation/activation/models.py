@@ -18,6 +18,7 @@ from pydantic import Field
 from cio_activation.activation.actions import Ask, HasAsk
 from cio_activation.activation.base import Duration, Model, Name, Share
 from cio_activation.activation.life_cycle import Exclusive, Launch, PersonCap
+from cio_activation.activation.moment_source import MomentSource
 from cio_activation.activation.working_time import Capacity, WorkingTime
 
 
@@ -217,7 +218,7 @@ class ExitReason(StrEnum):
 
 
 class Audience(Model):
-    """A source segment, a gate and life-cycle rules; says who is *in* now."""
+    """A source segment or moment, a gate and life-cycle rules; says who is *in* now."""
 
     name: Name
     label: str
@@ -225,12 +226,15 @@ class Audience(Model):
     description: str
     version: Annotated[int, Field(ge=1)] = 1
     owner: str
-    segment: Annotated[int, Field(ge=1)]
+    segment: Annotated[int, Field(ge=1)] | None = None
+    moment: MomentSource | None = None
+    """What it starts from, if not from a segment; it has exactly one of the two."""
     lane: Lane
     gate: str | None = None
     grace: Duration = timedelta(0)
     """Eligibility must hold this long before entry."""
     expires_after: Duration | None = None
+    """Longest stay, counted from entry; of an audience that starts from a moment, from when its newest one happened."""
     exit_on: tuple[ExitReason, ...] = (ExitReason.LEFT_SEGMENT,)
     touch: bool = False
     """Whether it makes a human act: by an action, or a list on which a workflow asks. The rest is for these."""
@@ -347,6 +351,10 @@ class Activation(Model):
         return tuple(
             a for a in self.audiences.values() if a.lane == lane and (destination is None or destination in a.deliver)
         )
+
+    def segments(self, lane: Lane) -> tuple[int, ...]:
+        """Return the ids of the segments that the lane's audiences come from, each once, in file order."""
+        return tuple(dict.fromkeys(a.segment for a in self.lane_audiences(lane) if a.segment is not None))
 
     def kept_properties(self, destination: str, lane: Lane | None = None) -> tuple[str, ...]:
         """Return the names of the properties (of ``lane``) whose values stay as a human changed them there."""

@@ -63,7 +63,7 @@ LONGEST = {"days": 36_500, "hours": 876_000}
 """A hundred years: above it, adding the span to a moment could leave what a TIMESTAMP holds."""
 CLOCK_FUNCTIONS: dict[str, Unit] = {"days_since": "days", "hours_since": "hours"}
 NOW = frozenset({"now", "today", "get_current_timestamp", "transaction_timestamp", "as_of", "age"})
-_FUNCTIONS = "abs, coalesce, days_since, greatest, hours_since, least, length, lower, round, upper"
+_FUNCTIONS = "abs, coalesce, days_since, greatest, happened, hours_since, least, length, lower, round, times, upper"
 BROKEN = Term("NULL", Kind.ANY)
 
 

@@ -10,7 +10,7 @@ from cio_activation.audience.codes import MEANING, Code
 from cio_activation.audience.explain import sentences
 from cio_activation.audience.inputs import Inputs
 from cio_activation.audience.step import statements
-from cio_activation.customerio.assets import segment_key
+from cio_activation.customerio.assets import MOMENTS_KEY, segment_key
 from cio_activation.lanes.failures import failures
 from cio_activation.lanes.metadata import metadata_of, owners, sql, table
 from cio_activation.lanes.partitions import LANE_TAG, Lanes, across_lanes, first_window
@@ -63,7 +63,8 @@ def _spec(activation: Activation, audience: Audience, heard: Sequence[dg.AssetKe
     lane = audience.lane
     extract = "segments" if lane is Lane.DAILY else "segments_live"
     persons = "persons" if lane is Lane.DAILY else "persons_live"
-    keys = [segment_key(audience.segment), dg.AssetKey(["customerio", extract]), dg.AssetKey(["identity", persons])]
+    source = MOMENTS_KEY if audience.segment is None else segment_key(audience.segment)
+    keys = [source, dg.AssetKey(["customerio", extract]), dg.AssetKey(["identity", persons])]
     if activation.lane_properties(lane):
         keys.append(dg.AssetKey(["state", f"{lane}_properties"]))
     deps = [dg.AssetDep(key) for key in keys]
@@ -72,6 +73,8 @@ def _spec(activation: Activation, audience: Audience, heard: Sequence[dg.AssetKe
     deps += [dg.AssetDep(key) for key in heard if inputs.places]
     if lane is Lane.REALTIME and any(p.name in inputs.columns for p in activation.lane_properties(Lane.DAILY)):
         deps.append(across_lanes(dg.AssetKey(["state", "daily_properties"])))
+    if inputs.moment_counts and source != MOMENTS_KEY:
+        deps.append(dg.AssetDep(MOMENTS_KEY) if lane is Lane.REALTIME else across_lanes(MOMENTS_KEY))
     return dg.AssetSpec(
         ["audience", audience.name],
         deps=deps,

@@ -10,11 +10,12 @@ from enum import StrEnum
 
 
 class Code(StrEnum):
-    """Why somebody who is in the segment and passes the gate is not let in."""
+    """Why somebody who is in the segment, or had the moment, and passes the gate is not let in."""
 
     UNDELIVERABLE = "undeliverable"
     SUPPRESSED = "suppressed"
     STALE_INPUT = "stale_input"
+    STALE_MOMENT = "stale_moment"
     GRACE = "grace"
     SPENT = "spent"
     COOLDOWN = "cooldown"
@@ -36,8 +37,9 @@ MEANING: dict[Code, str] = {
     Code.UNDELIVERABLE: "has no usable identifier, or it belongs to somebody else",
     Code.SUPPRESSED: "takes no messages, and the audience respects that",
     Code.STALE_INPUT: "a value that the rules read is an old one, not today's; or a CRM could not be asked",
+    Code.STALE_MOMENT: "the moment came after its time",
     Code.GRACE: "eligible, but not for long enough yet",
-    Code.SPENT: "bought, was handled or expired in this spell of eligibility",
+    Code.SPENT: "bought, was handled or expired in this spell of eligibility, or was let in by this moment already",
     Code.COOLDOWN: "was handled, or left, less than the cooldown ago",
     Code.SNOOZED: "a human said later",
     Code.EXCLUSIVE: "an audience of the same group with a higher priority has the person",

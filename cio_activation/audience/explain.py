@@ -7,6 +7,7 @@ from cio_activation.activation.durations import format_duration
 from cio_activation.activation.life_cycle import Baseline
 from cio_activation.activation.models import Activation, Audience, ExitReason, Lane
 from cio_activation.activation.working_time import WEEKDAYS
+from cio_activation.audience import explain_moments
 
 
 def sentences(activation: Activation, audience: Audience) -> list[str]:
@@ -23,15 +24,20 @@ def _source(activation: Activation, audience: Audience) -> list[str]:
         f"in windows of {format_duration(activation.workspace.realtime_window)}, as soon as something happens"
     )  # fmt: skip
     told = [f"People come from Customer.io's segment {audience.segment}, {pace}."]
+    if audience.moment is not None:
+        told = explain_moments.of_source(audience, pace)
     if audience.gate is not None:
         told.append(f"Of these only who passes the gate: `{audience.gate}`.")
-    if audience.grace:
+    told += explain_moments.of_expressions(activation, audience)
+    if audience.grace and audience.moment is not None:
+        told.append(f"Nobody enters within {format_duration(audience.grace)} of the newest moment.")
+    elif audience.grace:
         told.append(f"That has to hold for {format_duration(audience.grace)} without a break.")
     return told
 
 
 def _exits(activation: Activation, audience: Audience) -> list[str]:
-    ends = ["leaves the segment"]
+    ends = ["leaves the segment"] if audience.moment is None else []
     if audience.gate is not None:
         ends.append("no longer passes the gate")
     if ExitReason.PURCHASE in audience.exit_on:
@@ -39,6 +45,8 @@ def _exits(activation: Activation, audience: Audience) -> list[str]:
     if audience.touch:
         ends.append("was taken care of (the action is done or deleted)")
     told = [f"It ends when the person {_listed(ends)}."]
+    if audience.moment is not None:
+        return [*(told if ends else ()), *explain_moments.of_exits(audience)]
     if audience.expires_after is not None:
         told.append(f"It ends after {format_duration(audience.expires_after)} at the latest.")
     again = "until they have lost eligibility once"

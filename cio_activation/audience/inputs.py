@@ -1,20 +1,24 @@
-"""What an audience is decided from: its segment's members with the attributes and properties its gate reads."""
+"""What an audience is decided from: its segment's members, or whoever had a moment, with what its gate reads."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from cio_activation.activation.expressions import (
     Expression,
     gate_expression,
     hold_expression,
+    moments_read,
     scope_expression,
     vocabulary,
 )
 from cio_activation.activation.models import Activation, Audience, ExitReason, Lane
+from cio_activation.activation.moment_terms import MomentCount
 from cio_activation.activation.ordering import Rank, read_order
 from cio_activation.activation.windows import Window
+from cio_activation.audience import moments
 from cio_activation.audience.desks import Desks
 from cio_activation.state.columns import attribute_types, property_types, source, table
 from cio_activation.state.rules import as_timestamp, derive_property
@@ -22,6 +26,7 @@ from cio_activation.warehouse import stale
 from cio_activation.warehouse.scope import EVERYONE, Scope
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import identifier, literal, timestamp
+from cio_activation.warehouse.tables import MOMENTS
 
 BOUGHT_AT = identifier("purchase:at")
 """Column of the last purchase; no attribute can have its name."""
@@ -97,18 +102,27 @@ class Inputs:
         return (str(attribute),) if asked else ()
 
     def members(self) -> str:
-        """Return the SELECT of ``cio_id`` of the segment's members now, of those in scope."""
+        """Return the SELECT of ``cio_id`` of those the audience takes its people from now, of those in scope."""
+        if self.audience.moment is not None:
+            return moments.members(self)
         lane, segment = self.audience.lane.value, self.audience.segment
         inside = f"SELECT cio_id FROM raw.memberships WHERE lane = {literal(lane)} AND segment_id = {segment}"
         return inside + self.scope.condition()
+
+    @cached_property
+    def moment_counts(self) -> tuple[MomentCount, ...]:
+        """What the audience's expressions ask about moments."""
+        return moments_read(self.activation, self.audience)
 
     @property
     def reads(self) -> tuple[str, ...]:
         """The tables of which a change can move a person into the audience or out of it."""
         lanes = sorted({lane for c in self.columns if (lane := self._lane_of(c)) is not None})
         touch = ("audience.memberships", "feedback.acts", "identity.persons") if self.audience.touch else ()
+        source = "raw.memberships" if self.audience.moment is None else "audience.memberships"
+        told = (MOMENTS,) if self.moment_counts or self.audience.moment is not None else ()
         asked = ("feedback.contexts",) if self.places else ()
-        return ("raw.memberships", self.people, *map(table, lanes), *touch, *asked)
+        return (source, self.people, *map(table, lanes), *told, *touch, *asked)
 
     @property
     def ends_with_purchase(self) -> bool:
@@ -135,7 +149,9 @@ class Inputs:
         for column in self.columns:
             lane = self._lane_of(column)
             listed.append(f"{'p' if lane is None else lane.value}.{identifier(column)}")
+        listed += moments.columns(self)
         joins = [f"LEFT JOIN {table(lane)} AS {lane.value} ON {lane.value}.cio_id = p.cio_id" for lane in sorted(lanes)]
+        joins += moments.joins(self)
         joins.append(f"LEFT JOIN ({self.stale()}) AS stale ON stale.cio_id = p.cio_id")
         return f"SELECT {', '.join(listed)} FROM {self.people} AS p {' '.join(joins)} WHERE p.cio_id IN ({among})"
 
@@ -146,6 +162,8 @@ class Inputs:
         """
         where = f" WHERE {self.gate.sql}" if self.gate is not None else ""
         told = ["cio_id", BOUGHT_AT, STALE]
+        if self.audience.moment is not None:
+            told += [moments.MOMENT_ID, moments.MOMENT_AT]
         if self.audience.touch:
             muted = " OR ".join(f"coalesce({identifier(name)}, FALSE)" for name in self._muted_by) or "FALSE"
             told.append(f"{f'coalesce({self.hold.sql}, FALSE)' if self.hold else 'FALSE'} AS {IN_JOURNEY}")
@@ -170,14 +188,19 @@ class Inputs:
         return f"SELECT cio_id, list_sort(list(DISTINCT name)) AS names FROM ({marked}) GROUP BY cio_id"
 
     def evidence(self, row: str, since: str) -> str:
-        """Return SQL for the JSON kept with an entry: segment, ``since``, and the gate's inputs in ``row`` (an alias);
+        """Return SQL for the JSON kept with an entry: source, ``since``, and the gate's inputs in ``row`` (an alias);
         with them what an action's text shows.
 
         Which of the inputs are stale is told if any is. Contact data never goes in, should a gate read it.
         """
         shown = sorted({*(self.gate.columns if self.gate is not None else ()), *self.audience.placeholders})
         pairs = [f"{literal(c)}, {self._shown(row, c)}" for c in shown]
-        told = f"'segment', {self.audience.segment}, 'since', {since}, 'inputs', json_object({', '.join(pairs)})"
+        told = f"'segment', {self.audience.segment}"
+        if self.audience.moment is not None:
+            told = f"'moment', {moments.told_of_source(row, self.audience)}"
+        told += f", 'since', {since}, 'inputs', json_object({', '.join(pairs)})"
+        if self.gate is not None and self.gate.moments:
+            told += f", 'moments', {moments.told_of_counts(row, self.gate.moments)}"
         old = f"{row}.{STALE}"
         return (
             f"CAST(CASE WHEN {old} IS NULL THEN json_object({told}) "

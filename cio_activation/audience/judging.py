@@ -5,7 +5,7 @@
 
 A person's place is a *stage* (``waiting``, ``in``, ``spent``); what keeps out who is not in is a *code*
 (``audience.codes``), the first that applies. A spent person stays out until eligibility was lost once. A purchase while
-waiting spends the spell as well.
+waiting spends the spell as well. Where people come by a moment, each moment is a spell of its own.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from cio_activation.activation.life_cycle import Baseline
-from cio_activation.audience import places, touch
+from cio_activation.audience import by_moment, places, touch
 from cio_activation.audience.codes import Code
 from cio_activation.audience.inputs import BOUGHT_AT, IN_JOURNEY, MUTED, OUT_OF_SCOPE, STALE, Inputs, ranked_by
+from cio_activation.audience.moments import MOMENT_AT, MOMENT_ID, over
 from cio_activation.warehouse.sql import literal, timestamp
 
 _NEVER = "CAST(NULL AS TIMESTAMP)"
@@ -27,14 +28,16 @@ def decisions(inputs: Inputs) -> str:
     Columns: ``cio_id``, ``since``, ``bought_before``, ``spent_at``, ``baseline``, ``stage`` (NULL: not eligible any
     more), ``code``, ``detail`` (JSON), ``exit_reason`` (NULL: no interval to close), ``enters``, ``ghost``, ``before``
     and ``code_before`` (the last stage and code), ``entry_id`` (of the interval that is open), ``drop_reason`` (why
-    somebody who was withheld is no candidate now).
+    somebody who was withheld is no candidate now). Of an audience that starts from a moment, also ``moment_id`` and
+    ``moment_at`` of the newest one.
     """
-    as_of, human = timestamp(inputs.as_of), inputs.audience.touch
+    as_of, human, moment = timestamp(inputs.as_of), inputs.audience.touch, inputs.audience.moment is not None
     steps = _coded(inputs, _codes(inputs)) | (_places_given(inputs) if human else {})
+    lost = "expired" if moment else "left_segment"
     held_out, code = ("held_out", "final_code") if human else ("FALSE", "first_code")
     steps["staged"] = f"""
         SELECT *, CASE
-            WHEN NOT eligible THEN NULL
+            WHEN {by_moment.no_candidate(inputs) if moment else "NOT eligible"} THEN NULL
             WHEN NOT outside THEN 'in'
             WHEN used_up THEN 'spent'
             WHEN {code} IS NULL THEN 'in'
@@ -52,12 +55,12 @@ def decisions(inputs: Inputs) -> str:
             spent_at, stage, code, exit_reason, enters, enters AND {held_out} AS ghost,
             before, code_before, entry_id,
             CASE WHEN NOT eligible AND before <> 'in' THEN
-                CASE WHEN NOT present THEN 'deleted' WHEN NOT member THEN 'left_segment' ELSE 'gate' END
+                CASE WHEN NOT present THEN 'deleted' WHEN NOT member THEN '{lost}' ELSE 'gate' END
             END AS drop_reason,
-            {_detail(inputs)} AS detail{places.assigned(inputs)}
+            {_detail(inputs)} AS detail{places.assigned(inputs)}{f", {by_moment.COLUMNS}" if moment else ""}
         FROM staged
         WHERE stage IS DISTINCT FROM before OR exit_reason IS NOT NULL OR code IS DISTINCT FROM code_before
-            OR baseline IS DISTINCT FROM baseline_before"""
+            OR baseline IS DISTINCT FROM baseline_before{f" OR {by_moment.ANOTHER}" if moment else ""}"""
 
 
 def candidates(inputs: Inputs) -> str:
@@ -85,6 +88,8 @@ def _coded(inputs: Inputs, codes: str) -> dict[str, str]:
 
 def _exit(inputs: Inputs) -> str:
     """Return SQL for why a stay ends now; NULL where it goes on, or there is none."""
+    if inputs.audience.moment is not None:
+        return by_moment.ending(inputs)
     audience, as_of = inputs.audience, timestamp(inputs.as_of)
     expired = f"entered_at <= {timestamp(inputs.as_of - audience.expires_after)}" if audience.expires_after else "FALSE"
     bought = _bought(inputs) if inputs.ends_with_purchase else "FALSE"
@@ -112,6 +117,8 @@ def _again(inputs: Inputs) -> str:
 
 def _used_up(inputs: Inputs) -> str:
     """Return SQL for: bought, was handled or expired in this spell, and may not come again yet."""
+    if inputs.audience.moment is not None:
+        return by_moment.used_up(inputs)
     bought = _bought(inputs) if inputs.ends_with_purchase else "FALSE"
     ended = "coalesce(exit_reason IN ('purchase', 'done', 'expired', 'withdrawn'), FALSE)"
     return f"eligible AND ({ended} OR NOT again AND ({bought} OR coalesce(before = 'spent', FALSE)))"
@@ -137,6 +144,8 @@ def _own(inputs: Inputs) -> list[tuple[Code, str]]:
     audience, as_of = inputs.audience, timestamp(inputs.as_of)
     grace = f"since > {timestamp(inputs.as_of - audience.grace)}" if audience.grace else "FALSE"
     asked: list[tuple[Code, str]] = [(Code.GRACE, grace), (Code.SPENT, "used_up")]
+    if audience.moment is not None:
+        asked.insert(0, (Code.STALE_MOMENT, over(inputs, MOMENT_AT)))
     if not audience.touch:
         return asked
     cooldown = timestamp(inputs.as_of - audience.cooldown) if audience.cooldown else None
@@ -205,6 +214,8 @@ def _detail(inputs: Inputs) -> str:
         (f"code = {_quoted(Code.GRACE)}", f"'until', {_later('since', audience.grace)}"),
         (f"code = {_quoted(Code.SPENT)}", "'since', since"),
     ]
+    if audience.moment is not None:
+        told.insert(0, (f"code = {_quoted(Code.STALE_MOMENT)}", by_moment.told(inputs)))
     if audience.touch:
         cooldown = audience.cooldown or timedelta(0)
         cap = f"'touches', touches, 'max', {limits.human_touches_per_person.max}, 'last', touched_by, 'at', touched_at"
@@ -262,13 +273,17 @@ def _joined(inputs: Inputs) -> str:
     found = f"""
         SELECT f.*, l.cio_id IS NOT NULL AS left_here FROM ({_known_or_eligible(inputs)}) AS f
         LEFT JOIN ({_left_here(inputs)}) AS l ON l.cio_id = f.cio_id"""
+    same = "baseline_before"
+    if inputs.audience.moment is not None:
+        found = by_moment.joined(inputs, found)
+        same = f"baseline_before AND NOT ({by_moment.ANOTHER})"
     if not inputs.audience.touch:
         return f"SELECT *, FALSE AS baseline_now, {_NEVER} AS ended FROM ({found})"
     skips = inputs.first and inputs.audience.launch.baseline is not Baseline.INCLUDE
     on_them = f"LEFT JOIN ({places.contexts(inputs)}) AS x ON x.cio_id = j.cio_id" if inputs.places else ""
     seen = "".join(f", x.{column}" for column in places.COLUMNS) if inputs.places else ""
     return f"""
-        SELECT j.*, {"TRUE" if skips else "baseline_before"} AS baseline_now, a.handled_at, a.withdrawn_at,
+        SELECT j.*, {"TRUE" if skips else same} AS baseline_now, a.handled_at, a.withdrawn_at,
             p.ended, p.snoozed_until,
             coalesce(t.touches, 0) AS touches, t.touched_by, t.touched_at, h.had_by,
             coalesce(NOT i.deliverable, FALSE) AS undeliverable{seen}
@@ -295,13 +310,18 @@ def _known_or_eligible(inputs: Inputs) -> str:
     carried = "k.entered_at, k.version, k.entry_id, k.code AS code_before, k.spent_at AS spent_before"
     flags = "coalesce(k.ghost, FALSE) AS ghost_before, coalesce(k.baseline, FALSE) AS baseline_before"
     here, gone = [], []
+    since = f"coalesce(k.since, {as_of})"
+    if inputs.audience.moment is not None:
+        since = f"coalesce(e.{MOMENT_AT}, k.since, {as_of})"
+        here += [f"e.{MOMENT_ID}", f"e.{MOMENT_AT}", "k.since AS since_before"]
+        gone += ["NULL", _NEVER, "k.since"]
     if inputs.audience.touch:
-        here = [f"e.{IN_JOURNEY} AS in_journey", f"e.{OUT_OF_SCOPE} AS out_of_scope", f"e.{MUTED} AS muted"]
+        here += [f"e.{IN_JOURNEY} AS in_journey", f"e.{OUT_OF_SCOPE} AS out_of_scope", f"e.{MUTED} AS muted"]
         here += [f"e.{ranked_by(index)}" for index in range(len(inputs.ranks))]
-        gone = ["FALSE", "FALSE", "FALSE", *["NULL"] * len(inputs.ranks)]
+        gone += ["FALSE", "FALSE", "FALSE", *["NULL"] * len(inputs.ranks)]
     return f"""
         SELECT e.cio_id, TRUE AS eligible, TRUE AS present, TRUE AS member, e.{BOUGHT_AT} AS bought_at,
-            k.cio_id IS NOT NULL AS known, k.stage AS before, coalesce(k.since, {as_of}) AS since,
+            k.cio_id IS NOT NULL AS known, k.stage AS before, {since} AS since,
             CASE WHEN k.cio_id IS NULL THEN e.{BOUGHT_AT} ELSE k.bought_before END AS bought_before,
             {carried}, {flags}, {", ".join([f"e.{STALE} AS stale", *here])}
         FROM eligible_now AS e LEFT JOIN known AS k ON k.cio_id = e.cio_id

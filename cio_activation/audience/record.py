@@ -69,10 +69,7 @@ def log(con: Connection, inputs: Inputs, run_id: str) -> None:
             d.cio_id, d.decision, d.why AS code, d.detail, coalesce(o.entry_id, d.entry_id) AS entry_id,
             {timestamp(inputs.as_of)} AS as_of, {literal(window.lane.value)} AS lane,
             {literal(window.key)} AS window_key,
-            {audience.segment} AS segment,
-            (SELECT max(name) FROM raw.segments WHERE segment_id = {audience.segment}) AS segment_name,
-            (SELECT max(run_id) FROM meta.published
-             WHERE name = 'raw.memberships' AND lane = {literal(window.lane.value)}) AS snapshot,
+            {_source(inputs)}
             {literal(inputs.rules)} AS activation, {literal(run_id)} AS run_id
         FROM (
             SELECT cio_id, detail, CASE WHEN enters THEN NULL ELSE entry_id END AS entry_id,
@@ -89,6 +86,17 @@ def log(con: Connection, inputs: Inputs, run_id: str) -> None:
         WHERE d.decision IS NOT NULL
         ORDER BY d.cio_id"""
     )
+
+
+def _source(inputs: Inputs) -> str:
+    """Return the columns of where the audience took its people from; a moment stands in the entry's evidence."""
+    segment = inputs.audience.segment
+    if segment is None:
+        return ""
+    return f"""{segment} AS segment,
+            (SELECT max(name) FROM raw.segments WHERE segment_id = {segment}) AS segment_name,
+            (SELECT max(run_id) FROM meta.published
+             WHERE name = 'raw.memberships' AND lane = {literal(inputs.window.lane.value)}) AS snapshot,"""
 
 
 def log_removed(con: Connection, window: Window, declared: str, run_id: str) -> None:

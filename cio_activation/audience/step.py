@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from cio_activation.activation.durations import format_duration
+from cio_activation.audience import moments
 from cio_activation.audience.inputs import Inputs
 from cio_activation.audience.judging import decisions
 from cio_activation.warehouse import change_log
@@ -23,7 +24,8 @@ def decide(con: Connection, inputs: Inputs) -> None:
 
 def statements(inputs: Inputs) -> dict[str, str]:
     """Return the SELECTs a decision is made of, each under the temporary table it fills, in their order."""
-    return {"eligible_now": inputs.eligible(), "known": _known(inputs), "decided": decisions(inputs)}
+    read = moments.statements(inputs)
+    return read | {"eligible_now": inputs.eligible(), "known": _known(inputs), "decided": decisions(inputs)}
 
 
 def apply(con: Connection, inputs: Inputs) -> None:
@@ -40,7 +42,7 @@ def apply(con: Connection, inputs: Inputs) -> None:
         SELECT {name} AS audience, {inputs.audience.version} AS version, d.cio_id, {as_of} AS entered_at,
             {literal(inputs.window.key)} AS entry_window, {literal(entry_reason(inputs))} AS entry_reason,
             {inputs.evidence("i", "d.since")} AS evidence,
-            n.number, {entry_id(name, "d.cio_id", "n.number")} AS entry_id,
+            n.number, {_entry(inputs, name)},
             {inputs.audience.touch} AS touch, d.ghost, {literal(inputs.rules)} AS activation
         FROM decided AS d JOIN ({inputs.rows("SELECT cio_id FROM decided WHERE enters")}) AS i ON i.cio_id = d.cio_id
         JOIN ({_numbers(name)}) AS n ON n.cio_id = d.cio_id
@@ -53,6 +55,7 @@ def apply(con: Connection, inputs: Inputs) -> None:
         SELECT {name}, cio_id, since, stage, bought_before, code, baseline, spent_at
         FROM decided WHERE stage IS NOT NULL"""
     )
+    moments.keep_newest(con, inputs)
     change_log.note(con, MEMBERSHIPS, "SELECT cio_id FROM decided WHERE enters OR exit_reason IS NOT NULL")
     if inputs.desks is not None:
         _bring_up_to_date(con, inputs)
@@ -106,13 +109,26 @@ def _bring_up_to_date(con: Connection, inputs: Inputs) -> None:
 def entry_reason(inputs: Inputs) -> str:
     """Return why people enter, in words: ``segment 12 and gate held for 2h``."""
     audience = inputs.audience
-    reason = f"segment {audience.segment}" + (" and gate" if inputs.gate is not None else "")
+    source = f"segment {audience.segment}" if audience.moment is None else f"moment {audience.moment.name}"
+    reason = source + (" and gate" if inputs.gate is not None else "")
     return f"{reason} held for {format_duration(audience.grace)}" if audience.grace else reason
 
 
 def entry_id(audience: str, cio_id: str, number: str) -> str:
     """Return SQL for the id of a person's ``number``-th stay in ``audience``: what an action for it is claimed by."""
     return f"md5(concat_ws(chr(31), {audience}, {cio_id}, {number}))"
+
+
+def _entry(inputs: Inputs, name: str) -> str:
+    """Return SQL for what an entry is known by; by the event it came of, where it started from a moment.
+
+    Where another audience has an entry by the same event, by a hash: an action is known by its entry alone.
+    """
+    if inputs.audience.moment is not None:
+        taken = f"d.moment_id IN (SELECT entry_id FROM {MEMBERSHIPS} WHERE moment_id IS NOT NULL)"
+        own = f"CASE WHEN {taken} THEN {entry_id(name, 'd.cio_id', 'd.moment_id')} ELSE d.moment_id END"
+        return f"{own} AS entry_id, d.moment_id, d.moment_at"
+    return f"{entry_id(name, 'd.cio_id', 'n.number')} AS entry_id"
 
 
 def _numbers(name: str) -> str:

@@ -89,7 +89,7 @@ def realtime_sensor(job: Any, activation: Activation, lanes: Lanes) -> dg.Sensor
         current, problem = seen, None
         taken = _taken(context.instance)
         if now - seen.polled_at >= POLL_SECONDS and taken is not None:
-            segments = list(dict.fromkeys(a.segment for a in activation.lane_audiences(Lane.REALTIME)))
+            segments = list(activation.segments(Lane.REALTIME))
             try:
                 found = fingerprint_segments(runtime_of(activation), segments, seen.segments, now)
                 current = replace(seen, segments=found, polled_at=now)

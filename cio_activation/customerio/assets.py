@@ -22,6 +22,8 @@ from cio_activation.warehouse.tables import FILES_SET_ASIDE
 
 LAST_GOOD = "last_good"
 """Name of the check of values that are older than their rows."""
+MOMENTS_KEY = dg.AssetKey(["customerio", "moments"])
+"""The asset that audiences depend on which read moments."""
 
 
 class PullConfig(dg.Config):
@@ -38,7 +40,7 @@ def segment_key(segment: int) -> dg.AssetKey:
 
 def _segment_keys(activation: Activation, lane: Lane) -> list[dg.AssetKey]:
     """Return the keys of the segments that the lane's audiences come from, each once."""
-    return [segment_key(s) for s in dict.fromkeys(a.segment for a in activation.lane_audiences(lane))]
+    return [segment_key(s) for s in activation.segments(lane)]
 
 
 def _segment_spec(segment: int, audiences: Sequence[Audience]) -> dg.AssetSpec:
@@ -65,7 +67,8 @@ def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefiniti
     }
     sourced: dict[int, list[Audience]] = {}
     for a in activation.audiences.values():
-        sourced.setdefault(a.segment, []).append(a)
+        if a.segment is not None:
+            sourced.setdefault(a.segment, []).append(a)
     specs = [_segment_spec(segment, audiences) for segment, audiences in sourced.items()]
 
     @dg.asset(
@@ -110,7 +113,7 @@ def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefiniti
         )
 
     @dg.asset(
-        key=["customerio", "moments"],
+        key=MOMENTS_KEY,
         description="What webhooks brought, each event once and dated by itself; whom it was about is fetched next.",
         check_specs=[_check("moments", "raw", "every event could be read and names somebody")],
         **realtime,

@@ -69,5 +69,5 @@ def segment_problems(activation: Activation, segments: tuple[Segment, ...]) -> l
     return [
         f"audiences.{a.name}.segment: Customer.io has no segment {a.segment}; it has {listed or 'none'}"
         for a in activation.audiences.values()
-        if a.segment not in known
+        if a.segment is not None and a.segment not in known
     ]

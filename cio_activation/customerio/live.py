@@ -29,6 +29,7 @@ from cio_activation.customerio.landing import (
 )
 from cio_activation.customerio.last_good import fill
 from cio_activation.customerio.members import read_segments
+from cio_activation.customerio.moment_sources import people_of_moments
 from cio_activation.customerio.people import utc_now
 from cio_activation.customerio.people_table import sources
 from cio_activation.customerio.segment_shortcut import SegmentShortcut, read_shortcut
@@ -123,7 +124,7 @@ def pull_live(
     with runtime.warehouse.read() as con:
         if published.superseded(con, MEMBERSHIPS, window):
             return LivePull(window.key, superseded=True)
-        used = list(dict.fromkeys(a.segment for a in runtime.activation.lane_audiences(Lane.REALTIME)))
+        used = list(runtime.activation.segments(Lane.REALTIME))
         before = read_shortcut(con, window, used)
     wish = _Wish(tuple(also), older_than, limit, time_slice)
     return asyncio.run(_pull(runtime, window, pacer, wish, before, run_id, clock))
@@ -195,7 +196,7 @@ def _due(runtime: Runtime, wish: _Wish, now: datetime) -> tuple[list[Identifiers
             [list(wish.also)],
         )
         left = _still_stale(con, wish, now)
-        _find_due(con, wish, now, everybody=left is None)
+        _find_due(con, wish, now, people_of_moments(runtime.activation, now), everybody=left is None)
         total, urgent = con.execute(
             "SELECT count(*), count(*) FILTER (noted_at IS NOT NULL OR observed_at IS NULL) FROM due"
         ).fetchall()[0]
@@ -221,11 +222,15 @@ def _still_stale(con: Connection, wish: _Wish, now: datetime) -> int | None:
     return None if found is None else int(found[0])
 
 
-def _find_due(con: Connection, wish: _Wish, now: datetime, *, everybody: bool) -> None:
-    """Fill ``due``: of ``named``, and with ``everybody`` of the members who are unknown or to be looked at again."""
+def _find_due(con: Connection, wish: _Wish, now: datetime, also: str, *, everybody: bool) -> None:
+    """Fill ``due``: of ``named``, and with ``everybody`` of the members who are unknown or to be looked at again.
+
+    ``also`` is a SELECT of who counts as a member without being in a segment.
+    """
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE members AS "
-        f"SELECT DISTINCT cio_id FROM {MEMBERSHIPS} WHERE lane = 'realtime' AND ?",
+        "CREATE OR REPLACE TEMP TABLE members AS SELECT DISTINCT cio_id "
+        f"FROM (SELECT cio_id FROM {MEMBERSHIPS} WHERE lane = 'realtime' UNION ALL {also}) "
+        "WHERE ? AND cio_id IS NOT NULL",
         [everybody],
     )
     # Everybody's rows are gone through once: a workspace has many more people than its segments members.

@@ -70,7 +70,7 @@ async def read_segments(
 
     With ``before``, big ones whose count shows that nothing else happened are not read, see :class:`SegmentShortcut`.
     """
-    wanted = tuple(dict.fromkeys(a.segment for a in audiences))
+    wanted = tuple(dict.fromkeys(a.segment for a in audiences if a.segment is not None))
     if not wanted:
         return []
     listed = {s.id: s for s in await client.segments()}
@@ -113,7 +113,7 @@ def _check_known(audiences: Sequence[Audience], listed: dict[int, Segment]) -> N
     problems = [
         f"audience {a.name}: Customer.io has no segment {a.segment}; it has {there}"
         for a in audiences
-        if a.segment not in listed
+        if a.segment is not None and a.segment not in listed
     ]
     if problems:
         raise ConfigError(*problems)

@@ -21,7 +21,7 @@ from cio_activation.activation.windows import Window
 from cio_activation.customerio.client import AT_ONCE, ATTRIBUTES_PER_CALL, CustomerIO, Identifiers
 from cio_activation.customerio.landing import ensure_tables
 from cio_activation.customerio.moment_body import METRIC, compared_email
-from cio_activation.warehouse import quarantine
+from cio_activation.warehouse import change_log, quarantine
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import scalar
 from cio_activation.warehouse.tables import MEMBERSHIP_CHANGES, MOMENTS, PEOPLE_CURRENT
@@ -176,10 +176,12 @@ def _settle(con: Connection, window: Window, now: datetime) -> Named:
     con.execute(
         f"UPDATE {MOMENTS} AS m SET cio_id = s.cio_id, problem = s.problem, "
         "named_by = CASE WHEN s.cio_id IS NOT NULL THEN s.named_by END, "
+        "named_in = CASE WHEN s.cio_id IS NOT NULL THEN ? END, "
         "asked = nullif(s.asked, 0), asked_at = CASE WHEN s.people = 0 THEN ? ELSE m.asked_at END "
         "FROM settled AS s WHERE m.rowid = s.place",
-        [now],
+        [window.key, now],
     )
+    change_log.note(con, MOMENTS, "SELECT cio_id FROM settled")
     quarantine.enter(
         con,
         LAYER,

@@ -93,7 +93,7 @@ def retained_readings(runtime: Runtime, window: Window) -> list[Reading] | None:
     """Return a daily window's raw files, one per segment in use; None unless all of them are there and whole."""
     if window.lane is not Lane.DAILY:
         return None
-    wanted = dict.fromkeys(a.segment for a in runtime.activation.lane_audiences(window.lane))
+    wanted = runtime.activation.segments(window.lane)
     home = runtime.settings.activation_home
     with runtime.warehouse.read() as con:
         found = {s: files.retained(con, home, window, files.segment_kind(s)) for s in wanted}

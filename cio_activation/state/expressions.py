@@ -80,7 +80,8 @@ def _foreign(activation: Activation, audience: Audience, key: str, expression: E
 
 def _problem(con: Connection, expression: Expression, types: dict[str, str]) -> str | None:
     columns = "".join(f", CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in types.items())
-    row = f"SELECT TIMESTAMP '2026-01-01' AS as_of{columns}"
+    counts = "".join(f", CAST(0 AS BIGINT) AS {identifier(count.column)}" for count in expression.moments)
+    row = f"SELECT TIMESTAMP '2026-01-01' AS as_of{columns}{counts}"
     try:
         kind = con.execute(f"DESCRIBE SELECT {expression.sql} AS answer FROM ({row})").fetchall()[0][1]
     except SqlError as error:

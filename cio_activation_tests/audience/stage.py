@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -58,6 +59,29 @@ class Stage:
         for each in Lane:
             derive(self.world.runtime, window(as_of, each))
         return update(self.world.runtime, window(as_of, lane))
+
+    def happened(
+        self,
+        cio_id: str | None,
+        name: str,
+        at: datetime,
+        *,
+        event: str | None = None,
+        known_at: datetime | None = None,
+        machine: bool = False,
+        **body: Any,
+    ) -> str:
+        """Land a moment; ``known_at`` is the as-of of the window that first knew of it. Returns the event's id."""
+        event = event or f"{name}-{cio_id}-{at:%d%H%M%S}"
+        values = [event, name, cio_id, at, machine, json.dumps({"event": name, **body}), at]
+        named_in = window(known_at, Lane.REALTIME).key if known_at is not None else None
+        with self.world.runtime.warehouse.write() as con, noting(con, "raw.moments"):
+            con.execute(
+                """INSERT INTO raw.moments BY NAME SELECT 'journey' AS source, ? AS event_id, ? AS kind, ? AS cio_id,
+                ? AS occurred_at, ? AS machine, ? AS body, ? AS received_at, ? AS named_in""",
+                [*values, named_in],
+            )
+        return event
 
     def intervals(self) -> list[tuple[Any, ...]]:
         return self.world.rows(

@@ -107,7 +107,9 @@ def _newest_moments(entries: str) -> str:
 
 def _told(audience: Audience) -> str:
     """Return the pairs of what an action's text is made of; nothing in it identifies the person."""
-    segment = f"(SELECT max(name) FROM raw.segments WHERE segment_id = {audience.segment})"
+    segment = "NULL"
+    if audience.segment is not None:
+        segment = f"(SELECT max(name) FROM raw.segments WHERE segment_id = {audience.segment})"
     return (
         f"'entry_id', e.entry_id, 'audience', {literal(audience.name)}, 'entered_at', e.entered_at, "
         f"'segment', {segment}, 'evidence', CAST(e.newest AS JSON), 'moments', o.told, 'content', e.content"

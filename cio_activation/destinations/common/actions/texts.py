@@ -48,10 +48,12 @@ def text_of(
     """Return the words of an action from the payload of its operation."""
     evidence = payload.get("evidence") or {}
     inputs: Mapping[str, Any] = evidence.get("inputs") or {}
+    fields: Mapping[str, Any] = (evidence.get("moment") or {}).get("fields") or {}
     values = {name: _shown(activation, name, value) for name, value in inputs.items()}
     subject = filled(options.subject, values)[:SUBJECT_LONGEST]
     body = filled(options.body or audience.description, values)
     told = [f"{_label(activation, name)}: {values[name]}" for name in inputs]
+    told += [f"{default_label(name)}: {shown(value)}" for name, value in fields.items() if value is not None]
     told += [f"{_moment(m['name'])}: {local(activation, m['at'])}" for m in payload.get("moments") or ()]
     owned = f"Audience: {audience.label}, owned by {audience.owner}"
     why = _why(activation, audience, payload, evidence)
@@ -76,6 +78,8 @@ def local(activation: Activation, instant: str | datetime) -> str:
 
 
 def _why(activation: Activation, audience: Audience, payload: Mapping[str, Any], evidence: Mapping[str, Any]) -> str:
+    if moment := evidence.get("moment"):
+        return f"Why now: {_moment(moment['name'])}, {local(activation, moment['occurred_at'])}."
     since = evidence.get("since") or payload["entered_at"]
     segment = payload.get("segment")
     named = f"Customer.io segment '{segment}'" if segment else f"Customer.io segment {audience.segment}"

@@ -263,7 +263,7 @@ WITH joined AS (
     FALSE AS again,
     eligible
     AND (
-      COALESCE(exit_reason IN ('purchase', 'done', 'expired'), FALSE)
+      COALESCE(exit_reason IN ('purchase', 'done', 'expired', 'withdrawn'), FALSE)
       OR NOT again
       AND (
         known

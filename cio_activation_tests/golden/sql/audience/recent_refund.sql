@@ -194,7 +194,7 @@ WITH joined AS (
     FALSE AS again,
     eligible
     AND (
-      COALESCE(exit_reason IN ('purchase', 'done', 'expired'), FALSE)
+      COALESCE(exit_reason IN ('purchase', 'done', 'expired', 'withdrawn'), FALSE)
       OR NOT again
       AND (
         FALSE OR COALESCE(before = 'spent', FALSE)
