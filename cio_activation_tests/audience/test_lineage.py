@@ -23,7 +23,8 @@ def reads_daily_state(gate: str | None, **more: Any) -> bool:
     loaded = load_activation(DEFAULT_ACTIVATION, DESTINATIONS)
     audience = loaded.audiences[NAME].model_copy(update={"gate": gate, **more})
     activation = loaded.model_copy(update={"audiences": {**loaded.audiences, NAME: audience}})
-    specs = {spec.key: spec for asset in build_assets(activation, Lanes.of(activation), {lane: [] for lane in Lane}) for spec in asset.specs}
+    assets = build_assets(activation, Lanes.of(activation), {lane: [] for lane in Lane})
+    specs = {spec.key: spec for asset in assets for spec in asset.specs}
     deps = specs[dg.AssetKey(["audience", NAME])].deps
     return dg.AssetKey(["state", "daily_properties"]) in {dep.asset_key for dep in deps}
 
