@@ -5,7 +5,7 @@ Read before anything is decided, with the warehouse closed; the room ``feedback`
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -107,10 +107,10 @@ class HearsBack(Protocol):
         """
 
     async def contexts(
-        self, client: VendorClient, context: Context, records: Sequence[str], ours: Collection[str]
+        self, client: VendorClient, context: Context, records: Sequence[str], ours: Sequence[OpenAction]
     ) -> list[PersonContext]:
         """Return who has each of the person records ``records``, and whether somebody is on them.
 
-        ``ours`` are ids of actions that we made: they, and our own completions, never count. A record that is not
-        there any more is left out. Costs a bounded number of calls for 100 records.
+        ``ours`` are the actions of ours that are open with them: they, and our own completions, never count. A record
+        that is not there any more is left out. Costs a bounded number of calls for 100 records.
         """

@@ -24,7 +24,10 @@ from cio_activation.warehouse.sql import literal, timestamp
 
 EVERYBODY_AFTER = timedelta(days=1)
 """As-of time after which everybody is looked at, whatever is known to have changed."""
-_TABLES = ("identity.persons", "state.realtime_properties", "audience.memberships")
+_TABLES = (
+    "identity.persons", "state.realtime_properties", "audience.memberships", "audience.assignments",
+    "audience.current_evidence", "delivery.actions",
+)  # fmt: skip
 
 
 def scope_for(con: Connection, step: Step, destination: str, context: Context, window: Window) -> Scope:

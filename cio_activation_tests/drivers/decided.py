@@ -6,6 +6,7 @@ Each of these makes a table hold exactly what it is given, and notes whom that c
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -60,6 +61,56 @@ def write_members(run: Runtime, inside: Mapping[str, Iterable[str]]) -> None:
                     SELECT cio_id FROM audience.memberships WHERE audience = ? AND exited_at IS NULL)""",
                 [audience, wanted, audience],
             )
+
+
+def entries(
+    run: Runtime,
+    audience: str,
+    people: Mapping[str, Mapping[str, Any]],
+    *,
+    exited: Mapping[str, str] | None = None,
+    destination: str = "",
+) -> dict[str, str]:
+    """Let ``people`` enter a touch audience with whom acts until when, and others leave it (person -> reason).
+
+    A person's values may be ``owner_id``, ``due_at`` and the like of ``audience.assignments``; ``evidence`` (JSON) is
+    what the rules read. Who is in already stays, and has that as newer evidence. Return person -> id of the newest entry.
+    """
+    tables = ("audience.memberships", "audience.assignments", "audience.current_evidence")
+    with run.warehouse.write() as con, noting(con, *tables):
+        inside = "audience = ? AND cio_id = ? AND exited_at IS NULL"
+        for cio_id, reason in (exited or {}).items():
+            con.execute(
+                f"UPDATE audience.memberships SET exited_at = now()::TIMESTAMP, exit_reason = ? WHERE {inside}",
+                [reason, audience, cio_id],
+            )
+        for cio_id, given in people.items():
+            known = con.execute(
+                f"SELECT entry_id FROM audience.memberships WHERE {inside}", [audience, cio_id]
+            ).fetchall()
+            if known:
+                new = {"entry_id": known[0][0], "audience": audience, "cio_id": cio_id, "as_of": datetime.now()}
+                con.execute("DELETE FROM audience.current_evidence WHERE entry_id = ?", [new["entry_id"]])
+                _insert(con, tables[2], (*new, "evidence"), [new | {"evidence": given.get("evidence")}])
+                continue
+            con.execute(
+                """INSERT INTO audience.memberships BY NAME
+                SELECT *, md5(concat_ws(chr(31), audience, cio_id, number)) AS entry_id FROM (
+                    SELECT ? AS audience, 1 AS version, ? AS cio_id, ? AS evidence, true AS touch,
+                        TIMESTAMP '2026-11-01' AS entered_at, CAST(1 + (
+                            SELECT count(*) FROM audience.memberships WHERE audience = ? AND cio_id = ?) AS INTEGER)
+                            AS number)""",
+                [audience, cio_id, given.get("evidence", "{}"), audience, cio_id],
+            )
+            assigned = {"audience": audience, "cio_id": cio_id, "destination": destination, "owner_from": "named"}
+            assigned |= {k: v for k, v in given.items() if k != "evidence"}
+            entry = con.execute(f"SELECT entry_id FROM audience.memberships WHERE {inside}", [audience, cio_id])
+            _insert(con, tables[1], ("entry_id", *assigned), [assigned | {"entry_id": entry.fetchall()[0][0]}])
+        rows = con.execute(
+            """SELECT cio_id, arg_max(entry_id, number) FROM audience.memberships WHERE audience = ? GROUP BY cio_id""",
+            [audience],
+        ).fetchall()
+    return {str(cio_id): str(entry_id) for cio_id, entry_id in rows}
 
 
 def _insert(con: Connection, table: str, columns: Iterable[str], rows: Sequence[Mapping[str, Any]]) -> None:

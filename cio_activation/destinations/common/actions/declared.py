@@ -53,6 +53,11 @@ def action_claim_sql(word: str, entry_id: str, attempt: str) -> str:
     return f"concat('{word}:', {entry_id}, ':', {attempt})"
 
 
+def action_claim(word: str, entry_id: str, attempt: int = 1) -> str:
+    """Return that claim of one action."""
+    return f"{word}:{entry_id}:{attempt}"
+
+
 def marker(claim: str) -> str:
     """Return what is written into an action to find it by, should the answer to its creation get lost."""
     return f"[{claim}]"

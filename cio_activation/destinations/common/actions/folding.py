@@ -14,7 +14,8 @@ def fold_actions(con: Connection, kind: ActionType, finished: str) -> None:
     """Lay what ended over ``delivery.actions``.
 
     ``observed`` of a delivered operation may say ``status`` (what a human had made of it before we came: it stands),
-    ``owner_id``, ``due_at`` (ISO, naive UTC), ``shown`` and, of a creation, nothing more is needed.
+    ``owner_id`` (null: it has none, whoever was asked for), ``due_at`` (ISO, naive UTC) and ``shown``; of a creation,
+    nothing more is needed.
     """
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE acted AS
@@ -24,8 +25,8 @@ def fold_actions(con: Connection, kind: ActionType, finished: str) -> None:
             json_extract_string(f.payload, '$.content') AS content,
             json_extract_string(f.payload, '$.reason') AS reason,
             json_extract_string(f.observed, '$.status') AS status,
-            coalesce(json_extract_string(f.observed, '$.owner_id'), json_extract_string(f.payload, '$.owner_id'))
-                AS owner_id,
+            json_extract_string(CASE WHEN json_exists(f.observed, '$.owner_id') THEN f.observed ELSE f.payload END,
+                '$.owner_id') AS owner_id,
             CAST(coalesce(json_extract_string(f.observed, '$.due_at'), json_extract_string(f.payload, '$.due_at'))
                 AS TIMESTAMP) AS due_at,
             json_extract_string(f.observed, '$.shown') AS shown, f.intent_at, f.ended_at, f.window_end
@@ -52,7 +53,8 @@ def fold_actions(con: Connection, kind: ActionType, finished: str) -> None:
             ended_at = CASE WHEN coalesce(a.status, '') IN ('open', 'taken_up') THEN NULL
                 WHEN a.status IS NOT NULL OR a.kind = {literal(kind.withdraws.name)} THEN a.ended_at
                 ELSE x.ended_at END,
-            end_reason = CASE WHEN a.kind = {literal(kind.withdraws.name)} THEN a.reason ELSE x.end_reason END,
+            end_reason = CASE WHEN a.kind = {literal(kind.withdraws.name)} AND a.status IS NULL THEN a.reason
+                ELSE x.end_reason END,
             told_end = x.told_end OR a.kind = {literal(kind.tells.name)}
         FROM (
             SELECT * FROM acted WHERE kind <> {literal(kind.opens.name)}

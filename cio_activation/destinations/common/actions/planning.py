@@ -37,7 +37,7 @@ def plan_audience(kind: ActionType, audience: Audience, scope: Scope) -> str:
     return f"""
         WITH entries AS ({entries}), acts AS ({_acts(kind, scope)} AND audience = {literal(audience.name)}),
         asked AS (
-            SELECT e.*, x.record_id, x.about FROM entries AS e LEFT JOIN acts AS x ON x.entry_id = e.entry_id
+            SELECT e.*, x.record_id, x.about, x.shown FROM entries AS e LEFT JOIN acts AS x ON x.entry_id = e.entry_id
             WHERE e.exited_at IS NULL AND e.touch AND NOT e.ghost AND NOT e.baseline
                 AND (x.entry_id IS NULL OR x.status = 'open' AND x.content IS DISTINCT FROM e.content)
         ), moments AS ({_newest_moments("asked")})
@@ -46,7 +46,8 @@ def plan_audience(kind: ActionType, audience: Audience, scope: Scope) -> str:
         SELECT {literal(kind.opens.name)} AS kind, e.cio_id, {_NOTHING} AS record_id, l.record_id AS target,
             CAST(json_object({_told(audience)}, 'owner_id', a.owner_id, 'owner_from', a.owner_from,
                 'queue', a.queue, 'due_at', a.due_at) AS VARCHAR) AS payload,
-            '{{}}' AS keys, CAST(NULL AS UBIGINT) AS row_hash, 0 AS priority, {literal(audience.name)} AS batch_group,
+            '{{}}' AS keys, CAST(NULL AS UBIGINT) AS row_hash, 0 AS priority,
+            {literal(f"{audience.name}/{kind.opens.name}")} AS batch_group,
             {action_claim_sql(kind.word, "e.entry_id", "1")} AS claim
         FROM asked AS e
         JOIN {scope.rows("audience.assignments")} AS a
@@ -57,8 +58,8 @@ def plan_audience(kind: ActionType, audience: Audience, scope: Scope) -> str:
         WHERE e.record_id IS NULL
         UNION ALL
         SELECT {literal(kind.changes.name)}, e.cio_id, e.record_id, e.about,
-            CAST(json_object({_told(audience)}) AS VARCHAR), '{{}}', CAST(NULL AS UBIGINT), 0,
-            {literal(audience.name)}, {_NOTHING}
+            CAST(json_object({_told(audience)}, 'shown', e.shown) AS VARCHAR), '{{}}', CAST(NULL AS UBIGINT), 0,
+            {literal(f"{audience.name}/{kind.changes.name}")}, {_NOTHING}
         FROM asked AS e LEFT JOIN moments AS o ON o.entry_id = e.entry_id
         WHERE e.record_id IS NOT NULL"""
 
@@ -82,15 +83,20 @@ def _acts(kind: ActionType, scope: Scope) -> str:
 
 
 def _ended(kind: ActionType, on_end: str, entries: str, group: str) -> str:
-    """Return the SELECT of what the end of an entry does to its action: withdrawn, or told where a human is on it."""
+    """Return the SELECT of what the end of an entry does to its action: withdrawn, or told where a human is on it.
+
+    A batch is of one kind: who sends it makes the same calls for all of it, and what is refused whole is sent again.
+    """
     payload = (
-        f"json_object('entry_id', x.entry_id, 'audience', x.audience, 'reason', e.exit_reason, 'on_end', '{on_end}')"
+        f"json_object('entry_id', x.entry_id, 'audience', x.audience, 'reason', e.exit_reason, 'on_end', '{on_end}', "
+        "'shown', x.shown)"
     )
     return f"""
         SELECT CASE x.status WHEN 'open' THEN {literal(kind.withdraws.name)}
                 ELSE {literal(kind.tells.name)} END AS kind,
             x.cio_id, x.record_id, x.about AS target, CAST({payload} AS VARCHAR) AS payload, '{{}}' AS keys,
-            CAST(NULL AS UBIGINT) AS row_hash, {EXIT} AS priority, {literal(group)} AS batch_group, {_NOTHING} AS claim
+            CAST(NULL AS UBIGINT) AS row_hash, {EXIT} AS priority,
+            concat({literal(group)}, '/', x.status) AS batch_group, {_NOTHING} AS claim
         FROM acts AS x JOIN {entries} AS e ON e.entry_id = x.entry_id AND e.exited_at IS NOT NULL
         WHERE x.status = 'open' OR x.status = 'taken_up' AND NOT x.told_end AND e.exit_reason <> 'done'"""
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
+from typing import Any
 
 from cio_activation.activation.models import Audience, Lane
-from cio_activation.delivery.destination import AbsoluteStep, Context
+from cio_activation.delivery.destination import AbsoluteStep, Context, Step
 from cio_activation.destinations.common.actions.declared import ActionType
 from cio_activation.destinations.common.actions.folding import fold_actions
 from cio_activation.destinations.common.actions.planning import READS, plan_audience, plan_retired
 from cio_activation.journal.operations import Kind
-from cio_activation.warehouse.sessions import Connection
+from cio_activation.warehouse.sessions import Connection, Warehouse
+from cio_activation.warehouse.sql import literal
 
 
 class ActionStep(AbsoluteStep):
@@ -56,6 +59,24 @@ class RetiredActionsStep(AbsoluteStep):
         self.after: tuple[str, ...] = ()
         self.needs: tuple[str, ...] = ()
         self._declared = tuple(a.name for a in declared)
+
+    def predecessors(self, context: Context) -> Sequence[Step]:
+        """Return the steps of audiences that ask for none any more: what was made and never answered is found first."""
+        there = ", ".join(literal(f"{self.type.word}/{name}") for name in self._declared) or "NULL"
+        with Warehouse(
+            context.settings.warehouse_path, memory_limit=context.settings.activation_duckdb_memory
+        ).read() as con:
+            rows = con.execute(
+                f"""SELECT DISTINCT step FROM delivery.plans WHERE destination = {literal(self.type.destination)}
+                AND starts_with(step, {literal(self.type.word + "/")}) AND coalesce(step NOT IN ({there}), TRUE)
+                ORDER BY step"""
+            ).fetchall()
+        return [self._named(str(name)) for (name,) in rows]
+
+    def _named(self, name: str) -> Step:
+        former: Any = copy(self)  # a vendor's own, which sends
+        former.name = name
+        return former  # type: ignore[no-any-return]
 
     def reads(self, context: Context) -> tuple[str, ...]:  # noqa: ARG002
         """Compare entries with what was acknowledged."""

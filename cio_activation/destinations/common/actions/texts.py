@@ -17,6 +17,8 @@ from cio_activation.destinations.common.actions.declared import marker
 SUBJECT_LONGEST = 255
 EVIDENCE_LINES = 5
 """So many lines of values and moments at most: a rep reads two."""
+ENDED = "Nothing to do any more"
+"""How the line begins that says why an action has no reason any more."""
 _ENDED = {
     "purchase": "the person bought",
     "left_segment": "the person left the segment",
@@ -62,7 +64,7 @@ def text_of(
 
 def ended_line(reason: str) -> str:
     """Return the line that says why an action has no reason any more."""
-    return f"Nothing to do any more: {_ENDED.get(reason, reason)}."
+    return f"{ENDED}: {_ENDED.get(reason, reason)}."
 
 
 def shown_hash(*parts: str | None) -> str:
