@@ -7,11 +7,11 @@ list is asked with ``limit=500``, because a call costs the same tokens for one r
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 
-from cio_activation.transport.errors import OutcomeUnknown, Rejected
+from cio_activation.destinations.pipedrive.answers import page_of, record_of, told_at
+from cio_activation.transport.errors import Rejected
 from cio_activation.transport.http import Response, VendorClient
 
 CONCURRENCY = 16
@@ -33,6 +33,13 @@ TOKENS: Mapping[str, int] = {
     "persons.get": 1,
     "persons.create": 5,
     "persons.update": 5,
+    "users.list": 20,
+    "activityTypes.list": 20,
+    "activities.list": 10,
+    "activities.get": 1,
+    "activities.create": 5,
+    "activities.update": 5,
+    "activities.delete": 3,
 }
 """Tokens one call takes from the company's daily budget (``x-token-cost`` in the vendor's OpenAPI files)."""
 
@@ -57,7 +64,7 @@ class PipedriveApi:
 
     async def me(self) -> dict[str, Any]:
         """Return the user the token belongs to."""
-        return _record(self._client, "users.me", await self._get("/v1/users/me", "users.me"))
+        return record_of(self._client, "users.me", await self._get("/v1/users/me", "users.me"))
 
     async def person_fields(self) -> list[dict[str, Any]]:
         """Return all person fields, the built-in ones too."""
@@ -73,7 +80,7 @@ class PipedriveApi:
         while True:
             params = {"limit": PAGE} | ({"cursor": cursor} if cursor else {})
             answer = await self._get(f"/api/v2/{entity}", f"{entity}.list", params)
-            rows, cursor = _page(self._client, f"{entity}.list", answer)
+            rows, cursor = page_of(self._client, f"{entity}.list", answer)
             fields += rows
             if not cursor:
                 return fields
@@ -86,7 +93,7 @@ class PipedriveApi:
         answer = await self._client.request(
             "POST", "/api/v2/personFields", operation="personFields.create", json=body, repeatable=False
         )
-        return _record(self._client, "personFields.create", answer)
+        return record_of(self._client, "personFields.create", answer)
 
     async def rename_field(self, code: str, name: str) -> None:
         """Call a custom person field something else; its code stays, and with it everybody's value."""
@@ -107,7 +114,7 @@ class PipedriveApi:
             json=[{"label": label} for label in labels],
             repeatable=False,
         )
-        return _page(self._client, "personFields.options.add", answer)[0]
+        return page_of(self._client, "personFields.options.add", answer)[0]
 
     async def rename_option(self, code: str, option_id: int, label: str) -> None:
         """Give an option another label; its id stays, and with it everybody's value."""
@@ -134,11 +141,30 @@ class PipedriveApi:
             params["updated_since"] = since
         while True:
             answer = await self._get("/api/v2/persons", "persons.list", params)
-            rows, cursor = _page(self._client, "persons.list", answer)
-            yield PersonPage(rows, _told_at(answer))
+            rows, cursor = page_of(self._client, "persons.list", answer)
+            yield PersonPage(rows, told_at(answer))
             if not cursor:
                 return
             params["cursor"] = cursor
+
+    async def engagement(self, person_ids: Sequence[str], names: Sequence[str]) -> PersonPage:
+        """Return up to 100 persons with what hangs on them, ``include_fields`` as the OpenAPI document names them.
+
+        It costs what the list costs without.
+        """
+        params = {"ids": ",".join(person_ids), "limit": MAX_IDS, "include_fields": ",".join(names)}
+        answer = await self._get("/api/v2/persons", "persons.list", params)
+        return PersonPage(page_of(self._client, "persons.list", answer)[0], told_at(answer))
+
+    async def users(self) -> list[dict[str, Any]]:
+        """Return all users of the company, deactivated ones too; v1 has them on one page."""
+        return page_of(self._client, "users.list", await self._get("/v1/users", "users.list"))[0]
+
+    async def activity_types(self) -> list[dict[str, Any]]:
+        """Return the activity types; v1 has them on one page."""
+        return page_of(self._client, "activityTypes.list", await self._get("/v1/activityTypes", "activityTypes.list"))[
+            0
+        ]
 
     async def living(self, person_ids: Sequence[str]) -> set[str]:
         """Return which of up to 100 persons are there; those that are deleted, merged or not to be seen are left out.
@@ -147,7 +173,7 @@ class PipedriveApi:
         """
         params = {"ids": ",".join(person_ids), "limit": MAX_IDS}
         answer = await self._get("/api/v2/persons", "persons.list", params)
-        rows, _ = _page(self._client, "persons.list", answer)
+        rows, _ = page_of(self._client, "persons.list", answer)
         return {str(row["id"]) for row in rows if not row.get("is_deleted")}
 
     async def in_recycle_bin(self, person_id: str) -> bool:
@@ -163,14 +189,14 @@ class PipedriveApi:
         """Return one person with only the custom fields ``codes``."""
         params = {"custom_fields": ",".join(codes)} if codes else None
         answer = await self._get(f"/api/v2/persons/{person_id}", "persons.get", params)
-        return _record(self._client, "persons.get", answer)
+        return record_of(self._client, "persons.get", answer)
 
     async def create_person(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Create a person. Never repeated: a lost answer leaves the outcome unknown."""
         answer = await self._client.request(
             "POST", "/api/v2/persons", operation="persons.create", json=dict(body), repeatable=False
         )
-        return _record(self._client, "persons.create", answer)
+        return record_of(self._client, "persons.create", answer)
 
     async def update_person(self, person_id: str, custom_fields: Mapping[str, Any]) -> dict[str, Any]:
         """Set custom fields of a person to absolute values; all others stay as they are."""
@@ -181,43 +207,7 @@ class PipedriveApi:
             json={"custom_fields": dict(custom_fields)},
             repeatable=True,
         )
-        return _record(self._client, "persons.update", answer)
+        return record_of(self._client, "persons.update", answer)
 
     async def _get(self, path: str, operation: str, params: Mapping[str, Any] | None = None) -> Response:
         return await self._client.request("GET", path, operation=operation, params=params)
-
-
-def _envelope(client: VendorClient, operation: str, answer: Response) -> dict[str, Any]:
-    body = answer.json()
-    if not isinstance(body, dict) or body.get("success") is not True or "data" not in body:
-        raise OutcomeUnknown(
-            "the answer is a 2xx without success and data",
-            vendor=client.vendor,
-            operation=operation,
-            status=answer.status,
-            request_id=answer.request_id,
-        )
-    return body
-
-
-def _record(client: VendorClient, operation: str, answer: Response) -> dict[str, Any]:
-    data = _envelope(client, operation, answer)["data"]
-    if not isinstance(data, dict):
-        raise OutcomeUnknown("the answer holds no record", vendor=client.vendor, operation=operation)
-    return data
-
-
-def _told_at(answer: Response) -> datetime | None:
-    """Return the answer's ``Date`` (RFC 9110: when it was made) in UTC, naive."""
-    try:
-        return parsedate_to_datetime(answer.headers["date"]).astimezone(UTC).replace(tzinfo=None)
-    except (KeyError, ValueError):
-        return None
-
-
-def _page(client: VendorClient, operation: str, answer: Response) -> tuple[list[dict[str, Any]], str | None]:
-    body = _envelope(client, operation, answer)
-    rows, additional = body["data"] or [], body.get("additional_data") or {}
-    if not isinstance(rows, list):
-        raise OutcomeUnknown("the answer holds no list", vendor=client.vendor, operation=operation)
-    return rows, additional.get("next_cursor")

@@ -1,4 +1,4 @@
-"""The check of Pipedrive: token, rights, fields, options, room. Reads only; at most 32 tokens."""
+"""The check of Pipedrive: token, rights, fields, options, room, types, users. Reads only; at most 72 tokens."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cio_activation.delivery.destination import Context
-from cio_activation.destinations.pipedrive import options
+from cio_activation.destinations.pipedrive import action_catalog, options
 from cio_activation.destinations.pipedrive.api import PipedriveApi
 from cio_activation.destinations.pipedrive.config import settings_of
 from cio_activation.destinations.pipedrive.wanted import (
@@ -38,7 +38,8 @@ async def check(client: VendorClient, context: Context) -> list[str]:
         async for _ in api.persons([], limit=1):
             break
         problems = _user_problems(me) + _field_problems(wanted, fields, context.catalog, admin=_is_admin(me))
-        return problems + await _room_problems(api, context, wanted, fields)
+        problems += await _room_problems(api, context, wanted, fields)
+        return problems + await action_catalog.problems(api, context.activation)
     except (Stop, Rejected) as error:
         return [_access_problem(error)]
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
 from cio_activation.activation.actions import ActionOptions, Ask
-from cio_activation.activation.base import Model
+from cio_activation.activation.base import Duration, Model
 from cio_activation.activation.models import Activation, DestinationLimits, OnConflict
 from cio_activation.activation.settings import Access
 from cio_activation.destinations.common.people import CreatePeople, OnDeleted
@@ -45,6 +46,8 @@ class PipedriveSettings(DestinationLimits):
     audience_field: Annotated[str, Field(min_length=1, max_length=255)] | None = None
     """Name of the one field that holds all audiences of a person, under workspace.prefix: ``cio_segment``;
     ``cio_audiences`` by default. Another name later renames the field, and people keep what they have in it."""
+    recent_contact: Duration = timedelta(days=7)
+    """Somebody with whom mail was exchanged so short a while ago is being handled: nobody else is asked to act."""
     max_custom_fields: Annotated[int, Field(ge=2)] | None = None
     """Most custom fields this project may take; the plan's cap counts all entities of the company together."""
 

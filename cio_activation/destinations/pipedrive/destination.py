@@ -12,7 +12,9 @@ from cio_activation.activation.settings import Settings
 from cio_activation.delivery.catalog import ADVICE
 from cio_activation.delivery.destination import Context, OwnedField, Step
 from cio_activation.destinations.common import owned_fields
-from cio_activation.destinations.pipedrive import budget, checks, differing_emails, flags, schema
+from cio_activation.destinations.pipedrive import action_catalog, budget, checks, differing_emails, flags, schema
+from cio_activation.destinations.pipedrive.activities import ActivityStep, RetiredActivitiesStep
+from cio_activation.destinations.pipedrive.activity_sending import ACTIVITY
 from cio_activation.destinations.pipedrive.api import CONCURRENCY, TOKENS, PipedriveApi
 from cio_activation.destinations.pipedrive.config import (
     NAME,
@@ -21,9 +23,10 @@ from cio_activation.destinations.pipedrive.config import (
     PipedriveSettings,
     settings_of,
 )
+from cio_activation.destinations.pipedrive.hearing import Hearing
 from cio_activation.destinations.pipedrive.matching import LinksStep
 from cio_activation.destinations.pipedrive.mirror import MirrorStep
-from cio_activation.destinations.pipedrive.persons import FieldsStep
+from cio_activation.destinations.pipedrive.persons import FieldsStep, fields_name
 from cio_activation.destinations.pipedrive.removed_fields import RemovedPersonFieldsStep
 from cio_activation.destinations.pipedrive.schema_names import audiences_field
 from cio_activation.destinations.pipedrive.wanted import find_field, wanted_fields
@@ -32,7 +35,7 @@ from cio_activation.transport.http import Pacer, VendorClient
 from cio_activation.warehouse.sessions import Connection
 
 
-class PipedriveDestination:
+class PipedriveDestination(Hearing):
     """Implements ``delivery.destination.Destination``."""
 
     name = NAME
@@ -40,7 +43,7 @@ class PipedriveDestination:
     audience_model: type[BaseModel] = PipedriveAudience
 
     def steps(self, activation: Activation) -> Sequence[Step]:
-        """Return mirror, links and fields of every lane that delivers something here; last, what left.
+        """Return mirror, links, fields and actions of every lane that delivers something here; last, what left.
 
         Where nothing is delivered any more the daily lane still takes people out of the audiences they are in.
         """
@@ -48,10 +51,12 @@ class PipedriveDestination:
             lane for lane in Lane if activation.lane_audiences(lane, NAME) or activation.lane_properties(lane, NAME)
         ]
         steps: list[Step] = []
+        asking = [a for a in activation.audiences.values() if ACTIVITY.options_of(a) is not None]
         for lane in lanes or [Lane.DAILY]:
             audiences = [a.name for a in activation.lane_audiences(lane, NAME)]
             steps += [MirrorStep(lane), LinksStep(lane), FieldsStep(lane, audiences)]
-        return [*steps, RemovedPersonFieldsStep(activation)]
+            steps += [ActivityStep(a, (fields_name(lane),)) for a in asking if a.lane is lane]
+        return [*steps, RetiredActivitiesStep(asking), RemovedPersonFieldsStep(activation)]
 
     def connect(self, settings: Settings, pacer: Pacer) -> VendorClient:
         """Return a client with the API token in its header."""
@@ -96,8 +101,10 @@ class PipedriveDestination:
         con.execute("DELETE FROM delivery.pipedrive_mirror_state")
 
     async def ensure_schema(self, client: VendorClient, context: Context) -> Mapping[str, Any]:
-        """Create missing fields and options; ``context.catalog`` is what the last run stored."""
-        return await schema.ensure_fields(PipedriveApi(client), context.activation, context.catalog)
+        """Create missing fields and options, and look up what actions need; ``context.catalog``: the last run's."""
+        api = PipedriveApi(client)
+        catalog = await schema.ensure_fields(api, context.activation, context.catalog)
+        return catalog | await action_catalog.entries(api, context.activation)
 
     async def check(self, client: VendorClient, context: Context) -> list[str]:
         """Return problems with the token, its rights, the fields and the room for them; changes nothing."""
