@@ -6,6 +6,7 @@
 - ``add_person`` id, email; ``delete_person``; ``set_attribute`` name, value (null removes it);
 - ``add_to_segment``, ``remove_from_segment`` segment (a manual one);
 - ``set_segment_state`` segment, state, progress (per cent of the members that show until ``finished``);
+- ``set_segment_conditions`` segment, conditions (an object; null: not shown, as by default);
 - ``freeze`` at (default now), ``thaw``: the workspace stands still although the clock goes on;
 - ``fail_exports`` times; ``export_seconds`` seconds; ``quota`` left (false: 429 without Retry-After);
 - ``spoil_exports`` how (a name of ``spoilt_files.SPOILT``, or several), times; ``spoil_members`` times: pages of
@@ -121,6 +122,10 @@ def _set_segment_state(workspace: Workspace, change: Change, _instant: float) ->
     segment.progress = None if state == "finished" else int(change.get("progress", 50))
 
 
+def _set_segment_conditions(workspace: Workspace, change: Change, _instant: float) -> None:
+    workspace.world.segments[int(change["segment"])].conditions = change["conditions"]
+
+
 def _freeze(workspace: Workspace, _change: Change, instant: float) -> None:
     workspace.frozen_at = instant
 
@@ -180,6 +185,7 @@ _ACTIONS: dict[str, Callable[[Workspace, Change, float], dict[str, Any] | None]]
     "add_to_segment": _add_to_segment,
     "remove_from_segment": _remove_from_segment,
     "set_segment_state": _set_segment_state,
+    "set_segment_conditions": _set_segment_conditions,
     "freeze": _freeze,
     "thaw": _thaw,
     "fail_exports": _fail_exports,

@@ -41,7 +41,10 @@ class SegmentRoutes:
         return JSONResponse({"segments": [self._shown(s) for s in self._workspace.world.segments.values()]})
 
     async def _get_segment(self, request: Request) -> Response:
-        return JSONResponse({"segment": self._shown(self._segment(request))})
+        segment = self._segment(request)
+        # Newer documents only, and of one segment, not of the list: whoever reads them has to do without.
+        conditions = {} if segment.conditions is None else {"conditions": segment.conditions}
+        return JSONResponse({"segment": {**self._shown(segment), **conditions}})
 
     async def _create_segment(self, request: Request) -> Response:
         given = (await body(request, "segment")).get("segment")

@@ -249,6 +249,10 @@ class Track:
                 return
         before = self._before(cio_id, name)
         change = {name: {"from": before, "to": text}}
+        if text and not before and self._is_full(cio_id, name):
+            self._failed.append({"cio_id": cio_id, "attribute": name, "reason": "the person has too many attributes"})
+            self._activities.note("failed_attribute_change", cio_id, change, name)
+            return
         if not self._world.set_attribute(cio_id, name, text or None, at=timestamp):
             self._activities.note("skipped_update", cio_id, change, name)
         elif text != before:
@@ -261,6 +265,11 @@ class Track:
             return custom.get(name, "")
         known = self._world.at(self._instant()).attributes([cio_id])
         return known.get(cio_id, {}).get(name, "")
+
+    def _is_full(self, cio_id: str, name: str) -> bool:
+        """Tell whether a further attribute is one too many. That it is taken and then dropped is inference."""
+        custom = self._world.custom.get(cio_id, {})
+        return name not in ATTRIBUTES and sum(bool(value) for value in custom.values()) >= ATTRIBUTES_PER_PERSON
 
     def _remove(self, kind: str, value: str) -> None:
         for cio_id in self._find(kind, value):

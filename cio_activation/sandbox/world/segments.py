@@ -22,6 +22,8 @@ class Segment:
     rule: str | None
     state: str = "finished"
     progress: int | None = None
+    conditions: dict[str, object] | None = None
+    """What the API shows of its rule, where it shows that at all."""
 
     @property
     def type(self) -> str:

@@ -93,3 +93,17 @@ def test_activities_are_kept_for_thirty_days(rig: CustomerioStandIn, person: str
         assert _of(rig, person) == []
     finally:
         rig.vendor.workspace.frozen_at = NOON
+
+
+def test_the_attribute_that_is_one_too_many_fails_after_its_200_and_a_change_of_another_does_not(
+    rig: CustomerioStandIn, person: str
+) -> None:
+    key = {"cio_id": person}
+    for part in range(3):
+        _batch(rig, _identify(key, {f"own_{part}_{n}": "x" for n in range(100)}))
+    _batch(rig, _identify(key, {"own_0_0": "y", "plan": "x"}))
+    assert [a["data"] for a in _of(rig, person, type="failed_attribute_change")] == [{"plan": {"from": "", "to": "x"}}]
+    assert rig.world.custom[person]["own_0_0"] == "y"
+    _batch(rig, _identify(key, {"own_0_0": ""}))
+    _batch(rig, _identify(key, {"plan": "x"}))
+    assert rig.world.custom[person]["plan"] == "x"
