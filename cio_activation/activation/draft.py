@@ -32,6 +32,8 @@ class Draft:
     broken: frozenset[Path] = frozenset()
     """Sections and entries that were left out of ``file`` because they are not well formed."""
     attributes: dict[str, Attribute] = field(default_factory=dict)
+    receiving: tuple[str, ...] = ()
+    """The destinations under ``destinations`` that properties and audiences are delivered to."""
 
     def attribute(self, path: Path, name: str, fit: Collection[AttributeType]) -> Attribute | None:
         """Return the attribute that ``path`` refers to; None with a problem noted if it is not of a ``fit`` type."""

@@ -49,8 +49,8 @@ class DestinationOptions(Protocol):
         """Options under ``destinations: <name>:``."""
 
     @property
-    def audience_model(self) -> type[BaseModel]:
-        """Options under ``audiences: <audience>: deliver: <name>:``."""
+    def audience_model(self) -> type[BaseModel] | None:
+        """Options under ``audiences: <audience>: deliver: <name>:``; None: it takes no property and no audience."""
 
 
 def load_activation(path: FilePath, destinations: Sequence[DestinationOptions]) -> Activation:
@@ -68,6 +68,7 @@ def load_activation(path: FilePath, destinations: Sequence[DestinationOptions]) 
     unsure = {str(place[1]) for place in broken if place[0] in {"attributes", "properties"} and len(place) > 1}
     draft = Draft(file, problems, unsure, broken)
     known = {destination.name: destination for destination in destinations}
+    draft.receiving = tuple(n for n in file.destinations if n not in known or known[n].audience_model is not None)
     settings = _settings(draft, known)
     draft.attributes = _attributes(draft)
     for check in (checks.check_workspace, checks.check_names, checks.check_unique, checks.check_audiences):
@@ -129,8 +130,7 @@ def _properties(draft: Draft) -> dict[str, Property]:
 def _property(draft: Draft, name: str, written: PropertyFile) -> Property | None:
     path: Path = ("properties", name)
     draft.owner((*path, "owner"), written.owner)
-    offered = tuple(draft.file.destinations)
-    deliver = written.deliver if written.deliver is not None else offered
+    deliver = written.deliver if written.deliver is not None else draft.receiving
     for index, destination in enumerate(deliver):
         _check_destination(draft, (*path, "deliver", index), destination)
         if destination in deliver[:index]:
@@ -175,17 +175,21 @@ def _deliver(
     draft: Draft, path: Path, written: AudienceFile, known: Mapping[str, DestinationOptions]
 ) -> dict[str, Any]:
     if not written.deliver:
-        draft.problems.add(path, f"is empty; name at least one of {', '.join(draft.file.destinations)}")
+        draft.problems.add(path, f"is empty; name at least one of {', '.join(draft.receiving)}")
     options: dict[str, Any] = {}
     for destination, chosen in written.deliver.items():
-        if _check_destination(draft, (*path, destination), destination) and destination in known:
-            model = known[destination].audience_model
+        if not _check_destination(draft, (*path, destination), destination) or destination not in known:
+            continue
+        if (model := known[destination].audience_model) is not None:
             options[destination] = read_model(model, chosen or {}, (*path, destination), draft.problems)
     return options
 
 
 def _check_destination(draft: Draft, path: Path, name: str) -> bool:
     offered = draft.file.destinations
+    if name in offered and name not in draft.receiving:
+        draft.problems.add(path, f"{name!r} is given no properties and no audiences; remove it here")
+        return False
     if name in offered or ("destinations",) in draft.broken or ("destinations", name) in draft.broken:
         return name in offered
     near = meant(name, offered)

@@ -127,7 +127,9 @@ def _vendors(settings: Settings, activation: Activation) -> tuple[Told, Told]:
         found = {"customerio": safely(source)}
         for destination in DESTINATIONS:
             if destination.name in activation.destinations:
-                found[destination.name] = safely(lambda d=destination: asyncio.run(ask(d)))
+                # Customer.io is the source, and may be a destination too.
+                told = safely(lambda d=destination: asyncio.run(ask(d)))
+                found[destination.name] = list(dict.fromkeys([*found.get(destination.name, ()), *told]))
     finally:
         journal.close()
     return found, advice

@@ -59,7 +59,7 @@ def _resync(names: list[str], fields: list[str], lists: list[str], new_account: 
         raise ConfigError("--new-account goes with exactly one --destination, and with nothing else")
     if names == [SOURCE]:
         leave_workspace(runtime)
-    else:
+    if names[0] in known:  # Customer.io may be the source and a destination
         leave_account(runtime, known[names[0]])
     return [{"destination": names[0], "account": "forgotten"}]
 

@@ -119,6 +119,12 @@ class CustomerIO:
         body = await self._call("GET", "/v1/segments", "segments.list")
         return tuple(Segment(int(s["id"]), str(s["name"]), str(s["state"])) for s in _part(body, "segments"))
 
+    async def segment(self, segment: int) -> Mapping[str, Any]:
+        """Return one segment as the API shows it; some workspaces' answers have its ``conditions``."""
+        body = await self._call("GET", f"/v1/segments/{segment}", "segments.one")
+        found: Mapping[str, Any] = _part(body, "segment")
+        return found
+
     async def customer_count(self, segment: int) -> int:
         """Return how many people Customer.io counts in a segment now."""
         body = await self._call("GET", f"/v1/segments/{segment}/customer_count", "segments.count")

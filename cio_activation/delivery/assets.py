@@ -10,7 +10,7 @@ import dagster as dg
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.delivery import unmatched
 from cio_activation.delivery.catalog import ADVICE
-from cio_activation.delivery.destination import Context, Destination, Noticing, Step
+from cio_activation.delivery.destination import Context, Destination, FollowsActions, Noticing, Step
 from cio_activation.delivery.report import StepReport
 from cio_activation.delivery.run import run_step
 from cio_activation.delivery.schema import run_schema
@@ -37,13 +37,14 @@ def build_assets(
     now, so it is tied to that lane's last partition.
     """
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = []
+    asking = _asking(activation, destinations)
     for destination in destinations:
         if destination.name not in activation.destinations:
             continue
         assets.append(_schema_asset(activation, destination))
         steps = destination.steps(activation)
         assets += [
-            _lane_assets(activation, lanes, destination, lane, chosen, decided)
+            _lane_assets(activation, lanes, destination, lane, chosen, decided, asking[lane])
             for lane in Lane
             if (chosen := [s for s in steps if s.lane is lane])
         ]
@@ -201,8 +202,9 @@ def _lane_assets(
     lane: Lane,
     steps: Sequence[Step],
     decided: Mapping[dg.AssetKey, Lane],
+    asking: Sequence[dg.AssetKey],
 ) -> dg.AssetsDefinition:
-    specs = [_spec(activation, destination, step, decided) for step in steps]
+    specs = [_spec(activation, destination, step, decided, asking) for step in steps]
 
     @dg.multi_asset(
         name=f"{destination.name}_{lane}",
@@ -237,16 +239,37 @@ def _lane_assets(
     return deliver
 
 
+def _asking(activation: Activation, destinations: Sequence[Destination]) -> dict[Lane, list[dg.AssetKey]]:
+    """Return, for each lane, the assets of all destinations whose steps ask a human to act."""
+    found: dict[Lane, list[dg.AssetKey]] = {lane: [] for lane in Lane}
+    for destination in destinations:
+        steps = destination.steps(activation) if destination.name in activation.destinations else ()
+        for step in steps:
+            if step.lane is not None and any(kind.creates and not kind.makes_person for kind in step.kinds):
+                found[step.lane].append(_key(destination, step.name))
+    return found
+
+
+def _key(destination: Destination, step: str) -> dg.AssetKey:
+    return dg.AssetKey([destination.name, *step.split("/")])
+
+
 def _spec(
-    activation: Activation, destination: Destination, step: Step, decided: Mapping[dg.AssetKey, Lane]
+    activation: Activation,
+    destination: Destination,
+    step: Step,
+    decided: Mapping[dg.AssetKey, Lane],
+    asking: Sequence[dg.AssetKey],
 ) -> dg.AssetSpec:
     deps: list[dg.AssetDep] = [dg.AssetDep(dg.AssetKey([destination.name, "schema"]))]
-    deps += [dg.AssetDep(dg.AssetKey([destination.name, *name.split("/")])) for name in step.after]
+    deps += [dg.AssetDep(_key(destination, name)) for name in step.after]
+    if isinstance(step, FollowsActions) and step.follows_actions:
+        deps += [dg.AssetDep(key) for key in asking]
     for name in step.needs:
         key = dg.AssetKey(name.split("/"))
         deps.append(across_lanes(key) if decided.get(key, step.lane) is not step.lane else dg.AssetDep(key))
     return dg.AssetSpec(
-        key=[destination.name, *step.name.split("/")],
+        key=_key(destination, step.name),
         deps=deps,
         description=step.description,
         group_name=destination.name,

@@ -155,6 +155,13 @@ class LooksUp(Protocol):
         """Return DELIVERED for the writes that one reading finds done; leave out the others. Writes nothing."""
 
 
+@runtime_checkable
+class FollowsActions(Protocol):
+    """A step that tells elsewhere what humans were asked to do: it comes after all steps of its lane that ask them."""
+
+    follows_actions: bool
+
+
 class AbsoluteStep:
     """Defaults for a step that reads nothing first and only makes writes that may be repeated."""
 
@@ -207,8 +214,10 @@ class Destination(Protocol):
     name: str
     settings_model: type[BaseModel]
     """Options under ``destinations: <name>:`` of the activation."""
-    audience_model: type[BaseModel]
-    """Options under ``audiences: <audience>: deliver: <name>:``."""
+
+    @property
+    def audience_model(self) -> type[BaseModel] | None:
+        """Options under ``audiences: <audience>: deliver: <name>:``; None: it is given no property and no audience."""
 
     def steps(self, activation: Activation) -> Sequence[Step]:
         """Return the steps, in an order that respects ``after``."""
@@ -244,6 +253,14 @@ class IdentifiesAccount(Protocol):
 
     def forget_account(self, con: Connection) -> None:
         """Forget what tables of its own hold of the account: ids of lists and fields, mirrored records."""
+
+
+@runtime_checkable
+class KeepsAcknowledged(Protocol):
+    """A destination that keeps what was acknowledged in a table of its own, beside the lanes' shadows."""
+
+    def write_again(self, con: Connection) -> int:
+        """Have the next plan write all of it anew; return of how many records that is."""
 
 
 @runtime_checkable

@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from cio_activation.delivery.destination import Destination, IdentifiesAccount, ReadsAhead
+from cio_activation.delivery.destination import Destination, IdentifiesAccount, KeepsAcknowledged, ReadsAhead
 from cio_activation.delivery.shadows import shadows
 from cio_activation.journal.attempts import Journal
 from cio_activation.journal.forgetting import forget_destination
@@ -46,6 +46,8 @@ def resync(
     with runtime.warehouse.write() as con:
         records = fields_in_doubt(con, name, fields) if fields or everything else 0
         memberships = _members_in_doubt(con, name, lists) if lists or everything else 0
+        if everything and isinstance(destination, KeepsAcknowledged):
+            records += destination.write_again(con)
         con.execute("DELETE FROM delivery.rejected WHERE destination = ?", [name])
         if (lists or everything) and isinstance(destination, ReadsAhead):
             destination.read_again(con)

@@ -82,7 +82,7 @@ def test_the_page_of_fields_is_what_the_command_prints_for_the_default_activatio
 
 def test_every_setting_is_documented_and_none_that_is_not_there() -> None:
     assert Settings in access_classes()
-    assert len(access_classes()) > len(DESTINATIONS)
+    assert len(access_classes()) >= len(DESTINATIONS)
     there = {name.upper() for model in access_classes() for name in model.model_fields}
     documented = {
         w for w in pages.words(pages.text_of("reference/settings.md")) if re.fullmatch(r"[A-Z]+(_[A-Z]+)+", w)

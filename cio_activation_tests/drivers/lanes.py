@@ -123,6 +123,8 @@ def run_lane(
     decided = decide_lane(runtime, lane, window, run_id, refresh=refresh)
     reports: dict[str, StepReport] = {}
     for destination in DESTINATIONS:
+        if destination.name not in runtime.activation.destinations:
+            continue
         if schema:
             run_schema(runtime, destination)
         for step in destination.steps(runtime.activation):

@@ -1,0 +1,133 @@
+"""Who is being asked about whom, as Customer.io should show it, and how that differs from what it was last told.
+
+What is wanted of a person is a function of all their open actions, of both lanes and all CRMs, and what was told is one
+row for both lanes: whichever lane's run comes first writes the same.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from cio_activation.activation.models import Activation
+from cio_activation.delivery.destination import EXIT
+from cio_activation.destinations.customerio.config import AudienceText, settings_of
+from cio_activation.destinations.customerio.track import ACTIVE, AUDIENCE, UNTIL
+from cio_activation.warehouse.sql import literal
+from cio_activation.warehouse.tables import OUTREACH_FLAGS
+
+KINDS = ("task", "activity")
+"""Kinds of actions that somebody is busy with. A note asks nobody, and a deal is open for months."""
+LONGEST_LABEL = 200
+"""Characters of an audience's text; Customer.io takes 1,000 bytes in a value."""
+
+
+def desired(activation: Activation) -> str:
+    """Return the SELECT of ``cio_id, audience, until``: people with an action that is open or taken up.
+
+    The audience is that of the newest such action. It lasts until the latest of them ends: when its entry expires,
+    which moves along where a human put the action off (as in ``audience.judging``), else when it is due. Whoever
+    Customer.io does not know any more is left out.
+    """
+    kinds, spans, texts = ", ".join(map(literal, KINDS)), _spans(activation), _texts(activation)
+    return f"""
+        WITH asked AS (
+            SELECT a.cio_id, a.entry_id, a.audience, a.due_at, a.opened_at, a.record_id FROM delivery.actions AS a
+            SEMI JOIN identity.persons USING (cio_id)
+            WHERE a.status IN ('open', 'taken_up') AND a.kind IN ({kinds})
+        ), put_off AS (
+            SELECT entry_id, arg_max(until, happened_at) AS until FROM feedback.acts
+            WHERE act = 'snoozed' AND entry_id IN (SELECT entry_id FROM asked) GROUP BY entry_id
+        ), entries AS (
+            SELECT entry_id, any_value(entered_at) AS entered_at FROM audience.memberships
+            WHERE entry_id IN (SELECT entry_id FROM asked) GROUP BY entry_id
+        ), ending AS (
+            SELECT o.*, coalesce(greatest(e.entered_at + CASE o.audience {spans} END, p.until), o.due_at) AS ends_at
+            FROM asked AS o LEFT JOIN entries AS e USING (entry_id) LEFT JOIN put_off AS p USING (entry_id)
+        ), newest AS (
+            SELECT cio_id, max(ends_at) AS ends_at,
+                   first(audience ORDER BY opened_at DESC NULLS LAST, audience, record_id) AS audience
+            FROM ending GROUP BY cio_id
+        )
+        SELECT cio_id, left(CASE audience {texts} ELSE audience END, {LONGEST_LABEL}) AS audience,
+               CAST(floor(epoch(ends_at)) AS BIGINT) AS until
+        FROM newest"""
+
+
+def changes(activation: Activation, kind: str) -> str:
+    """Return the SELECT of the operations that bring Customer.io from what it was told to what is wanted.
+
+    All three attributes are written together. Of somebody about whom nobody is asked any more ``active`` becomes false
+    and the others are removed (an empty text removes an attribute); what stands under another prefix is removed whole.
+    ``keys`` carries the instant of the last write, which the next one has to be later than.
+    """
+    settings = settings_of(activation)
+    removed = _removed("true" if settings.remove_attributes else f"s.prefix <> {literal(settings.attribute_prefix)}")
+    parts = [removed] if settings.remove_attributes else [_marked(activation, settings.attribute_prefix), removed]
+    return f"""
+    SELECT {literal(kind)} AS kind, cio_id, cio_id AS record_id, NULL AS target, payload,
+           CASE WHEN written_at IS NULL THEN '{{}}'
+                ELSE CAST(to_json({{after: CAST(written_at AS VARCHAR)}}) AS VARCHAR) END AS keys,
+           CAST(NULL AS UBIGINT) AS row_hash, CASE WHEN wanted THEN 0 ELSE {EXIT} END AS priority,
+           {literal(kind)} AS batch_group
+    FROM ({" UNION ALL BY NAME ".join(parts)}) SEMI JOIN identity.persons USING (cio_id)"""
+
+
+def _marked(activation: Activation, prefix: str) -> str:
+    """Return the SELECT of those who are to be marked, marked otherwise or unmarked, with what is then written."""
+    payload = _payload(literal(prefix), "w.wanted", "coalesce(w.audience, '')", "w.until")
+    return f"""
+        SELECT w.cio_id, w.written_at, w.wanted, {payload} AS payload
+        FROM (
+            SELECT coalesce(d.cio_id, s.cio_id) AS cio_id, d.cio_id IS NOT NULL AS wanted, d.audience, d.until,
+                   s.written_at,
+                   CASE WHEN s.cio_id IS NULL OR coalesce(s.in_doubt, true) THEN true
+                        WHEN d.cio_id IS NULL THEN s.active
+                        ELSE NOT s.active OR s.audience IS DISTINCT FROM d.audience OR s.until IS DISTINCT FROM d.until
+                   END AS differs
+            FROM ({desired(activation)}) AS d
+            FULL JOIN (SELECT * FROM {OUTREACH_FLAGS} WHERE prefix = {literal(prefix)}) AS s ON s.cio_id = d.cio_id
+        ) AS w WHERE w.differs"""
+
+
+def _removed(which: str) -> str:
+    """Return the SELECT of those whose attributes are removed altogether."""
+    gone = _object("s.prefix", *("to_json('')",) * 3)
+    return f"""
+        SELECT s.cio_id, s.written_at, false AS wanted, {gone} AS payload FROM {OUTREACH_FLAGS} AS s WHERE {which}"""
+
+
+def prefix_of(payload: str) -> str:
+    """Return SQL for the prefix of the attributes in ``payload``, an expression."""
+    return f"regexp_replace(json_keys({payload})[1], '({ACTIVE}|{AUDIENCE}|{UNTIL})$', '')"
+
+
+def _payload(prefix: str, active: str, audience: str, until: str) -> str:
+    """Return SQL for the JSON object of the three attributes, in the types that Customer.io is to compare them by."""
+    until = f"coalesce(to_json({until}), to_json(''))"
+    return _object(prefix, f"to_json({active})", f"to_json({audience})", until)
+
+
+def _object(prefix: str, active: str, audience: str, until: str) -> str:
+    values = (active, audience, until)
+    entries = ", ".join(
+        f"{{k: {prefix} || {literal(name)}, v: {value}}}"
+        for name, value in zip((ACTIVE, AUDIENCE, UNTIL), values, strict=True)
+    )
+    return f"CAST(to_json(map_from_entries([{entries}])) AS VARCHAR)"
+
+
+def _spans(activation: Activation) -> str:
+    """Return the WHENs of how long an entry into each audience lasts at most; none for one without an end."""
+    found = {a.name: a.expires_after for a in activation.audiences.values() if a.expires_after is not None}
+    whens = [f"WHEN {literal(name)} THEN {_interval(span)}" for name, span in found.items()]
+    return " ".join(whens) or "WHEN NULL THEN INTERVAL 0 SECOND"
+
+
+def _texts(activation: Activation) -> str:
+    if settings_of(activation).audience is not AudienceText.LABEL or not activation.audiences:
+        return "WHEN NULL THEN NULL"
+    return " ".join(f"WHEN {literal(a.name)} THEN {literal(a.label)}" for a in activation.audiences.values())
+
+
+def _interval(span: timedelta) -> str:
+    return f"INTERVAL {int(span.total_seconds())} SECOND"
