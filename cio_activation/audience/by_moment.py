@@ -39,7 +39,8 @@ def ending(inputs: Inputs) -> str:
             WHEN {bought} THEN 'purchase' WHEN NOT eligible THEN 'gate' WHEN {expired} THEN 'expired' END"""
     return f"""CASE WHEN entered_at IS NULL THEN NULL
         WHEN NOT present THEN 'deleted' WHEN {bought} THEN 'purchase' WHEN handled_at IS NOT NULL THEN 'done'
-        WHEN withdrawn_at IS NOT NULL THEN 'withdrawn' WHEN muted THEN 'suppressed' WHEN NOT eligible THEN 'gate' WHEN had_by IS NOT NULL THEN 'exclusive'
+        WHEN withdrawn_at IS NOT NULL THEN 'withdrawn' WHEN muted THEN 'suppressed' WHEN NOT eligible THEN 'gate'
+        WHEN had_by IS NOT NULL THEN 'exclusive'
         WHEN {expired} AND coalesce(snoozed_until <= {timestamp(inputs.as_of)}, TRUE) THEN 'expired' END"""
 
 

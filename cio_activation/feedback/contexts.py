@@ -8,7 +8,8 @@ from datetime import datetime
 from cio_activation.activation.models import Activation
 from cio_activation.activation.windows import Window
 from cio_activation.audience.candidates import find
-from cio_activation.delivery.outreach import PersonContext
+from cio_activation.delivery.outreach import OpenAction, PersonContext
+from cio_activation.feedback.acts import actions_among
 from cio_activation.warehouse import change_log
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal
@@ -18,8 +19,8 @@ CONTEXTS = "feedback.contexts"
 
 def wanted(
     con: Connection, activation: Activation, destination: str, window: Window
-) -> tuple[dict[str, str | None], set[str]]:
-    """Return cio_id -> record (None: none) of whoever is about to enter, and the ids of our own actions for them."""
+) -> tuple[dict[str, str | None], list[OpenAction]]:
+    """Return cio_id -> record (None: none) of whoever is about to enter, and our own open actions for them."""
     people = find(con, activation, window)
     found = con.execute(
         f"""SELECT p.cio_id, l.record_id FROM {people} AS p
@@ -27,11 +28,8 @@ def wanted(
         ORDER BY p.cio_id""",
         [destination],
     ).fetchall()
-    ours = con.execute(
-        f"SELECT record_id FROM delivery.actions WHERE destination = ? AND cio_id IN (SELECT cio_id FROM {people})",
-        [destination],
-    ).fetchall()
-    return {str(cio_id): record_id for cio_id, record_id in found}, {str(r[0]) for r in ours}
+    ours = actions_among(con, destination, f"cio_id IN (SELECT cio_id FROM {people})")
+    return {str(cio_id): record_id for cio_id, record_id in found}, ours
 
 
 def land(

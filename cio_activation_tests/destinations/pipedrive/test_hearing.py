@@ -169,7 +169,9 @@ def test_a_colleagues_activity_deal_or_fresh_mail_is_somebody_at_it(its: Desk) -
     told = context_of(its, "c7")
     assert told.handled_by is HandledBy.CONTACTED
     assert told.handled_at is not None
-    assert abs(told.handled_at - datetime.fromtimestamp(now - 6 * 86_400, UTC).replace(tzinfo=None)) < timedelta(seconds=2)
+    assert abs(told.handled_at - datetime.fromtimestamp(now - 6 * 86_400, UTC).replace(tzinfo=None)) < timedelta(
+        seconds=2
+    )
 
 
 def test_after_a_merge_ours_is_still_ours(its: Desk) -> None:
