@@ -76,7 +76,8 @@ def land_acts(con: Connection, destination: str, seen: Sequence[SeenAction], as_
     )
     con.unregister("seen_now")
     told = f"""
-        SELECT *, status AS act, happened_at AS at, CAST(NULL AS TIMESTAMP) AS until, CAST(NULL AS VARCHAR) AS detail
+        SELECT *, status AS act, happened_at AS act_at, CAST(NULL AS TIMESTAMP) AS until,
+            CAST(NULL AS VARCHAR) AS detail
         FROM heard WHERE status <> 'open' AND status <> status_before
         UNION ALL
         SELECT *, 'snoozed', {timestamp(as_of)}, moved_to, NULL FROM heard
@@ -86,7 +87,7 @@ def land_acts(con: Connection, destination: str, seen: Sequence[SeenAction], as_
         WHERE given_to IS NOT NULL AND status IN ('open', 'taken_up')"""
     con.execute(
         f"""INSERT INTO {ACTS} BY NAME
-        SELECT destination, kind, record_id, entry_id, audience, cio_id, act, at AS happened_at, until, detail,
+        SELECT destination, kind, record_id, entry_id, audience, cio_id, act, act_at AS happened_at, until, detail,
             {timestamp(as_of)} AS seen_at FROM ({told})"""
     )
     counts = con.execute(f"SELECT act, count(*) FROM ({told}) GROUP BY act ORDER BY act").fetchall()

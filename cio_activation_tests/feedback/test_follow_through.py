@@ -1,0 +1,110 @@
+"""From a decision to somebody who acts and back, in a whole town: asked once, heard, taken back, left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cio_activation.activation.models import Lane
+from cio_activation_tests.drivers import lanes
+from cio_activation_tests.drivers.town import Town, town
+
+DAY = timedelta(days=1)
+CX = "cx@example.com"
+ACTION = "{subject: 'Cart of {cart_value}', body: Offer help by phone., owner: audience_owner}"
+CARTS = 6
+
+
+def activation(vendor: str) -> str:
+    """Return the small activation with an action in one CRM for whoever left a hot cart."""
+    hubspot, pipedrive = {
+        "pipedrive": ("{list: true}", f"{{flag: true, activity: {ACTION}}}"),
+    }[vendor]
+    before, cart, after = lanes.ACTIVATION.partition("hot_cart: {")
+    first = "{hubspot: {list: true}, pipedrive: {flag: true}}"
+    asked = after.replace(first, f"{{hubspot: {hubspot}, pipedrive: {pipedrive}}}", 1)
+    asked = asked.replace("expires_after: 48h", "expires_after: 5h", 1)
+    return f"{before}{cart}launch: {{baseline: include}}, gate: cart_value > 0, {asked}"
+
+
+class Pipedrive:
+    """What the tests do and see in Pipedrive's stand-in."""
+
+    name, word = "pipedrive", "activity"
+
+    def __init__(self, here: Town) -> None:
+        self.here = here
+        self.owner = int(here.by_hand(self.name, "add_user", name="Cleo", email=CX, timezone="America/New_York")["id"])
+
+    def ours(self) -> dict[int, dict[str, Any]]:
+        there = self.here.there[self.name]["activities"]
+        return {int(a["id"]): a for a in there if "[activity:" in (a.get("note") or "")}
+
+    def open(self) -> list[int]:
+        return [i for i, a in self.ours().items() if not a["done"] and not a.get("is_deleted")]
+
+    def complete(self, action: int) -> None:
+        self.here.by_hand(self.name, "complete_activity", activity=action)
+
+    def put_off(self, action: int, day: str) -> None:
+        self.here.by_hand(self.name, "set_activity", activity=action, due_date=day)
+
+    def subject(self, action: int) -> str:
+        return str(self.ours()[action]["subject"])
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Town]:
+    with town(tmp_path / "home", people=60) as made:
+        yield made
+
+
+def asking(here: Town, vendor: str) -> Pipedrive:
+    """Have some people leave their carts, and run both lanes until somebody is asked to call them."""
+    there = Pipedrive(here)
+    here.activation = lanes.small_activation(here.home, activation(vendor))
+    here.runtime = lanes.build_runtime(here.home, here.sandbox.environment(), here.activation)
+    for who in here.people()[:CARTS]:
+        here.act("fill_cart", cio_id=who, value=150.0)
+    here.wait(timedelta(hours=3))
+    here.settle()
+    return there
+
+
+def exits(here: Town) -> dict[str, int]:
+    ended = "SELECT exit_reason, count(*) FROM audience.memberships WHERE audience = 'hot_cart' GROUP BY 1"
+    return dict(here.query(ended))
+
+
+@pytest.mark.parametrize("vendor", ["pipedrive"])
+def test_everybody_who_enters_is_asked_for_once_and_a_done_action_ends_it(here: Town, vendor: str) -> None:
+    there = asking(here, vendor)
+    assert len(there.open()) == CARTS + 1  # one of the town left a cart anyway
+    assert there.subject(there.open()[0]) == "Cart of 150 USD"
+    since = here.mark()
+    here.run(Lane.REALTIME)
+    assert here.writes(since) == []
+    done = there.open()[0]
+    there.complete(done)
+    here.wait(timedelta(minutes=20))
+    here.run(Lane.REALTIME)
+    assert (exits(here).get("done"), here.query("SELECT act FROM feedback.acts")) == (1, [("done",)])
+    assert len(there.open()) == CARTS
+
+
+@pytest.mark.parametrize("vendor", ["pipedrive"])
+def test_what_a_human_puts_off_stays_and_all_else_is_taken_back_when_its_time_is_over(here: Town, vendor: str) -> None:
+    there = asking(here, vendor)
+    put_off = there.open()[0]
+    there.put_off(put_off, f"{(here.now + 5 * DAY):%Y-%m-%d}")
+    here.wait(timedelta(minutes=20))
+    here.run(Lane.REALTIME)
+    here.wait(timedelta(hours=6))
+    here.run(Lane.REALTIME)
+    assert put_off in there.open()
+    assert exits(here).get("expired", 0) >= CARTS - 1
+    assert here.query("SELECT act FROM feedback.acts") == [("snoozed",)], "what we took back ourselves is no act"
