@@ -88,8 +88,6 @@ def _coded(inputs: Inputs, codes: str) -> dict[str, str]:
 
 def _exit(inputs: Inputs) -> str:
     """Return SQL for why a stay ends now; NULL where it goes on, or there is none."""
-    if inputs.audience.moment is not None:
-        return by_moment.ending(inputs)
     audience, as_of = inputs.audience, timestamp(inputs.as_of)
     expired = f"entered_at <= {timestamp(inputs.as_of - audience.expires_after)}" if audience.expires_after else "FALSE"
     bought = _bought(inputs) if inputs.ends_with_purchase else "FALSE"
