@@ -119,11 +119,10 @@ class CustomerIO:
         body = await self._call("GET", "/v1/segments", "segments.list")
         return tuple(Segment(int(s["id"]), str(s["name"]), str(s["state"])) for s in _part(body, "segments"))
 
-    async def segment(self, segment: int) -> Mapping[str, Any]:
-        """Return one segment as the API shows it; some workspaces' answers have its ``conditions``."""
-        body = await self._call("GET", f"/v1/segments/{segment}", "segments.one")
-        found: Mapping[str, Any] = _part(body, "segment")
-        return found
+    async def read(self, path: str, operation: str, part: str, **params: Any) -> tuple[Any, str | None]:
+        """Return the ``part`` of what is at ``path``, and where its next page starts, if it has one."""
+        body = await self._call("GET", path, operation, params={k: v for k, v in params.items() if v is not None})
+        return _part(body, part), body.get("next") or None
 
     async def customer_count(self, segment: int) -> int:
         """Return how many people Customer.io counts in a segment now."""

@@ -13,7 +13,7 @@ from cio_activation.activation.settings import Settings
 from cio_activation.customerio.check import region_problems
 from cio_activation.customerio.limits import LIMITS
 from cio_activation.delivery.destination import Context, OwnedField, Step
-from cio_activation.destinations.customerio import segments
+from cio_activation.destinations.customerio import failures, segments
 from cio_activation.destinations.customerio.config import NAME, CustomerioSettings, lanes_of, settings_of
 from cio_activation.destinations.customerio.flags import OutreachFlagsStep
 from cio_activation.destinations.customerio.track import ACTIVE, AUDIENCE, BUCKET, UNTIL, TrackClient, region
@@ -92,9 +92,13 @@ class Customerio:
         return [OwnedField(f"{prefix}{name}", told, "cio_activation", when, edit) for name, told in says.items()]
 
     async def advise(self, client: VendorClient, context: Context) -> list[str]:
-        """Return which source segments ask for these attributes, as far as Customer.io shows their conditions."""
+        """Return which source segments ask for these attributes, and of whom they were not applied."""
         assert isinstance(client, TrackClient)
-        return await segments.advice(client.pacer, context)
+        return [*await segments.advice(client.pacer, context), *self.notices(context)]
+
+    def notices(self, context: Context) -> list[str]:
+        """Return of how many people the attributes were taken there and not applied."""
+        return failures.notices(context)
 
 
 DESTINATION = Customerio()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from cio_activation.activation.models import Lane
 from cio_activation.delivery.destination import AbsoluteStep, Context, Step
+from cio_activation.destinations.customerio import failures
 from cio_activation.destinations.customerio.desired import changes, prefix_of
-from cio_activation.destinations.customerio.track import ACTIVE, AUDIENCE, BATCH, UNTIL, Update, update
+from cio_activation.destinations.customerio.track import ACTIVE, AUDIENCE, BATCH, UNTIL, TrackClient, Update, update
 from cio_activation.journal.operations import End, Kind, Operation, Result
 from cio_activation.transport.http import VendorClient
 from cio_activation.warehouse.sessions import Connection
@@ -40,6 +42,15 @@ class OutreachFlagsStep(AbsoluteStep):
             "Attributes in Customer.io of people whom somebody is asked to act for: whether, for which audience and "
             "until when. Segments and journeys leave them alone meanwhile."
         )
+
+    async def prepare(self, client: VendorClient, context: Context) -> list[dict[str, Any]]:
+        """Read once a day which writes were taken and then not applied."""
+        assert isinstance(client, TrackClient)
+        return await failures.read(client.pacer, context) if self.lane is Lane.DAILY else []
+
+    def absorb(self, con: Connection, context: Context, rows: Sequence[Mapping[str, Any]]) -> None:  # noqa: ARG002
+        """Put these in doubt, so that they are planned again."""
+        failures.note(con, rows)
 
     def predecessors(self, context: Context) -> Sequence[Step]:  # noqa: ARG002
         """Settle what a daily run left without an answer: whom it marked may have to be unmarked within the hour.
@@ -90,7 +101,7 @@ class OutreachFlagsStep(AbsoluteStep):
                         ELSE s.in_doubt OR s.active IS DISTINCT FROM try_cast(f.active AS BOOLEAN)
                             OR s.audience IS DISTINCT FROM nullif(f.audience, '')
                             OR s.until IS DISTINCT FROM try_cast(f.until AS BIGINT) END AS in_doubt,
-                   f.sure AND f.active = '' AS removed
+                   s.failed_at, f.sure AND f.active = '' AS removed
             FROM (
                 SELECT cio_id, {prefix_of("payload")} AS prefix, {values}, "end" = 'delivered' AS sure,
                        coalesce(CAST(json_extract(observed, '$.{_INSTANT}') AS BIGINT),

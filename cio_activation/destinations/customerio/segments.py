@@ -34,7 +34,7 @@ async def advice(pacer: Pacer, context: Context) -> list[str]:
     async with CustomerIO(context.settings, pacer) as vendor:
         for segment, audiences in sorted(using.items()):
             try:
-                found = await vendor.segment(segment)
+                found, _ = await vendor.read(f"/v1/segments/{segment}", "segments.one", "segment")
             except VendorError:
                 continue  # that it cannot be read is told by the check of the source
             if named := [name for name in names if _names(found.get("conditions"), name)]:

@@ -6,5 +6,6 @@ CREATE TABLE delivery.outreach_flags (
     audience   VARCHAR,
     until      BIGINT,     -- seconds since 1970, UTC
     written_at BIGINT,     -- the timestamp the write carried: of two writes Customer.io keeps the later
-    in_doubt   BOOLEAN     -- sent since then, and the outcome is not known
+    in_doubt   BOOLEAN,    -- sent since then, and the outcome is not known
+    failed_at  BIGINT      -- when Customer.io noted that it had taken this write and not applied it; NULL: no such note
 );

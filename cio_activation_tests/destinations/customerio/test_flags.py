@@ -59,7 +59,9 @@ def test_a_run_with_nothing_changed_writes_nothing_in_either_lane(bench: WriteBa
     for lane in (Lane.DAILY, Lane.REALTIME, Lane.DAILY):
         assert bench.run(lane).planned == 0
     assert bench.writes(mark) == []
-    assert len(bench.entries(mark)) <= 3  # who the account is, at most
+    reads = [e.path for e in bench.entries(mark)]
+    assert set(reads) <= {"/v1/activities", "/api/v1/accounts/region"}
+    assert reads.count("/v1/activities") == 2 * 3, "of each daily run one for each attribute, however many people"
 
 
 def test_of_several_actions_the_newest_is_named_and_the_latest_end_counts_whichever_lane_runs(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 import orjson
 import pytest
 
 from cio_activation.activation.models import Lane
+from cio_activation.delivery.destination import Context
 from cio_activation.delivery.send import Sender
-from cio_activation.destinations.customerio import track
+from cio_activation.destinations.customerio import DESTINATION, track
 from cio_activation.errors import ConfigError
 from cio_activation.journal.attempts import Journal
 from cio_activation.sandbox.customerio.track import BATCH_BYTES
@@ -156,3 +158,38 @@ def test_without_a_credential_the_setting_is_named(bench: WriteBackBench) -> Non
     bench.runtime = bench.runtime_with(customerio_track_api_key="")
     with pytest.raises(ConfigError, match="CUSTOMERIO_TRACK_API_KEY is not set"):
         bench.run()
+
+
+def test_what_was_taken_and_not_applied_is_listed_and_written_again_until_it_is(bench: WriteBackBench) -> None:
+    """A person with 300 attributes gets no further one, which shows in the activities only."""
+    ann, bob = ask_all(bench, 2)
+    bench.world.custom[ann] = {f"own_{n}": "x" for n in range(300)}
+    before = bench.stand_in.vendor.workspace.frozen_at
+    bench.edit("freeze", at=time.time())  # what it notes is dated by its own clock
+    try:
+        assert bench.run().delivered == 2
+        assert marked(bench) == {bob}
+        assert bench.run(Lane.REALTIME).planned == 0, "the daily lane reads what became of it"
+        assert bench.run().delivered == 1
+        context = Context(bench.runtime.settings, bench.activation, None)
+        (told,) = DESTINATION.notices(context)
+        assert "1 people" in told
+        for name in ("own_1", "own_2", "own_3"):
+            bench.edit("set_attribute", cio_id=ann, name=name, value=None)
+        bench.run()
+        assert marked(bench) == {ann, bob}
+        with bench.runtime.warehouse.write() as con:  # an hour later
+            con.execute("UPDATE delivery.outreach_flags SET written_at = written_at + 3600")
+        assert bench.run().planned == 0
+        assert DESTINATION.notices(context) == []
+    finally:
+        bench.edit("freeze", at=before)
+
+
+def test_activities_that_cannot_be_read_keep_no_write_back(bench: WriteBackBench) -> None:
+    (ann,) = ask_all(bench, 1)
+    bench.fault(kind="status", status=500, path="/v1/activities", times=9)
+    assert bench.run().delivered == 1
+    bench.runtime = bench.runtime_with(customerio_app_api_key=None)
+    bench.end(ann)
+    assert bench.run().delivered == 1
