@@ -38,6 +38,11 @@ class Case:
     """Method of the vendor's rig that happens between the faulty run and the next."""
     extends: bool = False
     """The activation gains a property and an audience first, so that the schema has to be extended."""
+    rig: str = ""
+    """The population it strikes; by default the vendor's usual one."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rig", self.rig or self.vendor)
 
     @property
     def name(self) -> str:
@@ -202,6 +207,24 @@ def _pipedrive() -> list[Case]:
     ]
 
 
+def _pipedrive_activities() -> list[Case]:
+    vendor, rig = "pipedrive", "pipedrive activities"
+    post = {"method": "POST", "path": "/api/v2/activities"}
+    writes = (post, {"method": "PATCH", "path": "/api/v2/activities/*"})
+    reads = ({"method": "GET", "path": "/api/v2/activities/*"}, {"method": "GET", "path": "/api/v2/persons/*"})
+    refused = {"kind": "status", "status": 400, "body": {"success": False, "code": "ERR_SCHEMA_VALIDATION_FAILED"}}
+    lost = KINDS["reset after the write"]
+    return [
+        Case(vendor, "activities: 429 once at every write", Ending.RIDDEN, _at(writes, KINDS["429"]), rig=rig),
+        Case(vendor, "activities: 502 once at every write", Ending.HELD, _at(writes, KINDS["502"]), rig=rig),
+        Case(vendor, "activities: answers lost, all the time", Ending.HELD, _at(writes, lost, ALWAYS), rig=rig),
+        Case(vendor, "activities: half an answer", Ending.HELD, _at(writes, KINDS["truncated body"]), rig=rig),
+        Case(vendor, "activities: timeout after the write", Ending.HELD, _at((post,), SLOW), timeout_s=0.3, rig=rig),
+        Case(vendor, "activities: 503 once at every read", Ending.RIDDEN, _at(reads, KINDS["503"]), rig=rig),
+        Case(vendor, "activities: 400 once at every write", Ending.REJECTED, _at(writes, refused), rig=rig),
+    ]
+
+
 def _customerio() -> list[Case]:
     vendor = "customerio"
     expired = {"kind": "status", "status": 403, "path": "/export-files/*"}
@@ -217,4 +240,4 @@ def _customerio() -> list[Case]:
     ]
 
 
-CASES: tuple[Case, ...] = (*_hubspot(), *_pipedrive(), *_customerio())
+CASES: tuple[Case, ...] = (*_hubspot(), *_pipedrive(), *_pipedrive_activities(), *_customerio())

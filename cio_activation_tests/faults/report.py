@@ -68,16 +68,16 @@ def main() -> int:
     rigs: dict[str, Rig] = {}
     with quick() as folder:
         for number, case in enumerate(CASES):
-            if case.vendor not in rigs:
-                rigs[case.vendor] = RIGS[case.vendor](folder / str(number))
-                rigs[case.vendor].settle()
-            row = measure(rigs[case.vendor], case)
+            if case.rig not in rigs:
+                rigs[case.rig] = RIGS[case.rig](folder / str(number))
+                rigs[case.rig].settle()
+            row = measure(rigs[case.rig], case)
             rows.append(row)
             print(line(row), flush=True)
             if found := problems(row):
                 bad += 1
                 print("   " + "\n   ".join(found), file=sys.stderr)
-                rigs.pop(case.vendor).stop()
+                rigs.pop(case.rig).stop()
         for rig in rigs.values():
             rig.stop()
     if bad:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 from cio_activation_tests.faults.customerio_rig import CustomerioRig
 from cio_activation_tests.faults.hubspot_rig import HubSpotRig
+from cio_activation_tests.faults.pipedrive_activities_rig import PipedriveActivitiesRig
 from cio_activation_tests.faults.pipedrive_rig import PipedriveRig
 from cio_activation_tests.faults.world import Rig
 
 RIGS: Mapping[str, Callable[[Path], Rig]] = {
     "hubspot": HubSpotRig,
     "pipedrive": PipedriveRig,
+    "pipedrive activities": PipedriveActivitiesRig,
     "customerio": CustomerioRig,
 }
