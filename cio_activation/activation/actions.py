@@ -36,10 +36,16 @@ class OnEnd(StrEnum):
     DELETE = "delete"
 
 
+def as_tuple(value: Any) -> Any:
+    """Return a list as a tuple, which strict models take; anything else as it is, for the model to judge."""
+    return tuple(value) if isinstance(value, list) else value
+
+
 class Rotation(Model):
     """People who take turns."""
 
-    rotate: Annotated[tuple[str, ...], Field(min_length=1)]
+    # A list is none of JSON's own any more once the chain around it was read.
+    rotate: Annotated[tuple[str, ...], BeforeValidator(as_tuple), Field(min_length=1)]
     """E-mail addresses of users of the CRM."""
 
 
