@@ -2,11 +2,12 @@ import os
 
 import pytest
 
+from cio_activation_tests.drivers.fresh_homes import fresh_homes_are_copies
 from cio_activation_tests.drivers.postgres import journal_url, postgres
 from cio_activation_tests.drivers.scopes import few_come_out_like_all
 from cio_activation_tests.forms import VARIABLE
 
-__all__ = ["few_come_out_like_all", "journal_url", "postgres"]
+__all__ = ["few_come_out_like_all", "fresh_homes_are_copies", "journal_url", "postgres"]
 
 # The stand-ins commit at once, or after a delay that a test sets: nobody waits for a vendor to settle.
 os.environ.setdefault("VENDOR_SETTLE_S", "0")

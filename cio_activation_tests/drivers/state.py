@@ -35,6 +35,7 @@ from cio_activation.warehouse import published
 from cio_activation.warehouse.sessions import Connection, Warehouse
 from cio_activation.warehouse.sql import identifier
 from cio_activation_tests.drivers import builders
+from cio_activation_tests.drivers.fresh_homes import fill
 from cio_activation_tests.drivers.tables import noting, query
 
 ATTRIBUTES = {
@@ -124,6 +125,10 @@ class InMemory(Warehouse):
         # A DuckDB of its own: what asks whether a table is there would find those of other worlds beside it.
         self._con = duckdb.connect(":memory:")
         self._con.execute("SET TimeZone = 'UTC'")
+
+    def migrate(self) -> None:
+        if not fill(self._con):
+            super().migrate()
 
     @contextmanager
     def write(self, *, yield_s: float = 0.0) -> Iterator[Connection]:
