@@ -32,6 +32,11 @@ PROGRAM = [sys.executable, "-m", "cio_activation_tests.delivery.workers"]
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(autouse=True)
+def warm() -> None:
+    """Let go of the warehouse between sessions: its file is for the workers."""
+
+
 class Vendor:
     """The vendor's process, seen from outside."""
 

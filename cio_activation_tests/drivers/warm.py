@@ -8,6 +8,7 @@ from pathlib import Path
 from unittest import mock
 
 import duckdb
+import pytest
 
 from cio_activation.warehouse.sessions import Connection, Warehouse
 
@@ -16,7 +17,8 @@ from cio_activation.warehouse.sessions import Connection, Warehouse
 def warm_warehouses() -> Iterator[None]:
     """Keep every warehouse's file attached in this process, so that the end of a session does not write it out.
 
-    That takes 10 to 20 ms, sixty times a lane. Sessions, transactions and the file locks stay as they are.
+    That takes 10 to 20 ms, sixty times a lane. Sessions, transactions and the file locks stay as they are, and who opened
+    to read cannot write.
     """
     files: dict[Path, Connection] = {}
 
@@ -26,6 +28,8 @@ def warm_warehouses() -> Iterator[None]:
             files[warehouse.path] = duckdb.connect(str(warehouse.path), config={"autoinstall_known_extensions": False})
         with files[warehouse.path].cursor() as con:
             con.execute("SET TimeZone = 'UTC'")
+            if read_only:
+                con.execute("BEGIN TRANSACTION READ ONLY")
             yield con
 
     try:
@@ -34,3 +38,13 @@ def warm_warehouses() -> Iterator[None]:
     finally:
         for file in files.values():
             file.close()
+
+
+@pytest.fixture(autouse=True)
+def warm() -> Iterator[None]:
+    """Keep the warehouses of each test attached; for folders of tests that are not about files and other processes.
+
+    A module whose tests start processes over their home has a fixture of this name that does nothing.
+    """
+    with warm_warehouses():
+        yield
