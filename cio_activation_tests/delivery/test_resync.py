@@ -18,15 +18,40 @@ from cio_activation_tests.drivers.town import Town, build_town_sandbox, town
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Town]:
-    """Return a town in which everything is delivered, with this process's commands pointed at it."""
-    with town(tmp_path / "home", people=25, warm=False) as made:
+def _settled(home: Path) -> Iterator[Town]:
+    """Yield a town in which everything is delivered."""
+    with town(home, people=25) as made:
         made.settle()
-        settings = {"ACTIVATION_HOME": str(made.home), "ACTIVATION_FILE": str(made.home / "activation.yaml")}
-        for name, value in (made.sandbox.environment() | settings).items():
-            monkeypatch.setenv(name, value)
         yield made
+
+
+def _point_at(made: Town, monkeypatch: pytest.MonkeyPatch) -> Town:
+    """Point this process's commands at the town."""
+    settings = {"ACTIVATION_HOME": str(made.home), "ACTIVATION_FILE": str(made.home / "activation.yaml")}
+    for name, value in (made.sandbox.environment() | settings).items():
+        monkeypatch.setenv(name, value)
+    return made
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    yield from _settled(tmp_path_factory.mktemp("shared") / "home")
+
+
+@pytest.fixture
+def settled(shared: Town, monkeypatch: pytest.MonkeyPatch) -> Town:
+    """Return a town in which everything is delivered, with this process's commands pointed at it.
+
+    Others have it before and after: each undoes something and ends when it is as it was.
+    """
+    return _point_at(shared, monkeypatch)
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Town]:
+    """Return such a town that is the test's alone."""
+    for made in _settled(tmp_path / "home"):
+        yield _point_at(made, monkeypatch)
 
 
 def resync(*arguments: str) -> tuple[int, dict[str, Any]]:
@@ -106,17 +131,17 @@ def test_what_there_is_not_is_named_with_what_there_is(
 
 
 @pytest.mark.parametrize("vendor", ["hubspot", "pipedrive"])
-def test_after_the_old_account_is_left_the_new_one_gets_everything(settled: Town, vendor: str) -> None:
+def test_after_the_old_account_is_left_the_new_one_gets_everything(own: Town, vendor: str) -> None:
     account = {"hubspot": {"portal_id": 777, "limited": False}, "pipedrive": {"company_id": 888, "limited": False}}
     other = build_town_sandbox(25, 7, **{vendor: account[vendor]})
     try:
         code, told = resync("--destination", vendor, "--new-account")
         assert (code, told["forgotten"]) == (0, [{"destination": vendor, "account": "forgotten"}])
         theirs = {n: v for n, v in other.environment().items() if n.startswith(vendor.upper())}
-        settled.runtime = lanes.build_runtime(settled.home, settled.sandbox.environment() | theirs, settled.activation)
-        settled.sandbox.vendors[vendor] = other.vendors[vendor]
-        settled.settle()
-        settled.settle()
-        assert settled.differences() == []
+        own.runtime = lanes.build_runtime(own.home, own.sandbox.environment() | theirs, own.activation)
+        own.sandbox.vendors[vendor] = other.vendors[vendor]
+        own.settle()
+        own.settle()
+        assert own.differences() == []
     finally:
         other.stop()
