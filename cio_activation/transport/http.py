@@ -178,7 +178,11 @@ class VendorClient:
         digest = hashlib.sha256()
         # A client of its own: the vendor's default headers (credentials) must not reach a storage host.
         async with httpx.AsyncClient(
-            timeout=self._http.timeout, follow_redirects=True, http2=False, transport=self._transport
+            timeout=self._http.timeout,
+            follow_redirects=True,
+            http2=False,
+            verify=_certificates(),  # also of a plain link, which may lead on to a secure one
+            transport=self._transport,
         ) as http:
             try:
                 async with http.stream("GET", url) as answer:

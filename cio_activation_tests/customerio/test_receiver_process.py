@@ -51,7 +51,7 @@ class Load:
 
     def _send(self, sender: int, count: int) -> None:
         draw = random.Random(sender)
-        with httpx.Client(timeout=10) as client:
+        with httpx.Client(timeout=10, verify=False) as client:
             for number in range(count):
                 event = clicked(sender * 10**6 + number)
                 self._until_taken(client, event["event_id"], encoded(event), draw)
@@ -129,7 +129,7 @@ def test_a_request_under_way_is_answered_before_it_ends(tmp_path: Path) -> None:
         with other.transaction() as con:
             con.execute(sa.text("UPDATE journal_version SET version = version"))
             asked = pool.submit(httpx.post, f"{process.url}/webhooks/reporting", content=body, headers=signed(body))
-            wait_for(lambda: "cio_receiver_in_line 1" in httpx.get(f"{process.url}/metrics").text)
+            wait_for(lambda: "cio_receiver_in_line 1" in httpx.get(f"{process.url}/metrics", verify=False).text)
             ended = pool.submit(process.terminate)
             wait_for(lambda: not listens(process.url))  # it has begun to end, and the event is not written yet
         answer = asked.result(60)
@@ -148,7 +148,9 @@ def test_a_sender_that_stops_halfway_does_not_keep_it_from_ending(tmp_path: Path
     parts = httpx.URL(process.url)
     with socket.create_connection((parts.host, parts.port or 0)) as sender:
         sender.sendall(b"POST /webhooks/reporting HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
-        wait_for(lambda: "cio_receiver" in httpx.get(f"{process.url}/metrics").text)  # and has read the first half
+        wait_for(
+            lambda: "cio_receiver" in httpx.get(f"{process.url}/metrics", verify=False).text
+        )  # and has read the first half
         assert process.terminate(limit)[0] == 0
 
 

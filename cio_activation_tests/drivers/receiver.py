@@ -128,7 +128,7 @@ def receiving(journal_url: str, keys: Keys | None = None) -> Iterator[ReceiverTh
     while not server.started:
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    with httpx.Client(base_url=url, timeout=30) as client:
+    with httpx.Client(base_url=url, timeout=30, verify=False) as client:
         yield ReceiverThread(url, journal_url, client, journal, receiver)
     server.should_exit = True
     thread.join(30)
