@@ -24,6 +24,7 @@ from cio_activation.warehouse.sql import timestamp
 from cio_activation_tests.drivers.builders import START, activation, runtime, window
 from cio_activation_tests.drivers.landing import landed
 from cio_activation_tests.drivers.tables import query
+from cio_activation_tests.forms import form
 
 RT = Lane.REALTIME
 NOON = START.timestamp() + 43_200
@@ -252,7 +253,7 @@ def a_day(draw: random.Random, size: int) -> list[Event]:
     return found
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=form(6, 60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10**6), batches=st.integers(1, 6), people_at=st.integers(0, 6))
 def test_a_day_in_any_order_with_duplicates_gives_the_same_final_state(
     tmp_path_factory: pytest.TempPathFactory, seed: int, batches: int, people_at: int

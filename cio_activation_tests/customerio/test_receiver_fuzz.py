@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from cio_activation.customerio.inbox import DAY_S, REPLAY_WINDOW_S
 from cio_activation_tests.drivers.receiver import LIMIT, ReceiverThread, clicked, encoded, receiving, signed
+from cio_activation_tests.forms import form
 
 pytestmark = pytest.mark.slow
 FUZZ = settings(
-    max_examples=100,
+    max_examples=form(40, 400),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

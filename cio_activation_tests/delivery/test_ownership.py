@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from cio_activation.delivery.ownership import KEPT, conflicts, refuse_foreign
 from cio_activation.errors import ContractError
 from cio_activation_tests.delivery.keeping import KeepBench
+from cio_activation_tests.forms import form
 
 
 @pytest.fixture
@@ -136,7 +137,7 @@ MOVES = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=form(8, 100), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(moves=MOVES)
 def test_a_humans_own_words_are_never_overwritten_and_all_else_converges(
     moves: list[tuple[str, str | None, str | None]],

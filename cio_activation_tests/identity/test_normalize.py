@@ -16,6 +16,7 @@ from cio_activation.warehouse.addresses import email, email_sql, learn_spellings
 from cio_activation.warehouse.phone_numbers import phone
 from cio_activation.warehouse.sessions import Connection, Warehouse
 from cio_activation.warehouse.sql import scalar
+from cio_activation_tests.forms import form
 
 GOOD = {
     "ada@example.com": "ada@example.com",
@@ -95,7 +96,7 @@ def respelled(draw: st.DrawFn, address: str) -> str:
     return f"{draw(around)}{text}{draw(around)}"
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=form(80, 1000), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pair=two_spellings())
 def test_spellings_of_one_address_meet_in_ascii(con: Connection, pair: tuple[str, str]) -> None:
     one, other = (in_sql(con, text) for text in pair)
@@ -128,14 +129,14 @@ _addresses = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=form(80, 1000), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.one_of(_addresses, _texts))
 def test_normalizing_twice_changes_nothing_more(con: Connection, text: str) -> None:
     once = normalized(con, text)
     assert once is None or normalized(con, once) == once
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=form(60, 1000), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=_addresses)
 def test_composition_and_blanks_do_not_matter(con: Connection, text: str) -> None:
     assert normalized(con, unicodedata.normalize("NFD", text)) == normalized(con, text)

@@ -20,6 +20,8 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
 )
 
+HISTORIES = form(2, 60)
+"""Random histories of a town that such a test plays: the plainest there is and others; each takes seconds."""
 LONGEST_S = form(1200, 14_400)
 """These tests carry whole lanes, many times over: on a busy machine that takes longer than any other test may."""
 

@@ -16,6 +16,7 @@ from cio_activation.delivery.order import BUDGET
 from cio_activation.journal.attempts import Journal
 from cio_activation.journal.days import EXIT_SHARE
 from cio_activation_tests.drivers.pipedrive import Make, PipedriveBench, make, model
+from cio_activation_tests.forms import form
 
 __all__ = ["make"]
 
@@ -67,7 +68,7 @@ def ends(bench: PipedriveBench, plan_id: str) -> list[tuple[str, int, bool]]:
 
 @given(st.lists(person, min_size=4, max_size=12), st.integers(LOOK + WRITE + 1, 70))
 @settings(
-    max_examples=4, deadline=None, derandomize=True, database=None, phases=(Phase.explicit, Phase.generate),
+    max_examples=form(2, 40), deadline=None, derandomize=True, database=None, phases=(Phase.explicit, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 def test_a_budget_is_spent_by_priority_and_everybody_has_a_turn(

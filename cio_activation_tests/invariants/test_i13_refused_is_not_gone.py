@@ -210,7 +210,7 @@ SHOWN = """SELECT cio_id, epoch(last_order_at)::BIGINT::VARCHAR, birthday::VARCH
     total_spent::VARCHAR, member::VARCHAR, favourite, first_name FROM raw.people"""
 
 
-@settings(TOWNS, max_examples=form(4, 120))
+@settings(TOWNS, max_examples=form(3, 120))
 @given(mixture=days, leaving=leavers)
 def test_a_mixture_of_what_cannot_be_read_changes_nothing_but_the_refused_cells(
     tmp_path_factory: pytest.TempPathFactory, mixture: list[dict[str, Fault]], leaving: dict[str, int]

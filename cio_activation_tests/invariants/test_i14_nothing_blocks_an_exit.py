@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from cio_activation_tests.drivers.hubspot import LABEL, HubSpotBench, hubspot_bench, person
 from cio_activation_tests.drivers.pipedrive import Make, PipedriveBench
 from cio_activation_tests.drivers.pipedrive import make as make  # a fixture
+from cio_activation_tests.forms import form
 
-EXAMPLES = settings(settings.get_profile("towns"), max_examples=8)
+EXAMPLES = settings(settings.get_profile("towns"), max_examples=form(5, 60))
 ANN = "ann@example.com"
 GOOD: dict[str, Any] = {"bucket": "high", "lapsed": True, "category": "tea", "ordered_on": "2026-11-20", "spent": 40.5}
 SHOWN = {

@@ -18,8 +18,7 @@ from cio_activation.journal.attempts import Journal
 from cio_activation.journal.schema import attempts
 from cio_activation_tests.drivers.histories import FAULTS, RUNS, WAITS, Event, histories, play
 from cio_activation_tests.drivers.town import Town
-from cio_activation_tests.forms import form
-from cio_activation_tests.invariants.conftest import MakeTown
+from cio_activation_tests.invariants.conftest import HISTORIES, MakeTown
 
 pytestmark = pytest.mark.slow
 TOWNS = settings.get_profile("towns")
@@ -84,7 +83,7 @@ def check_queue(town: Town) -> None:
     )
 
 
-@settings(TOWNS, max_examples=form(3, 60))
+@settings(TOWNS, max_examples=HISTORIES)
 @given(events=histories(RUNS, WAITS, FAULTS, FAULTS, size=14))
 def test_nothing_planned_is_unaccounted_for(make_town: MakeTown, events: list[Event]) -> None:
     town = make_town()

@@ -9,14 +9,13 @@ from hypothesis import given, settings
 
 from cio_activation_tests.drivers.histories import FAULTS, RUNS, WAITS, Event, histories, play
 from cio_activation_tests.drivers.oracles.expected import doubles
-from cio_activation_tests.forms import form
-from cio_activation_tests.invariants.conftest import MakeTown
+from cio_activation_tests.invariants.conftest import HISTORIES, MakeTown
 
 pytestmark = pytest.mark.slow
 TOWNS = settings.get_profile("towns")
 
 
-@settings(TOWNS, max_examples=form(3, 60))
+@settings(TOWNS, max_examples=HISTORIES)
 @given(events=histories(RUNS, WAITS))
 def test_any_history_ends_where_it_should(make_town: MakeTown, events: list[Event]) -> None:
     town = make_town()
@@ -26,7 +25,7 @@ def test_any_history_ends_where_it_should(make_town: MakeTown, events: list[Even
     assert doubles(town.there) == []
 
 
-@settings(TOWNS, max_examples=form(3, 60))
+@settings(TOWNS, max_examples=HISTORIES)
 @given(events=histories(RUNS, WAITS, FAULTS, FAULTS, size=14))
 def test_any_history_of_faults_ends_where_it_should(make_town: MakeTown, events: list[Event]) -> None:
     town = make_town()

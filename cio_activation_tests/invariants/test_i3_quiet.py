@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from cio_activation.activation.models import Lane
 from cio_activation_tests.drivers.histories import FAULTS, RUNS, WAITS, Event, histories, play
 from cio_activation_tests.drivers.town import Town
-from cio_activation_tests.forms import form
-from cio_activation_tests.invariants.conftest import MakeTown
+from cio_activation_tests.invariants.conftest import HISTORIES, MakeTown
 
 pytestmark = pytest.mark.slow
 TOWNS = settings.get_profile("towns")
@@ -29,7 +28,7 @@ def again(town: Town) -> Counter[str]:
     return Counter(f"{e.vendor} {e.method} {e.template}" for e in calls) + Counter(persons=listed)
 
 
-@settings(TOWNS, max_examples=form(3, 60))
+@settings(TOWNS, max_examples=HISTORIES)
 @given(events=histories(RUNS, WAITS, FAULTS, size=8))
 def test_a_second_run_is_quiet_after_any_history(make_town: MakeTown, events: list[Event]) -> None:
     town = make_town()

@@ -22,8 +22,7 @@ from cio_activation.destinations.pipedrive.destination import DESTINATION as PIP
 from cio_activation_tests.drivers.lanes import decide_lane
 from cio_activation_tests.drivers.oracles.expected import doubles
 from cio_activation_tests.drivers.town import Town
-from cio_activation_tests.forms import form
-from cio_activation_tests.invariants.conftest import MakeTown
+from cio_activation_tests.invariants.conftest import HISTORIES, MakeTown
 
 pytestmark = pytest.mark.slow
 TOWNS = settings.get_profile("towns")
@@ -70,7 +69,7 @@ LOSSES = st.lists(
 )
 
 
-@settings(TOWNS, max_examples=form(3, 60))
+@settings(TOWNS, max_examples=HISTORIES)
 @given(losses=LOSSES, runs=st.lists(st.sampled_from(list(Lane)), min_size=1, max_size=3))
 def test_lost_answers_make_no_doubles(
     make_town: MakeTown, losses: list[tuple[str, str, str, int]], runs: list[Lane]

@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 from cio_activation.delivery import catalog
 from cio_activation_tests.drivers.histories import FAULTS, RUNS, WAITS, Event, histories, play
 from cio_activation_tests.drivers.town import Town
-from cio_activation_tests.forms import form
-from cio_activation_tests.invariants.conftest import MakeTown
+from cio_activation_tests.invariants.conftest import HISTORIES, MakeTown
 
 pytestmark = pytest.mark.slow
 TOWNS = settings.get_profile("towns")
@@ -63,7 +62,7 @@ def check_writes(town: Town, mark: int) -> None:
 HANDS = st.tuples(st.integers(0, 60), st.sampled_from(["phone", "name", "theirs", "audience"]))
 
 
-@settings(TOWNS, max_examples=form(3, 60))
+@settings(TOWNS, max_examples=HISTORIES)
 @given(hands=st.lists(HANDS, min_size=2, max_size=6), then=histories(RUNS, WAITS, FAULTS, size=8))
 def test_what_is_not_ours_is_never_written(
     make_town: MakeTown, hands: list[tuple[int, str]], then: list[Event]

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from cio_activation.activation.models import Lane
 from cio_activation.destinations.hubspot.config import list_name
 from cio_activation_tests.drivers.town import Town
-from cio_activation_tests.forms import form
-from cio_activation_tests.invariants.conftest import MakeTown
+from cio_activation_tests.invariants.conftest import HISTORIES, MakeTown
 
 pytestmark = pytest.mark.slow
 TOWNS = settings.get_profile("towns")
@@ -125,7 +124,7 @@ ENDINGS: dict[str, Callable[[Town, str], object]] = {
 }
 
 
-@settings(TOWNS, max_examples=form(3, 60))
+@settings(TOWNS, max_examples=HISTORIES)
 @given(endings=st.lists(st.sampled_from(sorted(ENDINGS)), min_size=3, max_size=12), refused=st.booleans())
 def test_whoever_is_out_is_on_no_list_after_the_next_run(
     make_town: MakeTown, endings: list[str], refused: bool

@@ -23,8 +23,7 @@ from cio_activation.runtime import Runtime
 from cio_activation.warehouse import sessions
 from cio_activation_tests.drivers import lanes
 from cio_activation_tests.drivers.histories import WAITS, Event, histories, play
-from cio_activation_tests.forms import form
-from cio_activation_tests.invariants.conftest import MakeTown
+from cio_activation_tests.invariants.conftest import HISTORIES, MakeTown
 
 pytestmark = pytest.mark.slow
 TOWNS = settings.get_profile("towns")
@@ -63,7 +62,7 @@ def threads(count: int) -> Iterator[None]:
         yield
 
 
-@settings(TOWNS, max_examples=form(3, 60))
+@settings(TOWNS, max_examples=HISTORIES)
 @given(events=histories(WAITS, size=12))
 def test_two_homes_decide_and_plan_alike(make_town: MakeTown, tmp_path: Path, events: list[Event]) -> None:
     town = make_town(people=25, warm=False)

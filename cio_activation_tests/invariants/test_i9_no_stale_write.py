@@ -13,8 +13,7 @@ from cio_activation.activation.windows import Window
 from cio_activation_tests.drivers import lanes
 from cio_activation_tests.drivers.histories import ACTIONS, Event, play
 from cio_activation_tests.drivers.town import Town
-from cio_activation_tests.forms import form
-from cio_activation_tests.invariants.conftest import MakeTown
+from cio_activation_tests.invariants.conftest import HISTORIES, MakeTown
 
 pytestmark = pytest.mark.slow
 TOWNS = settings.get_profile("towns")
@@ -39,7 +38,7 @@ def held(town: Town) -> list[object]:
     return [there["hubspot"]["contacts"], there["hubspot"]["lists"], there["pipedrive"]["persons"]]
 
 
-@settings(TOWNS, max_examples=form(3, 60))
+@settings(TOWNS, max_examples=HISTORIES)
 @given(actions=st.lists(ACTIONS, min_size=6, max_size=12), order=st.permutations(range(4)))
 def test_old_windows_in_any_order_write_nothing(make_town: MakeTown, actions: list[Event], order: list[int]) -> None:
     town = make_town(people=25)

@@ -35,7 +35,7 @@ def run(world: StateBench, as_of: datetime = NOW) -> StateResult:
     return derive(world.runtime, window(as_of, RT))
 
 
-@settings(max_examples=form(12, 200), deadline=None)
+@settings(max_examples=form(6, 200), deadline=None)
 @given(start=st.dictionaries(names, person, max_size=8), history=turns)
 def test_few_looked_at_give_what_all_looked_at_give(
     start: dict[str, dict[str, Any]], history: list[tuple[str, dict[str, Any], timedelta]]

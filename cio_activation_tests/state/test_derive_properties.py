@@ -26,7 +26,7 @@ changes = st.dictionaries(
 histories = st.lists(st.tuples(spans, changes), min_size=1, max_size=5)
 
 
-@settings(max_examples=form(12, 200), deadline=None)
+@settings(max_examples=form(6, 200), deadline=None)
 @given(start=st.lists(person, max_size=12), history=histories, share=st.sampled_from([0.3, 2.0, 2.0]))
 def test_incremental_equals_full(
     start: list[dict[str, Any]], history: list[tuple[timedelta, dict[str, Any]]], share: float
