@@ -5,6 +5,8 @@ Each of these makes a table hold exactly what it is given, and notes whom that c
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -111,6 +113,73 @@ def entries(
             [audience],
         ).fetchall()
     return {str(cio_id): str(entry_id) for cio_id, entry_id in rows}
+
+
+def write_entries(
+    run: Runtime,
+    audience: str,
+    inside: Mapping[str, Mapping[str, Any]],
+    *,
+    at: datetime,
+    destination: str = "hubspot",
+    reason: str = "left_segment",
+) -> None:
+    """Make exactly ``inside`` the people who are in a touch audience; whoever was in before has left for ``reason``.
+
+    person -> what of the entry is not usual: ``owner_id``, ``queue``, ``due_at``, ``inputs`` (of the evidence; other
+    ones of somebody who is in already are what the rules read now), ``ghost``, ``baseline``. ``at``: naive UTC.
+    """
+    tables = ("audience.memberships", "audience.assignments", "audience.current_evidence")
+    with run.warehouse.write() as con, noting(con, *tables):
+        present = con.execute(
+            """SELECT m.cio_id, m.entry_id, coalesce(v.evidence, m.evidence) FROM audience.memberships AS m
+            LEFT JOIN audience.current_evidence AS v USING (entry_id)
+            WHERE m.audience = ? AND m.exited_at IS NULL""",
+            [audience],
+        ).fetchall()
+        gone = [entry_id for cio_id, entry_id, _ in present if cio_id not in inside]
+        con.execute(
+            "UPDATE audience.memberships SET exited_at = ?, exit_reason = ? WHERE list_contains(?, entry_id)",
+            [at, reason, gone],
+        )
+        known = {cio_id: (entry_id, evidence) for cio_id, entry_id, evidence in present}
+        for cio_id, said in inside.items():
+            evidence = json.dumps({"since": at.isoformat(" "), "inputs": said.get("inputs", {})}, sort_keys=True)
+            if cio_id in known:
+                _read_now(con, audience, cio_id, *known[cio_id], said, at)
+                continue
+            number = 1 + len(
+                con.execute(
+                    "SELECT 1 FROM audience.memberships WHERE audience = ? AND cio_id = ?", [audience, cio_id]
+                ).fetchall()
+            )
+            entry_id = hashlib.md5("\x1f".join((audience, cio_id, str(number))).encode()).hexdigest()
+            entry = {"audience": audience, "version": 1, "cio_id": cio_id, "entered_at": at, "evidence": evidence,
+                     "number": number, "entry_id": entry_id, "touch": True, "ghost": said.get("ghost", False),
+                     "baseline": said.get("baseline", False)}  # fmt: skip
+            _insert(con, "audience.memberships", entry, [entry])
+            asked = {"entry_id": entry_id, "audience": audience, "cio_id": cio_id, "destination": destination,
+                     "owner_id": said.get("owner_id"), "owner_from": said.get("owner_from", "named"),
+                     "queue": said.get("queue"), "due_at": said.get("due_at", at), "as_of": at}  # fmt: skip
+            _insert(con, "audience.assignments", asked, [asked])
+
+
+def _read_now(
+    con: Connection,
+    audience: str,
+    cio_id: str,
+    entry_id: str,
+    evidence: str,
+    said: Mapping[str, Any],
+    at: datetime,
+) -> None:
+    """Note what the rules read now of somebody who is in, if that is something else."""
+    before = json.loads(evidence)
+    if "inputs" in said and before["inputs"] != said["inputs"]:
+        now = json.dumps(before | {"inputs": said["inputs"]}, sort_keys=True)
+        row = {"entry_id": entry_id, "audience": audience, "cio_id": cio_id, "evidence": now, "as_of": at}
+        con.execute("DELETE FROM audience.current_evidence WHERE entry_id = ?", [entry_id])
+        _insert(con, "audience.current_evidence", row, [row])
 
 
 def _insert(con: Connection, table: str, columns: Iterable[str], rows: Sequence[Mapping[str, Any]]) -> None:

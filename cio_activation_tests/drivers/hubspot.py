@@ -20,7 +20,7 @@ from cio_activation.sandbox.server.request_log import Entry
 from cio_activation_tests.drivers import builders
 from cio_activation_tests.drivers.bench import VendorBench
 from cio_activation_tests.drivers.builders import window
-from cio_activation_tests.drivers.decided import write_members, write_persons, write_state
+from cio_activation_tests.drivers.decided import write_entries, write_members, write_persons, write_state
 from cio_activation_tests.drivers.stand_ins.hubspot import HubSpotStandIn, begin
 from cio_activation_tests.drivers.tables import noting
 
@@ -98,6 +98,18 @@ class HubSpotBench(VendorBench[HubSpotStandIn]):
     def members(self, name: str, people: Iterable[str]) -> None:
         """Make exactly ``people`` the present members; those who were in before have left."""
         write_members(self.runtime, {name: people})
+
+    def enter(
+        self, name: str, inside: Mapping[str, Mapping[str, Any]] | Iterable[str], reason: str = "left_segment"
+    ) -> None:
+        """Make exactly ``inside`` the people in a touch audience; see ``decided.write_entries``."""
+        said = inside if isinstance(inside, Mapping) else {cio_id: {} for cio_id in inside}
+        at = window(self.day + 1).end.replace(tzinfo=None)
+        write_entries(self.runtime, name, said, at=at, reason=reason)
+
+    def tasks(self) -> dict[str, dict[str, Any]]:
+        """Every task of the portal, archived ones too, by its id."""
+        return {t["id"]: t for t in self.portal.state()["tasks"]}
 
     def run(self, lane: Lane = Lane.DAILY, only: str | None = None) -> dict[str, StepReport]:
         """Run the lane's steps in order for the next window."""

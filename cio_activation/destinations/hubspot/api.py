@@ -106,10 +106,22 @@ async def _batch(
 ) -> BatchReply:
     # Reads, and writes by record id, give the same end when sent twice. A creation that is sent twice makes nothing
     # twice either: our key is unique, so the second is refused with 409, and whoever asked looks it up by our key.
-    path = f"{_CONTACTS}/batch/{verb}"
-    answer = await client.request("POST", path, operation=operation, json=body, params=params, repeatable=True)
-    found = _object(client, operation, answer)
-    return BatchReply(answer.status, _rows(found, "results"), _rows(found, "errors"), answer.request_id)
+    return await batch(client, f"{_CONTACTS}/batch/{verb}", operation, body, params=params, repeatable=True)
+
+
+async def batch(
+    client: VendorClient,
+    path: str,
+    operation: str,
+    body: Row,
+    *,
+    repeatable: bool,
+    params: Mapping[str, str] | None = None,
+) -> BatchReply:
+    """Make one batch call of any object type and return what it answers."""
+    answer = await client.request("POST", path, operation=operation, json=body, params=params, repeatable=repeatable)
+    found = object_of(client, operation, answer)
+    return BatchReply(answer.status, rows_of(found, "results"), rows_of(found, "errors"), answer.request_id)
 
 
 async def contacts_with_key(client: VendorClient) -> int:
@@ -119,7 +131,7 @@ async def contacts_with_key(client: VendorClient) -> int:
         "POST", f"{_CONTACTS}/search", operation="contacts.search", bucket="search", repeatable=True,
         json={"filterGroups": [{"filters": filters}], "properties": [KEY], "limit": 1},
     )  # fmt: skip
-    return int(_object(client, "contacts.search", answer).get("total") or 0)
+    return int(object_of(client, "contacts.search", answer).get("total") or 0)
 
 
 async def contacts_with_phone(client: VendorClient, local: Sequence[str], properties: Sequence[str]) -> list[Row]:
@@ -133,8 +145,8 @@ async def contacts_with_phone(client: VendorClient, local: Sequence[str], proper
             "POST", f"{_CONTACTS}/search", operation="contacts.search", bucket="search", repeatable=True,
             json=body | ({"after": after} if after else {}),
         )  # fmt: skip
-        page = _object(client, "contacts.search", answer)
-        found += _rows(page, "results")
+        page = object_of(client, "contacts.search", answer)
+        found += rows_of(page, "results")
         following = (page.get("paging") or {}).get("next") or {}
         if not (after := following.get("after")):
             return found
@@ -148,13 +160,13 @@ async def contacts_page(client: VendorClient) -> None:
 async def properties(client: VendorClient) -> dict[str, Row]:
     """Return all active contact properties by name (one unpaged call)."""
     answer = await client.request("GET", _PROPERTIES, operation="properties.list")
-    return {str(p["name"]): p for p in _rows(_object(client, "properties.list", answer), "results")}
+    return {str(p["name"]): p for p in rows_of(object_of(client, "properties.list", answer), "results")}
 
 
 async def property_groups(client: VendorClient) -> frozenset[str]:
     """Return the names of the contact property groups."""
     answer = await client.request("GET", f"{_PROPERTIES}/groups", operation="properties.groups")
-    return frozenset(str(g["name"]) for g in _rows(_object(client, "properties.groups", answer), "results"))
+    return frozenset(str(g["name"]) for g in rows_of(object_of(client, "properties.groups", answer), "results"))
 
 
 async def create_group(client: VendorClient, name: str, label: str) -> None:
@@ -173,8 +185,8 @@ async def create_properties(client: VendorClient, definitions: Sequence[Row]) ->
     answer = await client.request(
         "POST", f"{_PROPERTIES}/batch/create", operation=operation, json={"inputs": list(definitions)}
     )
-    found = _object(client, operation, answer)
-    return BatchReply(answer.status, _rows(found, "results"), _rows(found, "errors"), answer.request_id)
+    found = object_of(client, operation, answer)
+    return BatchReply(answer.status, rows_of(found, "results"), rows_of(found, "errors"), answer.request_id)
 
 
 async def replace_options(client: VendorClient, name: str, options: Sequence[Row]) -> None:
@@ -188,7 +200,7 @@ async def replace_options(client: VendorClient, name: str, options: Sequence[Row
 async def custom_property_limits(client: VendorClient) -> Row:
     """Return how many custom properties exist and how many may (``byObjectType``, ``overallLimit``)."""
     path = f"/crm/limits/{VERSION}/custom-properties"
-    return _object(client, "limits.properties", await client.request("GET", path, operation="limits.properties"))
+    return object_of(client, "limits.properties", await client.request("GET", path, operation="limits.properties"))
 
 
 async def list_by_name(client: VendorClient, name: str) -> Row | None:
@@ -200,7 +212,7 @@ async def list_by_name(client: VendorClient, name: str) -> Row | None:
         if error.status == 404:  # any other refusal must not look like "not there"
             return None
         raise
-    found = _object(client, "lists.by_name", answer).get("list")
+    found = object_of(client, "lists.by_name", answer).get("list")
     return found if isinstance(found, dict) and not found.get("deletedAt") else None
 
 
@@ -248,7 +260,7 @@ async def has_members(client: VendorClient, list_id: str) -> bool:
         if error.status == 404:
             return False
         raise
-    return bool(_rows(_object(client, "lists.members", answer), "results"))
+    return bool(rows_of(object_of(client, "lists.members", answer), "results"))
 
 
 async def create_list(client: VendorClient, name: str, folder_id: str) -> Row:
@@ -278,7 +290,7 @@ async def change_members(client: VendorClient, list_id: str, add: Sequence[str],
         "PUT", f"{_LISTS}/{quote(list_id, safe='')}/memberships/add-and-remove", operation=operation,
         json={"recordIdsToAdd": list(add), "recordIdsToRemove": list(remove)}, repeatable=True,
     )  # fmt: skip
-    found = _object(client, operation, answer)
+    found = object_of(client, operation, answer)
     missing = found.get("recordIdsMissing") or []  # empty lists may be left out of the answer
     return MembersReply(
         answer.status, frozenset(str(i) for i in missing), answer.request_id, silent=not _MEMBER_IDS & found.keys()
@@ -293,25 +305,21 @@ async def lists_of(client: VendorClient, record_ids: Sequence[str]) -> tuple[dic
     for start in range(0, len(record_ids), MAX_BATCH):
         inputs = [{"objectTypeId": CONTACT_TYPE, "recordId": i} for i in record_ids[start : start + MAX_BATCH]]
         answer = await client.request("POST", path, operation=operation, json={"inputs": inputs}, repeatable=True)
-        found = _object(client, operation, answer)
-        missing |= missing_ids(_rows(found, "errors"))
-        for row in _rows(found, "results"):
-            held[str(row.get("recordId"))] = frozenset(str(m["listId"]) for m in _rows(row, "recordListMemberships"))
+        found = object_of(client, operation, answer)
+        missing |= missing_ids(rows_of(found, "errors"))
+        for row in rows_of(found, "results"):
+            held[str(row.get("recordId"))] = frozenset(str(m["listId"]) for m in rows_of(row, "recordListMemberships"))
     return held, missing
 
 
 async def account(client: VendorClient) -> Row:
     """Return the account's details: portal id, type, time zone."""
     path = f"/account-info/{VERSION}/details"
-    return _object(client, "account.details", await client.request("GET", path, operation="account.details"))
+    return object_of(client, "account.details", await client.request("GET", path, operation="account.details"))
 
 
-async def owners_page(client: VendorClient) -> None:
-    """Read one owner: tells whether the credential may read owners."""
-    await client.request("GET", f"/crm/owners/{VERSION}", operation="owners.page", params={"limit": 1})
-
-
-def _object(client: VendorClient, operation: str, answer: Response) -> Row:
+def object_of(client: VendorClient, operation: str, answer: Response) -> Row:
+    """Return the JSON object of an answer; OutcomeUnknown where it has none."""
     body = answer.json()
     if isinstance(body, dict):
         return body
@@ -322,7 +330,7 @@ def _object(client: VendorClient, operation: str, answer: Response) -> Row:
 
 
 def _inner(client: VendorClient, operation: str, answer: Response, name: str) -> Row:
-    found = _object(client, operation, answer).get(name)
+    found = object_of(client, operation, answer).get(name)
     if isinstance(found, dict):
         return found
     raise OutcomeUnknown(
@@ -331,6 +339,7 @@ def _inner(client: VendorClient, operation: str, answer: Response, name: str) ->
     )  # fmt: skip
 
 
-def _rows(body: Mapping[str, Any], name: str) -> tuple[Row, ...]:
+def rows_of(body: Mapping[str, Any], name: str) -> tuple[Row, ...]:
+    """Return the objects listed under ``name``; none where there is no such list."""
     found = body.get(name)
     return tuple(r for r in found if isinstance(r, dict)) if isinstance(found, list) else ()

@@ -1,4 +1,4 @@
-"""The check of HubSpot: credential, scopes, property and list drift, room for properties. Reads only."""
+"""The check of HubSpot: credential, scopes, owners, property and list drift, room for properties. Reads only."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Awaitable
 from typing import TypeVar
 
 from cio_activation.delivery.destination import Context
-from cio_activation.destinations.hubspot import api, known_lists, property_definitions
+from cio_activation.destinations.hubspot import api, known_lists, outreach, property_definitions
 from cio_activation.destinations.hubspot.config import listed_audiences
 from cio_activation.destinations.hubspot.schema import list_problems, property_problems
+from cio_activation.destinations.hubspot.task_checks import owner_problems
 from cio_activation.errors import ConfigError
 from cio_activation.transport.errors import Stop, VendorError
 from cio_activation.transport.http import VendorClient
@@ -22,7 +23,9 @@ async def check(client: VendorClient, context: Context) -> list[str]:
     if await _try(api.account(client), "", problems) is None:
         return problems
     await _try(api.contacts_page(client), "crm.objects.contacts.read and crm.objects.contacts.write", problems)
-    await _try(api.owners_page(client), "crm.objects.owners.read", problems)
+    owners = await _try(outreach.owners(client), "crm.objects.owners.read", problems)
+    if owners is not None:
+        problems.extend(owner_problems(context.activation, owners))
     await _check_properties(client, context, problems)
     await _check_lists(client, context, problems)
     return problems

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, SecretStr
 
@@ -16,6 +17,8 @@ from cio_activation.destinations.common.people import CreatePeople, OnDeleted
 from cio_activation.destinations.common.removed_fields import OnRemoval
 
 NAME = "hubspot"
+ASKED = "asked:"
+"""How the key of an audience that asks, or ever asked, for tasks begins in the catalog."""
 
 
 class HubSpotAccess(Access):
@@ -51,6 +54,8 @@ class HubSpotSettings(DestinationLimits):
     on_removal: OnRemoval = OnRemoval.CLEAR
     """Values of a property that left the activation are cleared wherever we wrote them; leave lets them stand. Of
     people who left Customer.io they are cleared in either case."""
+    recent_contact: Duration = timedelta(days=7)
+    """Whom a human called, wrote to or met so recently, as HubSpot's notes_last_contacted says, is being handled."""
 
 
 class TaskType(StrEnum):
@@ -102,6 +107,30 @@ def listed_audiences(activation: Activation, lane: Lane | None = None) -> tuple[
     lanes = (lane,) if lane else tuple(Lane)
     found = [a for one in lanes for a in activation.lane_audiences(one, NAME)]
     return tuple(a for a in found if options_of(a).list)
+
+
+def asking_audiences(activation: Activation, lane: Lane | None = None) -> tuple[Audience, ...]:
+    """Return the audiences (of ``lane``) that ask a human to act by a task, in file order."""
+    lanes = (lane,) if lane else tuple(Lane)
+    return tuple(a for one in lanes for a in activation.lane_audiences(one, NAME) if options_of(a).task is not None)
+
+
+def delivered_audiences(activation: Activation, lane: Lane | None = None) -> tuple[Audience, ...]:
+    """Return the audiences (of ``lane``) whose members need a contact: those with a list or a task, in file order."""
+    lanes = (lane,) if lane else tuple(Lane)
+    found = [a for one in lanes for a in activation.lane_audiences(one, NAME)]
+    return tuple(a for a in found if options_of(a).list or options_of(a).task is not None)
+
+
+def task_of(audience: Audience) -> TaskOptions | None:
+    """Return the task that ``audience`` asks for here; None: it asks for none."""
+    return options_of(audience).task if NAME in audience.deliver else None
+
+
+def asked(activation: Activation, catalog: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the catalog's entries of the audiences that ask, or ever asked, for tasks."""
+    before = {key: value for key, value in catalog.items() if key.startswith(ASKED)}
+    return before | {f"{ASKED}{audience.name}": "task" for audience in asking_audiences(activation)}
 
 
 def list_name(audience: Audience) -> str:

@@ -16,7 +16,7 @@ from cio_activation.delivery.unmatched import forget_found
 from cio_activation.destinations.common.kinds import LINK
 from cio_activation.destinations.common.people import OnDeleted, lane_needs, population, population_tables
 from cio_activation.destinations.hubspot import api, contact_claims, phone_links, schema
-from cio_activation.destinations.hubspot.config import NAME, listed_audiences, settings_of
+from cio_activation.destinations.hubspot.config import NAME, delivered_audiences, listed_audiences, settings_of
 from cio_activation.destinations.hubspot.contact_answers import PROPERTIES, found, known_records, not_found, seen
 from cio_activation.destinations.hubspot.gone import has_unsettled
 from cio_activation.destinations.hubspot.values import emails_of, stamp_of
@@ -43,7 +43,7 @@ class LinksStep(AbsoluteStep):
         self._lane = lane
         self.description = f"Which HubSpot contact each person of the {lane.value} lane is."
         self.after: tuple[str, ...] = ("schema",)
-        self.needs: tuple[str, ...] = lane_needs(activation, NAME, lane, listed_audiences(activation))
+        self.needs: tuple[str, ...] = lane_needs(activation, NAME, lane, delivered_audiences(activation))
         self.batch_size = api.MAX_BATCH
         self.concurrency = api.CONCURRENCY
 
@@ -72,7 +72,7 @@ class LinksStep(AbsoluteStep):
             phone_key = ", phone: p.phone"
         keyed = f"SELECT q.cio_id, {email} FROM {rows('identity.persons')} AS q"
         links = rows("delivery.links")
-        people = population(activation, NAME, self._lane, listed_audiences(activation), context.scope)
+        people = population(activation, NAME, self._lane, delivered_audiences(activation), context.scope)
         return f"""
         SELECT {literal(LINK.name)} AS kind, p.cio_id, CAST(NULL AS VARCHAR) AS record_id,
                {target} AS target,

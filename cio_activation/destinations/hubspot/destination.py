@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -11,14 +11,17 @@ from pydantic import BaseModel
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.settings import Settings
 from cio_activation.delivery.destination import Context, OwnedField, Step
+from cio_activation.delivery.outreach import OpenAction, Owner, PersonContext, SeenAction
 from cio_activation.destinations.common import owned_fields
 from cio_activation.destinations.common.people import lane_is_delivered
-from cio_activation.destinations.hubspot import api, checks, differing_emails, known_lists, quota, schema
+from cio_activation.destinations.hubspot import api, checks, differing_emails, known_lists, outreach, quota, schema
 from cio_activation.destinations.hubspot.config import (
     NAME,
     HubSpotAccess,
     HubSpotAudience,
     HubSpotSettings,
+    asking_audiences,
+    delivered_audiences,
     list_name,
     listed_audiences,
     settings_of,
@@ -29,6 +32,8 @@ from cio_activation.destinations.hubspot.lists import MembersStep
 from cio_activation.destinations.hubspot.properties import PropertiesStep
 from cio_activation.destinations.hubspot.removed_fields import RemovedPropertiesStep
 from cio_activation.destinations.hubspot.retired_lists import RetiredListsStep
+from cio_activation.destinations.hubspot.task_checks import owner_advice
+from cio_activation.destinations.hubspot.tasks import RetiredTasksStep, TasksStep
 from cio_activation.journal.days import Meter
 from cio_activation.transport.http import Pacer, VendorClient
 from cio_activation.warehouse.sessions import Connection
@@ -38,20 +43,21 @@ SEARCH_PER_SECOND = 5.0
 
 
 class HubSpot:
-    """Contacts, their properties and static lists, over the dated API."""
+    """Contacts, their properties, static lists and tasks, over the dated API."""
 
     name = NAME
     settings_model: type[BaseModel] = HubSpotSettings
     audience_model: type[BaseModel] = HubSpotAudience
 
     def steps(self, activation: Activation) -> Sequence[Step]:
-        """Return, for each lane that delivers anything here: links, properties, then its lists; last, what left."""
+        """Return, for each lane that delivers anything here: links, properties, lists, tasks; last, what left."""
         steps: list[Step] = []
         for lane in Lane:
-            if lane_is_delivered(activation, NAME, lane, listed_audiences(activation)):
+            if lane_is_delivered(activation, NAME, lane, delivered_audiences(activation)):
                 steps += [LinksStep(activation, lane), PropertiesStep(activation, lane)]
                 steps += [MembersStep(audience) for audience in listed_audiences(activation, lane)]
-        return [*steps, RemovedPropertiesStep(activation), RetiredListsStep()]
+                steps += [TasksStep(audience) for audience in asking_audiences(activation, lane)]
+        return [*steps, RemovedPropertiesStep(activation), RetiredListsStep(), RetiredTasksStep(activation)]
 
     def connect(self, settings: Settings, pacer: Pacer) -> AbstractAsyncContextManager[VendorClient]:
         """Return a client with the service key (or private app token) of the environment."""
@@ -91,8 +97,9 @@ class HubSpot:
         return f"{carrying:,} contacts carry {api.KEY}" if carrying else None
 
     def forget_account(self, con: Connection) -> None:
-        """Forget which lists the acknowledged members are on."""
+        """Forget which lists the acknowledged members are on, and the tasks that were made."""
         con.execute("DELETE FROM delivery.hubspot_lists")
+        con.execute("DELETE FROM delivery.actions WHERE destination = ?", [NAME])
 
     async def ensure_schema(self, client: VendorClient, context: Context) -> Mapping[str, Any]:
         """Create or extend property group, properties, options and lists; return the catalog."""
@@ -103,24 +110,51 @@ class HubSpot:
         return await checks.check(client, context)
 
     def fields(self, activation: Activation) -> Sequence[OwnedField]:
-        """Return key, properties, lists, and what a contact is made with."""
+        """Return key, properties, lists, tasks, and what a contact is made with."""
         edit = "stays until `resync --list`, or until the person enters or leaves"
         lists = [
             owned_fields.audience_field(f"list {list_name(a)}", [a], f"who is in the audience `{a.name}`", edit)
             for a in listed_audiences(activation)
         ]
+        tasks = [
+            owned_fields.audience_field(
+                f"tasks of {a.label}", [a], f"what a human is asked to do for who enters `{a.name}`",
+                "stays; a task that a human wrote into or took up is theirs",
+            )
+            for a in asking_audiences(activation)
+        ]  # fmt: skip
         first = {"email": "email", "firstname": "first_name", "lastname": "last_name", "phone": "phone"}
         return [
             owned_fields.key_field(api.KEY),
             *owned_fields.property_fields(activation, NAME),
             *lists,
+            *tasks,
             *owned_fields.first_fields(activation, first),
         ]
 
     async def advise(self, client: VendorClient, context: Context) -> list[str]:
         """Return which lists are called something else there or are about to be retired, and whose e-mail differs."""
         lists = known_lists.advice(context, await known_lists.find(client, context))
-        return lists + await differing_emails.advice(client, context)
+        owners = await owner_advice(client, context)
+        return lists + owners + await differing_emails.advice(client, context)
+
+    def asks(self, activation: Activation) -> bool:
+        """Return whether an audience asks for a task."""
+        return bool(asking_audiences(activation))
+
+    async def owners(self, client: VendorClient, context: Context) -> list[Owner]:  # noqa: ARG002
+        """Return all owners, deactivated ones too."""
+        return await outreach.owners(client)
+
+    async def actions(self, client: VendorClient, context: Context, open: Sequence[OpenAction]) -> list[SeenAction]:  # noqa: ARG002
+        """Return what became of tasks."""
+        return await outreach.actions(client, open)
+
+    async def contexts(
+        self, client: VendorClient, context: Context, records: Sequence[str], ours: Collection[str]
+    ) -> list[PersonContext]:
+        """Return who has each contact, and whether somebody is on them."""
+        return await outreach.contexts(client, context, records, ours)
 
 
 DESTINATION = HubSpot()

@@ -30,7 +30,7 @@ from cio_activation.destinations.common.people import (
 )
 from cio_activation.destinations.common.removed_fields import removed_columns
 from cio_activation.destinations.hubspot import api, writes
-from cio_activation.destinations.hubspot.config import NAME, listed_audiences, settings_of
+from cio_activation.destinations.hubspot.config import NAME, delivered_audiences, settings_of
 from cio_activation.destinations.hubspot.contact_links import LinksStep, email_target
 from cio_activation.destinations.hubspot.gone import forget_gone, has_unsettled
 from cio_activation.destinations.hubspot.values import TEXT_MAX, stamp_of, value_sql
@@ -81,7 +81,7 @@ class PropertiesStep(AbsoluteStep):
         if not self._columns:
             return _bare(self._bare_people(activation, scope))
         shadow = shadow_name(NAME, self._lane.value)
-        everyone = population(activation, NAME, self._lane, listed_audiences(activation), scope)
+        everyone = population(activation, NAME, self._lane, delivered_audiences(activation), scope)
         updates = changes(
             self._desired(activation), shadow, self._columns,
             kinds=VALUES, keys=_KEYS, keep=self._keep, hashes=self._hashes(activation, scope), acked=scope.rows(shadow),
@@ -197,7 +197,7 @@ class PropertiesStep(AbsoluteStep):
 
     def _bare_people(self, activation: Activation, scope: Scope) -> str:
         """Return the SELECT of everybody who has a contact or may get one, in a lane that has lists only."""
-        people = population(activation, NAME, self._lane, listed_audiences(activation), scope)
+        people = population(activation, NAME, self._lane, delivered_audiences(activation), scope)
         return f"""
         SELECT s.cio_id, l.record_id, l.stamped AS "@stamped", {_PERSON} AS "@keys", l.looked_up_email AS "@email"
         FROM ({people}) AS s
@@ -212,7 +212,7 @@ def _creatable(activation: Activation, scope: Scope) -> str:
     Nor deleted in HubSpot, unless those are made anew.
     """
     options = settings_of(activation)
-    allowed = may_create(options.create_people, "q.cio_id", members(listed_audiences(activation), scope))
+    allowed = may_create(options.create_people, "q.cio_id", members(delivered_audiences(activation), scope))
     barred = is_barred(NAME, "q.cio_id", "q.email", recreate=options.on_deleted is OnDeleted.RECREATE)
     return f"""
         SELECT q.cio_id
@@ -222,9 +222,9 @@ def _creatable(activation: Activation, scope: Scope) -> str:
 
 
 def _needs(activation: Activation, lane: Lane) -> tuple[str, ...]:
-    needs = lane_needs(activation, NAME, lane, listed_audiences(activation))
+    needs = lane_needs(activation, NAME, lane, delivered_audiences(activation))
     if settings_of(activation).create_people is CreatePeople.AUDIENCE_MEMBERS:
-        needs += tuple(f"audience/{a.name}" for a in listed_audiences(activation, lane))
+        needs += tuple(f"audience/{a.name}" for a in delivered_audiences(activation, lane))
     return tuple(dict.fromkeys(needs))
 
 

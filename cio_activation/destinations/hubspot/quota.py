@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.destinations.common.people import lane_is_delivered
-from cio_activation.destinations.hubspot.config import NAME, listed_audiences, settings_of
+from cio_activation.destinations.hubspot.config import NAME, delivered_audiences, settings_of
 from cio_activation.journal.days import Meter, Told, header_number
 
 TIME_ZONE = "account:time_zone"
@@ -22,7 +22,7 @@ TIME_ZONE = "account:time_zone"
 def meter(activation: Activation, catalog: Mapping[str, Any]) -> Meter:
     """Return how HubSpot counts by the day: calls, of which ``rate_share`` are ours."""
     options = settings_of(activation)
-    live = lane_is_delivered(activation, NAME, Lane.REALTIME, listed_audiences(activation))
+    live = lane_is_delivered(activation, NAME, Lane.REALTIME, delivered_audiences(activation))
     return Meter(
         unit="calls",
         zone=_zone(str(catalog.get(TIME_ZONE, "UTC"))),

@@ -16,7 +16,7 @@ from cio_activation.delivery.destination import Context
 from cio_activation.delivery.resync import ANEW, MEMBERS
 from cio_activation.destinations.common.removed_fields import still_there
 from cio_activation.destinations.hubspot import api, known_lists, property_definitions
-from cio_activation.destinations.hubspot.config import NAME, list_name, settings_of
+from cio_activation.destinations.hubspot.config import NAME, asked, list_name, settings_of
 from cio_activation.destinations.hubspot.errors import reason
 from cio_activation.destinations.hubspot.quota import TIME_ZONE
 from cio_activation.errors import ConfigError
@@ -32,9 +32,9 @@ async def ensure_schema(client: VendorClient, context: Context) -> Mapping[str, 
     """Create or extend what the activation needs; return the catalog.
 
     Catalog: ``field:<property>`` -> HubSpot's name (also of properties not delivered any more),
-    ``options:<property>`` -> its values where they are a closed set,
-    lists as :mod:`known_lists` says, and the account's time zone, in which its day turns. Raises ConfigError, before
-    anything is written, if something of the same name cannot take our values.
+    ``options:<property>`` -> its values where they are a closed set, lists as :mod:`known_lists` says,
+    ``asked:<audience>`` of every audience that ever asked for tasks, and the account's time zone, in which its day
+    turns. Raises ConfigError, before anything is written, if something of the same name cannot take our values.
     """
     wanted = property_definitions.delivered(context.activation)
     present = await api.properties(client)
@@ -49,6 +49,7 @@ async def ensure_schema(client: VendorClient, context: Context) -> Mapping[str, 
     entries = still_there(context.activation, NAME, left, (api.KEY, *wanted)) | _entries(wanted)
     was_there = context.catalog.get(KEY_WAS_THERE, not context.catalog) and api.KEY in present
     entries |= {KEY_WAS_THERE: bool(was_there)} | _anew(context, wanted, present)
+    entries |= asked(context.activation, context.catalog)
     sizes = {
         f"{MEMBERS}{name}": size
         for name, row in lists.present.items()

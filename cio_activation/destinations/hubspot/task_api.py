@@ -1,0 +1,97 @@
+"""HubSpot's endpoints for tasks, their links to contacts, and owners, one function each.
+
+Facts (fact sheet, section 7): batches take 100 inputs; a creation is not idempotent; search lags, so nothing here
+searches. All verbs of tasks need the two scopes of contacts; owners ``crm.objects.owners.read``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cio_activation.destinations.hubspot.api import MAX_BATCH, VERSION, BatchReply, Row, batch, object_of, rows_of
+from cio_activation.destinations.hubspot.errors import context_values
+from cio_activation.transport.http import VendorClient
+
+_TASKS = f"/crm/objects/{VERSION}/tasks/batch"
+_OF_CONTACTS = f"/crm/associations/{VERSION}/contacts/tasks/batch/read"
+_OWNERS = f"/crm/owners/{VERSION}"
+_OWNERS_PAGE = 100
+TASK_TO_CONTACT = 204
+"""Type id of the association that HubSpot defines between a task and its contact."""
+NO_LINKS = "NO_ASSOCIATIONS_FOUND"
+
+SUBJECT, BODY, STATUS, DUE = "hs_task_subject", "hs_task_body", "hs_task_status", "hs_timestamp"
+PRIORITY, TYPE, OWNER, QUEUES = "hs_task_priority", "hs_task_type", "hubspot_owner_id", "hs_queue_membership_ids"
+CHANGED = "hs_lastmodifieddate"
+READ = (SUBJECT, BODY, STATUS, PRIORITY, DUE, OWNER, QUEUES, CHANGED)
+"""What is read of a task. Not ``hs_task_completion_date``: while a task is open it reportedly holds the due date."""
+NOT_STARTED, COMPLETED = "NOT_STARTED", "COMPLETED"
+
+
+def link_to(contact_id: str) -> Row:
+    """Return the association of a new task with its contact."""
+    kind = {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": TASK_TO_CONTACT}
+    return {"to": {"id": contact_id}, "types": [kind]}
+
+
+async def create_tasks(client: VendorClient, inputs: Sequence[Row]) -> BatchReply:
+    """Make up to 100 tasks; each input: ``properties``, ``associations``, ``objectWriteTraceId``. Never sent again."""
+    return await batch(
+        client, f"{_TASKS}/create", "tasks.batch_create", {"inputs": list(inputs)}, repeatable=False
+    )  # fmt: skip
+
+
+async def read_tasks(client: VendorClient, ids: Sequence[str]) -> BatchReply:
+    """Read up to 100 tasks. Those that were deleted are named as missing."""
+    body: Row = {"properties": list(READ), "propertiesWithHistory": [], "inputs": [{"id": i} for i in ids]}
+    return await batch(client, f"{_TASKS}/read", "tasks.batch_read", body, repeatable=True)
+
+
+async def update_tasks(client: VendorClient, inputs: Sequence[Row]) -> BatchReply:
+    """Write properties of up to 100 tasks; each input: ``id``, ``properties``, ``objectWriteTraceId``."""
+    return await batch(client, f"{_TASKS}/update", "tasks.batch_update", {"inputs": list(inputs)}, repeatable=True)
+
+
+async def archive_tasks(client: VendorClient, ids: Sequence[str]) -> str | None:
+    """Put up to 100 tasks into the recycle bin; those there already are fine. Returns the request's id."""
+    body = {"inputs": [{"id": i} for i in ids]}
+    answer = await client.request(
+        "POST", f"{_TASKS}/archive", operation="tasks.batch_archive", json=body, repeatable=True
+    )
+    return answer.request_id
+
+
+async def tasks_of(client: VendorClient, contacts: Sequence[str]) -> dict[str, list[str]]:
+    """Return contact -> ids of all its tasks, 100 contacts a call; contacts the answers do not mention are left out.
+
+    A contact that is gone shows as one without tasks.
+    """
+    found: dict[str, list[str]] = {}
+    wanted: list[Row] = [{"id": i} for i in dict.fromkeys(contacts)]
+    while wanted:
+        asked, wanted = wanted[:MAX_BATCH], wanted[MAX_BATCH:]
+        reply = await batch(client, _OF_CONTACTS, "associations.tasks", {"inputs": asked}, repeatable=True)
+        for row in reply.results:
+            contact = str((row.get("from") or {}).get("id"))
+            found.setdefault(contact, []).extend(str(to["toObjectId"]) for to in rows_of(row, "to"))
+            following = (row.get("paging") or {}).get("next") or {}
+            if after := following.get("after"):
+                wanted.append({"id": contact, "after": str(after)})
+        for error in reply.errors:
+            if NO_LINKS in str(error.get("subCategory")):
+                found |= {contact: found.get(contact, []) for contact in context_values(error, "fromObjectId")}
+    return found
+
+
+async def owners(client: VendorClient, *, archived: bool) -> list[Row]:
+    """Return every owner, or every deactivated one: those show by themselves only."""
+    found: list[Row] = []
+    after: str | None = None
+    while True:
+        params = {"limit": _OWNERS_PAGE, "archived": str(archived).lower()} | ({"after": after} if after else {})
+        answer = await client.request("GET", _OWNERS, operation="owners.list", params=params)
+        page = object_of(client, "owners.list", answer)
+        found += rows_of(page, "results")
+        following = (page.get("paging") or {}).get("next") or {}
+        if not (after := following.get("after")):
+            return found
