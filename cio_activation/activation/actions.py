@@ -109,8 +109,6 @@ class ActionOptions(Model):
     """What becomes of it when its reason ends and nobody has taken it up."""
     wait_for_opening: bool = False
     """Nobody enters outside working time; by default they do, and it is due in the next opening."""
-    follow_owner: bool = True
-    """An open action goes to whoever the record is given to, where it went to the record's owner."""
 
     def placeholders(self) -> tuple[str, ...]:
         """Return the names that the texts put values in for, each once, in order."""

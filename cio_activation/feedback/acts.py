@@ -17,10 +17,10 @@ ACTIONS, ACTS = "delivery.actions", "feedback.acts"
 def open_actions(con: Connection, activation: Activation, destination: str, lane: Lane) -> list[OpenAction]:
     """Return our actions that were open when last heard of. The real-time lane reads those of its own audiences."""
     own = ", ".join(literal(a.name) for a in activation.lane_audiences(Lane.REALTIME)) or "NULL"
-    return actions_among(con, destination, f"audience IN ({own})" if lane is Lane.REALTIME else "TRUE")
+    return our_actions(con, destination, f"audience IN ({own})" if lane is Lane.REALTIME else "TRUE")
 
 
-def actions_among(con: Connection, destination: str, condition: str) -> list[OpenAction]:
+def our_actions(con: Connection, destination: str, condition: str) -> list[OpenAction]:
     """Return our actions for which ``condition`` (SQL over ``delivery.actions``) holds and that are open still."""
     found = con.execute(
         f"""SELECT kind, record_id, entry_id, about, owner_id, due_at, shown, status FROM {ACTIONS}

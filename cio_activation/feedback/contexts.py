@@ -9,7 +9,7 @@ from cio_activation.activation.models import Activation
 from cio_activation.activation.windows import Window
 from cio_activation.audience.candidates import find
 from cio_activation.delivery.outreach import OpenAction, PersonContext
-from cio_activation.feedback.acts import actions_among
+from cio_activation.feedback.acts import our_actions
 from cio_activation.warehouse import change_log
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal
@@ -28,7 +28,7 @@ def wanted(
         ORDER BY p.cio_id""",
         [destination],
     ).fetchall()
-    ours = actions_among(con, destination, f"cio_id IN (SELECT cio_id FROM {people})")
+    ours = our_actions(con, destination, f"cio_id IN (SELECT cio_id FROM {people})")
     return {str(cio_id): record_id for cio_id, record_id in found}, ours
 
 

@@ -38,11 +38,13 @@ OLD_WORDS: tuple[OldWord, ...] = (
         others=(
             "sandbox/*",
             "customerio/moment*",
-            "audience/moments.py",
+            "activation/*",
+            "audience/*",
             "destinations/common/actions/*",
             "customerio/assets.py",
             "warehouse/tables.py",
             "sql:raw.moments",
+            "sql:audience.memberships",
         ),
     ),
     OldWord(
