@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
@@ -83,6 +84,7 @@ class Demo:
 
         from cio_activation.activation.loader import load_activation
         from cio_activation.activation.settings import Settings
+        from cio_activation.cli import people
         from cio_activation.cli.readback import read_back, write_calls
         from cio_activation.definitions import build_definitions
         from cio_activation.destinations import DESTINATIONS
@@ -95,15 +97,18 @@ class Demo:
         definitions = build_definitions(activation)
         lanes = Lanes.of(activation)
         daily, realtime = self._choose(lanes, sandbox.shared.clock.now())
+        people.hire(sandbox.urls)
         with dg.DagsterInstance.get() as instance:
             for window in daily:
                 sandbox.shared.clock.set(window.end.timestamp() + SETTLE_SECONDS)
+                people.work(sandbox.urls)
                 self._materialize(definitions, instance, window, "daily")
             before = write_calls(sandbox.urls)
             self._materialize(definitions, instance, daily[-1], "second_run")
             after = write_calls(sandbox.urls)
             for window, at in realtime:
                 sandbox.shared.clock.set(at)
+                people.work(sandbox.urls)
                 self._materialize(definitions, instance, window, "realtime")
         runtime = Runtime.build(settings, activation)
         return {
@@ -113,6 +118,7 @@ class Demo:
             "windows": {"daily": [w.key for w in daily], "realtime": [w.key for w, _ in realtime]},
             **summarise(runtime),
             **read_back(sandbox.urls, activation.workspace.prefix),
+            "work": people.asked_for(sandbox.urls),
             "second_run": {
                 "window": daily[-1].key,
                 "write_calls": sum(after.values()) - sum(before.values()),
@@ -201,6 +207,21 @@ def _keep_open(home: Path, ui_port: int, result: dict[str, Any], sandbox: Any) -
             process.wait(30)
 
 
+def _print_work(work: dict[str, list[dict[str, Any]]]) -> None:
+    """Print what people are asked to do in the stand-ins, with who, until when, and what they did with it."""
+    from rich.table import Table
+
+    for vendor, asked in work.items():
+        by_state = Counter(one["state"] for one in asked)
+        counts = ", ".join(f"{count:,} {state}" for state, count in sorted(by_state.items())) or "nothing"
+        notes.print(f"{vendor} asks people for {len(asked):,} things: {counts}", markup=False)
+        if asked:
+            table = Table("state", "who", "due (UTC)", "what")
+            for one in asked[:5]:
+                table.add_row(one["state"], one["owner"] or "(nobody)", one["due"] or "", one["subject"])
+            notes.print(table)
+
+
 def _print(result: dict[str, Any]) -> None:
     from rich.table import Table
 
@@ -215,6 +236,7 @@ def _print(result: dict[str, Any]) -> None:
         notes.print(f"{name}: {there[key]:,} {key}, {calls:,} calls, {there['throttled']} answered 429")
         for label, size in there.get("lists", {}).items():
             notes.print(f"   {size:>6,}  {label}", markup=False)
+    _print_work(result["work"])
     source = result["customerio"]
     notes.print(f"customerio: {sum(source['calls'].values()):,} calls, {source['throttled']} answered 429")
     notes.print(f"quarantined: {result['quarantined']}", markup=False)

@@ -1,7 +1,5 @@
 """Feedback assets: one look at each CRM in which people act, before the audiences of a window are decided."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import dagster as dg

@@ -1,0 +1,91 @@
+"""The people of the demo's CRMs: they work in the stand-ins, and what they are asked to do is read back there."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any
+from urllib.request import Request, urlopen
+
+from cio_activation.cli.readback import control
+
+OURS = re.compile(r"\[(task|activity):")
+"""What our actions carry in their text; whatever does not is some human's own."""
+HABITS = {"complete": 0.45, "snooze": 0.15, "take_up": 0.1, "delete": 0.05, "ignore": 0.25}
+SEED = 7
+_SHOWN = 200
+"""Actions told of each CRM at most, the newest."""
+
+
+def hire(urls: dict[str, str]) -> None:
+    """Give every owner and user of the stand-ins working hours and habits."""
+    for vendor, owners in _owners(urls).items():
+        agents = [{"owner": str(owner), "zone": "America/New_York", "does": HABITS} for owner in owners]
+        _post(urls[vendor], "agents", {"vendor": vendor, "seed": SEED, "agents": agents})
+
+
+def work(urls: dict[str, str]) -> None:
+    """Let them work up to the vendors' present."""
+    for vendor in ("hubspot", "pipedrive"):
+        _post(urls[vendor], "agents/work", {"vendor": vendor})
+
+
+def asked_for(urls: dict[str, str]) -> dict[str, list[dict[str, Any]]]:
+    """Return vendor -> our actions as they lie in the stand-in: state, who, until when, and what it says."""
+    owners = _owners(urls)
+    hubspot = control(urls["hubspot"], "state?vendor=hubspot")["hubspot"]["tasks"]
+    pipedrive = control(urls["pipedrive"], "state?vendor=pipedrive")["pipedrive"]["activities"]
+    tasks = [_task(one, owners["hubspot"]) for one in _rows(hubspot) if OURS.search(_text(one, "hs_task_body"))]
+    activities = [_activity(one, owners["pipedrive"]) for one in _rows(pipedrive) if OURS.search(one.get("note") or "")]
+    return {"hubspot": tasks[-_SHOWN:], "pipedrive": activities[-_SHOWN:]}
+
+
+def _owners(urls: dict[str, str]) -> dict[str, dict[str, str]]:
+    """Return vendor -> id -> e-mail address of whoever can be given work."""
+    hubspot = control(urls["hubspot"], "state?vendor=hubspot")["hubspot"]["owners"]
+    pipedrive = control(urls["pipedrive"], "state?vendor=pipedrive")["pipedrive"]["users"]
+    return {
+        "hubspot": {str(o["id"]): str(o["email"]) for o in _rows(hubspot)},
+        "pipedrive": {str(u["id"]): str(u["email"]) for u in _rows(pipedrive)},
+    }
+
+
+def _rows(found: Any) -> list[dict[str, Any]]:
+    return list(found.values()) if isinstance(found, dict) else list(found)
+
+
+def _text(task: dict[str, Any], name: str) -> str:
+    return str((task.get("properties") or task).get(name) or "")
+
+
+def _task(one: dict[str, Any], owners: dict[str, str]) -> dict[str, Any]:
+    status = _text(one, "hs_task_status")
+    state = {"NOT_STARTED": "open", "COMPLETED": "done"}.get(status, "taken up")
+    due = _text(one, "hs_timestamp")
+    return {
+        "state": state,
+        "owner": owners.get(_text(one, "hubspot_owner_id")),
+        "due": _instant(due) if due else None,
+        "subject": _text(one, "hs_task_subject"),
+    }
+
+
+def _activity(one: dict[str, Any], owners: dict[str, str]) -> dict[str, Any]:
+    return {
+        "state": "deleted" if one.get("is_deleted") else "done" if one["done"] else "open",
+        "owner": owners.get(str(one.get("owner_id"))),
+        "due": " ".join(str(part) for part in (one.get("due_date"), one.get("due_time")) if part) or None,
+        "subject": one["subject"],
+    }
+
+
+def _instant(text: str) -> str:
+    at = datetime.fromtimestamp(int(text) / 1000, UTC) if text.isdigit() else datetime.fromisoformat(text)
+    return f"{at:%Y-%m-%d %H:%M}"
+
+
+def _post(url: str, path: str, body: dict[str, Any]) -> None:
+    asked = Request(f"{url}/_sandbox/{path}", json.dumps(body).encode(), {"content-type": "application/json"})
+    with urlopen(asked, timeout=60) as answer:
+        answer.read()
