@@ -61,8 +61,9 @@ WRITES: dict[str, tuple[Plan, ...]] = {
         {"method": "POST", "path": "/api/v2/persons"},
     ),
     "customerio": (),
+    "write_back": ({"method": "POST", "path": "/api/v2/batch"},),
 }
-"""The calls that change something at a vendor. Customer.io is only read; its one POST asks for an export."""
+"""The calls that change something at a vendor. As the source Customer.io is only read; its one POST asks for an export."""
 READS: dict[str, tuple[Plan, ...]] = {
     "hubspot": ({"path": "*/batch/read"},),
     "pipedrive": ({"method": "GET", "path": "/api/v2/persons"},),
@@ -240,4 +241,29 @@ def _customerio() -> list[Case]:
     ]
 
 
-CASES: tuple[Case, ...] = (*_hubspot(), *_pipedrive(), *_pipedrive_activities(), *_customerio())
+def _write_back() -> list[Case]:
+    """Return the rows of the way back; faults that fare alike at every write are told by the CRMs' rows."""
+    vendor, writes = "write_back", WRITES["write_back"]
+    lost = KINDS["reset after the write"]
+    part = {"errors": [{"batch_index": 0, "reason": "too_many", "field": "attributes", "message": "300 at most"}]}
+    whole = {"errors": [{"reason": "invalid", "field": "batch", "message": "cannot be read"}]}
+    nothing = {"kind": "status", "status": 200, "body": {"success": True}}
+    return [
+        Case(vendor, "429, once at every write", Ending.RIDDEN, _at(writes, KINDS["429"])),
+        Case(vendor, "502, all the time", Ending.HELD, _at(writes, KINDS["502"], ALWAYS)),
+        Case(vendor, "reset after the write, once at every write", Ending.RIDDEN, _at(writes, lost)),
+        Case(vendor, "reset after the write, change taken back", Ending.HELD, _at(writes, lost, ALWAYS),
+             afterwards="take_back"),
+        Case(vendor, "timeout after the write", Ending.RIDDEN, _at(writes, SLOW), timeout_s=0.3),
+        Case(vendor, "503 with Retry-After of two hours", Ending.STOPPED,
+             _at(writes, {"kind": "status", "status": 503, "headers": {"retry-after": "7200"}})),
+        Case(vendor, "empty 2xx", Ending.HELD, _at(writes, nothing)),
+        Case(vendor, "207 mixed", Ending.REJECTED, _at(writes, {"kind": "status", "status": 207, "when": "after", "body": part})),
+        Case(vendor, "400 for the whole batch", Ending.RIDDEN,
+             _at(writes, {"kind": "status", "status": 400, "body": whole})),
+    ]  # fmt: skip
+
+
+CASES: tuple[Case, ...] = (
+    *_hubspot(), *_pipedrive(), *_pipedrive_activities(), *_customerio(), *_write_back(),
+)  # fmt: skip

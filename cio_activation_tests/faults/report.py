@@ -22,7 +22,12 @@ HEAD = (
     "vendor", "fault", "the run ended", "planned", "delivered", "rejected", "unneeded", "held", "calls",
     "runs until converged", "duplicates", "writes of a further run",
 )  # fmt: skip
-_NAMES = {"hubspot": "HubSpot", "pipedrive": "Pipedrive", "customerio": "Customer.io"}
+_NAMES = {
+    "hubspot": "HubSpot",
+    "pipedrive": "Pipedrive",
+    "customerio": "Customer.io",
+    "write_back": "Customer.io (write-back)",
+}
 
 
 def key_of(vendor: str, fault: str) -> str:
@@ -104,11 +109,12 @@ How a run with the fault in it may end:
 - **stopped**: nothing more was sent to that vendor: a firewall's page, an empty daily budget, or a vendor that asks for
   a longer pause than a run waits (two minutes).
 
-At Customer.io nothing is written; there, the counts are pictures (everyone's attributes, the members of each segment,
-the attributes of those who changed): delivered is published, held means that the last good picture stays in force.
+Customer.io stands here twice. As the source it is read: there, the counts are snapshots (everyone's attributes, the
+members of each segment, the attributes of those who changed): delivered is published, held means that the last good
+snapshot stays in force. As a destination it is written to like the CRMs.
 
-"All the time" means every call of the run is struck, retries included. For HubSpot and Pipedrive the faults strike the
-writes; at Customer.io the reads, and the request for an export.
+"All the time" means every call of the run is struck, retries included. For destinations the faults strike the
+writes; at Customer.io as the source the reads, and the request for an export.
 
 So that the whole takes a minute or two, the first pause between two attempts is a hundredth of a second and files are
 kept in memory. Pauses that the vendor asks for are kept to, and measured.

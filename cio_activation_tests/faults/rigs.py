@@ -10,10 +10,12 @@ from cio_activation_tests.faults.hubspot_rig import HubSpotRig
 from cio_activation_tests.faults.pipedrive_activities_rig import PipedriveActivitiesRig
 from cio_activation_tests.faults.pipedrive_rig import PipedriveRig
 from cio_activation_tests.faults.world import Rig
+from cio_activation_tests.faults.write_back_rig import WriteBackRig
 
 RIGS: Mapping[str, Callable[[Path], Rig]] = {
     "hubspot": HubSpotRig,
     "pipedrive": PipedriveRig,
     "pipedrive activities": PipedriveActivitiesRig,
     "customerio": CustomerioRig,
+    "write_back": WriteBackRig,
 }

@@ -19,7 +19,7 @@ from cio_activation.transport.http import Unpaced, VendorClient
 from cio_activation_tests.drivers import access
 
 PACKAGE = Path(customerio.__file__).parent
-FORBIDDEN = ("suppress", "delete", "merge", "/customers", "/entity", "/segments/", "unsubscribe", "esp/")
+FORBIDDEN = ("suppress", "delete", "merge", "/customers", "/entity", "_customers", "unsubscribe", "esp/")
 """What a path or an action of the Track API has that does something else than update."""
 OURS = {"cx_outreach_active": True}
 

@@ -36,7 +36,7 @@ def test_an_item_that_is_refused_is_rejected_alone_with_its_reason_and_tried_aga
     """207: the others stand. A client that looks at the status only would take all for written."""
     _, bob, *_ = ask_all(bench, 5)
     errors = [{"batch_index": 1, "reason": "too_many", "field": "attributes", "message": f"{bob} has 300 attributes"}]
-    bench.fault(kind="status", status=207, body={"errors": errors}, **PLACE)
+    bench.fault(kind="status", when="after", status=207, body={"errors": errors}, **PLACE)
     report = bench.run()
     assert (report.planned, report.delivered, report.rejected) == (5, 4, 1)
     assert report.reasons == {"207 too_many attributes": 1}
