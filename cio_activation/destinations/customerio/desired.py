@@ -25,15 +25,14 @@ def desired(activation: Activation) -> str:
     """Return the SELECT of ``cio_id, audience, until``: people with an action that is open or taken up.
 
     The audience is that of the newest such action. It lasts until the latest of them ends: when its entry expires,
-    which moves along where a human put the action off (as in ``audience.judging``), else when it is due. Whoever
-    Customer.io does not know any more is left out.
+    which moves along where a human put the action off (as in ``audience.judging``), else when it is due. Whoever else
+    is to be marked one day (by a checkbox on a CRM's record, say) is a further row of ``asked``.
     """
     kinds, spans, texts = ", ".join(map(literal, KINDS)), _spans(activation), _texts(activation)
     return f"""
         WITH asked AS (
-            SELECT a.cio_id, a.entry_id, a.audience, a.due_at, a.opened_at, a.record_id FROM delivery.actions AS a
-            SEMI JOIN identity.persons USING (cio_id)
-            WHERE a.status IN ('open', 'taken_up') AND a.kind IN ({kinds})
+            SELECT cio_id, entry_id, audience, due_at, opened_at, record_id FROM delivery.actions
+            WHERE status IN ('open', 'taken_up') AND kind IN ({kinds})
         ), put_off AS (
             SELECT entry_id, arg_max(until, happened_at) AS until FROM feedback.acts
             WHERE act = 'snoozed' AND entry_id IN (SELECT entry_id FROM asked) GROUP BY entry_id
@@ -58,7 +57,8 @@ def changes(activation: Activation, kind: str) -> str:
 
     All three attributes are written together. Of somebody about whom nobody is asked any more ``active`` becomes false
     and the others are removed (an empty text removes an attribute); what stands under another prefix is removed whole.
-    ``keys`` carries the instant of the last write, which the next one has to be later than.
+    ``keys`` carries the instant of the last write, which the next one has to be later than. Whoever Customer.io does
+    not know any more is left out, last, so that a plan of nothing does not look at everybody.
     """
     settings = settings_of(activation)
     removed = _removed("true" if settings.remove_attributes else f"s.prefix <> {literal(settings.attribute_prefix)}")

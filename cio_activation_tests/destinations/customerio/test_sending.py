@@ -193,3 +193,13 @@ def test_activities_that_cannot_be_read_keep_no_write_back(bench: WriteBackBench
     bench.runtime = bench.runtime_with(customerio_app_api_key=None)
     bench.end(ann)
     assert bench.run().delivered == 1
+
+
+def test_another_workspace_behind_the_same_home_gets_nothing(bench: WriteBackBench) -> None:
+    ask_all(bench, 1)
+    with bench.runtime.warehouse.write() as con:
+        con.execute("INSERT INTO delivery.accounts BY NAME SELECT 'customerio' AS destination, '777' AS account_id")
+    mark = bench.mark()
+    with pytest.raises(ConfigError, match="777"):
+        bench.run()
+    assert bench.writes(mark) == []
