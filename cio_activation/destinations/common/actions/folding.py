@@ -62,5 +62,11 @@ def fold_actions(con: Connection, kind: ActionType, finished: str) -> None:
         ) AS a
         WHERE x.destination = {place} AND x.kind = {word} AND x.record_id = a.record_id"""
     )
+    # Which text it shows is not known where a change got no answer: it is compared anew, also if its reasons went back.
+    con.execute(
+        f"""UPDATE {ACTIONS} AS x SET content = NULL FROM {finished} AS f
+        WHERE x.destination = {place} AND x.kind = {word} AND x.record_id = f.record_id AND f."end" = 'retry'
+            AND f.kind = {literal(kind.changes.name)}"""
+    )
     change_log.note(con, ACTIONS, "SELECT cio_id FROM acted")
     con.execute("DROP TABLE acted")
