@@ -185,6 +185,30 @@ def _hubspot() -> list[Case]:
     ]  # fmt: skip
 
 
+def _hubspot_tasks() -> list[Case]:
+    """Return the rows of what humans are asked to do: a creation is never sent twice, so a lost answer holds it."""
+    vendor = "hubspot_tasks"
+    create, update, read = ({"path": f"/crm/objects/*/tasks/batch/{verb}"} for verb in ("create", "update", "read"))
+    writes, lost = (create, update), KINDS["reset after the write"]
+    empty = {"kind": "status", "status": 200, "body": {"status": "COMPLETE", "results": [], "errors": []}}
+    cases = []
+    for kind, fault in KINDS.items():
+        safe = Ending.RIDDEN if kind in SURELY_NOT_APPLIED else Ending.HELD
+        cases.append(Case(vendor, f"{kind}, once at every write", safe, _at(writes, fault)))
+    return [
+        *cases,
+        Case(vendor, "reset after the write, all the time", Ending.HELD, _at(writes, lost, ALWAYS)),
+        Case(vendor, "reset after the write, change taken back", Ending.HELD, _at(writes, lost, ALWAYS),
+             afterwards="take_back"),
+        Case(vendor, "500 at the read, all the time", Ending.HELD, _at((read,), KINDS["500"], ALWAYS)),
+        Case(vendor, "empty results", Ending.HELD, _at((create, update, read), empty)),
+        Case(vendor, "207 mixed", Ending.REJECTED, trouble="end_owner", afterwards="take_owner"),
+        Case(vendor, "no trace ids back", Ending.RIDDEN, trouble="lose_trace_ids"),
+        Case(vendor, "HTML 403", Ending.STOPPED, _at((create,), {"kind": "html"}, ALWAYS)),
+        Case(vendor, "index lag, answer lost", Ending.HELD, _at((create,), lost), trouble="lag"),
+    ]  # fmt: skip
+
+
 def _pipedrive() -> list[Case]:
     vendor, (patch, post) = "pipedrive", WRITES["pipedrive"]
     refused = {"kind": "status", "status": 400, "body": {"success": False, "code": "ERR_SCHEMA_VALIDATION_FAILED"}}
@@ -265,5 +289,5 @@ def _write_back() -> list[Case]:
 
 
 CASES: tuple[Case, ...] = (
-    *_hubspot(), *_pipedrive(), *_pipedrive_activities(), *_customerio(), *_write_back(),
+    *_hubspot(), *_hubspot_tasks(), *_pipedrive(), *_pipedrive_activities(), *_customerio(), *_write_back(),
 )  # fmt: skip

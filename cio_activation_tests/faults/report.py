@@ -24,6 +24,7 @@ HEAD = (
 )  # fmt: skip
 _NAMES = {
     "hubspot": "HubSpot",
+    "hubspot_tasks": "HubSpot tasks",
     "pipedrive": "Pipedrive",
     "customerio": "Customer.io",
     "write_back": "Customer.io (write-back)",

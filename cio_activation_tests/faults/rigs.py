@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cio_activation_tests.faults.customerio_rig import CustomerioRig
 from cio_activation_tests.faults.hubspot_rig import HubSpotRig
+from cio_activation_tests.faults.hubspot_tasks_rig import HubSpotTasksRig
 from cio_activation_tests.faults.pipedrive_activities_rig import PipedriveActivitiesRig
 from cio_activation_tests.faults.pipedrive_rig import PipedriveRig
 from cio_activation_tests.faults.world import Rig
@@ -14,6 +15,7 @@ from cio_activation_tests.faults.write_back_rig import WriteBackRig
 
 RIGS: Mapping[str, Callable[[Path], Rig]] = {
     "hubspot": HubSpotRig,
+    "hubspot_tasks": HubSpotTasksRig,
     "pipedrive": PipedriveRig,
     "pipedrive activities": PipedriveActivitiesRig,
     "customerio": CustomerioRig,

@@ -136,7 +136,8 @@ def test_people_who_are_being_handled_are_told_from_others(world: HubSpotBench) 
         HandledBy.OPEN_TASK, None, HandledBy.CONTACTED, HandledBy.ENROLLED, None, None,
     ]  # fmt: skip
     assert len(found) == len(people)
-    assert by_record[people[2]].handled_at == (window(1).end - timedelta(days=3)).replace(tzinfo=None)
+    assert by_record[people[2]].handled_at is not None
+    assert abs(by_record[people[2]].handled_at - (window(1).as_of - timedelta(days=3))) < timedelta(minutes=1)
     assert [by_record[i].owner_id for i in people] == [None] * 5 + [GRACE]
 
 
@@ -199,3 +200,22 @@ def test_without_the_scope_for_owners_check_says_so(world: HubSpotBench) -> None
     finally:
         world.portal.limits.scopes = scopes
     assert [p for p in problems if "crm.objects.owners.read" in p]
+
+
+def test_the_official_client_reads_a_made_task_with_its_contact(world: HubSpotBench) -> None:
+    hubspot = pytest.importorskip("hubspot")
+    from hubspot.crm.objects.tasks import BatchReadInputSimplePublicObjectId
+
+    sdk = hubspot.HubSpot(access_token="sandbox-hubspot-token", host=world.stand_in.url)
+    made = task_of(world, 6)
+    read = sdk.crm.objects.basic_api.get_by_id("tasks", made, associations=["contacts"])
+    assert [row.id for row in read.associations["contacts"].results] == [contact(world, 6)]
+    names = ["hs_task_subject", "hs_task_body", "hs_timestamp", "hubspot_owner_id", "hs_task_status"]
+    asked = BatchReadInputSimplePublicObjectId(inputs=[{"id": made}], properties=names, properties_with_history=[])
+    (task,) = sdk.crm.objects.tasks.batch_api.read(asked).results
+    assert task.properties["hs_task_subject"] == "Call about 249.90 USD"
+    assert f"[task:{ours(world, 6)[0].entry_id}:1]" in task.properties["hs_task_body"]
+    assert (task.properties["hubspot_owner_id"], task.properties["hs_task_status"]) == (ADA, "NOT_STARTED")
+    assert task.properties["hs_timestamp"] == "2026-11-25T15:30:00Z"
+    near = sdk.crm.associations.v4.basic_api.get_page("contacts", contact(world, 6), "tasks").results
+    assert [str(row.to_object_id) for row in near] == [made]
