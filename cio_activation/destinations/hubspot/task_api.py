@@ -7,9 +7,11 @@ searches. All verbs of tasks need the two scopes of contacts; owners ``crm.objec
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import quote
 
 from cio_activation.destinations.hubspot.api import MAX_BATCH, VERSION, BatchReply, Row, batch, object_of, rows_of
 from cio_activation.destinations.hubspot.errors import context_values
+from cio_activation.transport.errors import Rejected
 from cio_activation.transport.http import VendorClient
 
 _TASKS = f"/crm/objects/{VERSION}/tasks/batch"
@@ -81,6 +83,25 @@ async def tasks_of(client: VendorClient, contacts: Sequence[str]) -> dict[str, l
             if NO_LINKS in str(error.get("subCategory")):
                 found |= {contact: found.get(contact, []) for contact in context_values(error, "fromObjectId")}
     return found
+
+
+async def tasks_of_one(client: VendorClient, contact: str) -> list[str] | None:
+    """Return the ids of all tasks of one contact; None if there is no such contact."""
+    path, after = f"/crm/objects/{VERSION}/contacts/{quote(contact, safe='')}/associations/tasks", None
+    found: list[str] = []
+    while True:
+        try:
+            params = {"after": after} if after else None
+            answer = await client.request("GET", path, operation="associations.one", params=params)
+        except Rejected as error:
+            if error.status == 404:
+                return None
+            raise
+        page = object_of(client, "associations.one", answer)
+        found += [str(row["toObjectId"]) for row in rows_of(page, "results")]
+        following = (page.get("paging") or {}).get("next") or {}
+        if not (after := following.get("after")):
+            return found
 
 
 async def owners(client: VendorClient, *, archived: bool) -> list[Row]:

@@ -100,7 +100,11 @@ async def _find(
     """
     if not made:
         return {}, frozenset()
-    linked = await task_api.tasks_of(client, [contacts[o.operation_id] for o in made])
+    asked = [contacts[o.operation_id] for o in made]
+    linked = await task_api.tasks_of(client, asked)
+    for contact in dict.fromkeys(c for c in asked if c not in linked):  # a batch that says nothing of it
+        if (tasks := await task_api.tasks_of_one(client, contact)) is not None:
+            linked[contact] = tasks
     seen = await read(client, [task for tasks in linked.values() for task in tasks])
     found = {}
     for operation in made:

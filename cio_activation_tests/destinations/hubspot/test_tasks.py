@@ -184,6 +184,18 @@ def test_a_lost_answer_makes_one_task(build: Build) -> None:
     assert world.query("SELECT count(DISTINCT record_id) FROM delivery.actions WHERE status = 'open'") == [(len(LOST),)]
 
 
+def test_a_batch_that_does_not_mention_the_contact_is_not_taken_for_no_tasks(build: Build) -> None:
+    world = asking(build, 2)
+    for number, lost in enumerate(({"kind": "reset", "when": "after"}, {"kind": "reset"}), 1):
+        world.enter("vip", {f"p{n:05d}": WHO for n in range(1, number + 1)})
+        world.fault(path=CREATE, **lost)
+        turn(world)
+        nothing = {"status": "COMPLETE", "results": [], "errors": []}
+        world.fault(path="/crm/associations/*/batch/read", kind="status", status=200, body=nothing)
+        assert turn(world).recovered == 1
+        assert len(world.tasks()) == number
+
+
 @pytest.mark.parametrize("when", ["before the answer is recorded", "before the call"])
 def test_a_run_that_dies_at_the_call_makes_one_task(build: Build, when: str) -> None:
     world = asking(build)
