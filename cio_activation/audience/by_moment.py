@@ -11,7 +11,6 @@ from datetime import timedelta
 from cio_activation.audience import moments
 from cio_activation.audience.inputs import Inputs
 from cio_activation.audience.moments import MOMENT_AT, MOMENT_ID, over
-from cio_activation.warehouse.sql import timestamp
 
 COLUMNS = f"{MOMENT_ID} AS moment_id, {MOMENT_AT} AS moment_at"
 """What a decision carries of the newest moment."""
@@ -26,22 +25,14 @@ def joined(inputs: Inputs, found: str) -> str:
         LEFT JOIN ({moments.used(inputs)}) AS u ON u.cio_id = f.cio_id"""
 
 
-def ending(inputs: Inputs) -> str:
-    """Return SQL for why a stay ends now; NULL where it goes on, or there is none.
+def bought(moment: str) -> str:
+    """Return SQL for: the last purchase came after ``moment`` (SQL)."""
+    return f"coalesce(bought_at > {moment}, FALSE)"
 
-    The newest moment says how long it lasts, and a purchase ends it that came after all that it was open for. It
-    outlives a version: a list entered anew would need a new moment.
-    """
-    bought = "coalesce(bought_at > used_at, FALSE)" if inputs.ends_with_purchase else "FALSE"
-    expired = over(inputs, f"coalesce(greatest(used_at, {MOMENT_AT}), entered_at)")
-    if not inputs.audience.touch:
-        return f"""CASE WHEN entered_at IS NULL THEN NULL WHEN NOT present THEN 'deleted'
-            WHEN {bought} THEN 'purchase' WHEN NOT eligible THEN 'gate' WHEN {expired} THEN 'expired' END"""
-    return f"""CASE WHEN entered_at IS NULL THEN NULL
-        WHEN NOT present THEN 'deleted' WHEN {bought} THEN 'purchase' WHEN handled_at IS NOT NULL THEN 'done'
-        WHEN withdrawn_at IS NOT NULL THEN 'withdrawn' WHEN muted THEN 'suppressed' WHEN NOT eligible THEN 'gate'
-        WHEN had_by IS NOT NULL THEN 'exclusive'
-        WHEN {expired} AND coalesce(snoozed_until <= {timestamp(inputs.as_of)}, TRUE) THEN 'expired' END"""
+
+def expired(inputs: Inputs) -> str:
+    """Return SQL for: a stay has had its time, which the newest moment counts."""
+    return over(inputs, f"coalesce(greatest(used_at, {MOMENT_AT}), entered_at)")
 
 
 def no_candidate(inputs: Inputs) -> str:
@@ -55,9 +46,9 @@ def used_up(inputs: Inputs) -> str:
         f"{MOMENT_AT} IS NOT NULL AND (used_at IS NULL OR ({MOMENT_AT}, {MOMENT_ID}) > (used_at, used_id)) "
         f"AND coalesce({MOMENT_AT} > acted_at, TRUE)"
     )
-    bought = f" OR coalesce(bought_at > {MOMENT_AT}, FALSE)" if inputs.ends_with_purchase else ""
+    late = f" OR {bought(MOMENT_AT)}" if inputs.ends_with_purchase else ""
     stays = f"coalesce(before = 'spent', FALSE) AND NOT ({ANOTHER})"
-    return f"eligible AND (NOT ({fresh}){bought} OR {stays})"
+    return f"eligible AND (NOT ({fresh}){late} OR {stays})"
 
 
 def told(inputs: Inputs) -> str:

@@ -108,7 +108,8 @@ def _start(audience: Audience) -> list[str]:
     launch = audience.launch
     told = ["Those who are eligible when it starts are let in like all others."]
     if launch.baseline is Baseline.SKIP:
-        told = ["Those who are eligible when it starts are skipped until they have lost eligibility once."]
+        until = "they have lost eligibility once" if audience.moment is None else "their next moment"
+        told = [f"Those who are eligible when it starts are skipped until {until}."]
         if launch.backfill:
             told = [f"Of those who are eligible when it starts the first {launch.backfill:,} are let in, nobody else."]
     if launch.only is not None:

@@ -91,8 +91,12 @@ def _exit(inputs: Inputs) -> str:
     audience, as_of = inputs.audience, timestamp(inputs.as_of)
     expired = f"entered_at <= {timestamp(inputs.as_of - audience.expires_after)}" if audience.expires_after else "FALSE"
     bought = _bought(inputs) if inputs.ends_with_purchase else "FALSE"
+    changed = f"version IS DISTINCT FROM {audience.version}"
+    if audience.moment is not None:
+        # Nobody leaves a moment, and a list entered anew would need another one.
+        expired, changed = by_moment.expired(inputs), "FALSE"
+        bought = by_moment.bought("used_at") if inputs.ends_with_purchase else "FALSE"
     if not audience.touch:
-        changed = f"version IS DISTINCT FROM {audience.version}"
         return f"""CASE WHEN entered_at IS NULL THEN NULL
             WHEN NOT present THEN 'deleted' WHEN {bought} THEN 'purchase' WHEN NOT member THEN 'left_segment'
             WHEN NOT eligible THEN 'gate' WHEN {changed} THEN 'new_version' WHEN {expired} THEN 'expired' END"""

@@ -27,6 +27,7 @@ def check(
     """Check the activation file, then that every vendor lets us in and still has what we write to."""
     from cio_activation.activation.advice import advice as advice_of
     from cio_activation.activation.loader import load_activation
+    from cio_activation.customerio.moment_names import never_received
     from cio_activation.destinations import DESTINATIONS
     from cio_activation.outcome.summary import delivered_before
     from cio_activation.state.expressions import check_expressions
@@ -45,7 +46,8 @@ def check(
         return
     home = str(settings.activation_home.absolute())
     problems, advice = ({}, {}) if offline else _vendors(settings, loaded)
-    if own := advice_of(loaded, starting=not delivered_before(settings.warehouse_path)):
+    own = advice_of(loaded, starting=not delivered_before(settings.warehouse_path))
+    if own := own + never_received(settings.warehouse_path, loaded):
         advice = {"activation": own, **advice}
     failed = any(problems.values())
     if json:

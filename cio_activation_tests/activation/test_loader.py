@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cio_activation.activation.expressions import gate_expression, rule_expressions, vocabulary
+from cio_activation.activation.expressions import gate_expression, moments_read, rule_expressions, vocabulary
 from cio_activation.activation.models import (
     AttributeType,
     Case,
@@ -20,6 +20,9 @@ from cio_activation.activation.models import (
     Tiers,
     Value,
 )
+from cio_activation.activation.moment_source import MomentSource
+from cio_activation.activation.moment_terms import MomentCount
+from cio_activation.activation.moment_where import parse_where
 from cio_activation.activation.problems import OldKey
 from cio_activation_tests.activation.toys import ToyAudience, ToySettings, ToyTask, load, text
 
@@ -192,3 +195,40 @@ def test_rooms_get_the_checked_expressions_of_gates_and_rules(tmp_path: Path) ->
 
 def test_loading_twice_gives_the_same(tmp_path: Path) -> None:
     assert load(tmp_path, text()) == load(tmp_path, text())
+
+
+def test_an_audience_may_start_from_a_moment(tmp_path: Path) -> None:
+    extra = """
+    b:
+      label: CX - Help - Call
+      owner: b@example.com
+      moment: {name: requested_help, where: "order.Amount > 100 AND reason = 'size'"}
+      lane: realtime
+      gate: times('winback_sent', WITHIN 30 d) >= 2 OR NOT happened('Sent', '2h')
+      expires_after: 48h
+      deliver: {hubspot: {}}
+    """
+    loaded = load(tmp_path, text(more_audiences=extra))
+    audience = loaded.audiences["b"]
+    assert (audience.segment, audience.exit_on) == (None, ())
+    assert audience.moment == MomentSource(name="requested_help", where="order.Amount > 100 AND reason = 'size'")
+    assert moments_read(loaded, audience) == (
+        MomentCount("Sent", timedelta(hours=2)),
+        MomentCount("winback_sent", timedelta(days=30)),
+    )
+    assert 2 not in loaded.segments(Lane.REALTIME)
+
+
+@pytest.mark.parametrize(
+    ("where", "types"),
+    [
+        ("amount > 100 AND reason = 'size'", {"amount": "number", "reason": "text"}),
+        ("Order.total BETWEEN 1 AND 2 OR NOT urgent", {"Order.total": "number", "urgent": "boolean"}),
+        ("a IS NULL AND b LIKE 'x%' AND c IS TRUE", {"a": "text", "b": "text", "c": "boolean"}),
+        ("coalesce(n, 0) * 2 >= 4 AND lower(s) IN ('a')", {"n": "number", "s": "text"}),
+        ("'x' = (a) AND a <> b", {"a": "text", "b": "text"}),
+        ("a < b", {"a": "number", "b": "number"}),
+    ],
+)
+def test_a_field_of_a_body_is_read_as_what_it_is_compared_with(where: str, types: dict[str, str]) -> None:
+    assert {field.path: field.type.value for field in parse_where(where).fields} == types

@@ -128,6 +128,7 @@ RULES = {
     "expect_next: {from: last_order_at, every: gap, close: 7}": "properties.p.expect_next.close: 7 is not a duration",
     "expect_next: {from: last_order_at, ever: gap}": "expect_next.ever: is not a known key; did you mean 'every'?",
     "expect_next: {from: last_order_at, every: gap}, labels: [a, b]": "properties.p.labels: must be four",
+    "flag: \"happened('x', within 1d)\"": "p.flag: happened: only the expressions of audiences read moments; ask for it",
     "flag: unsubscibed": "properties.p.flag: 'unsubscibed' is not declared; did you mean 'unsubscribed'?",
     "flag: cart_tier = 'low'": "properties.p.flag: 'cart_tier' is a property; a property's rule reads attributes only",
     "cases: []": "properties.p.cases: is empty",
@@ -167,6 +168,21 @@ AUDIENCES = {
     "gate: ''": "audiences.b.gate: '' is empty",
 }
 AUDIENCE_KEYS = {
+    ("segment", "null"): "audiences.b: says not where its people come from; add segment: <id>, or moment: {name: ...}",
+    ("moment", "{name: asked}"): "audiences.b.moment: stands beside a segment; an audience has one source, remove one",
+    ("gate", "happened('x', within 7 moons)"): "audiences.b.gate: happened: '7moons' is not a duration; write a whole",
+    (
+        "gate",
+        "happened('x')",
+    ): "audiences.b.gate: happened takes a moment's name and a span: happened('winback_clicked',",
+    ("gate", "times('x', within 2d)"): "audiences.b.gate: the expression gives a number, not true or false",
+    ("gate", "happened('', within 2d)"): "audiences.b.gate: happened: '' is empty; write what the webhook's event is",
+    ("gate", "happened('x', within 0d)"): "audiences.b.gate: happened: within 0d is no span; write something longer",
+    ("gate", f"happened('{'x' * 101}', within 1d)"): "is no moment's name; it has at most 100 characters",
+    ("gate", "happend('x', within 1d)"): "the function happend is not allowed; did you mean 'happened'?",
+    ("gate", "happened('x', within 401d)"): (
+        "audiences.b.gate: x within 401d: moments are kept for 400d; shorten the span, or raise workspace.moment_retention"
+    ),
     ("segment", "true"): "audiences.b.segment: true is not a whole number",
     ("segment", "'2'"): "audiences.b.segment: '2' is not a whole number",
     ("label", "ret - vip cart - CALL"): "audiences.b.label: reads like the label of vip_cart (line",
@@ -187,6 +203,43 @@ AUDIENCE_KEYS = {
     ): "deliver.hubspot.task.due: 'due' is not built yet; remove it",
     ("deliver", "{hubspot: {task: {}}}"): "audiences.b.deliver.hubspot.task.subject: is missing; add it",
     ("deliver", "{hubspot: {list: 1}}"): "audiences.b.deliver.hubspot.list: 1 is not true or false",
+}
+MOMENT = {"segment": "null", "moment": "{name: x, where: amount > 1}", "lane": "realtime", "expires_after": "48h"}
+MOMENTS = {
+    ("moment", "{}"): "audiences.b.moment.name: is missing; add it",
+    ("moment", "{name: ' '}"): "audiences.b.moment.name: ' ' is empty; write what the webhook's event is called",
+    ("moment", "{name: x, were: y}"): "audiences.b.moment.were: is not a known key; did you mean 'where'?",
+    ("moment", "{name: x, where: 1 = 1}"): "audiences.b.moment.where: the expression reads no field of the body",
+    (
+        "moment",
+        "{name: x, where: a > 1 AND a = 'b'}",
+    ): "where: a is read as a number and as a text; a field of a body is",
+    (
+        "moment",
+        "{name: x, where: Size = 1 AND size = 2}",
+    ): "where: size and Size differ by capitals only; write the field",
+    ("moment", "{name: x, where: a >}"): "audiences.b.moment.where: cannot be read as one expression near '>'",
+    ("moment", "{name: x, where: days_since(a) > 3}"): "days_since takes one attribute of type timestamp or date",
+    (
+        "moment",
+        "{name: x, where: \"happened('y', within 1d)\"}",
+    ): "happened: only the expressions of audiences read moments",
+    (
+        "lane",
+        "daily",
+    ): "audiences.b.lane: an audience that starts from a moment is of the realtime lane; write realtime",
+    ("expires_after", "null"): "audiences.b: expires_after is missing; say how long a moment counts, such as",
+    (
+        "expires_after",
+        "10m",
+    ): "audiences.b.expires_after: is shorter than workspace.realtime_window (15m); moments would",
+    ("expires_after", "31d"): (
+        "audiences.b.expires_after: is longer than bodies, which where reads, are kept (30d); shorten it, or raise "
+        "workspace.moment_body_retention"
+    ),
+    ("grace", "48h"): "audiences.b.grace: is as long as a moment counts (expires_after); nobody would ever enter",
+    ("again_after", "1d"): "audiences.b.again_after: a moment acts once at most; remove it",
+    ("exit_on", "[left_segment]"): "audiences.b.exit_on: left_segment is for audiences with a segment; remove it",
 }
 DESTINATIONS = {
     "{hubspot: {}, pipedrve: {}}": "destinations.pipedrve: is not a known destination; did you mean 'pipedrive'?",
@@ -214,6 +267,7 @@ ROWS = [
     *((prop(rule), told) for rule, told in RULES.items()),
     *((audience(extra), told) for extra, told in AUDIENCES.items()),
     *((audience("", **{key: value}), told) for (key, value), told in AUDIENCE_KEYS.items()),
+    *((audience("", **(MOMENT | {key: value})), told) for (key, value), told in MOMENTS.items()),
     *((text(destinations=line), told) for line, told in DESTINATIONS.items()),
     (text(more_properties="p: {value: category, lane: daily, owner: Bob}"), "properties.p.owner: 'Bob' is no owner"),
     (text(more_properties="id: {value: category, lane: daily, owner: team:x}"), "would be the CRM field cio_id"),

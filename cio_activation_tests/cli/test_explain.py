@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cio_activation.cli.main import app
+from cio_activation.warehouse.sessions import Warehouse
 
 FILE = """
 workspace: {purchase_attribute: last_order_at, unsubscribed_attribute: unsubscribed, holdout: 5%}
@@ -36,6 +37,16 @@ audiences:
     rank: cart_value DESC
     holdout: 10%
     launch: {backfill: 20, only: cart_value > 300, max_entries_per_day: 50}
+    deliver: {hubspot: {list: true}}
+  moment:
+    label: Moment
+    owner: cx@example.com
+    moment: {name: requested_help, where: amount > 100}
+    lane: realtime
+    gate: times('clicked', within 7d) >= 2
+    grace: 1h
+    expires_after: 48h
+    exit_on: [purchase]
     deliver: {hubspot: {list: true}}
 limits: {human_touches_per_person: {max: 2, per: 14d}}
 destinations: {hubspot: {}}
@@ -94,4 +105,45 @@ def test_as_json_and_for_an_audience_that_is_not_there(file: str) -> None:
     assert (told["ok"], told["audience"], len(told["applies"])) == (True, "plain", 3)
     missing = CliRunner().invoke(app, ["check", "--activation", file, "--explain", "nobody", "--json"])
     assert missing.exit_code == 2
-    assert "there is plain, simple, rich" in json.loads(missing.stdout)["problems"][0]
+    assert "there is plain, simple, rich, moment" in json.loads(missing.stdout)["problems"][0]
+
+
+def test_an_audience_that_starts_from_a_moment(file: str) -> None:
+    assert explained(file, "moment").splitlines() == [
+        "People come by the moment `requested_help` of Customer.io's webhooks, in windows of 15m, as soon as something happens.",
+        "Of these moments only those of which this holds: `amount > 100`.",
+        "A moment counts for 2d from when it happened; one that comes later lets nobody in.",
+        "Each lets its person in once at most; one that happens meanwhile belongs to the same entry.",
+        "Of these only who passes the gate: `times('clicked', within 7d) >= 2`.",
+        "Moments (`clicked`) count by when they happened, however late they came; clicks of machines never do.",
+        "Nobody enters within 1h of the newest moment.",
+        "It ends when the person no longer passes the gate or buys (`last_order_at` moves).",
+        "It ends by itself 2d after the newest moment happened.",
+        "It asks nobody to act, so it waits for no cooldown, cap, start or holdout.",
+    ]
+
+
+def test_check_names_moments_that_were_never_received(
+    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACTIVATION_HOME", str(tmp_path / "home"))
+
+    def advised() -> list[str]:
+        result = CliRunner().invoke(app, ["check", "--activation", file, "--offline", "--json"])
+        told: list[str] = json.loads(result.stdout)["advice"]["activation"]
+        return [sentence for sentence in told if sentence.startswith("no moment")]
+
+    assert [sentence.split(" was")[0] for sentence in advised()] == [
+        "no moment called clicked",
+        "no moment called requested_help",
+    ]
+    assert not (tmp_path / "home").exists()
+    warehouse = Warehouse(tmp_path / "home" / "warehouse.duckdb")
+    warehouse.path.parent.mkdir()
+    warehouse.migrate()
+    with warehouse.write() as con:
+        con.execute("INSERT INTO raw.moments (event_id, kind) VALUES ('1', 'clicked'), ('2', 'request_help')")
+    assert advised() == [
+        "no moment called requested_help was ever received (audiences.moment); see whether a webhook sends an event of "
+        "that name; did you mean 'request_help'?"
+    ]
