@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cio_activation.activation.actions import Ask, HasAsk
+from cio_activation.activation.actions import HasAsk, ShowsValues
 from cio_activation.activation.draft import Draft
 from cio_activation.activation.file import AudienceFile
 from cio_activation.activation.models import Lane, Property
@@ -17,8 +17,11 @@ def check_asks(
 ) -> None:
     """Note placeholders that stand for nothing or for contact data, and a route to where nothing is asked."""
     asks = {place: o.ask for place, o in deliver.items() if isinstance(o, HasAsk) and o.ask is not None}
-    for place, ask in asks.items():
-        _check_placeholders(draft, ("audiences", name, "deliver", place), ask, written.lane, properties)
+    for place, options in deliver.items():
+        shown = options.placeholders if isinstance(options, ShowsValues) else ()
+        if place in asks:
+            shown = tuple(dict.fromkeys((*asks[place].placeholders, *shown)))
+        _check_placeholders(draft, ("audiences", name, "deliver", place), shown, written.lane, properties)
     for index, place in enumerate(written.route or ()):
         path: Path = ("audiences", name, "route", index)
         if place not in asks:
@@ -28,11 +31,13 @@ def check_asks(
             draft.problems.add(path, f"{place!r} is named twice; keep one of them")
 
 
-def _check_placeholders(draft: Draft, path: Path, ask: Ask, lane: Lane, properties: Mapping[str, Property]) -> None:
+def _check_placeholders(
+    draft: Draft, path: Path, shown: Sequence[str], lane: Lane, properties: Mapping[str, Property]
+) -> None:
     profile = draft.file.profile
     personal = {"email", profile.phone, profile.first_name, profile.last_name}
     known = (*draft.attributes, *properties)
-    for name in ask.placeholders:
+    for name in shown:
         if name in draft.attributes:
             if draft.attributes[name].source in personal:
                 draft.problems.add(

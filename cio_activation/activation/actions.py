@@ -112,8 +112,7 @@ class ActionOptions(Model):
 
     def placeholders(self) -> tuple[str, ...]:
         """Return the names that the texts put values in for, each once, in order."""
-        found = [name.strip() for text in (self.subject, self.body or "") for name in _PLACE.findall(text)]
-        return tuple(dict.fromkeys(found))
+        return named_in(self.subject, self.body)
 
 
 @dataclass(frozen=True)
@@ -147,6 +146,20 @@ class HasAsk(Protocol):
     @property
     def ask(self) -> Ask | None:
         """Return it; None where no human is asked."""
+
+
+@runtime_checkable
+class ShowsValues(Protocol):
+    """Options of a destination whose texts put in values of the person."""
+
+    @property
+    def placeholders(self) -> tuple[str, ...]:
+        """Return the attributes and properties they show, each once."""
+
+
+def named_in(*texts: str | None) -> tuple[str, ...]:
+    """Return the names that ``texts`` put values in for, each once, in order."""
+    return tuple(dict.fromkeys(name.strip() for text in texts for name in _PLACE.findall(text or "")))
 
 
 def filled(template: str, values: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from cio_activation.activation.actions import Ask, HasAsk
+from cio_activation.activation.actions import Ask, HasAsk, ShowsValues
 from cio_activation.activation.base import Duration, Model, Name, Share
 from cio_activation.activation.life_cycle import Exclusive, Launch, PersonCap
 from cio_activation.activation.moment_source import MomentSource
@@ -270,7 +270,10 @@ class Audience(Model):
     @property
     def placeholders(self) -> tuple[str, ...]:
         """What the texts of its actions put values in for, sorted."""
-        return tuple(sorted({name for ask in self.asks().values() for name in ask.placeholders}))
+        asked = {name for ask in self.asks().values() for name in ask.placeholders}
+        for options in self.deliver.values():
+            asked.update(options.placeholders if isinstance(options, ShowsValues) else ())
+        return tuple(sorted(asked))
 
 
 class Guards(Model):

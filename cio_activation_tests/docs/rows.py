@@ -36,6 +36,13 @@ RENAMES: dict[str, Tests] = {
         (OPTIONS, "test_the_last_audience_that_leaves_is_taken_from_everyone"),
         (OPTIONS, "test_the_option_of_an_audience_that_left_is_told_until_somebody_deletes_it"),
     ),
+    "an audience that asks for Pipedrive activities, notes or deals leaves, or asks for none any more": (
+        (
+            f"{PIPEDRIVE}/test_activities.py",
+            "test_of_an_audience_that_left_the_activation_what_is_open_is_taken_back",
+        ),
+        (f"{PIPEDRIVE}/test_notes.py", "test_of_an_audience_that_left_the_activation_it_is_said_too"),
+    ),
     "an audience gets another key under the same label": (
         (LISTS, "test_an_audience_under_another_key_takes_the_list_of_its_name_over_with_its_leavers"),
     ),

@@ -76,7 +76,7 @@ def entries(
     """Let ``people`` enter a touch audience with whom acts until when, and others leave it (person -> reason).
 
     A person's values may be ``owner_id``, ``due_at`` and the like of ``audience.assignments``; ``evidence`` (JSON) is
-    what the rules read. Who is in already stays, and has that as newer evidence. Return person -> id of the newest entry.
+    what the rules read. Without a ``destination`` nobody is assigned. Who is in already stays, and has that as newer evidence. Return person -> id of the newest entry.
     """
     tables = ("audience.memberships", "audience.assignments", "audience.current_evidence")
     with run.warehouse.write() as con, noting(con, *tables):
@@ -104,6 +104,8 @@ def entries(
                             AS number)""",
                 [audience, cio_id, given.get("evidence", "{}"), audience, cio_id],
             )
+            if not destination:
+                continue
             assigned = {"audience": audience, "cio_id": cio_id, "destination": destination, "owner_from": "named"}
             assigned |= {k: v for k, v in given.items() if k != "evidence"}
             entry = con.execute(f"SELECT entry_id FROM audience.memberships WHERE {inside}", [audience, cio_id])

@@ -1,4 +1,4 @@
-"""What actions need to know of the company: its activity types by key; and what of that, and of its users, is wrong."""
+"""What actions need to know of the company: activity types, stages of pipelines; and what is wrong there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from cio_activation.activation.actions import AUDIENCE_OWNER, NOBODY, RECORD_OWN
 from cio_activation.activation.models import Activation, Audience
 from cio_activation.destinations.pipedrive.activity_sending import TYPE, activity_options
 from cio_activation.destinations.pipedrive.api import PipedriveApi
-from cio_activation.destinations.pipedrive.config import ActivityOptions
+from cio_activation.destinations.pipedrive.config import ActivityOptions, DealOptions
+from cio_activation.destinations.pipedrive.deal_sending import STAGE, USER, deal_options
 
 
 def asking(activation: Activation) -> list[tuple[Audience, ActivityOptions]]:
@@ -19,18 +20,52 @@ def asking(activation: Activation) -> list[tuple[Audience, ActivityOptions]]:
 
 async def entries(api: PipedriveApi, activation: Activation) -> dict[str, Any]:
     """Return the catalog's entries of actions; asks nothing where no audience has any."""
-    if not asking(activation):
-        return {}
-    return {TYPE + str(t["key_string"]): t["name"] for t in await api.activity_types() if t.get("active_flag")}
+    found: dict[str, Any] = {}
+    if asking(activation):
+        found |= {TYPE + str(t["key_string"]): t["name"] for t in await api.activity_types() if t.get("active_flag")}
+    if dealing(activation):
+        found |= {STAGE + name: place for name, place in (await _places(api, activation)).items() if place is not None}
+        found[USER] = str((await api.me())["id"])
+    return found
+
+
+def dealing(activation: Activation) -> list[tuple[Audience, DealOptions]]:
+    """Return the audiences that ask for a deal, and how."""
+    return [(a, o) for a in activation.audiences.values() if (o := deal_options(a)) is not None]
+
+
+async def _places(api: PipedriveApi, activation: Activation) -> dict[str, dict[str, Any] | None]:
+    """Return audience -> where its deals go: pipeline, stage, and the stages before that; None: it is not there."""
+    pipelines, stages = await api.pipelines(), await api.stages()
+    found: dict[str, dict[str, Any] | None] = {}
+    for audience, options in dealing(activation):
+        found[audience.name] = None
+        for pipeline in [p for p in pipelines if _is(p, options.pipeline)][:1]:
+            its = [s for s in stages if s["pipeline_id"] == pipeline["id"]]
+            for stage in [s for s in its if _is(s, options.stage)][:1]:
+                before = sorted(s["id"] for s in its if s["order_nr"] < stage["order_nr"])
+                found[audience.name] = {"pipeline": pipeline["id"], "stage": stage["id"], "before": before}
+    return found
+
+
+def _is(record: Mapping[str, Any], named: str) -> bool:
+    """Return whether a pipeline or stage is meant by its id, or by its name in any case."""
+    return str(record["id"]) == named or str(record["name"]).strip().casefold() == named.strip().casefold()
 
 
 async def problems(api: PipedriveApi, activation: Activation) -> list[str]:
-    """Return what no activity can be made with, each with its mend; at most 40 tokens."""
-    asked = asking(activation)
+    """Return what no activity can be made with, each with its mend; at most 50 tokens."""
+    asked, told = asking(activation), []
+    for name, place in (await _places(api, activation) if dealing(activation) else {}).items():
+        if place is None:
+            told.append(
+                f"audience {name}: Pipedrive has no such stage in such a pipeline; write their names or ids as deals "
+                "show them"
+            )
     if not asked:
-        return []
+        return told
     types = sorted(str(t["key_string"]) for t in await api.activity_types() if t.get("active_flag"))
-    told = [
+    told += [
         f"audience {audience.name}: Pipedrive has no activity type {options.type!r} in use; take one of "
         f"{', '.join(types)}, or add it under Company settings"
         for audience, options in asked

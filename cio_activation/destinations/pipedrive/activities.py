@@ -21,23 +21,24 @@ from cio_activation.transport.http import VendorClient
 from cio_activation.warehouse.sessions import Connection, Warehouse
 
 
-class _Activities(AbsoluteStep):
-    """What both steps send, and how they find what was made without an answer."""
+class SendsActions(AbsoluteStep):
+    """What steps of actions send, and how they find what was made without an answer."""
 
     batch_size = 1
     concurrency = CONCURRENCY
     tokens_per_call = TOKENS["activities.create"] + TOKENS["activities.get"]
+    sending: type[Sending] = Sending
 
     async def send(self, client: VendorClient, context: Context, batch: Sequence[Operation]) -> list[Result]:
         """Send each operation of ``batch`` (of one)."""
-        sending = Sending(client, context)
+        sending = self.sending(client, context)
         return [await sending.send(operation) for operation in batch]
 
     async def recover(self, client: VendorClient, context: Context, open: Sequence[Operation]) -> list[Result]:
         """Find out what became of each: a creation by its marker among the person's activities, never by search."""
         making = [o for o in open if o.kind.creates]
-        links = _links(context, [o.cio_id for o in making]) if making else {}
-        sending = Sending(client, context)
+        links = linked_now(context, [o.cio_id for o in making]) if making else {}
+        sending = self.sending(client, context)
         found = [await sending.settle(o) for o in open if not o.kind.creates]
         lost: list[Operation] = []
         for operation in making:
@@ -46,10 +47,10 @@ class _Activities(AbsoluteStep):
                 lost.append(operation)
             else:
                 found.append(adopted)
-        return found + await _not_made(client, lost, links)
+        return found + await not_made(client, lost, links)
 
 
-class ActivityStep(_Activities, ActionStep):
+class ActivityStep(SendsActions, ActionStep):
     """The activities of one audience."""
 
     def __init__(self, audience: Audience, after: Sequence[str]) -> None:
@@ -61,7 +62,7 @@ class ActivityStep(_Activities, ActionStep):
         fold_gone(con, finished)
 
 
-class RetiredActivitiesStep(_Activities, RetiredActionsStep):
+class RetiredActivitiesStep(SendsActions, RetiredActionsStep):
     """``retired_activities``: takes back the open ones of audiences that ask for none any more."""
 
     def __init__(self, declared: Sequence[Audience]) -> None:
@@ -87,7 +88,7 @@ def fold_gone(con: Connection, finished: str) -> None:
     con.execute("DROP TABLE pd_lost; DROP TABLE pd_gone")
 
 
-def _links(context: Context, people: Sequence[str]) -> dict[str, str]:
+def linked_now(context: Context, people: Sequence[str]) -> dict[str, str]:
     """Return who is linked to which person now: a merge moved the activities to another since."""
     with Warehouse(
         context.settings.warehouse_path, memory_limit=context.settings.activation_duckdb_memory
@@ -100,7 +101,7 @@ def _links(context: Context, people: Sequence[str]) -> dict[str, str]:
     return {str(cio_id): str(record_id) for cio_id, record_id in rows}
 
 
-async def _not_made(client: VendorClient, lost: Sequence[Operation], links: dict[str, str]) -> list[Result]:
+async def not_made(client: VendorClient, lost: Sequence[Operation], links: dict[str, str]) -> list[Result]:
     """Return RETRY for the creations that are nowhere to be found.
 
     Not of a person that is gone and still linked: it may have been merged, and the activity be with the survivor, which

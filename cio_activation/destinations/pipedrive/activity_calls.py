@@ -15,11 +15,9 @@ from typing import Any
 from cio_activation.destinations.common.actions.markup import visible
 from cio_activation.destinations.common.actions.texts import ENDED, shown_hash
 from cio_activation.destinations.pipedrive.answers import page_of, record_of
-from cio_activation.destinations.pipedrive.api import MAX_IDS, PAGE
+from cio_activation.destinations.pipedrive.api import GONE_STATUS, MAX_IDS, PAGE
 from cio_activation.transport.errors import Rejected
 from cio_activation.transport.http import VendorClient
-
-GONE_STATUS = (404, 410)
 
 
 @dataclass(frozen=True)

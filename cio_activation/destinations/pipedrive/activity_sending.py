@@ -1,9 +1,10 @@
-"""One operation of an activity: what is written, what a human did meanwhile, and how it ended."""
+"""One operation of an activity, or a note: what is written, what a human did meanwhile, and how it ended."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from cio_activation.activation.models import Audience
@@ -13,8 +14,8 @@ from cio_activation.destinations.common.actions.declared import ActionType, acti
 from cio_activation.destinations.common.actions.markup import paragraphs
 from cio_activation.destinations.common.actions.texts import ended_line, text_of
 from cio_activation.destinations.common.records import GONE
-from cio_activation.destinations.pipedrive.activity_calls import GONE_STATUS, ActivityCalls, SeenActivity, due_body
-from cio_activation.destinations.pipedrive.api import PipedriveApi
+from cio_activation.destinations.pipedrive.activity_calls import ActivityCalls, SeenActivity, due_body
+from cio_activation.destinations.pipedrive.api import GONE_STATUS, PipedriveApi
 from cio_activation.destinations.pipedrive.config import NAME, ActivityOptions, PipedriveAudience
 from cio_activation.journal.operations import Cause, End, Operation, Result
 from cio_activation.transport.errors import Rejected
@@ -22,7 +23,8 @@ from cio_activation.transport.http import VendorClient
 
 TYPE = "activity_type:"
 """Catalog: ``activity_type:<key>`` -> its name, of those in use."""
-_ADOPTED = "found at the vendor"
+ADOPTED = "found at the vendor"
+"""Reason of a write whose answer got lost and that was found done."""
 _HANDLED = "a human has dealt with it already"
 _PROPERTY = re.compile(r"\b(owner_id|type|participants|org_id|due_date|due_time|subject|note)\b")
 
@@ -36,40 +38,56 @@ def activity_options(audience: Audience) -> ActivityOptions | None:
 ACTIVITY = ActionType(NAME, "activity", activity_options)
 
 
-class Sending:
-    """Sends operations through one client."""
+@dataclass(frozen=True)
+class Words:
+    """Subject and note as they are written."""
 
-    def __init__(self, client: VendorClient, context: Context) -> None:
-        self._calls, self._persons, self._context = ActivityCalls(client), PipedriveApi(client), context
+    subject: str
+    note: str
+    """HTML."""
+
+    @property
+    def shown(self) -> str:
+        """What an answer that shows just this shares with it."""
+        return SeenActivity("", None, None, False, None, False, self.subject, self.note).shown
+
+
+class Sending:
+    """Sends operations of one type through one client."""
+
+    type: ActionType = ACTIVITY
+
+    def __init__(self, client: VendorClient, context: Context, calls: ActivityCalls | None = None) -> None:
+        self._calls, self._persons, self._context = calls or ActivityCalls(client), PipedriveApi(client), context
 
     async def send(self, operation: Operation) -> Result:
         """Send one operation, and say how it ended."""
         try:
-            if operation.kind == ACTIVITY.opens:
+            if operation.kind == self.type.opens:
                 return await self._open(operation)
             there = await self._calls.get(str(operation.record_id))
-            if operation.kind == ACTIVITY.changes:
+            if operation.kind == self.type.changes:
                 return await self._change(operation, there)
-            if operation.kind == ACTIVITY.withdraws:
+            if operation.kind == self.type.withdraws:
                 return await self._withdraw(operation, there)
             return await self._tell(operation, there)
         except Rejected as error:
-            return _refused(operation, error)
+            return _refused(self.type, operation, error)
 
     async def settle(self, operation: Operation) -> Result:
         """Return the end of a write whose answer was lost: DELIVERED if it is seen to be done, else RETRY.
 
         What is not told apart here from a human's edit would be taken for one by the next write.
         """
-        there = None if operation.kind == ACTIVITY.tells else await self._calls.get(str(operation.record_id))
-        if operation.kind == ACTIVITY.withdraws:
+        there = None if operation.kind == self.type.tells else await self._calls.get(str(operation.record_id))
+        if operation.kind == self.type.withdraws:
             deleted = there is None and operation.payload["on_end"] == "delete"
             if deleted or (there is not None and there.done and there.ended_by_us):
-                return _delivered(operation, _ADOPTED)
-        if operation.kind == ACTIVITY.changes and there is not None:
+                return delivered(operation, ADOPTED)
+        if operation.kind == self.type.changes and there is not None:
             words = self._words(operation)
             if words is not None and there.shown == words.shown:
-                return _delivered(operation, _ADOPTED, shown=there.shown)
+                return delivered(operation, ADOPTED, shown=there.shown)
         return Result(operation.operation_id, End.RETRY, UNLEARNED)
 
     async def find(self, operation: Operation, linked: str | None) -> Result | None:
@@ -77,32 +95,42 @@ class Sending:
 
         Whatever a human made of it since is theirs: it is taken to show what we wrote.
         """
-        its = marker(action_claim(ACTIVITY.word, operation.payload["entry_id"]))
+        its = marker(action_claim(self.type.word, operation.payload["entry_id"]))
         for person in dict.fromkeys(p for p in (operation.target, linked) if p):
             async for activity in self._calls.of_person(person):
                 if its in activity.words:
                     words = self._words(operation)
                     observed = _observed(activity) | ({} if words is None else {"shown": words.shown})
-                    return Result(
-                        operation.operation_id, End.DELIVERED, _ADOPTED, activity.record_id, observed=observed
-                    )
+                    return Result(operation.operation_id, End.DELIVERED, ADOPTED, activity.record_id, observed=observed)
         return None
 
     async def _open(self, operation: Operation) -> Result:
-        audience = self._context.activation.audiences[operation.payload["audience"]]
-        options, words = activity_options(audience), self._words(operation)
-        assert options is not None
+        words = self._words(operation)
         assert words is not None
-        if TYPE + options.type not in self._context.catalog:
-            why = f"there is no activity type {options.type!r} in use in Pipedrive"
+        if (why := self._lacking(operation)) is not None:
             return Result(operation.operation_id, End.REJECTED, why, cause=Cause.SCHEMA)
-        person = await self._person(str(operation.target))
+        person = await self._persons.living_person(str(operation.target))
         if person is None:
             return Result(operation.operation_id, End.REJECTED, GONE, observed={"gone": True})
+        made = await self._calls.create(self._body(operation, words, person))
+        return Result(operation.operation_id, End.DELIVERED, record_id=made.record_id, observed=_observed(made))
+
+    def _options(self, operation: Operation) -> ActivityOptions:
+        options = activity_options(self._context.activation.audiences[operation.payload["audience"]])
+        assert options is not None
+        return options
+
+    def _lacking(self, operation: Operation) -> str | None:
+        """Return what the company lacks to make it."""
+        key = self._options(operation).type
+        return None if TYPE + key in self._context.catalog else f"there is no activity type {key!r} in use in Pipedrive"
+
+    def _body(self, operation: Operation, words: Words, person: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what it is made with."""
         body: dict[str, Any] = {
             "subject": words.subject,
             "note": words.note,
-            "type": options.type,
+            "type": self._options(operation).type,
             "participants": [{"person_id": person["id"], "primary": True}],
         }
         if (organization := person.get("org_id")) is not None:
@@ -111,73 +139,52 @@ class Sending:
             body["owner_id"] = int(owner)
         if (due_at := operation.payload.get("due_at")) is not None:
             body |= due_body(due_at)
-        made = await self._calls.create(body)
-        return Result(operation.operation_id, End.DELIVERED, record_id=made.record_id, observed=_observed(made))
-
-    async def _person(self, person_id: str) -> dict[str, Any] | None:
-        try:
-            person = await self._persons.person(person_id, ())
-        except Rejected as error:
-            if error.status not in GONE_STATUS:
-                raise
-            return None
-        return None if person.get("is_deleted") else person
+        return body
 
     async def _change(self, operation: Operation, there: SeenActivity | None) -> Result:
         words = self._words(operation)
         assert words is not None
         if there is None or there.done:
-            return _left_to_feedback(operation)
+            return left_to_feedback(operation)
         if there.shown == words.shown:
-            return _delivered(operation, shown=there.shown)
+            return delivered(operation, shown=there.shown)
         if _edited(operation, there):
-            return _delivered(operation, status=Status.TAKEN_UP)
+            return delivered(operation, status=Status.TAKEN_UP)
         written = await self._calls.update(there.record_id, {"subject": words.subject, "note": words.note})
-        return _delivered(operation, shown=written.shown)
+        return delivered(operation, shown=written.shown)
 
     async def _withdraw(self, operation: Operation, there: SeenActivity | None) -> Result:
         if there is None:
-            return _delivered(operation, status=Status.DELETED)
+            return delivered(operation, status=Status.DELETED)
         if there.done:
-            return _delivered(operation) if there.ended_by_us else _delivered(operation, status=Status.DONE)
+            return delivered(operation) if there.ended_by_us else delivered(operation, status=Status.DONE)
         if _edited(operation, there):
-            return _delivered(operation, status=Status.TAKEN_UP)
+            return delivered(operation, status=Status.TAKEN_UP)
         if operation.payload["on_end"] == "delete":
             await self._calls.delete(there.record_id)
-            return _delivered(operation)
+            return delivered(operation)
         written = await self._calls.update(there.record_id, {"done": True, "note": _with_end(operation, there)})
-        return _delivered(operation, shown=written.shown)
+        return delivered(operation, shown=written.shown)
 
     async def _tell(self, operation: Operation, there: SeenActivity | None) -> Result:
         if there is None:
-            return _delivered(operation, status=Status.DELETED)
+            return delivered(operation, status=Status.DELETED)
+        if there.ended_by_us:  # told already, and the answer got lost
+            return delivered(operation)
         if there.done:
-            return _delivered(operation, status=Status.DONE)
-        if not there.ended_by_us:
-            await self._calls.update(there.record_id, {"note": _with_end(operation, there)})
-        return _delivered(operation)
+            return delivered(operation, status=Status.DONE)
+        await self._calls.update(there.record_id, {"note": _with_end(operation, there)})
+        return delivered(operation)
 
-    def _words(self, operation: Operation) -> _Words | None:
+    def _words(self, operation: Operation) -> Words | None:
         """Return what we write; None if the audience is not there any more to say it."""
         payload, activation = operation.payload, self._context.activation
         audience = activation.audiences.get(payload["audience"])
         options = None if audience is None else activity_options(audience)
         if audience is None or options is None:
             return None
-        text = text_of(activation, audience, options, payload, action_claim(ACTIVITY.word, payload["entry_id"]))
-        return _Words(" ".join(text.subject.split()), paragraphs((*text.lines, text.marker)))
-
-
-class _Words:
-    """Subject and note as they are written."""
-
-    def __init__(self, subject: str, note: str) -> None:
-        self.subject, self.note = subject, note
-
-    @property
-    def shown(self) -> str:
-        """What an answer that shows just this shares with it."""
-        return SeenActivity("", None, None, False, None, False, self.subject, self.note).shown
+        text = text_of(activation, audience, options, payload, action_claim(self.type.word, payload["entry_id"]))
+        return Words(" ".join(text.subject.split()), paragraphs((*text.lines, text.marker)))
 
 
 def _observed(activity: SeenActivity) -> dict[str, Any]:
@@ -195,25 +202,26 @@ def _with_end(operation: Operation, there: SeenActivity) -> str:
     return there.note + paragraphs([ended_line(operation.payload["reason"])])
 
 
-def _delivered(
+def delivered(
     operation: Operation, reason: str | None = None, *, status: Status | None = None, shown: str | None = None
 ) -> Result:
+    """Return the end of a write; ``status``: what a human had made of it before we came, which stands."""
     told = {"status": None if status is None else str(status), "shown": shown}
     return Result(
         operation.operation_id, End.DELIVERED, reason, observed={k: v for k, v in told.items() if v is not None}
     )
 
 
-def _left_to_feedback(operation: Operation) -> Result:
+def left_to_feedback(operation: Operation) -> Result:
     """Return that nothing is left to bring up to date: what a human did is heard by the next reading of actions."""
     return Result(operation.operation_id, End.UNNEEDED, _HANDLED)
 
 
-def _refused(operation: Operation, error: Rejected) -> Result:
+def _refused(kind: ActionType, operation: Operation, error: Rejected) -> Result:
     """Return a refusal with what the answer says is wrong; never its text, it may quote values."""
     if operation.record_id is not None and error.status in GONE_STATUS:  # between our reading and our writing
-        gone = operation.kind != ACTIVITY.changes
-        return _delivered(operation, status=Status.DELETED) if gone else _left_to_feedback(operation)
+        gone = operation.kind != kind.changes
+        return delivered(operation, status=Status.DELETED) if gone else left_to_feedback(operation)
     body: Mapping[str, Any] = error.body if isinstance(error.body, dict) else {}
     named = sorted(set(_PROPERTY.findall(str(body.get("error", "")))))
     reason = " ".join(str(word) for word in (error.status, body.get("code")) if word)

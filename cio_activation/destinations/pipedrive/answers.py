@@ -27,6 +27,13 @@ def page_of(client: VendorClient, operation: str, answer: Response) -> tuple[lis
     return rows, additional.get("next_cursor")
 
 
+def next_start(answer: Response) -> int | None:
+    """Return where the next page of a list of v1 begins that counts by offset; None after the last."""
+    pagination = (answer.json().get("additional_data") or {}).get("pagination") or {}
+    start = pagination.get("next_start") if pagination.get("more_items_in_collection") else None
+    return None if start is None else int(start)
+
+
 def told_at(answer: Response) -> datetime | None:
     """Return the answer's ``Date`` (RFC 9110: when it was made) in UTC, naive."""
     try:

@@ -18,6 +18,7 @@ CONCURRENCY = 16
 """Calls on their way at once. The pacer keeps the rate: enough for Premium's, with answers that take 0.4 s."""
 MAX_IDS = 100
 """Most ids that one call may ask for (OpenAPI, ``ids``)."""
+GONE_STATUS = (404, 410)
 PAGE = 500
 """Largest page of persons and person fields (OpenAPI, ``limit``)."""
 
@@ -40,6 +41,18 @@ TOKENS: Mapping[str, int] = {
     "activities.create": 5,
     "activities.update": 5,
     "activities.delete": 3,
+    "notes.list": 20,
+    "notes.get": 2,
+    "notes.create": 10,
+    "notes.update": 10,
+    "notes.delete": 6,
+    "deals.list": 10,
+    "deals.archived": 20,
+    "deals.get": 1,
+    "deals.create": 5,
+    "deals.update": 5,
+    "pipelines.list": 5,
+    "stages.list": 5,
 }
 """Tokens one call takes from the company's daily budget (``x-token-cost`` in the vendor's OpenAPI files)."""
 
@@ -160,6 +173,16 @@ class PipedriveApi:
         """Return all users of the company, deactivated ones too; v1 has them on one page."""
         return page_of(self._client, "users.list", await self._get("/v1/users", "users.list"))[0]
 
+    async def pipelines(self) -> list[dict[str, Any]]:
+        """Return the pipelines of deals; more than a page of them nobody has."""
+        answer = await self._get("/api/v2/pipelines", "pipelines.list", {"limit": PAGE})
+        return page_of(self._client, "pipelines.list", answer)[0]
+
+    async def stages(self) -> list[dict[str, Any]]:
+        """Return the stages of all pipelines."""
+        answer = await self._get("/api/v2/stages", "stages.list", {"limit": PAGE})
+        return page_of(self._client, "stages.list", answer)[0]
+
     async def activity_types(self) -> list[dict[str, Any]]:
         """Return the activity types; v1 has them on one page."""
         return page_of(self._client, "activityTypes.list", await self._get("/v1/activityTypes", "activityTypes.list"))[
@@ -181,7 +204,7 @@ class PipedriveApi:
         try:
             return bool((await self.person(person_id, ())).get("is_deleted"))
         except Rejected as error:
-            if error.status not in (404, 410):
+            if error.status not in GONE_STATUS:
                 raise
             return False
 
@@ -190,6 +213,16 @@ class PipedriveApi:
         params = {"custom_fields": ",".join(codes)} if codes else None
         answer = await self._get(f"/api/v2/persons/{person_id}", "persons.get", params)
         return record_of(self._client, "persons.get", answer)
+
+    async def living_person(self, person_id: str) -> dict[str, Any] | None:
+        """Return one person without custom fields; None if it was deleted or merged into another."""
+        try:
+            person = await self.person(person_id, ())
+        except Rejected as error:
+            if error.status not in GONE_STATUS:
+                raise
+            return None
+        return None if person.get("is_deleted") else person
 
     async def create_person(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Create a person. Never repeated: a lost answer leaves the outcome unknown."""

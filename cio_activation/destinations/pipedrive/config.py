@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
-from cio_activation.activation.actions import ActionOptions, Ask
-from cio_activation.activation.base import Duration, Model
-from cio_activation.activation.models import Activation, DestinationLimits, OnConflict
+from cio_activation.activation.actions import ActionOptions, Ask, OnEnd, named_in
+from cio_activation.activation.base import Duration, Model, Name
+from cio_activation.activation.models import Activation, Audience, DestinationLimits, OnConflict
 from cio_activation.activation.settings import Access
 from cio_activation.destinations.common.people import CreatePeople, OnDeleted
 from cio_activation.destinations.common.removed_fields import OnRemoval
@@ -59,20 +60,80 @@ class ActivityOptions(ActionOptions):
     """The key of an activity type of the company: call, meeting, task, email, or one of its own."""
 
 
+class NoteOptions(Model):
+    """A note about every person who enters: it asks nobody by itself, and whoever reads it acts."""
+
+    body: Annotated[str, Field(min_length=1, max_length=4_000)] | None = None
+    """What people should know, in a sentence or two; the reason and the values it rests on are written below it. By
+    default the audience's description."""
+    on_end: OnEnd = OnEnd.COMPLETE
+    """When the reason ends a line says so (complete), or the note is deleted; not where somebody wrote into it."""
+
+    def as_text(self, audience: Audience) -> ActionOptions:
+        """Return it as what texts are made of."""
+        return ActionOptions(subject=audience.label[:200], body=self.body)
+
+
+class DealMode(StrEnum):
+    """What is done about deals."""
+
+    CREATE = "create"
+    MOVE_EXISTING = "move_existing"
+
+
+class DealEnd(StrEnum):
+    """What becomes of a deal nobody touched since when its reason ends."""
+
+    WON = "won"
+    LOST = "lost"
+    LEAVE = "leave"
+
+
+class DealOptions(Model):
+    """A deal for every person who enters, or the one they have moved on."""
+
+    mode: DealMode
+    """create makes one, once an entry; move_existing moves the person's one open deal of the pipeline forward. Who has
+    several is listed, and nothing is guessed."""
+    pipeline: Annotated[str, Field(min_length=1)]
+    """Its name or id."""
+    stage: Annotated[str, Field(min_length=1)]
+    """Its name or id. A deal is never moved backwards, nor after a human moved it."""
+    title: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """Of a new deal; by default the audience's label. {cart_value} stands for the person's value."""
+    value: Name | None = None
+    """Attribute or property that holds what it is worth, in workspace.currency."""
+    on_end: DealEnd = DealEnd.LEAVE
+    max_open_per_organization: Annotated[int, Field(ge=1)] | None = None
+    """No new deal where the person's organization has so many open ones, anybody's."""
+
+
 class PipedriveAudience(Model):
     """``audiences: <audience>: deliver: pipedrive:``."""
-
-    not_built = frozenset({"note", "deal"})
 
     flag: Literal[True] = True
     """The audience is an option of the one set field that holds all audiences of a person."""
     activity: ActivityOptions | None = None
     """Ask a human to act, once an entry."""
+    note: NoteOptions | None = None
+    """Tell people something, once an entry, where an activity would be too much."""
+
+    deal: DealOptions | None = None
+    """Make a deal, or move the one there is."""
 
     @property
     def asks_somebody(self) -> bool:
-        """Whether a human is asked to act."""
-        return self.activity is not None
+        """Whether a human is asked to act; a note or a deal leads to it too."""
+        return any(one is not None for one in (self.activity, self.note, self.deal))
+
+    @property
+    def placeholders(self) -> tuple[str, ...]:
+        """Return the attributes and properties that its texts show."""
+        shown = list(self.activity.placeholders() if self.activity else ())
+        shown += named_in(self.note.body) if self.note else ()
+        if self.deal is not None:
+            shown += [*named_in(self.deal.title), *([self.deal.value] if self.deal.value else [])]
+        return tuple(dict.fromkeys(shown))
 
     @property
     def ask(self) -> Ask | None:

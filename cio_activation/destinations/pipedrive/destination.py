@@ -23,9 +23,11 @@ from cio_activation.destinations.pipedrive.config import (
     PipedriveSettings,
     settings_of,
 )
+from cio_activation.destinations.pipedrive.deals import DealStep, RetiredDealsStep
 from cio_activation.destinations.pipedrive.hearing import Hearing
 from cio_activation.destinations.pipedrive.matching import LinksStep
 from cio_activation.destinations.pipedrive.mirror import MirrorStep
+from cio_activation.destinations.pipedrive.notes import NOTE, NoteStep, RetiredNotesStep
 from cio_activation.destinations.pipedrive.persons import FieldsStep, fields_name
 from cio_activation.destinations.pipedrive.removed_fields import RemovedPersonFieldsStep
 from cio_activation.destinations.pipedrive.schema_names import audiences_field
@@ -52,11 +54,16 @@ class PipedriveDestination(Hearing):
         ]
         steps: list[Step] = []
         asking = [a for a in activation.audiences.values() if ACTIVITY.options_of(a) is not None]
+        dealing = [a for a, _ in action_catalog.dealing(activation)]
+        noting = [a for a in activation.audiences.values() if NOTE.options_of(a) is not None]
         for lane in lanes or [Lane.DAILY]:
             audiences = [a.name for a in activation.lane_audiences(lane, NAME)]
             steps += [MirrorStep(lane), LinksStep(lane), FieldsStep(lane, audiences)]
             steps += [ActivityStep(a, (fields_name(lane),)) for a in asking if a.lane is lane]
-        return [*steps, RetiredActivitiesStep(asking), RemovedPersonFieldsStep(activation)]
+            steps += [NoteStep(a, (fields_name(lane),)) for a in noting if a.lane is lane]
+            steps += [DealStep(a, (fields_name(lane),)) for a in dealing if a.lane is lane]
+        retired = (RetiredActivitiesStep(asking), RetiredNotesStep(noting), RetiredDealsStep(dealing))
+        return [*steps, *retired, RemovedPersonFieldsStep(activation)]
 
     def connect(self, settings: Settings, pacer: Pacer) -> VendorClient:
         """Return a client with the API token in its header."""
@@ -92,7 +99,8 @@ class PipedriveDestination(Hearing):
         return f"persons have the field {key.name} already" if found else None
 
     def forget_account(self, con: Connection) -> None:
-        """Forget the mirror, and what fields and records were ours."""
+        """Forget the mirror, what fields and records were ours, and the actions that were made."""
+        con.execute("DELETE FROM delivery.actions WHERE destination = ?", [NAME])
         for table in ("persons", "mirror_state", "released", "field_codes"):
             con.execute(f"DELETE FROM delivery.pipedrive_{table}")
 

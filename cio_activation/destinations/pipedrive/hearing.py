@@ -18,6 +18,8 @@ from cio_activation.destinations.pipedrive.activity_calls import ActivityCalls, 
 from cio_activation.destinations.pipedrive.activity_sending import ACTIVITY
 from cio_activation.destinations.pipedrive.api import MAX_IDS, PipedriveApi
 from cio_activation.destinations.pipedrive.config import NAME, PipedriveAudience, settings_of
+from cio_activation.destinations.pipedrive.deal_calls import DealCalls, SeenDeal
+from cio_activation.destinations.pipedrive.deal_sending import DEAL
 from cio_activation.transport.http import VendorClient
 from cio_activation.warehouse.sessions import Warehouse
 
@@ -50,10 +52,24 @@ class Hearing:
         ]
 
     async def actions(self, client: VendorClient, context: Context, open: Sequence[OpenAction]) -> list[SeenAction]:
-        """Return what became of activities: 10 tokens for each hundred, or for 500 that changed since the last reading.
+        """Return what became of activities and deals: 10 tokens for each hundred, or for 500 activities that changed.
 
         By what changed only in the real-time lane, and only where that is cheaper: deletions show in no such list.
+        Of notes nothing is asked: they are never done, and what was written into one is seen when it is next written.
         """
+        return await self._activities(client, context, open) + await self._deals(client, open)
+
+    async def _deals(self, client: VendorClient, open: Sequence[OpenAction]) -> list[SeenAction]:
+        """Return what became of deals; one that a list leaves out is archived, or deleted: one token tells which."""
+        asked = {action.record_id: action for action in open if action.kind == DEAL.word}
+        calls, ids = DealCalls(client), list(asked)
+        there: dict[str, SeenDeal | None] = {}
+        for start in range(0, len(ids), MAX_IDS):
+            there |= {deal.record_id: deal for deal in await calls.by_ids(ids[start : start + MAX_IDS])}
+        there |= {i: await calls.get(i) for i in ids if i not in there}
+        return [_told_deal(asked[i], deal) for i, deal in there.items()]
+
+    async def _activities(self, client: VendorClient, context: Context, open: Sequence[OpenAction]) -> list[SeenAction]:
         asked = {action.record_id: action for action in open if action.kind == ACTIVITY.word}
         calls, whole = ActivityCalls(client), ceil(len(asked) / MAX_IDS)
         since = _last_reading(context) if whole > 1 else None
@@ -89,7 +105,7 @@ class Hearing:
                 # After a merge an activity of ours is with somebody else than it was made for: the next one shows it.
                 shown = int(str(person.get("next_activity_id")) in activities)
                 acts = int(person.get("undone_activities_count") or 0) - max(mine[about, ACTIVITY.word], shown)
-                deals = int(person.get("open_deals_count") or 0) - mine[about, "deal"]
+                deals = int(person.get("open_deals_count") or 0) - mine[about, DEAL.word]
                 mails = [instant(person.get(f"last_{way}_mail_time")) for way in ("outgoing", "incoming")]
                 last = max((at for at in mails if at is not None), default=None)
                 handled, at = _handled(acts, deals, last, recent)
@@ -126,6 +142,16 @@ def _told(known: OpenAction, there: SeenActivity) -> SeenAction:
     else:
         status = Status.OPEN
     return SeenAction(there.record_id, status, there.done_at if there.done else None, there.owner_id, there.due_at)
+
+
+def _told_deal(known: OpenAction, there: SeenDeal | None) -> SeenAction:
+    """Return what became of a deal: closed is done, moved or archived by a human is taken up."""
+    if there is None:
+        return SeenAction(known.record_id, Status.DELETED)
+    if there.status != "open":
+        return SeenAction(known.record_id, Status.DONE, there.closed_at, there.owner_id)
+    ours = known.status is Status.OPEN and not there.archived and known.shown in (None, there.shown)
+    return SeenAction(known.record_id, Status.OPEN if ours else Status.TAKEN_UP, None, there.owner_id)
 
 
 async def _changed(calls: ActivityCalls, since: datetime, most: int) -> list[SeenActivity] | None:

@@ -14,6 +14,7 @@ from cio_activation_tests.drivers.pipedrive import PipedriveBench, model
 from cio_activation_tests.drivers.stand_ins.pipedrive import begin
 from cio_activation_tests.drivers.warm import warm_warehouses
 
+_ACTIONS = ("/api/v2/activities", "/v1/notes", "/api/v2/deals")
 DUE = "2026-11-03 15:30:00"
 SINCE = '{"since": "2026-10-31 08:00:00"}'
 
@@ -47,16 +48,23 @@ class Desk:
 
     def enter(self, audience: str, *people: str, **values: Any) -> None:
         """Let people enter, or have new ``evidence``; asked is user 2 unless ``values`` say otherwise."""
+        place = values.pop("destination", "pipedrive")
         given = {"owner_id": "2", "due_at": DUE, "evidence": SINCE} | values
-        self._write(audience, dict.fromkeys(people, given), {})
+        self._write(audience, dict.fromkeys(people, given), {}, place)
 
     def leave(self, audience: str, **reasons: str) -> None:
         """Let people leave: person = reason."""
         self._write(audience, {}, reasons)
 
-    def _write(self, audience: str, people: Mapping[str, Mapping[str, Any]], exited: Mapping[str, str]) -> None:
+    def _write(
+        self,
+        audience: str,
+        people: Mapping[str, Mapping[str, Any]],
+        exited: Mapping[str, str],
+        place: str = "pipedrive",
+    ) -> None:
         run = self.bench.runtime
-        self.entry_ids |= decided.entries(run, audience, people, exited=exited, destination="pipedrive")
+        self.entry_ids |= decided.entries(run, audience, people, exited=exited, destination=place)
 
     def of(self, cio_id: str) -> list[dict[str, Any]]:
         """Return the activities that are there and are about a person's newest or earlier entries, oldest first."""
@@ -80,11 +88,11 @@ class Desk:
         return [value for (value,) in rows]
 
     def run(self) -> list[str]:
-        """Run the daily lane; return the calls that wrote activities, without those that were refused."""
+        """Run the daily lane; return the calls that wrote actions, without those that were refused."""
         since = self.bench.mark()
         self.bench.lane()
         written = [e for e in self.bench.entries(since) if e.method != "GET" and (e.status or 0) < 400]
-        return [f"{e.method} {e.path}" for e in written if e.path.startswith("/api/v2/activities")]
+        return [f"{e.method} {e.path}" for e in written if e.path.startswith(_ACTIONS)]
 
 
 @contextmanager

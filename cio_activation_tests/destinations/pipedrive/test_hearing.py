@@ -14,6 +14,7 @@ from cio_activation.activation.models import Lane
 from cio_activation.delivery.destination import Context
 from cio_activation.delivery.outreach import HandledBy, HearsBack, OpenAction, PersonContext, SeenAction, Status
 from cio_activation.delivery.pacing import pacer_for
+from cio_activation.delivery.resync import leave_account
 from cio_activation.destinations.pipedrive import DESTINATION
 from cio_activation.destinations.pipedrive.api import tokens
 from cio_activation.journal.attempts import Journal
@@ -204,3 +205,8 @@ def test_check_names_users_and_types_that_no_activity_can_be_made_with(its: Desk
     assert "former@example.com is deactivated" in problems[2]
     assert "nobody@example.com is no user" in problems[3]
     bench.runtime, bench.activation = before, before.activation
+
+
+def test_whoever_leaves_the_account_has_no_actions_there(its: Desk) -> None:
+    leave_account(its.bench.runtime, DESTINATION)
+    assert open_ones(its) == []

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
 
-from cio_activation.activation.actions import ActionOptions
 from cio_activation.activation.models import Audience
 from cio_activation.journal.operations import Kind
 
-OptionsOf = Callable[[Audience], ActionOptions | None]
+
+class Declared(Protocol):
+    """How an audience declares one."""
+
+    @property
+    def on_end(self) -> StrEnum:
+        """What becomes of it when its reason ends and nobody has taken it up."""
+
+    def model_dump_json(self) -> str:
+        """Return all of it: with another text, what is open is written anew."""
+
+
+OptionsOf = Callable[[Audience], Declared | None]
 
 
 @dataclass(frozen=True)
@@ -21,6 +34,8 @@ class ActionType:
     """``task``: in names of steps and kinds, in claims and in ``delivery.actions.kind``."""
     options_of: OptionsOf = field(repr=False)
     """Return how an audience declares it; None: not at all."""
+    assigned: bool = True
+    """Somebody acts on it, so it waits for an assignment to its destination; else it only is not made elsewhere."""
 
     @property
     def opens(self) -> Kind:

@@ -50,12 +50,11 @@ def plan_audience(kind: ActionType, audience: Audience, scope: Scope) -> str:
             {literal(f"{audience.name}/{kind.opens.name}")} AS batch_group,
             {action_claim_sql(kind.word, "e.entry_id", "1")} AS claim
         FROM asked AS e
-        JOIN {scope.rows("audience.assignments")} AS a
-            ON a.entry_id = e.entry_id AND a.destination = {literal(kind.destination)}
+        {"" if kind.assigned else "LEFT "}JOIN {scope.rows("audience.assignments")} AS a ON a.entry_id = e.entry_id
         JOIN {scope.rows("delivery.links")} AS l
             ON l.destination = {literal(kind.destination)} AND l.cio_id = e.cio_id AND l.record_id IS NOT NULL
         LEFT JOIN moments AS o ON o.entry_id = e.entry_id
-        WHERE e.record_id IS NULL
+        WHERE e.record_id IS NULL AND coalesce(a.destination = {literal(kind.destination)}, TRUE)
         UNION ALL
         SELECT {literal(kind.changes.name)}, e.cio_id, e.record_id, e.about,
             CAST(json_object({_told(audience)}, 'shown', e.shown) AS VARCHAR), '{{}}', CAST(NULL AS UBIGINT), 0,
