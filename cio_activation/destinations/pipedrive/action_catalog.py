@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cio_activation.activation.actions import AUDIENCE_OWNER, NOBODY, RECORD_OWNER, Queue, Rotation
+from cio_activation.activation.actions import AUDIENCE_OWNER, NOBODY, RECORD_OWNER, ActionPriority, Queue, Rotation
 from cio_activation.activation.models import Activation, Audience
-from cio_activation.destinations.pipedrive.activity_sending import TYPE, activity_options
+from cio_activation.destinations.pipedrive.activity_sending import PRIORITY, TYPE, activity_options
 from cio_activation.destinations.pipedrive.api import PipedriveApi
 from cio_activation.destinations.pipedrive.config import ActivityOptions, DealOptions
 from cio_activation.destinations.pipedrive.deal_sending import STAGE, USER, deal_options
@@ -23,10 +23,18 @@ async def entries(api: PipedriveApi, activation: Activation) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if asking(activation):
         found |= {TYPE + str(t["key_string"]): t["name"] for t in await api.activity_types() if t.get("active_flag")}
+        found |= _priorities(await api.activity_fields())
     if dealing(activation):
         found |= {STAGE + name: place for name, place in (await _places(api, activation)).items() if place is not None}
         found[USER] = str((await api.me())["id"])
     return found
+
+
+def _priorities(fields: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Return the numbers of the priorities that read like ours; in another language they are left alone."""
+    options = [o for f in fields if f.get("field_code") == "priority" for o in f.get("options") or ()]
+    labels = {str(o["label"]).strip().casefold(): str(o["id"]) for o in options}
+    return {PRIORITY + p: int(labels[p]) for p in ActionPriority if p in labels and labels[p].isdigit()}
 
 
 def dealing(activation: Activation) -> list[tuple[Audience, DealOptions]]:

@@ -21,8 +21,8 @@ from cio_activation.journal.operations import Cause, End, Operation, Result
 from cio_activation.transport.errors import Rejected
 from cio_activation.transport.http import VendorClient
 
-TYPE = "activity_type:"
-"""Catalog: ``activity_type:<key>`` -> its name, of those in use."""
+TYPE, PRIORITY = "activity_type:", "activity_priority:"
+"""Catalog: ``activity_type:<key>`` -> its name, of those in use; ``activity_priority:medium`` -> its number."""
 ADOPTED = "found at the vendor"
 """Reason of a write whose answer got lost and that was found done."""
 _HANDLED = "a human has dealt with it already"
@@ -133,6 +133,8 @@ class Sending:
             "type": self._options(operation).type,
             "participants": [{"person_id": person["id"], "primary": True}],
         }
+        if (priority := self._context.catalog.get(PRIORITY + self._options(operation).priority)) is not None:
+            body["priority"] = priority
         if (organization := person.get("org_id")) is not None:
             body["org_id"] = organization
         if (owner := operation.payload.get("owner_id")) is not None:

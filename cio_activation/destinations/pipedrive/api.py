@@ -36,6 +36,7 @@ TOKENS: Mapping[str, int] = {
     "persons.update": 5,
     "users.list": 20,
     "activityTypes.list": 20,
+    "activityFields.list": 10,
     "activities.list": 10,
     "activities.get": 1,
     "activities.create": 5,
@@ -86,6 +87,10 @@ class PipedriveApi:
     async def deal_fields(self) -> list[dict[str, Any]]:
         """Return all deal fields: the cap on custom fields counts them too."""
         return await self._fields("dealFields")
+
+    async def activity_fields(self) -> list[dict[str, Any]]:
+        """Return all activity fields: only they tell which number is which priority."""
+        return await self._fields("activityFields")
 
     async def _fields(self, entity: str) -> list[dict[str, Any]]:
         fields: list[dict[str, Any]] = []

@@ -10,9 +10,20 @@ from starlette.responses import Response
 
 from cio_activation.sandbox.pipedrive import body_checks
 from cio_activation.sandbox.pipedrive.envelope import BAD_REQUEST, Call, Refusal, missing, ok, utc
+from cio_activation.sandbox.pipedrive.fields import Fields
 from cio_activation.sandbox.pipedrive.links import Known, Links, link
 from cio_activation.sandbox.pipedrive.table import Table
 
+BUILT_IN = (
+    ("id", "ID", "int"),
+    ("subject", "Subject", "varchar"),
+    ("type", "Type", "varchar_options"),
+    ("due_date", "Due date", "date"),
+    ("priority", "Priority", "enum"),
+    ("note", "Note", "text"),
+)
+PRIORITIES = ("High", "Medium", "Low")
+"""Labels of the priorities; an activity holds the number of one, which only ``activityFields`` tells."""
 NOTE_MAX_BYTES = 100 * 1024
 _PLAIN = ("subject", "type", "owner_id", "deal_id", "due_date", "due_time", "duration", "busy", "location")
 _ATTENDEE: dict[str, body_checks.Check] = {
@@ -56,6 +67,7 @@ class Activities:
 
     def __init__(self, links: Links) -> None:
         self.table: Table[Activity] = Table()
+        self.fields: Fields
         self._links = links
         self._ids = count(1)
 

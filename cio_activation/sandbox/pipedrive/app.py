@@ -162,6 +162,8 @@ class Pipedrive(Vendor):
             _op("GET itemSearch/field", 20, search.by_field, search=True),
             *_field_operations("personFields", company.fields),
             *_field_operations("dealFields", deals.fields),
+            _op("GET activityFields", 10, activities.fields.index),
+            _op("GET activityFields/{code}", 1, activities.fields.show),
             _op("GET activities", 10, activities.index),
             _op("POST activities", 5, activities.create),
             _op("GET activities/{id}", 1, activities.show),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from cio_activation.sandbox.pipedrive import deals, persons
+from cio_activation.sandbox.pipedrive import activities, deals, persons
 from cio_activation.sandbox.pipedrive.account import COMPANY, Account
 from cio_activation.sandbox.pipedrive.activities import Activities
 from cio_activation.sandbox.pipedrive.deals import Deals
@@ -49,6 +49,10 @@ class Company:
         self.fields = Fields("person", cap, persons.BUILT_IN, self._person_values)
         self.fields.by_code["label_ids"].options = [Option(i, label) for i, label in enumerate(_LABELS, 5)]
         self.deals.fields = Fields("deal", cap, deals.BUILT_IN, self.deals.custom_values)
+        closed = FieldCap(0, COMPANY, clock.now, lambda: False)  # activities have no fields of one's own
+        self.activities.fields = Fields("activity", closed, activities.BUILT_IN, list)
+        options = [Option(i, label) for i, label in enumerate(activities.PRIORITIES, 1)]
+        self.activities.fields.by_code["priority"].options = options
         self.persons.fields = self.search.fields = self.fields
 
     @property

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cio_activation.activation.models import Audience
+from cio_activation.activation.models import Audience, Lane
 from cio_activation.destinations.pipedrive.config import ActivityOptions, PipedriveAudience
 from cio_activation_tests.drivers import builders, decided
 from cio_activation_tests.drivers.pipedrive import PipedriveBench, model
@@ -19,11 +19,11 @@ DUE = "2026-11-03 15:30:00"
 SINCE = '{"since": "2026-10-31 08:00:00"}'
 
 
-def asking(name: str, **options: Any) -> Audience:
+def asking(name: str, lane: Lane = Lane.DAILY, **options: Any) -> Audience:
     """Return an audience that asks for an activity."""
     asked = {"subject": "Call {name} about <b>bold</b> offers", "body": "Ask what went wrong & listen."} | options
     deliver = {"pipedrive": PipedriveAudience(activity=ActivityOptions(**asked))}
-    return builders.audience(name, label=f"RET - {name.title()}", deliver=deliver)
+    return builders.audience(name, lane, label=f"RET - {name.title()}", deliver=deliver)
 
 
 def spent(amount: float) -> str:
@@ -87,10 +87,10 @@ class Desk:
         rows = self.bench.query(f"SELECT {column} FROM delivery.actions WHERE cio_id = '{cio_id}' ORDER BY opened_at")
         return [value for (value,) in rows]
 
-    def run(self) -> list[str]:
-        """Run the daily lane; return the calls that wrote actions, without those that were refused."""
+    def run(self, lane: Lane = Lane.DAILY) -> list[str]:
+        """Run a lane; return the calls that wrote actions, without those that were refused."""
         since = self.bench.mark()
-        self.bench.lane()
+        self.bench.lane(lane)
         written = [e for e in self.bench.entries(since) if e.method != "GET" and (e.status or 0) < 400]
         return [f"{e.method} {e.path}" for e in written if e.path.startswith(_ACTIONS)]
 

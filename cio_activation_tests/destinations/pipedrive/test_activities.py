@@ -6,13 +6,16 @@ One story for all: windows are run once, and each test looks at one person in th
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cio_activation.activation.models import Lane
 from cio_activation.destinations.pipedrive.api import TOKENS, tokens
 from cio_activation_tests.destinations.pipedrive.desk import Desk, asking, desk, spent
 from cio_activation_tests.drivers.pipedrive import model
+from cio_activation_tests.drivers.tables import noting
 
 Story = dict[str, Any]
 STAYS = ("c1", "c2", "c3", "c4", "c5", "c6", "c7", "c10")
@@ -92,6 +95,7 @@ def test_who_enters_is_somebodys_activity_with_its_reason(told: Story) -> None:
         told["person"], [{"person_id": told["person"], "primary": True}]
     )  # fmt: skip
     assert made["public_description"] is None
+    assert made["priority"] == 2  # medium, as the company's fields number it
     assert made["subject"] == "Call - about <b>bold</b> offers"
     lines = made["note"].removeprefix("<p>").removesuffix("</p>").split("</p><p>")
     assert lines[0] == "Ask what went wrong &amp; listen."
@@ -192,3 +196,24 @@ def test_what_was_made_without_an_answer_before_its_audience_left_is_found_and_t
     activities, status, _ = told["removed"]["c2"]
     assert [a["done"] for a in activities] == [True, True]
     assert status == ["expired", "withdrawn"]
+
+
+def test_the_real_time_lane_looks_at_those_whose_entry_or_action_changed(tmp_path: Path) -> None:
+    with desk(tmp_path, 4, asking("call", Lane.REALTIME)) as its:
+        its.run(Lane.REALTIME)
+
+        def again() -> tuple[int, int | None]:  # in the same window
+            report = its.bench.step("activity/call")
+            return report.delivered, report.people_in_scope
+
+        its.enter("call", "c1", "c2", "c3")
+        assert again() == (3, 3)
+        its.enter("call", "c1", "c2", evidence=spent(40))
+        run = its.bench.runtime
+        with run.warehouse.write() as con, noting(con, "delivery.actions"):  # as whoever hears back does
+            con.execute("UPDATE delivery.actions SET status = 'done' WHERE cio_id = 'c2'")
+        assert again() == (1, 3)
+        its.leave("call", c1="purchase", c2="done", c3="purchase")
+        assert again() == (2, 3)
+        assert again() == (0, 2)
+        assert again() == (0, 0)

@@ -75,7 +75,7 @@ class RetiredActionsStep(AbsoluteStep):
 
     def _named(self, name: str) -> Step:
         former: Any = copy(self)  # a vendor's own, which sends
-        former.name = name
+        former.name, former.late_creation_doubles = name, True
         return former  # type: ignore[no-any-return]
 
     def reads(self, context: Context) -> tuple[str, ...]:  # noqa: ARG002
