@@ -16,6 +16,7 @@ from cio_activation.automation.alerts import alert_on_failure
 from cio_activation.automation.jobs import lane_job
 from cio_activation.automation.schedules import daily_schedule
 from cio_activation.automation.sensors import realtime_sensor
+from cio_activation.automation.warned import warnings_sensor
 from cio_activation.customerio import assets as customerio
 from cio_activation.delivery import assets as delivery
 from cio_activation.delivery.destination import Destination
@@ -54,7 +55,7 @@ def build_definitions(activation: Activation, destinations: Sequence[Destination
         assets=assets,
         jobs=[daily, realtime],
         schedules=[daily_schedule(daily)],
-        sensors=[realtime_sensor(realtime, activation, lanes), alert_on_failure],
+        sensors=[realtime_sensor(realtime, activation, lanes), alert_on_failure, warnings_sensor(activation, assets)],
         executor=dg.in_process_executor,
     )
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from cio_activation.activation.actions import Ask, HasAsk, ShowsValues
+from cio_activation.activation.alerts import Alerts
 from cio_activation.activation.base import Duration, Model, Name, Share
 from cio_activation.activation.life_cycle import Exclusive, Launch, PersonCap
 from cio_activation.activation.moment_source import MomentSource
@@ -315,6 +316,7 @@ class Limits(Model):
     human_touches_per_person: PersonCap = PersonCap()
     working_time: WorkingTime = WorkingTime()
     capacity: Capacity = Capacity()
+    alerts: Alerts = Alerts()
 
 
 class DestinationLimits(Model):

@@ -62,7 +62,12 @@ class Settings(Access):
     """Dagster's webserver: the receiver launches a run there as soon as a webhook came. Unset: the sensor does."""
 
     alert_url: SecretStr | None = None
-    """Where a failed run is announced: any address that takes a JSON POST (a chat tool's incoming webhook)."""
+    """Where failed runs and warnings are told: any address that takes a JSON POST (a chat tool's incoming webhook)."""
+    alert_email_to: str | None = None
+    """Who is told by e-mail; several with commas."""
+    alert_email_from: str | None = None
+    smtp_url: SecretStr | None = None
+    """``smtp://user:password@host:587`` (STARTTLS where offered) or ``smtps://...`` (TLS from the first byte)."""
 
     vendor_timeout_s: float = 30.0
     """Seconds without a byte from a vendor before its answer counts as lost."""
@@ -71,7 +76,7 @@ class Settings(Access):
     vendor_settle_s: float = 60.0
     """Seconds after which a creation whose answer was lost is surely made or not: twice a call's own time-out."""
 
-    @field_validator("activation_duckdb_memory", mode="before")
+    @field_validator("activation_duckdb_memory", "alert_email_to", "alert_email_from", mode="before")
     @classmethod
     def _unset(cls, value: Any) -> Any:
         """An empty text, as a line of ``.env`` without a value gives it, is no setting."""

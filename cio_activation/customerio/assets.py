@@ -24,6 +24,8 @@ LAST_GOOD = "last_good"
 """Name of the check of values that are older than their rows."""
 MOMENTS_KEY = dg.AssetKey(["customerio", "moments"])
 """The asset that audiences depend on which read moments."""
+UNCHANGED = "unchanged"
+"""Name of the check of segments' names, conditions and sizes: its result is there before an audience is decided."""
 
 
 class PullConfig(dg.Config):
@@ -97,7 +99,10 @@ def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefiniti
         # After the people: theirs is the check that this is still the same workspace.
         deps=[people, *_segment_keys(activation, Lane.DAILY)],
         description="Members of the daily audiences' source segments.",
-        check_specs=[_check("segments", "raw", "every segment was finished and its count agreed")],
+        check_specs=[
+            _check("segments", "raw", "every segment was finished and its count agreed"),
+            _unchanged_spec("segments"),
+        ],
         **daily,
     )
     def segments(context: dg.AssetExecutionContext, config: PullConfig) -> dg.MaterializeResult:
@@ -129,6 +134,7 @@ def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefiniti
         description="Members of the real-time audiences' segments, and attributes of the people who changed.",
         check_specs=[
             _check("segments_live", "raw", "every segment was finished and its count agreed"),
+            _unchanged_spec("segments_live"),
             _last_good("segments_live", activation),
         ],
         **realtime,
@@ -180,6 +186,8 @@ def _pull(
     checks = list(_checked(name, clean, found))
     if hasattr(result, "stale_overdue"):
         checks.append(_still_good(name, result))
+    if hasattr(result, "segment_changes"):
+        checks.append(_unchanged(name, result.segment_changes))
     return dg.MaterializeResult(
         metadata=found | ({"dagster/row_count": rows} if rows is not None else {}),
         check_results=checks,
@@ -188,6 +196,24 @@ def _pull(
 
 def _check(name: str, check: str, description: str) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(check, asset=dg.AssetKey(["customerio", name]), blocking=True, description=description)
+
+
+def _unchanged_spec(name: str) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(
+        UNCHANGED,
+        asset=dg.AssetKey(["customerio", name]),
+        description="no segment was renamed, got other conditions, or another size beyond `limits.alerts`",
+    )
+
+
+def _unchanged(name: str, changes: Sequence[str]) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=UNCHANGED,
+        asset_key=dg.AssetKey(["customerio", name]),
+        passed=not changes,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=". ".join(changes) or None,
+    )
 
 
 def _last_good(name: str, activation: Activation) -> dg.AssetCheckSpec:

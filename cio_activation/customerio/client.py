@@ -44,6 +44,10 @@ class Segment:
     id: int
     name: str
     state: str
+    updated_at: datetime | None = None
+    """When it was last saved; naive UTC, by Customer.io's clock."""
+    conditions: str | None = None
+    """JSON with sorted keys, where they were asked for and Customer.io tells them."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,24 @@ class CustomerIO:
     async def segments(self) -> tuple[Segment, ...]:
         """Return every segment of the workspace (the API does not page them)."""
         body = await self._call("GET", "/v1/segments", "segments.list")
-        return tuple(Segment(int(s["id"]), str(s["name"]), str(s["state"])) for s in _part(body, "segments"))
+        return tuple(
+            Segment(int(s["id"]), str(s["name"]), str(s["state"]), _instant(s.get("updated_at")))
+            for s in _part(body, "segments")
+        )
+
+    async def conditions(self, segment: int) -> str | None:
+        """Return what makes somebody a member, as JSON with sorted keys; None if Customer.io does not tell.
+
+        No published document of ``GET /v1/segments/{id}`` has them, so nothing but a word to a person hangs on them.
+        """
+        try:
+            body = await self._call("GET", f"/v1/segments/{segment}", "segments.get")
+        except Stop:
+            raise
+        except VendorError:
+            return None
+        found = _part(body, "segment").get("conditions")
+        return json.dumps(found, sort_keys=True) if found else None
 
     async def read(self, path: str, operation: str, part: str, **params: Any) -> tuple[Any, str | None]:
         """Return the ``part`` of what is at ``path``, and where its next page starts, if it has one."""
@@ -339,6 +360,10 @@ def _part(body: Any, name: str) -> Any:
     if body.get(name) is None:
         raise OutcomeUnknown(f"the answer has no {name!r}", vendor=VENDOR, operation=name)
     return body[name]
+
+
+def _instant(seconds: Any) -> datetime | None:
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None) if isinstance(seconds, int) and seconds else None
 
 
 def _export(body: Any) -> Export:

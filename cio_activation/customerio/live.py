@@ -10,14 +10,14 @@ import asyncio
 import csv
 import os
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from cio_activation.activation.models import Lane
 from cio_activation.activation.windows import Window
-from cio_activation.customerio import files, moment_people, segments
+from cio_activation.customerio import files, moment_people, segment_changes, segments
 from cio_activation.customerio.client import AT_ONCE, ATTRIBUTES_PER_CALL, CustomerIO, Fetched, Identifiers
 from cio_activation.customerio.files import RawFile
 from cio_activation.customerio.landing import (
@@ -95,6 +95,8 @@ class LivePull:
     calls: int = 0
     fingerprints: dict[str, str] = field(default_factory=dict)
     """Segment -> what the sensor sees of it while nothing has changed; see ``segment_probe``."""
+    segment_changes: tuple[str, ...] = ()
+    """What changed about segments beside ordinary coming and going; see ``segment_changes``."""
 
     @property
     def defers(self) -> bool:
@@ -126,8 +128,9 @@ def pull_live(
             return LivePull(window.key, superseded=True)
         used = list(runtime.activation.segments(Lane.REALTIME))
         before = read_shortcut(con, window, used)
+        seen = segment_changes.seen(con, Lane.REALTIME)
     wish = _Wish(tuple(also), older_than, limit, time_slice)
-    return asyncio.run(_pull(runtime, window, pacer, wish, before, run_id, clock))
+    return asyncio.run(_pull(runtime, window, pacer, wish, before, seen, run_id, clock))
 
 
 @dataclass(frozen=True)
@@ -144,12 +147,13 @@ async def _pull(
     pacer: Pacer | None,
     wish: _Wish,
     before: SegmentShortcut,
+    seen: Mapping[int, datetime],
     run_id: str,
     clock: Callable[[], datetime],
 ) -> LivePull:
     async with CustomerIO(runtime.settings, pacer) as client:
         audiences = runtime.activation.lane_audiences(Lane.REALTIME)
-        readings = await read_segments(runtime, client, window, audiences, clock, before)
+        readings = await read_segments(runtime, client, window, audiences, clock, before, seen=seen)
         pulled = segments.publish(runtime, window, readings, clock(), run_id=run_id)
         observed_at = clock()
         people, total, urgent, questions = _due(runtime, wish, observed_at)
@@ -179,6 +183,7 @@ async def _pull(
         named.named,
         calls=calls,
         fingerprints={str(reading.segment): reading.fingerprint for reading in readings if reading.fingerprint},
+        segment_changes=pulled.segment_changes,
     )
 
 

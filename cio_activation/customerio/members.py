@@ -45,6 +45,8 @@ class Reading:
     """False: the count says that more happened than was found out."""
     set_aside: tuple[str, ...] = ()
     """Why what was read before could not be used."""
+    listed: Segment | None = None
+    """The segment as Customer.io lists it; None if only its raw file was read again."""
 
 
 def members_sql(file: RawFile) -> str:
@@ -65,8 +67,12 @@ async def read_segments(
     audiences: Sequence[Audience],
     clock: Callable[[], datetime],
     before: SegmentShortcut | None = None,
+    *,
+    seen: Mapping[int, datetime],
 ) -> list[Reading]:
     """Read every segment of these audiences, a few at a time; ConfigError if Customer.io has no such segment.
+
+    ``seen``: segment -> the ``updated_at`` it had last; conditions are asked for where it has another.
 
     With ``before``, big ones whose count shows that nothing else happened are not read, see :class:`SegmentShortcut`.
     """
@@ -80,6 +86,12 @@ async def read_segments(
     places = await _places(client, before, at_once) if before and big else None
 
     async def one(segment: Segment) -> Reading:
+        if segment.updated_at is not None and seen.get(segment.id) != segment.updated_at:
+            async with at_once:
+                segment = replace(segment, conditions=await client.conditions(segment.id))
+        return replace(await members(segment), listed=segment)
+
+    async def members(segment: Segment) -> Reading:
         async with at_once:
             if before and places is not None and segment.id in big and segment.state == FINISHED:
                 counted = await client.customer_count(segment.id)

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from cio_activation.activation.models import Lane
 from cio_activation.activation.windows import Window
-from cio_activation.customerio import files
+from cio_activation.customerio import files, segment_changes
 from cio_activation.customerio.client import CustomerIO
 from cio_activation.customerio.files import RawFile
 from cio_activation.customerio.members import Reading, members_sql, read_segments
@@ -57,6 +57,8 @@ class SegmentsPull:
     reused: bool = False
     superseded: bool = False
     calls: int = 0
+    segment_changes: tuple[str, ...] = ()
+    """What changed about segments beside ordinary coming and going, as sentences without their end."""
 
 
 def pull_segments(
@@ -75,6 +77,7 @@ def pull_segments(
     readings = retained_readings(runtime, window) if not refresh else None
     with runtime.warehouse.read() as con:
         old = published.superseded(con, MEMBERSHIPS, window)
+        seen = segment_changes.seen(con, window.lane)
     if old:  # members are known for the present only, so there is nothing to ask for either
         return SegmentsPull(window.key, superseded=True)
     if readings is not None:
@@ -83,7 +86,7 @@ def pull_segments(
     async def ask() -> tuple[list[Reading], int]:
         audiences = runtime.activation.lane_audiences(window.lane)
         async with CustomerIO(runtime.settings, pacer) as client:
-            return await read_segments(runtime, client, window, audiences, clock), client.calls.total
+            return await read_segments(runtime, client, window, audiences, clock, seen=seen), client.calls.total
 
     found, calls = asyncio.run(ask())
     return publish(runtime, window, found, clock(), run_id=run_id, calls=calls)
@@ -122,6 +125,7 @@ def publish(
             _note_unexplained(con, readings, noted_at)
         snapshots = tuple(_publish_one(con, runtime, window, reading, noted_at) for reading in readings)
         _note_names(con, readings, noted_at)
+        changes = _note_changes(con, runtime, window.lane, readings, snapshots, noted_at)
         _drop_unused(con, window, [r.segment for r in readings], noted_at)
         rows = int(str(scalar(con, f"SELECT count(*) FROM {MEMBERSHIPS} WHERE lane = ?", [window.lane.value])))
         published.publish(con, MEMBERSHIPS, window, rows, run_id)
@@ -137,7 +141,23 @@ def publish(
         tuple(reason for reading in readings for reason in reading.set_aside),
         reused=reused,
         calls=calls,
+        segment_changes=tuple(str(change) for change in changes),
     )
+
+
+def _note_changes(
+    con: Connection,
+    runtime: Runtime,
+    lane: Lane,
+    readings: Sequence[Reading],
+    snapshots: Sequence[SegmentSnapshot],
+    noted_at: datetime,
+) -> list[segment_changes.Change]:
+    listed = [reading.listed for reading in readings if reading.listed is not None]
+    sizes = [segment_changes.Sizes(s.segment, s.members, s.entered, s.left) for s in snapshots if s.retained is None]
+    names = {reading.segment: reading.name for reading in readings}
+    found = segment_changes.note(con, lane, listed, noted_at)
+    return found + segment_changes.note_sizes(con, lane, sizes, names, runtime.activation.limits.alerts, noted_at)
 
 
 def _note_unexplained(con: Connection, readings: Sequence[Reading], noted_at: datetime) -> None:

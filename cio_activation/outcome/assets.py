@@ -1,6 +1,7 @@
 """Outcome assets: what the deliveries of the last days came to, for people to read."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -10,12 +11,13 @@ from cio_activation.lanes.failures import failures
 from cio_activation.lanes.metadata import bars, owners, table
 from cio_activation.lanes.partitions import LANE_TAG, Lanes, across_lanes
 from cio_activation.lanes.runs import runtime_of
+from cio_activation.outcome.warning_kinds import MEANING, FoundWarning, Kind
 
 
 def build_assets(
     activation: Activation, lanes: Lanes, delivered: Sequence[dg.AssetsDefinition | dg.AssetSpec]
 ) -> list[dg.AssetsDefinition]:
-    """Return ``outcome/write_volume``; ``delivered``: the destinations' assets, which come first."""
+    """Return the outcome of what ``delivered``, the destinations' assets, did: they come first."""
     deps = [
         dg.AssetDep(key) if asset.partitions_def == lanes.daily else across_lanes(key)
         for asset in delivered
@@ -56,7 +58,8 @@ def build_assets(
         return dg.MaterializeResult(metadata=metadata)
 
     asking = any(a.touch for a in activation.audiences.values())
-    return [write_volume, *([_actions_asset(activation, lanes, deps)] if asking else [])]
+    made = [write_volume, *([_actions_asset(activation, lanes, deps)] if asking else [])]
+    return [*made, _warnings_asset(activation, lanes, [dg.AssetDep(key) for asset in made for key in asset.keys])]
 
 
 def _actions_asset(activation: Activation, lanes: Lanes, deps: Sequence[dg.AssetDep]) -> dg.AssetsDefinition:
@@ -98,3 +101,56 @@ def _actions_asset(activation: Activation, lanes: Lanes, deps: Sequence[dg.Asset
         return dg.MaterializeResult(metadata=metadata)
 
     return actions
+
+
+def _warnings_asset(activation: Activation, lanes: Lanes, deps: Sequence[dg.AssetDep]) -> dg.AssetsDefinition:
+    """Return ``outcome/warnings``: what a person should be told of, and one check per kind.
+
+    It comes last, so a failed run does not get here: the sensor ``alert_on_warnings`` looks for itself.
+    """
+    key = dg.AssetKey(["outcome", "warnings"])
+
+    @dg.asset(
+        key=key,
+        deps=list(deps),
+        partitions_def=lanes.daily,
+        group_name="outcome",
+        kinds={"duckdb"},
+        owners=owners(*(a.owner for a in activation.audiences.values())),
+        tags={LANE_TAG: str(Lane.DAILY)},
+        description=(
+            "What a person should be told of, with the mend; limits are `limits.alerts` of the activation. Stops "
+            "nothing. The sensor `alert_on_warnings` tells each when it begins and when it ends."
+        ),
+        metadata={"dagster/table_name": "outcome.warnings"},
+        check_specs=[dg.AssetCheckSpec(kind.value, asset=key, description=MEANING[kind]) for kind in Kind],
+    )
+    def warnings_now() -> dg.MaterializeResult:
+        from cio_activation.outcome import warnings as outcome
+
+        now = datetime.now(UTC).replace(tzinfo=None)
+        warehouse = runtime_of(activation, Lane.DAILY).warehouse
+        with failures():
+            with warehouse.read() as con:
+                found = outcome.warnings(con, activation, now)
+            with warehouse.write() as con:
+                outcome.replace(con, found, now)
+        metadata: dict[str, Any] = {
+            "dagster/row_count": len(found),
+            "warnings": table(
+                ("kind", "about", "sentence", "mend"), [(w.kind.value, w.about, w.sentence, w.mend) for w in found]
+            ),
+        }
+        return dg.MaterializeResult(metadata=metadata, check_results=[_warned(kind, found) for kind in Kind])
+
+    return warnings_now
+
+
+def _warned(kind: Kind, found: Sequence[FoundWarning]) -> dg.AssetCheckResult:
+    told = [f"{w.sentence}; {w.mend}" for w in found if w.kind is kind]
+    return dg.AssetCheckResult(
+        check_name=kind.value,
+        passed=not told,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=". ".join(told) or None,
+    )

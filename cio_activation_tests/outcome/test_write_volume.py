@@ -39,7 +39,7 @@ def test_the_asset_shows_it_as_a_table_and_a_plot(make: Make, monkeypatch: pytes
     bench.inside["vip"] = {"c1"}
     bench.lane()
     monkeypatch.setenv("ACTIVATION_HOME", str(bench.home))
-    [asset] = build_assets(bench.activation, Lanes.of(bench.activation), [])
+    asset, *_ = build_assets(bench.activation, Lanes.of(bench.activation), [])
     result = dg.materialize([asset], partition_key="2026-11-02")
     shown = result.asset_materializations_for_node("outcome__write_volume")[0].metadata
     assert shown["writes"].value == 1

@@ -5,8 +5,8 @@
 - ``place_order`` value, category; ``fill_cart`` value, stage; ``clear_cart``; ``click`` kind (email, winback, wismo);
 - ``add_person`` id, email; ``delete_person``; ``set_attribute`` name, value (null removes it);
 - ``add_to_segment``, ``remove_from_segment`` segment (a manual one);
+- ``save_segment`` segment, and name, conditions (as ``GET /v1/segments/{id}`` may show them), at (else now);
 - ``set_segment_state`` segment, state, progress (per cent of the members that show until ``finished``);
-- ``set_segment_conditions`` segment, conditions (an object; null: not shown, as by default);
 - ``freeze`` at (default now), ``thaw``: the workspace stands still although the clock goes on;
 - ``fail_exports`` times; ``export_seconds`` seconds; ``quota`` left (false: 429 without Retry-After);
 - ``spoil_exports`` how (a name of ``spoilt_files.SPOILT``, or several), times; ``spoil_members`` times: pages of
@@ -122,8 +122,12 @@ def _set_segment_state(workspace: Workspace, change: Change, _instant: float) ->
     segment.progress = None if state == "finished" else int(change.get("progress", 50))
 
 
-def _set_segment_conditions(workspace: Workspace, change: Change, _instant: float) -> None:
-    workspace.world.segments[int(change["segment"])].conditions = change["conditions"]
+def _save_segment(workspace: Workspace, change: Change, instant: float) -> None:
+    """Somebody saves the segment: another ``name``, other ``conditions`` as an answer may show them, or neither."""
+    segment = workspace.world.segments[int(change["segment"])]
+    segment.name = str(change.get("name", segment.name))
+    segment.conditions = change.get("conditions", segment.conditions)
+    segment.updated_at = float(change.get("at", instant))
 
 
 def _freeze(workspace: Workspace, _change: Change, instant: float) -> None:
@@ -185,7 +189,7 @@ _ACTIONS: dict[str, Callable[[Workspace, Change, float], dict[str, Any] | None]]
     "add_to_segment": _add_to_segment,
     "remove_from_segment": _remove_from_segment,
     "set_segment_state": _set_segment_state,
-    "set_segment_conditions": _set_segment_conditions,
+    "save_segment": _save_segment,
     "freeze": _freeze,
     "thaw": _thaw,
     "fail_exports": _fail_exports,

@@ -98,9 +98,10 @@ class SegmentRoutes:
 
     def _shown(self, segment: Segment) -> dict[str, Any]:
         made = int(self._workspace.world.ends_at) - 90 * 86_400
+        saved = made if segment.updated_at is None else int(segment.updated_at)
         return {
             "id": segment.id,
-            "deduplicate_id": f"{segment.id}:{made}",
+            "deduplicate_id": f"{segment.id}:{saved}",
             "name": segment.name,
             "description": segment.description,
             "state": segment.state,
@@ -108,5 +109,5 @@ class SegmentRoutes:
             "type": segment.type,
             "tags": [],
             "created_at": made,
-            "updated_at": made,
+            "updated_at": saved,
         }

@@ -7,6 +7,7 @@ A rule that cannot be decided (a missing or unreadable time) keeps the person ou
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 DAY = 86_400
 IN_CART = "cart_stage_raw IN ('cart', 'checkout')"
@@ -22,8 +23,10 @@ class Segment:
     rule: str | None
     state: str = "finished"
     progress: int | None = None
-    conditions: dict[str, object] | None = None
-    """What the API shows of its rule, where it shows that at all."""
+    updated_at: float | None = None
+    """When it was last saved; None: when it was made."""
+    conditions: dict[str, Any] | None = None
+    """What the rule is as an answer may show it; None: not shown."""
 
     @property
     def type(self) -> str:

@@ -127,7 +127,7 @@ def test_check_advises_on_a_source_segment_that_asks_for_what_we_write(
     assert check(bench, monkeypatch)["advice"]["customerio"] == [], "conditions are not shown, so nothing is said"
     asked = {"not": {"attribute": {"field": "cx_outreach_active", "operator": "eq", "value": "true"}}}
     for segment in (1, 3):
-        bench.edit("set_segment_conditions", segment=segment, conditions={"and": [asked]})
+        bench.edit("save_segment", segment=segment, conditions={"and": [asked]})
     told = check(bench, monkeypatch)
     assert told["problems"]["customerio"] == []
     (sentence,) = told["advice"]["customerio"]

@@ -96,7 +96,7 @@ def test_manual_segments_are_made_and_dropped_through_the_api_dynamic_ones_are_n
 
 def test_conditions_are_shown_of_one_segment_where_they_are_shown_at_all(rig: CustomerioStandIn) -> None:
     asked = {"and": [{"attribute": {"field": "plan", "operator": "eq", "value": "x"}}]}
-    rig.edit("set_segment_conditions", segment=3, conditions=asked)
+    rig.edit("save_segment", segment=3, conditions=asked)
     assert rig.get("/v1/segments/3")["segment"]["conditions"] == asked
     assert all("conditions" not in s for s in rig.get("/v1/segments")["segments"])
     assert "conditions" not in rig.get("/v1/segments/4")["segment"]
