@@ -23,6 +23,7 @@ def activation(vendor: str) -> str:
     """Return the small activation with an action in one CRM for whoever left a hot cart."""
     hubspot, pipedrive = {
         "pipedrive": ("{list: true}", f"{{flag: true, activity: {ACTION}}}"),
+        "hubspot": (f"{{list: true, task: {ACTION}}}", "{flag: true}"),
     }[vendor]
     before, cart, after = lanes.ACTIVATION.partition("hot_cart: {")
     first = "{hubspot: {list: true}, pipedrive: {flag: true}}"
@@ -57,15 +58,45 @@ class Pipedrive:
         return str(self.ours()[action]["subject"])
 
 
+class HubSpot:
+    """What the tests do and see in HubSpot's stand-in."""
+
+    name, word = "hubspot", "task"
+
+    def __init__(self, here: Town) -> None:
+        self.here = here
+        here.by_hand(self.name, "add_owner", email=CX, first_name="Cleo")
+
+    def ours(self) -> dict[str, dict[str, Any]]:
+        there = self.here.there[self.name]["tasks"]
+        return {str(t["id"]): t for t in there if "[task:" in (t["properties"].get("hs_task_body") or "")}
+
+    def open(self) -> list[str]:
+        return [i for i, t in self.ours().items() if t["properties"]["hs_task_status"] != "COMPLETED"]
+
+    def complete(self, action: str) -> None:
+        self.here.by_hand(self.name, "complete_task", id=action)
+
+    def put_off(self, action: str, day: str) -> None:
+        due = {"hs_timestamp": f"{day}T09:00:00Z"}
+        self.here.by_hand(self.name, "set_task", id=action, properties=due)
+
+    def subject(self, action: str) -> str:
+        return str(self.ours()[action]["properties"]["hs_task_subject"])
+
+
+CRMS = {crm.name: crm for crm in (HubSpot, Pipedrive)}
+
+
 @pytest.fixture
 def here(tmp_path: Path) -> Iterator[Town]:
     with town(tmp_path / "home", people=60) as made:
         yield made
 
 
-def asking(here: Town, vendor: str) -> Pipedrive:
+def asking(here: Town, vendor: str) -> Any:
     """Have some people leave their carts, and run both lanes until somebody is asked to call them."""
-    there = Pipedrive(here)
+    there = CRMS[vendor](here)
     here.activation = lanes.small_activation(here.home, activation(vendor))
     here.runtime = lanes.build_runtime(here.home, here.sandbox.environment(), here.activation)
     for who in here.people()[:CARTS]:
@@ -80,7 +111,7 @@ def exits(here: Town) -> dict[str, int]:
     return dict(here.query(ended))
 
 
-@pytest.mark.parametrize("vendor", ["pipedrive"])
+@pytest.mark.parametrize("vendor", sorted(CRMS))
 def test_everybody_who_enters_is_asked_for_once_and_a_done_action_ends_it(here: Town, vendor: str) -> None:
     there = asking(here, vendor)
     assert len(there.open()) == CARTS + 1  # one of the town left a cart anyway
@@ -96,7 +127,7 @@ def test_everybody_who_enters_is_asked_for_once_and_a_done_action_ends_it(here: 
     assert len(there.open()) == CARTS
 
 
-@pytest.mark.parametrize("vendor", ["pipedrive"])
+@pytest.mark.parametrize("vendor", sorted(CRMS))
 def test_what_a_human_puts_off_stays_and_all_else_is_taken_back_when_its_time_is_over(here: Town, vendor: str) -> None:
     there = asking(here, vendor)
     put_off = there.open()[0]

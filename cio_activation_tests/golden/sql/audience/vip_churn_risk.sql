@@ -2,14 +2,20 @@
 SELECT DISTINCT
   cio_id,
   "purchase:at",
-  "stale:columns"
+  "stale:columns",
+  FALSE AS "life:in_journey",
+  FALSE AS "life:out_of_scope",
+  FALSE AS "life:muted",
+  "total_spent" AS "life:rank_0"
 FROM (
   SELECT
     p.cio_id,
     CAST('2026-01-02 05:00:00' AS TIMESTAMP) AS as_of,
     CAST("last_order_at" AS TIMESTAMP) AS "purchase:at",
     stale.names AS "stale:columns",
-    daily."churn_risk"
+    daily."churn_risk",
+    p."last_order_at",
+    p."total_spent"
   FROM raw.people AS p
   LEFT JOIN state.daily_properties AS daily
     ON daily.cio_id = p.cio_id
@@ -45,6 +51,34 @@ FROM (
       )
       WHERE
         "column" IS NULL OR "column" IN ('churn_risk')
+      UNION ALL
+      SELECT
+        cio_id,
+        'last_order_at' AS name
+      FROM (
+        SELECT
+          cio_id,
+          "column"
+        FROM raw.stale_cells
+        WHERE
+          relation = 'raw.people'
+      )
+      WHERE
+        "column" IS NULL OR "column" IN ('last_order_at')
+      UNION ALL
+      SELECT
+        cio_id,
+        'total_spent' AS name
+      FROM (
+        SELECT
+          cio_id,
+          "column"
+        FROM raw.stale_cells
+        WHERE
+          relation = 'raw.people'
+      )
+      WHERE
+        "column" IS NULL OR "column" IN ('total_spent')
     )
     GROUP BY
       cio_id
@@ -98,11 +132,40 @@ FULL JOIN (
   ON o.cio_id = e.cio_id;
 
 -- decided
-WITH joined AS (
+WITH acts AS (
   SELECT
-    *,
-    FALSE AS baseline_now,
-    CAST(NULL AS TIMESTAMP) AS ended
+    entry_id,
+    ANY_VALUE(cio_id) AS cio_id,
+    MIN(happened_at) FILTER(WHERE
+      act IN ('done', 'deleted')) AS handled_at,
+    MIN(happened_at) FILTER(WHERE
+      act = 'withdrawn') AS withdrawn_at,
+    ARG_MAX(until, happened_at) FILTER(WHERE
+      act = 'snoozed') AS snoozed_until
+  FROM feedback.acts
+  WHERE
+    audience = 'vip_churn_risk'
+  GROUP BY
+    entry_id
+), joined AS (
+  SELECT
+    j.*,
+    baseline_before AS baseline_now,
+    a.handled_at,
+    a.withdrawn_at,
+    p.ended,
+    p.snoozed_until,
+    COALESCE(t.touches, 0) AS touches,
+    t.touched_by,
+    t.touched_at,
+    h.had_by,
+    COALESCE(NOT i.deliverable, FALSE) AS undeliverable,
+    x.place,
+    x.record_owner,
+    x.on_it_by,
+    x.on_it_at,
+    x.on_it_in,
+    x.unseen
   FROM (
     SELECT
       f.*,
@@ -125,7 +188,11 @@ WITH joined AS (
         k.spent_at AS spent_before,
         COALESCE(k.ghost, FALSE) AS ghost_before,
         COALESCE(k.baseline, FALSE) AS baseline_before,
-        e."stale:columns" AS stale
+        e."stale:columns" AS stale,
+        e."life:in_journey" AS in_journey,
+        e."life:out_of_scope" AS out_of_scope,
+        e."life:muted" AS muted,
+        e."life:rank_0"
       FROM eligible_now AS e
       LEFT JOIN known AS k
         ON k.cio_id = e.cio_id
@@ -147,6 +214,10 @@ WITH joined AS (
         k.spent_at AS spent_before,
         COALESCE(k.ghost, FALSE) AS ghost_before,
         COALESCE(k.baseline, FALSE) AS baseline_before,
+        NULL,
+        FALSE,
+        FALSE,
+        FALSE,
         NULL
       FROM known AS k
       JOIN (
@@ -195,7 +266,95 @@ WITH joined AS (
         AND exited_at = CAST('2026-01-02 05:00:00' AS TIMESTAMP)
     ) AS l
       ON l.cio_id = f.cio_id
-  )
+  ) AS j
+  LEFT JOIN acts AS a
+    ON a.entry_id = j.entry_id
+  LEFT JOIN (
+    SELECT
+      m.cio_id,
+      MAX(CASE WHEN NOT m.exited_at IS NULL THEN COALESCE(a.handled_at, m.exited_at) END) AS ended,
+      MAX(a.snoozed_until) AS snoozed_until
+    FROM (
+      SELECT
+        cio_id,
+        entry_id,
+        exited_at
+      FROM audience.memberships
+      WHERE
+        audience = 'vip_churn_risk'
+    ) AS m
+    LEFT JOIN acts AS a
+      ON a.entry_id = m.entry_id
+    GROUP BY
+      m.cio_id
+  ) AS p
+    ON p.cio_id = j.cio_id
+  LEFT JOIN (
+    SELECT
+      cio_id,
+      COUNT(*) AS touches,
+      ARG_MAX(audience, entered_at) AS touched_by,
+      MAX(entered_at) AS touched_at
+    FROM audience.memberships
+    WHERE
+      touch AND entered_at > CAST('2025-12-26 05:00:00' AS TIMESTAMP)
+    GROUP BY
+      cio_id
+  ) AS t
+    ON t.cio_id = j.cio_id
+  LEFT JOIN (
+    SELECT
+      cio_id,
+      MIN(audience) AS had_by
+    FROM audience.memberships
+    WHERE
+      exited_at IS NULL AND audience IN (NULL)
+    GROUP BY
+      cio_id
+  ) AS h
+    ON h.cio_id = j.cio_id
+  LEFT JOIN identity.persons AS i
+    ON i.cio_id = j.cio_id
+  LEFT JOIN (
+    SELECT
+      cio_id,
+      CASE
+        WHEN NOT MAX(record_id) FILTER(WHERE
+          destination = 'pipedrive') IS NULL
+        THEN 'pipedrive'
+        ELSE 'pipedrive'
+      END AS place,
+      CASE place
+        WHEN 'pipedrive'
+        THEN MAX(owner_id) FILTER(WHERE
+          destination = 'pipedrive')
+      END AS record_owner,
+      ARG_MIN(handled_by, destination) FILTER(WHERE
+        NOT handled_by IS NULL) AS on_it_by,
+      ARG_MIN(handled_at, destination) FILTER(WHERE
+        NOT handled_by IS NULL) AS on_it_at,
+      MIN(destination) FILTER(WHERE
+        NOT handled_by IS NULL) AS on_it_in,
+      NULLIF(
+        LIST_FILTER(
+          [
+            CASE
+              WHEN COUNT(*) FILTER(WHERE
+                destination = 'pipedrive') = 0
+              THEN 'pipedrive'
+            END
+          ],
+          LAMBDA p : NOT p IS NULL
+        ),
+        []
+      ) AS unseen
+    FROM feedback.contexts
+    WHERE
+      lane = 'daily'
+    GROUP BY
+      cio_id
+  ) AS x
+    ON x.cio_id = j.cio_id
 ), ending AS (
   SELECT
     *,
@@ -212,13 +371,20 @@ WITH joined AS (
         ELSE bought_at > bought_before
       END
       THEN 'purchase'
+      WHEN NOT handled_at IS NULL
+      THEN 'done'
+      WHEN NOT withdrawn_at IS NULL
+      THEN 'withdrawn'
+      WHEN muted
+      THEN 'suppressed'
       WHEN NOT member
       THEN 'left_segment'
       WHEN NOT eligible
       THEN 'gate'
-      WHEN version IS DISTINCT FROM 1
-      THEN 'new_version'
+      WHEN NOT had_by IS NULL
+      THEN 'exclusive'
       WHEN entered_at <= CAST('2025-12-03 05:00:00' AS TIMESTAMP)
+      AND COALESCE(snoozed_until <= CAST('2026-01-02 05:00:00' AS TIMESTAMP), TRUE)
       THEN 'expired'
     END AS exit_reason
   FROM joined
@@ -244,8 +410,50 @@ WITH joined AS (
     eligible AND (
       before IS DISTINCT FROM 'in' OR NOT exit_reason IS NULL
     ) AS outside,
-    CASE WHEN NOT outside THEN NULL WHEN used_up THEN 'spent' END AS first_code
+    CASE
+      WHEN NOT outside
+      THEN NULL
+      WHEN undeliverable
+      THEN 'undeliverable'
+      WHEN muted
+      THEN 'suppressed'
+      WHEN NOT stale IS NULL
+      THEN 'stale_input'
+      WHEN used_up
+      THEN 'spent'
+      WHEN ended > CAST('2025-12-26 05:00:00' AS TIMESTAMP)
+      THEN 'cooldown'
+      WHEN snoozed_until > CAST('2026-01-02 05:00:00' AS TIMESTAMP)
+      THEN 'snoozed'
+      WHEN NOT had_by IS NULL
+      THEN 'exclusive'
+      WHEN in_journey
+      THEN 'journey'
+      WHEN baseline_now
+      THEN 'launch_baseline'
+      WHEN out_of_scope
+      THEN 'launch_scope'
+      WHEN NOT on_it_by IS NULL
+      THEN 'being_handled'
+      WHEN touches >= 1
+      THEN 'person_cap'
+      WHEN NOT CASE WHEN place IS NULL THEN ['pipedrive'] ELSE unseen END IS NULL
+      THEN 'stale_input'
+    END AS first_code
   FROM ending
+), drawn AS (
+  SELECT
+    *,
+    outside AND first_code IS NULL AS wants,
+    (
+      FALSE OR FALSE
+    ) AS held_out
+  FROM coded
+), placed AS (
+  SELECT
+    *,
+    first_code AS final_code
+  FROM drawn
 ), staged AS (
   SELECT
     *,
@@ -256,7 +464,7 @@ WITH joined AS (
       THEN 'in'
       WHEN used_up
       THEN 'spent'
-      WHEN first_code IS NULL
+      WHEN final_code IS NULL
       THEN 'in'
       ELSE 'waiting'
     END AS stage,
@@ -264,8 +472,10 @@ WITH joined AS (
     CASE
       WHEN NOT eligible OR left_here OR NOT exit_reason IS NULL AND NOT enters
       THEN NULL
+      WHEN enters AND held_out OR NOT outside AND ghost_before
+      THEN 'holdout'
       WHEN outside
-      THEN first_code
+      THEN final_code
     END AS code,
     CASE
       WHEN stage <> 'spent'
@@ -275,7 +485,7 @@ WITH joined AS (
       ELSE CAST('2026-01-02 05:00:00' AS TIMESTAMP)
     END AS spent_at,
     baseline_now AS baseline
-  FROM coded
+  FROM placed
 )
 SELECT
   cio_id,
@@ -287,7 +497,7 @@ SELECT
   code,
   exit_reason,
   enters,
-  enters AND FALSE AS ghost,
+  enters AND held_out AS ghost,
   before,
   code_before,
   entry_id,
@@ -306,6 +516,26 @@ SELECT
     THEN JSON_OBJECT('until', since + TO_MICROSECONDS(0))
     WHEN code = 'spent'
     THEN JSON_OBJECT('since', since)
+    WHEN exit_reason = 'done'
+    THEN JSON_OBJECT('handled_at', handled_at)
+    WHEN exit_reason = 'exclusive'
+    THEN JSON_OBJECT('had_by', had_by)
+    WHEN code = 'stale_input'
+    THEN JSON_OBJECT(
+      'stale', COALESCE(stale, CASE WHEN place IS NULL THEN ['pipedrive'] ELSE unseen END)
+    )
+    WHEN code = 'cooldown'
+    THEN JSON_OBJECT('ended', ended, 'until', ended + TO_MICROSECONDS(604800000000))
+    WHEN code = 'snoozed'
+    THEN JSON_OBJECT('until', snoozed_until)
+    WHEN code = 'exclusive'
+    THEN JSON_OBJECT('had_by', had_by)
+    WHEN code = 'launch_limit'
+    THEN JSON_OBJECT('max', 0)
+    WHEN code = 'person_cap'
+    THEN JSON_OBJECT('touches', touches, 'max', 1, 'last', touched_by, 'at', touched_at)
+    WHEN code = 'being_handled'
+    THEN JSON_OBJECT('by', on_it_by, 'in', on_it_in, 'at', on_it_at)
   END AS TEXT) AS detail
 FROM staged
 WHERE

@@ -11,7 +11,7 @@ WITH acts AS (
   WHERE
     destination = 'hubspot'
     AND kind = 'task'
-    AND COALESCE(NOT audience IN (NULL), TRUE)
+    AND COALESCE(NOT audience IN ('vip_cart_abandoners'), TRUE)
 ), entries AS (
   SELECT
     entry_id,

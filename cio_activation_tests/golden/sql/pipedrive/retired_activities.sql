@@ -11,7 +11,7 @@ WITH acts AS (
   WHERE
     destination = 'pipedrive'
     AND kind = 'activity'
-    AND COALESCE(NOT audience IN (NULL), TRUE)
+    AND COALESCE(NOT audience IN ('vip_churn_risk'), TRUE)
 ), entries AS (
   SELECT
     entry_id,

@@ -42,6 +42,7 @@ SELECT
     "last_engaged_on"
   ) AS "hash_hubspot",
   HASH("lapse_bucket", "ltv_tier", "reorder_window", "churn_risk") AS "hash_pipedrive",
+  CAST(0 AS UBIGINT) AS "hash_customerio",
   next_transition_at,
   source_hash,
   as_of

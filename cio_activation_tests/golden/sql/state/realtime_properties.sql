@@ -7,6 +7,7 @@ SELECT
   HASH("cart_value_tier", "cart_stage", "winback_status") AS "row_hash",
   HASH("cart_value_tier", "cart_stage", "winback_status") AS "hash_hubspot",
   HASH("cart_value_tier", "winback_status") AS "hash_pipedrive",
+  CAST(0 AS UBIGINT) AS "hash_customerio",
   next_transition_at,
   source_hash,
   as_of

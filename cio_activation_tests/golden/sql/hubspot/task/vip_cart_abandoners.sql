@@ -1,0 +1,188 @@
+-- plan
+WITH entries AS (
+  SELECT
+    m.*,
+    COALESCE(v.evidence, m.evidence) AS newest,
+    MD5(CONCAT_WS(CHR(31), '58eb5e9f', COALESCE(v.evidence, m.evidence))) AS content
+  FROM (
+    SELECT
+      *
+    FROM (
+      SELECT
+        *,
+        rowid AS "@place"
+      FROM audience.memberships
+    )
+    WHERE
+      audience = 'vip_cart_abandoners'
+  ) AS m
+  LEFT JOIN (
+    SELECT
+      entry_id,
+      ARG_MAX(evidence, as_of) AS evidence
+    FROM (
+      SELECT
+        *,
+        rowid AS "@place"
+      FROM audience.current_evidence
+    )
+    WHERE
+      audience = 'vip_cart_abandoners'
+    GROUP BY
+      entry_id
+  ) AS v
+    ON v.entry_id = m.entry_id
+), acts AS (
+  SELECT
+    *
+  FROM (
+    SELECT
+      *,
+      rowid AS "@place"
+    FROM delivery.actions
+  )
+  WHERE
+    destination = 'hubspot' AND kind = 'task' AND audience = 'vip_cart_abandoners'
+), asked AS (
+  SELECT
+    e.*,
+    x.record_id,
+    x.about,
+    x.shown
+  FROM entries AS e
+  LEFT JOIN acts AS x
+    ON x.entry_id = e.entry_id
+  WHERE
+    e.exited_at IS NULL
+    AND e.touch
+    AND NOT e.ghost
+    AND NOT e.baseline
+    AND (
+      x.entry_id IS NULL OR x.status = 'open' AND x.content IS DISTINCT FROM e.content
+    )
+), moments AS (
+  SELECT
+    e.entry_id,
+    CAST(TO_JSON(
+      LIST_SLICE(
+        ARRAY_AGG(
+          JSON_OBJECT('name', o.kind, 'at', o.occurred_at) ORDER BY o.occurred_at DESC, o.event_id
+        ),
+        1,
+        2
+      )
+    ) AS JSON) AS told
+  FROM asked AS e
+  JOIN raw.moments AS o
+    ON o.cio_id = e.cio_id AND o.occurred_at <= e.entered_at
+  WHERE
+    NOT COALESCE(o.machine, FALSE)
+  GROUP BY
+    e.entry_id
+)
+SELECT
+  CASE x.status WHEN 'open' THEN 'withdraw_task' ELSE 'tell_task' END AS kind,
+  x.cio_id,
+  x.record_id,
+  x.about AS target,
+  CAST(JSON_OBJECT(
+    'entry_id', x.entry_id,
+    'audience', x.audience,
+    'reason', e.exit_reason,
+    'on_end', 'complete',
+    'shown', x.shown
+  ) AS TEXT) AS payload,
+  '{}' AS keys,
+  CAST(NULL AS UBIGINT) AS row_hash,
+  1000 AS priority,
+  CONCAT('vip_cart_abandoners', '/', x.status) AS batch_group,
+  CAST(NULL AS TEXT) AS claim
+FROM acts AS x
+JOIN entries AS e
+  ON e.entry_id = x.entry_id AND NOT e.exited_at IS NULL
+WHERE
+  x.status = 'open'
+  OR x.status = 'taken_up'
+  AND NOT x.told_end
+  AND e.exit_reason <> 'done'
+UNION ALL
+SELECT
+  'open_task' AS kind,
+  e.cio_id,
+  CAST(NULL AS TEXT) AS record_id,
+  l.record_id AS target,
+  CAST(JSON_OBJECT(
+    'entry_id', e.entry_id,
+    'audience', 'vip_cart_abandoners',
+    'entered_at', e.entered_at,
+    'segment', (
+      SELECT
+        MAX(name)
+      FROM raw.segments
+      WHERE
+        segment_id = 1
+    ),
+    'evidence', CAST(e.newest AS JSON),
+    'moments', o.told,
+    'content', e.content,
+    'owner_id', a.owner_id,
+    'owner_from', a.owner_from,
+    'queue', a.queue,
+    'due_at', a.due_at
+  ) AS TEXT) AS payload,
+  '{}' AS keys,
+  CAST(NULL AS UBIGINT) AS row_hash,
+  0 AS priority,
+  'vip_cart_abandoners/open_task' AS batch_group,
+  CONCAT('task:', e.entry_id, ':', 1) AS claim
+FROM asked AS e
+JOIN (
+  SELECT
+    *,
+    rowid AS "@place"
+  FROM audience.assignments
+) AS a
+  ON a.entry_id = e.entry_id
+JOIN (
+  SELECT
+    *,
+    rowid AS "@place"
+  FROM delivery.links
+) AS l
+  ON l.destination = 'hubspot' AND l.cio_id = e.cio_id AND NOT l.record_id IS NULL
+LEFT JOIN moments AS o
+  ON o.entry_id = e.entry_id
+WHERE
+  e.record_id IS NULL AND COALESCE(a.destination = 'hubspot', TRUE)
+UNION ALL
+SELECT
+  'change_task',
+  e.cio_id,
+  e.record_id,
+  e.about,
+  CAST(JSON_OBJECT(
+    'entry_id', e.entry_id,
+    'audience', 'vip_cart_abandoners',
+    'entered_at', e.entered_at,
+    'segment', (
+      SELECT
+        MAX(name)
+      FROM raw.segments
+      WHERE
+        segment_id = 1
+    ),
+    'evidence', CAST(e.newest AS JSON),
+    'moments', o.told,
+    'content', e.content,
+    'shown', e.shown
+  ) AS TEXT),
+  '{}',
+  CAST(NULL AS UBIGINT),
+  0,
+  'vip_cart_abandoners/change_task',
+  CAST(NULL AS TEXT)
+FROM asked AS e
+LEFT JOIN moments AS o
+  ON o.entry_id = e.entry_id
+WHERE
+  NOT e.record_id IS NULL;
