@@ -45,6 +45,8 @@ OLD_WORDS: tuple[OldWord, ...] = (
             "warehouse/tables.py",
             "sql:raw.moments",
             "sql:audience.memberships",
+            "sql:sql/*/task/*",
+            "sql:sql/*/activity/*",
         ),
     ),
     OldWord(

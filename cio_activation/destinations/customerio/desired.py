@@ -44,7 +44,7 @@ def desired(activation: Activation) -> str:
             FROM asked AS o LEFT JOIN entries AS e USING (entry_id) LEFT JOIN put_off AS p USING (entry_id)
         ), newest AS (
             SELECT cio_id, max(ends_at) AS ends_at,
-                   first(audience ORDER BY opened_at DESC NULLS LAST, audience, record_id) AS audience
+                   first(audience ORDER BY opened_at DESC, audience, record_id) AS audience
             FROM ending GROUP BY cio_id
         )
         SELECT cio_id, left(CASE audience {texts} ELSE audience END, {LONGEST_LABEL}) AS audience,
@@ -120,7 +120,7 @@ def _spans(activation: Activation) -> str:
     """Return the WHENs of how long an entry into each audience lasts at most; none for one without an end."""
     found = {a.name: a.expires_after for a in activation.audiences.values() if a.expires_after is not None}
     whens = [f"WHEN {literal(name)} THEN {_interval(span)}" for name, span in found.items()]
-    return " ".join(whens) or "WHEN NULL THEN INTERVAL 0 SECOND"
+    return " ".join(whens) or "WHEN NULL THEN to_seconds(0)"
 
 
 def _texts(activation: Activation) -> str:
@@ -130,4 +130,4 @@ def _texts(activation: Activation) -> str:
 
 
 def _interval(span: timedelta) -> str:
-    return f"INTERVAL {int(span.total_seconds())} SECOND"
+    return f"to_seconds({int(span.total_seconds())})"

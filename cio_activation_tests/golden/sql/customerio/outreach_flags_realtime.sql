@@ -88,17 +88,17 @@ FROM (
             GREATEST(
               e.entered_at + CASE o.audience
                 WHEN 'vip_cart_abandoners'
-                THEN INTERVAL '172800' SECOND
+                THEN TO_SECONDS(172800)
                 WHEN 'high_intent_cart'
-                THEN INTERVAL '259200' SECOND
+                THEN TO_SECONDS(259200)
                 WHEN 'reorder_window_open'
-                THEN INTERVAL '1209600' SECOND
+                THEN TO_SECONDS(1209600)
                 WHEN 'vip_churn_risk'
-                THEN INTERVAL '2592000' SECOND
+                THEN TO_SECONDS(2592000)
                 WHEN 'winback_clicked'
-                THEN INTERVAL '604800' SECOND
+                THEN TO_SECONDS(604800)
                 WHEN 'asked_where_is_my_order'
-                THEN INTERVAL '1209600' SECOND
+                THEN TO_SECONDS(1209600)
               END,
               p.until
             ),
