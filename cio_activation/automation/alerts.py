@@ -13,6 +13,8 @@ from cio_activation.automation.channels import NOWHERE, Send, channels, told
 _OWED, _TOLD = "owed", "told"
 AFTER_S = 120.0
 """A failed run that is still owed so long after its end is told by the other sensor: this one did not get through."""
+LONGEST = 4_000
+"""Characters of a failed run's words: chats refuse long messages, and one that is refused is tried for ever."""
 
 
 def tag(channel: str) -> str:
@@ -54,7 +56,7 @@ def _tell(
 ) -> bool:
     window = run.tags.get("dagster/partition", "no partition")
     subject = f"cio_activation: {run.job_name} {window} failed"
-    failed = "; ".join(_words(instance, run))
+    failed = "; ".join(_words(instance, run))[:LONGEST]
     taken, problem = told(send, subject, f"{subject}: {failed} (run {run.run_id})")
     if problem:
         log(f"the alert {'was taken by some only' if taken else 'could not be delivered'}: {problem}")

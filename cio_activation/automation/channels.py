@@ -25,9 +25,11 @@ def channels(settings: Settings) -> tuple[Mapping[str, Send], list[str]]:
     """Return channel -> how to tell, of those that are set, and what is wrong with the settings of the others."""
     found: dict[str, Send] = {}
     problems: list[str] = []
-    if settings.alert_url is not None and settings.alert_url.get_secret_value().strip():
-        address = settings.alert_url.get_secret_value()
+    address = settings.alert_url.get_secret_value().strip() if settings.alert_url is not None else ""
+    if address.startswith(("https://", "http://")):
         found[WEBHOOK] = lambda _subject, text: asyncio.run(post(address, text))
+    elif address:
+        problems.append("ALERT_URL is no address; write it with https://")
     try:
         if mail := _mail(settings):
             found[EMAIL] = mail

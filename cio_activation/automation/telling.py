@@ -14,6 +14,8 @@ from typing import Any, Self
 
 QUIET_S = 3_600.0
 """So long a warning must not have been found to be over."""
+AT_ONCE = 40
+"""Warnings in one message at most, as chats refuse long ones; the rest is told at the next tick."""
 AGAIN_S, LONGEST_AGAIN_S = 60.0, 3_600.0
 """When a channel that did not take a message is tried again: a minute, doubled with every try, an hour at most."""
 
@@ -49,9 +51,9 @@ class ChannelState:
         return cls(**known | {"said": said})
 
     def found(self, holding: Mapping[str, str], is_unknown: Callable[[str], bool], now: float) -> Self:
-        """Return the state after a look: ``holding`` is key -> text.
+        """Return the state after it was found out what holds: ``holding`` is key -> text.
 
-        ``is_unknown``: of which keys the look could not tell; they stay as they are, and do not grow older.
+        ``is_unknown``: of which keys that could not be; they stay as they are, and do not grow older.
         """
         said = {
             key: replace(one, found_at=now) if key not in holding and is_unknown(key) else one
@@ -63,19 +65,28 @@ class ChannelState:
 
     def message(self, now: float) -> tuple[str, str] | None:
         """Return subject and text of what the channel is to be told now, None if that is nothing."""
-        begun = [one.text for one in self.said.values() if not one.told and not _is_over(one, now)]
-        ended = [one for one in self.said.values() if _is_over(one, now)]
-        if not begun and not ended:
+        due = [self.said[key] for key in self._due(now)]
+        if not due:
             return None
+        begun = [one.text for one in due if not _is_over(one, now)]
+        ended = [one for one in due if _is_over(one, now)]
         lines = [f"warning: {text}" for text in begun]
         lines += [f"over: {one.text}" if one.told else f"began, and is over: {one.text}" for one in ended]
         counts = ", ".join(f"{n} {what}" for n, what in ((len(begun), "new"), (len(ended), "over")) if n)
         subject = f"cio_activation: warnings, {counts}"
         return subject, "\n".join([subject, *lines])
 
+    def _due(self, now: float) -> list[str]:
+        return [key for key, one in self.said.items() if not one.told or _is_over(one, now)][:AT_ONCE]
+
     def taken(self, now: float) -> Self:
         """Return the state after the channel took the message of ``now``."""
-        said = {key: replace(one, told=True) for key, one in self.said.items() if not _is_over(one, now)}
+        due = self._due(now)
+        said = {
+            key: replace(one, told=True) if key in due else one
+            for key, one in self.said.items()
+            if not (key in due and _is_over(one, now))
+        }
         return replace(self, said=said, failures=0, try_at=0.0)
 
     def not_taken(self, now: float) -> Self:

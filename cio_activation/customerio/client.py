@@ -133,9 +133,7 @@ class CustomerIO:
         """
         try:
             body = await self._call("GET", f"/v1/segments/{segment}", "segments.get")
-        except Stop:
-            raise
-        except VendorError:
+        except VendorError:  # if it is about more than this, the next call says so
             return None
         found = _part(body, "segment").get("conditions")
         return json.dumps(found, sort_keys=True) if found else None

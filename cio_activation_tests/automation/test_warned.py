@@ -14,7 +14,7 @@ import dagster as dg
 import pytest
 
 from cio_activation.activation.models import Activation
-from cio_activation.automation import warned
+from cio_activation.automation import telling, warned
 from cio_activation.automation.warned import warnings_sensor
 from cio_activation.outcome.warning_kinds import FoundWarning, Kind
 from cio_activation.outcome.warnings import replace
@@ -29,7 +29,7 @@ PEOPLE = dg.AssetKey(["customerio", "people"])
 
 @dg.asset(
     key=PEOPLE,
-    check_specs=[dg.AssetCheckSpec(name, asset=PEOPLE) for name in ("last_good", "unchanged", "heard")],
+    check_specs=[dg.AssetCheckSpec(name, asset=PEOPLE) for name in ("last_good", "none_parked", "unchanged", "heard")],
 )
 def people() -> dg.MaterializeResult:  # type: ignore[empty-body, type-arg]
     """Checked by what the tests report."""
@@ -177,6 +177,16 @@ def test_whoever_dies_before_noting_it_tells_it_again_and_no_more(watch: Watch) 
     assert watch.tick() == []
 
 
+def test_more_than_a_chat_takes_at_once_is_told_bit_by_bit(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telling, "AT_ONCE", 2)
+    watch.without_owner(3)
+    watch.check("last_good", passed=False)
+    watch.check("none_parked", passed=False)
+    first, then = watch.tick(), watch.tick()
+    assert [text.count("warning: ") for text in first + then] == [2, 1]
+    assert watch.tick() == []
+
+
 def test_while_the_warehouse_is_busy_nothing_is_over(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warned, "LOCK_S", 0.2)
     watch.without_owner(3)
@@ -223,6 +233,10 @@ def test_settings_that_are_wrong_are_said_and_the_other_channel_is_told(
     monkeypatch.delenv("ALERT_URL")
     watch.tick()
     assert "SMTP_URL is no address of a mail server" in watch.skipped
+    monkeypatch.setenv("ALERT_URL", "chat.example.com/sesame")
+    watch.tick()
+    assert watch.skipped.startswith("ALERT_URL is no address")
+    monkeypatch.delenv("ALERT_URL")
     monkeypatch.delenv("ALERT_EMAIL_TO")
     watch.tick()
     assert watch.skipped == "neither ALERT_URL nor ALERT_EMAIL_TO is set"
