@@ -28,6 +28,7 @@ NEWEST = "moments_now"
 """Temporary: each candidate's newest moment of those that the audience starts from."""
 MOMENT_ID, MOMENT_AT, FIELDS = (identifier(f"moment:{name}") for name in ("id", "at", "fields"))
 """Columns of the newest moment: its event's id, when it happened, and what of its body ``where`` reads, as JSON."""
+_PERSON, _BODY = (identifier(f"moment:{name}") for name in ("person", "body"))
 _USABLE = "problem IS NULL AND NOT machine AND cio_id IS NOT NULL"
 
 
@@ -182,13 +183,17 @@ def _newest(inputs: Asking) -> str:
         WHERE audience = {literal(audience.name)} AND exited_at IS NULL AND moment_id IS NOT NULL)"""
     counts = f"(NOT {over(inputs, 'occurred_at')} OR named_in = {literal(inputs.window.key)} OR event_id IN {entered})"
     holds = f" WHERE {where.sql} OR {MOMENT_ID} IN {entered}" if where is not None else ""
-    return f"""SELECT cio_id, {MOMENT_ID}, {MOMENT_AT}, {FIELDS} FROM (
-            SELECT cio_id, {MOMENT_ID}, {MOMENT_AT}, json_object({told}) AS {FIELDS}, row_number() OVER (
-                PARTITION BY cio_id ORDER BY {MOMENT_AT} DESC, {MOMENT_ID} DESC) AS "moment:place"
+    # A field can be called anything, cio_id too: beside fields there are only names that none can have.
+    return f"""SELECT {_PERSON} AS cio_id, {MOMENT_ID}, {MOMENT_AT}, {FIELDS} FROM (
+            SELECT {_PERSON}, {MOMENT_ID}, {MOMENT_AT}, json_object({told}) AS {FIELDS}, row_number() OVER (
+                PARTITION BY {_PERSON} ORDER BY {MOMENT_AT} DESC, {MOMENT_ID} DESC) AS "moment:place"
             FROM (
-                SELECT cio_id, event_id AS {MOMENT_ID}, occurred_at AS {MOMENT_AT}{read} FROM {MOMENTS}
-                WHERE {_USABLE} AND kind = {literal(name)} AND occurred_at <= {timestamp(inputs.as_of)}
-                    AND {counts}{inputs.scope.condition()}
+                SELECT {_PERSON}, {MOMENT_ID}, {MOMENT_AT}{read} FROM (
+                    SELECT cio_id AS {_PERSON}, event_id AS {MOMENT_ID}, occurred_at AS {MOMENT_AT}, body AS {_BODY}
+                    FROM {MOMENTS}
+                    WHERE {_USABLE} AND kind = {literal(name)} AND occurred_at <= {timestamp(inputs.as_of)}
+                        AND {counts}{inputs.scope.condition()}
+                )
             ){holds}
         ) WHERE "moment:place" = 1"""
 
@@ -196,7 +201,7 @@ def _newest(inputs: Asking) -> str:
 def _read(field: Field) -> str:
     """Return SQL for a field of a body; NULL where it is not there, or cannot be read as what it is compared with."""
     path = "$" + "".join(f'."{step}"' for step in field.steps)
-    text = f"json_extract_string(body, {literal(path)})"
+    text = f"json_extract_string({_BODY}, {literal(path)})"
     if field.type is AttributeType.NUMBER:
         number = f"TRY_CAST({text} AS DOUBLE)"
         return f"CASE WHEN isfinite({number}) THEN {number} END"

@@ -12,6 +12,7 @@ import pytest
 from cio_activation.activation.life_cycle import Exclusive, Launch, PersonCap
 from cio_activation.activation.models import Audience, ExitReason, Lane, Limits
 from cio_activation.activation.moment_source import MomentSource
+from cio_activation.errors import ConfigError
 from cio_activation_tests.audience.stage import DAY, HOUR, NOW, Stage, audience
 from cio_activation_tests.audience.test_touch import ALL_IN, POOR, RICH, acted, codes, inside, stage_of, told
 
@@ -142,6 +143,19 @@ def test_where_reads_the_body_and_the_evidence_keeps_no_more_than_that(tmp_path:
         "inputs": {"spent": 500.0},
     }  # fmt: skip
     assert stage.world.rows("SELECT segment, segment_name, snapshot FROM audience.decisions") == [(None, None, None)]
+
+
+def test_a_field_of_a_body_may_be_called_anything(tmp_path: Path) -> None:
+    names = ("cio_id", "body", "kind", "event_id", "occurred_at", "problem", "select", "order")
+    where = " AND ".join(f"\"{name}\" = '{name}!'" for name in names) + ' AND "O\'Neill" IS NULL'
+    with pytest.raises(ConfigError, match="is no field of a body"):
+        Stage(tmp_path, by_moment(where=where)).at(NOW, {"a": RICH})
+    stage = Stage(tmp_path / "2", by_moment(where=where.rpartition(" AND ")[0]))
+    stage.happened("a", "requested_help", NOW, event="1")
+    with stage.world.runtime.warehouse.write() as con:
+        con.execute("UPDATE raw.moments SET body = ?", [json.dumps({name: f"{name}!" for name in names})])
+    stage.at(NOW, {"a": RICH})
+    assert entries(stage) == [("a", "1", None, "1")]
 
 
 def test_the_newest_of_those_that_count_carries_the_entry(tmp_path: Path) -> None:
