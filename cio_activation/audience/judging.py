@@ -34,7 +34,7 @@ def decisions(inputs: Inputs) -> str:
     as_of, human, moment = timestamp(inputs.as_of), inputs.audience.touch, inputs.audience.moment is not None
     steps = _coded(inputs, _codes(inputs)) | (_places_given(inputs) if human else {})
     lost = "expired" if moment else "left_segment"
-    held_out, code = ("held_out", "final_code") if human else ("FALSE", "first_code")
+    held_out, code = ("held_out", _at_a_start(inputs, "final_code")) if human else ("FALSE", "first_code")
     steps["staged"] = f"""
         SELECT *, CASE
             WHEN {by_moment.no_candidate(inputs) if moment else "NOT eligible"} THEN NULL
@@ -200,6 +200,21 @@ def _places(inputs: Inputs) -> tuple[Code, int] | None:
     if inputs.first and launch.baseline is Baseline.SKIP and launch.backfill:
         return Code.LAUNCH_BASELINE, launch.backfill if free is None else min(free, launch.backfill)
     return None if free is None else (Code.LAUNCH_LIMIT, free)
+
+
+def _at_a_start(inputs: Inputs, code: str) -> str:
+    """Return SQL for ``code`` as a start with a backfill has it: whoever is not let in now is skipped from now on.
+
+    So the window decided again says the same, when it is the first no more.
+    """
+    launch = inputs.audience.launch
+    if not (inputs.first and launch.baseline is Baseline.SKIP and launch.backfill):
+        return code
+    order = list(Code)
+    asked_later = [c for c in order[order.index(Code.LAUNCH_BASELINE) :] if c is not Code.HOLDOUT]
+    listed = ", ".join(map(_quoted, asked_later))
+    unread = f"{code} = {_quoted(Code.STALE_INPUT)} AND stale IS NULL"
+    return f"CASE WHEN {code} IN ({listed}) OR {unread} THEN {_quoted(Code.LAUNCH_BASELINE)} ELSE {code} END"
 
 
 def _baseline(inputs: Inputs) -> str:

@@ -143,6 +143,18 @@ def test_the_cap_counts_touches_over_all_audiences_and_both_lanes(tmp_path: Path
     assert inside(stage, "day") == ["a", "b"]
 
 
+def test_whoever_a_start_does_not_let_in_is_skipped_in_its_first_window_already(tmp_path: Path) -> None:
+    """Backfilled or not: a run more of the window changes nothing."""
+    day = touching("day", segment=13, lane=Lane.DAILY)
+    stage = stage_of(tmp_path, touching(launch=Launch(backfill=2)), day, limits=Limits())
+    stage.segments(["a"], 13, Lane.DAILY)
+    stage.at(NOW, {"a": RICH, "b": RICH}, ["a", "b"], Lane.DAILY)
+    for _ in range(2):
+        stage.segments(["a", "b"])
+        stage.at(NOW)
+        assert (inside(stage), codes(stage)) == (["b"], {"a": "launch_baseline"})
+
+
 def test_lists_that_ask_nobody_wait_for_nothing(tmp_path: Path) -> None:
     media = audience("media", segment=13, lane=Lane.DAILY)
     stage = stage_of(tmp_path, touching(), media, limits=Limits(), holdout=0.9)
