@@ -65,20 +65,23 @@ def land_acts(con: Connection, destination: str, seen: Sequence[SeenAction], as_
     )
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE heard AS
-        SELECT x.destination, x.kind, x.record_id, x.entry_id, x.audience, x.cio_id, s.status,
+        SELECT x.destination, x.kind, x.record_id, x.entry_id, x.audience, x.cio_id,
+            -- Gone after its entry had ended: what takes it back may have got no answer, and that is no human's act.
+            CASE WHEN s.status = 'deleted' AND m.exited_at IS NOT NULL THEN 'withdrawn' ELSE s.status END AS status,
             x.status AS status_before,
             coalesce(s.happened_at, {timestamp(as_of)}) AS happened_at,
             CASE WHEN s.due_at IS DISTINCT FROM x.due_at THEN s.due_at END AS moved_to,
             s.due_at > x.due_at AS put_off,
             CASE WHEN s.owner_id IS DISTINCT FROM x.owner_id THEN s.owner_id END AS given_to
         FROM seen_now AS s JOIN {ACTIONS} AS x
-            ON x.destination = {literal(destination)} AND x.record_id = s.record_id AND x.ended_at IS NULL"""
+            ON x.destination = {literal(destination)} AND x.record_id = s.record_id AND x.ended_at IS NULL
+        LEFT JOIN audience.memberships AS m ON m.entry_id = x.entry_id"""
     )
     con.unregister("seen_now")
     told = f"""
         SELECT *, status AS act, happened_at AS act_at, CAST(NULL AS TIMESTAMP) AS until,
             CAST(NULL AS VARCHAR) AS detail
-        FROM heard WHERE status <> 'open' AND status <> status_before
+        FROM heard WHERE status NOT IN ('open', 'withdrawn') AND status <> status_before
         UNION ALL
         SELECT *, 'snoozed', {timestamp(as_of)}, moved_to, NULL FROM heard
         WHERE put_off AND status IN ('open', 'taken_up')
@@ -93,7 +96,7 @@ def land_acts(con: Connection, destination: str, seen: Sequence[SeenAction], as_
     counts = con.execute(f"SELECT act, count(*) FROM ({told}) GROUP BY act ORDER BY act").fetchall()
     con.execute(
         f"""UPDATE {ACTIONS} AS x SET status = h.status,
-            ended_at = CASE WHEN h.status IN ('done', 'deleted') THEN h.happened_at END,
+            ended_at = CASE WHEN h.status IN ('done', 'deleted', 'withdrawn') THEN h.happened_at END,
             due_at = coalesce(h.moved_to, x.due_at), owner_id = coalesce(h.given_to, x.owner_id)
         FROM heard AS h WHERE x.destination = h.destination AND x.kind = h.kind AND x.record_id = h.record_id"""
     )

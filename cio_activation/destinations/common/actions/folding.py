@@ -42,6 +42,7 @@ def fold_actions(con: Connection, kind: ActionType, finished: str) -> None:
                 SELECT record_id FROM {ACTIONS} WHERE destination = {place} AND kind = {word})
         QUALIFY row_number() OVER (PARTITION BY record_id ORDER BY ended_at DESC) = 1"""
     )
+    _note_acts(con, kind)
     con.execute(
         f"""UPDATE {ACTIONS} AS x SET
             content = CASE WHEN a.kind = {literal(kind.changes.name)} THEN a.content ELSE x.content END,
@@ -70,3 +71,19 @@ def fold_actions(con: Connection, kind: ActionType, finished: str) -> None:
     )
     change_log.note(con, ACTIONS, "SELECT cio_id FROM acted")
     con.execute("DROP TABLE acted")
+
+
+def _note_acts(con: Connection, kind: ActionType) -> None:
+    """Keep what a write found a human to have done, as whoever asks about actions would: nothing else tells of it."""
+    con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE found_done AS
+        SELECT x.destination, x.kind, x.record_id, x.entry_id, x.audience, x.cio_id, a.status AS act,
+            max(a.ended_at) AS happened_at, max(a.window_end) AS seen_at
+        FROM acted AS a JOIN {ACTIONS} AS x ON x.record_id = a.record_id
+        WHERE x.destination = {literal(kind.destination)} AND x.kind = {literal(kind.word)} AND x.ended_at IS NULL
+            AND a.status IN ('done', 'deleted', 'taken_up') AND a.status <> x.status
+        GROUP BY ALL"""
+    )
+    con.execute("INSERT INTO feedback.acts BY NAME SELECT * FROM found_done")
+    change_log.note(con, "feedback.acts", "SELECT cio_id FROM found_done")
+    con.execute("DROP TABLE found_done")
