@@ -82,12 +82,28 @@ def test_conditions_are_compared_where_they_are_told(site: CustomerioBench) -> N
     )
 
 
-def test_conditions_that_cannot_be_read_stop_nothing(site: CustomerioBench) -> None:
-    site.fault(kind="status", status=404, path="/v1/segments/11", times=9)
-    run = site.runtime(daily=(11,))
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "status", "status": 404},
+        {"kind": "status", "status": 403},
+        {"kind": "status", "status": 429},
+        {"kind": "status", "status": 503},
+        {"kind": "reset"},
+        {"kind": "truncate", "when": "after"},
+        {"kind": "html"},
+    ],
+    ids=lambda f: str(f.get("status", f["kind"])),
+)
+def test_conditions_that_cannot_be_read_stop_nothing(site: CustomerioBench, fault: dict[str, Any]) -> None:
+    run = site.runtime(daily=(11,), vendor_backoff_s=0.01)
     pull_segments(run, window(1))
+    site.fault(path="/v1/segments/11", times=9, **fault)
     save(site)
-    assert "does not tell its conditions" in pull_segments(run, window(2)).segment_changes[0]
+    try:
+        assert "does not tell its conditions" in pull_segments(run, window(2)).segment_changes[0]
+    finally:
+        site.shared.faults.clear()
 
 
 def test_another_size_is_told_beyond_the_limit_only(site: CustomerioBench) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,6 +11,7 @@ import dagster as dg
 import pytest
 
 from cio_activation.activation.alerts import Alerts
+from cio_activation.activation.durations import format_duration
 from cio_activation.activation.models import Lane, Limits, Workspace
 from cio_activation.customerio import segment_changes
 from cio_activation.customerio.client import Segment
@@ -19,6 +21,7 @@ from cio_activation.outcome.assets import build_assets
 from cio_activation.outcome.warning_kinds import FoundWarning, Kind
 from cio_activation.outcome.warnings import last_found, replace, warnings
 from cio_activation.runtime import Runtime
+from cio_activation_tests.docs import pages
 from cio_activation_tests.drivers import builders
 from cio_activation_tests.drivers.decided import write_members, write_persons
 
@@ -194,6 +197,15 @@ def test_webhooks_of_journeys_at_half_of_the_fair_use(home: Runtime) -> None:
     given(home, "raw.moments", came(6, datetime(2026, 11, 1)))
     [one] = found(home)
     assert one.sentence.startswith("4 webhooks of journeys since 2026-11-01 for 2 profiles, 2.0 each: half of the 4")
+
+
+def test_the_page_has_every_kind_and_the_limits_of_the_model() -> None:
+    lines = [line for line in pages.text_of("alerts.md").splitlines() if line.startswith("| `")]
+    rows = [line for line in lines if re.match(r"\| `[a-z]", line)]
+    assert [re.findall(r"`([^`]+)`", row)[0] for row in rows] == [kind.value for kind in Kind]
+    told = dict(re.findall(r"`([a-z_]+): ([0-9.]+[a-z]?)`", pages.text_of("alerts.md")))
+    model = {n: format_duration(v) if isinstance(v, timedelta) else str(v) for n, v in Alerts().model_dump().items()}
+    assert told == model
 
 
 def test_the_table_keeps_since_when_one_holds(home: Runtime) -> None:
