@@ -123,11 +123,13 @@ class Ask:
     due: Due
     wait_for_opening: bool
     placeholders: tuple[str, ...] = ()
+    bears: tuple[str, ...] = ()
+    """What somebody may be on (``feedback.contexts.handled_by``) without keeping the person out: it is worked with."""
 
     @classmethod
-    def of(cls, options: ActionOptions) -> Ask:
+    def of(cls, options: ActionOptions, bears: tuple[str, ...] = ()) -> Ask:
         """Return what deciding needs of ``options``."""
-        return cls(options.owner, options.due, options.wait_for_opening, options.placeholders())
+        return cls(options.owner, options.due, options.wait_for_opening, options.placeholders(), bears)
 
 
 @runtime_checkable

@@ -25,7 +25,12 @@ def contexts(inputs: Inputs) -> str:
     place = " ".join(f"WHEN max(record_id) {by[p]} IS NOT NULL THEN {literal(p)}" for p in places)
     owner = " ".join(f"WHEN {literal(p)} THEN max(owner_id) {by[p]}" for p in places)
     unseen = ", ".join(f"CASE WHEN count(*) {by[p]} = 0 THEN {literal(p)} END" for p in places)
-    on_it = "FILTER (handled_by IS NOT NULL)"
+    borne = [
+        f"destination = {literal(place)} AND handled_by IN ({', '.join(map(literal, ask.bears))})"
+        for place, ask in inputs.audience.asks().items()
+        if ask.bears
+    ]
+    on_it = f"FILTER (handled_by IS NOT NULL{''.join(f' AND NOT ({one})' for one in borne)})"
     return f"""
         SELECT cio_id, CASE {place} ELSE {literal(places[0])} END AS place,
             CASE place {owner} END AS record_owner,

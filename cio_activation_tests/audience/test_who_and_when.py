@@ -155,6 +155,16 @@ def test_an_audience_may_say_that_it_does_not_matter_who_is_on_it(tmp_path: Path
     assert (inside(stage), codes(stage)) == (["a"], {})
 
 
+def test_an_open_deal_that_is_to_be_moved_is_no_reason_to_stay_away(tmp_path: Path) -> None:
+    moving = {"activity": {"subject": "Call", "owner": REP},
+              "deal": {"mode": "move_existing", "pipeline": "Sales", "stage": "Won back"}}  # fmt: skip
+    deliver = {"pipedrive": PipedriveAudience.model_validate(moving)}
+    stage = stage_of(tmp_path, asking(deliver=deliver), limits=limits())
+    heard(stage, NOW, {"a": {"by": "open_deal"}, "b": {"by": "open_activity"}}, place="pipedrive")
+    stage.at(NOW, {"a": RICH, "b": RICH}, ["a", "b"])
+    assert (inside(stage), codes(stage)) == (["a"], {"b": "being_handled"})
+
+
 def test_a_list_that_makes_people_act_may_ask_the_crms_too(tmp_path: Path) -> None:
     listed = audience("vip", touch=True, launch=Launch(baseline=Baseline.INCLUDE), respect_handled=True,
                       deliver={"hubspot": {}})  # fmt: skip

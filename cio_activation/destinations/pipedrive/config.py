@@ -138,7 +138,8 @@ class PipedriveAudience(Model):
     @property
     def ask(self) -> Ask | None:
         """Who acts, and how long they have."""
-        return Ask.of(self.activity) if self.activity is not None else None
+        moves = self.deal is not None and self.deal.mode is DealMode.MOVE_EXISTING
+        return Ask.of(self.activity, ("open_deal",) if moves else ()) if self.activity is not None else None
 
 
 def settings_of(activation: Activation) -> PipedriveSettings:
