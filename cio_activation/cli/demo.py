@@ -28,6 +28,9 @@ def demo(
     ),
     days: Annotated[int, typer.Option(min=1, max=60, help="Daily windows to run, ending with the last full day.")] = 3,
     people: Annotated[int | None, typer.Option(min=1, help="Only this many people of the world.")] = None,
+    activation: Annotated[
+        Path | None, typer.Option(help="An activation file of your own, or of examples/; the default one if left out.")
+    ] = None,
     orders: Annotated[
         Path | None,
         typer.Option(help="Order history (Parquet: customer_id, order_id, ordered_at, value, category) as the world."),
@@ -39,7 +42,9 @@ def demo(
 ) -> None:
     """Replay real order histories as Customer.io people and carry their states into HubSpot and Pipedrive."""
     with exit_codes(json):
-        result = Demo(home.resolve(), days=days, people=people, orders=orders, port=port).run(ui_port if ui else None)
+        chosen = activation.resolve() if activation is not None else None
+        demo_run = Demo(home.resolve(), days=days, people=people, orders=orders, port=port, activation=chosen)
+        result = demo_run.run(ui_port if ui else None)
     if json:
         emit(result)
     else:
@@ -51,13 +56,23 @@ def demo(
 class Demo:
     """One demo run: sandbox, windows, read-back."""
 
-    def __init__(self, home: Path, *, days: int, people: int | None, orders: Path | None, port: int) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        days: int,
+        people: int | None,
+        orders: Path | None,
+        port: int,
+        activation: Path | None = None,
+    ) -> None:
         if (home / "warehouse.duckdb").exists():
             raise ValueError(
                 f"{home} already holds a warehouse; its people and links belong to other stand-ins. "
                 "Choose another --home, or remove that folder"
             )
         self._home, self._days, self._people, self._orders, self._port = home, days, people, orders, port
+        self._activation = activation
         self._seconds: dict[str, Any] = {"daily": {}, "realtime": {}}
         self._failed: list[str] = []
 
@@ -97,7 +112,7 @@ class Demo:
         definitions = build_definitions(activation)
         lanes = Lanes.of(activation)
         daily, realtime = self._choose(lanes, sandbox.shared.clock.now())
-        people.hire(sandbox.urls)
+        people.hire(sandbox.urls, people.named(activation))
         with dg.DagsterInstance.get() as instance:
             for window in daily:
                 sandbox.shared.clock.set(window.end.timestamp() + SETTLE_SECONDS)
@@ -165,6 +180,8 @@ class Demo:
         with resources.as_file(packaged) as path:
             shutil.copyfile(path, dagster_home / "dagster.yaml")
         os.environ.update(environment, ACTIVATION_HOME=str(self._home), DAGSTER_HOME=str(dagster_home))
+        if self._activation is not None:
+            os.environ["ACTIVATION_FILE"] = str(self._activation)
 
 
 def _reason(event: Any) -> str:

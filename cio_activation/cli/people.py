@@ -4,22 +4,46 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.request import Request, urlopen
 
+from cio_activation.activation.actions import AUDIENCE_OWNER, Rotation
+from cio_activation.activation.models import Activation
 from cio_activation.cli.readback import control
 
 OURS = re.compile(r"\[(task|activity):")
 """What our actions carry in their text; whatever does not is some human's own."""
-HABITS = {"complete": 0.45, "snooze": 0.15, "take_up": 0.1, "delete": 0.05, "ignore": 0.25}
+HABITS = {"complete": 0.45, "snooze": 0.15, "take_up": 0.1, "reassign": 0.05, "delete": 0.05, "ignore": 0.2}
 SEED = 7
 _SHOWN = 200
 """Actions told of each CRM at most, the newest."""
 
 
-def hire(urls: dict[str, str]) -> None:
-    """Give every owner and user of the stand-ins working hours and habits."""
+def named(activation: Activation) -> dict[str, set[str]]:
+    """Return vendor -> e-mail addresses that the activation's actions name."""
+    found: dict[str, set[str]] = {"hubspot": set(), "pipedrive": set()}
+    for audience in activation.audiences.values():
+        for place, ask in audience.asks().items():
+            for owner in ask.owners:
+                if isinstance(owner, Rotation):
+                    found[place].update(owner.rotate)
+                elif owner == AUDIENCE_OWNER:
+                    found[place].add(audience.owner)
+                elif isinstance(owner, str) and "@" in owner:
+                    found[place].add(owner)
+    return found
+
+
+def hire(urls: dict[str, str], wanted: Mapping[str, Collection[str]]) -> None:
+    """Give every owner and user of the stand-ins working hours and habits; who of ``wanted`` is not there joins."""
+    there = _owners(urls)
+    for email in sorted(set(wanted["hubspot"]) - set(there["hubspot"].values())):
+        _post(urls["hubspot"], "edit", {"vendor": "hubspot", "action": "add_owner", "email": email})
+    for email in sorted(set(wanted["pipedrive"]) - set(there["pipedrive"].values())):
+        name = email.split("@")[0].capitalize()
+        _post(urls["pipedrive"], "edit", {"vendor": "pipedrive", "action": "add_user", "name": name, "email": email})
     for vendor, owners in _owners(urls).items():
         agents = [{"owner": str(owner), "zone": "America/New_York", "does": HABITS} for owner in owners]
         _post(urls[vendor], "agents", {"vendor": vendor, "seed": SEED, "agents": agents})
