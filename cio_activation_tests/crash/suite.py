@@ -26,7 +26,7 @@ from cio_activation_tests.crash import worker
 from cio_activation_tests.crash.nursery import Child, Ended, call, imported, warm_up
 from cio_activation_tests.crash.vendors import Vendors
 from cio_activation_tests.drivers import lanes
-from cio_activation_tests.drivers.oracles import expected
+from cio_activation_tests.drivers.oracles import actions, expected
 from cio_activation_tests.drivers.warm import warm_warehouses
 
 SETTLE_S = 0.6
@@ -34,7 +34,10 @@ SETTLE_S = 0.6
 AT_ONCE = {"hubspot": 4, "pipedrive": 8}
 """Calls a step has in flight at most, each a batch: that many a killed run may leave without a recorded answer."""
 DELAYS = (0.05, 0.15, 0.3)
-_PATHS = ("*/contacts/batch/u*", "*/memberships/*", "/api/v2/persons", "/api/v2/persons/*")
+_PATHS = (
+    "*/contacts/batch/u*", "*/memberships/*", "/api/v2/persons", "/api/v2/persons/*", "*/tasks/batch/*",
+    "/api/v2/activities*", "/api/v2/batch",
+)  # fmt: skip
 UNBALANCED = """SELECT plan_id, step, status, planned, delivered, rejected, unneeded, held FROM delivery.plans
     WHERE status = 'sending' OR planned <> coalesce(delivered + rejected + unneeded + held, -1)
     AND planned > 0"""
@@ -177,13 +180,13 @@ class Suite:
                 worker.work(home, lane, number)
                 if not look:
                     return {"imported": imported()}
-                runtime = lanes.build_runtime(home, environment, lanes.small_activation(home))
+                runtime = lanes.build_runtime(home, environment, lanes.small_activation(home, worker.ACTIVATION))
                 there = vendors.state()
                 with runtime.warehouse.read() as con:
                     unbalanced = con.execute(UNBALANCED).fetchall()
-                lost = expected.differences(runtime, there, (lane,))
+                lost = expected.differences(runtime, there, (lane,)) + actions.differences(runtime, there, (lane,))
             return {
-                "lost": lost, "doubles": expected.doubles(there),
+                "lost": lost, "doubles": expected.doubles(there) + actions.doubles(there),
                 "unbalanced": [[str(v) for v in row] for row in unbalanced],
             }  # fmt: skip
 
@@ -265,12 +268,26 @@ class Suite:
         act("customerio", "place_order", cio_id=some[1], value=-9.0, category="Tea")
         act("customerio", "fill_cart", cio_id=some[2], value=self._random.choice((20.0, 120.0, 300.0)))
         act("customerio", "fill_cart", cio_id=some[3], value=210.0)
+        self._work_on_one()
         self._stirred = [some[2], some[3], *made]
         for _ in range(2):
             act("customerio", "click", cio_id=some[4], kind="wismo")
         if lane is Lane.DAILY and len(everyone) > self._people:
             for gone in some[5:8]:
                 act("customerio", "delete_person", cio_id=gone)
+
+    def _work_on_one(self) -> None:
+        """Let a human complete, put off or delete something of ours, now and then."""
+        there = self._vendors.state()
+        tasks = [i for i, one in actions.tasks(there).items() if one.open]
+        calls = [i for i, one in actions.activities(there).items() if one.open]
+        deed = self._random.random()
+        if tasks and deed < 0.3:
+            self._vendors.edit("hubspot", "complete_task", id=self._random.choice(tasks))
+        elif calls and deed < 0.6:
+            self._vendors.edit("pipedrive", "complete_activity", activity=int(self._random.choice(calls)))
+        elif calls and deed < 0.75:
+            self._vendors.edit("pipedrive", "delete_activity", activity=int(self._random.choice(calls)))
 
 
 def _writes(entry: dict[str, Any]) -> bool:

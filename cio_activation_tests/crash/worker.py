@@ -26,6 +26,23 @@ from cio_activation.warehouse.sessions import Connection, Warehouse
 from cio_activation_tests.drivers import lanes
 
 CRASH_AT, CRASH_TRACE = "CRASH_AT", "CRASH_TRACE"
+_START = "launch: {baseline: include}, cooldown: 0m, again_after: 0m, respect_handled: false"
+ACTIVATION = (
+    lanes.ACTIVATION.replace("asked_where: {", f"asked_where: {{{_START}, gate: wismo_clicks_30d >= 0, ")
+    .replace("hot_cart: {", f"hot_cart: {{{_START}, gate: cart_value > 0, ")
+    .replace(
+        "expires_after: 14d, deliver: {hubspot: {list: true}, pipedrive: {flag: true}}",
+        "expires_after: 14d, deliver: {hubspot: {list: true}, pipedrive: {flag: true, "
+        "activity: {subject: 'Clicks: {wismo_clicks_30d}', owner: cx@example.com}}}",
+    )
+    .replace(
+        "deliver: {hubspot: {list: true}, pipedrive: {flag: true}}}\ndestinations:",
+        "deliver: {hubspot: {list: true, task: {subject: 'Cart: {cart_value}', owner: ada@example.com}}, "
+        "pipedrive: {flag: true}}}\nlimits: {human_touches_per_person: {max: 999}}\ndestinations:",
+    )
+    + "  customerio: {}\n"
+)
+"""The small activation in which people are asked to act in both CRMs, and Customer.io is told."""
 
 
 class Boundaries:
@@ -108,7 +125,7 @@ class Boundaries:
 
 def work(home: Path, lane: Lane, number: int, *, run_id: str = "run", refresh: bool = True) -> lanes.LaneRun:
     """Run the lane's window, by the settings of this process's environment."""
-    activation = lanes.small_activation(home)
+    activation = lanes.small_activation(home, ACTIVATION)
     runtime = lanes.build_runtime(home, dict(os.environ), activation)
     return lanes.run_lane(runtime, lane, lanes.window(lane, number), run_id, refresh=refresh)
 
