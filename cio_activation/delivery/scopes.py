@@ -26,7 +26,7 @@ EVERYBODY_AFTER = timedelta(days=1)
 """As-of time after which everybody is looked at, whatever is known to have changed."""
 _TABLES = (
     "identity.persons", "state.realtime_properties", "audience.memberships", "audience.assignments",
-    "audience.current_evidence", "delivery.actions",
+    "audience.current_evidence", "delivery.actions", "feedback.acts",
 )  # fmt: skip
 
 

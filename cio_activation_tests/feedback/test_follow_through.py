@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from cio_activation.activation.models import Lane
+from cio_activation.delivery.run import run_step
+from cio_activation.destinations import DESTINATIONS
+from cio_activation.outcome.actions import take_back
 from cio_activation_tests.drivers import lanes
 from cio_activation_tests.drivers.town import Town, town
 
@@ -85,6 +88,7 @@ class HubSpot:
         return str(self.ours()[action]["properties"]["hs_task_subject"])
 
 
+CRM = {destination.name: destination for destination in DESTINATIONS}
 CRMS = {crm.name: crm for crm in (HubSpot, Pipedrive)}
 
 
@@ -125,6 +129,14 @@ def test_everybody_who_enters_is_asked_for_once_and_a_done_action_ends_it(here: 
     here.run(Lane.REALTIME)
     assert (exits(here).get("done"), here.query("SELECT act FROM feedback.acts")) == (1, [("done",)])
     assert len(there.open()) == CARTS
+    with here.runtime.warehouse.write() as con:
+        counts = take_back(con, "hot_cart", here.now.replace(tzinfo=None), "too many at once", "a person")
+    assert counts == {vendor: CARTS}
+    step = next(s for s in CRM[vendor].steps(here.activation) if s.name == f"{there.word}/hot_cart")
+    report = run_step(here.runtime, CRM[vendor], step, here.window(Lane.REALTIME), "plan first")
+    assert report.by_kind == {f"withdraw_{there.word}": CARTS}, "planned before it is decided anew"
+    here.run(Lane.REALTIME)
+    assert (there.open(), exits(here)["withdrawn"]) == ([], CARTS)
 
 
 @pytest.mark.parametrize("vendor", sorted(CRMS))

@@ -13,6 +13,7 @@ from cio_activation.warehouse.sql import literal
 
 READS = (
     "audience.memberships", "audience.assignments", "audience.current_evidence", "delivery.links", "delivery.actions",
+    "feedback.acts",
 )  # fmt: skip
 """The tables with ``cio_id`` that a plan of actions is made from."""
 MOMENTS_SHOWN = 2
@@ -27,13 +28,20 @@ def plan_audience(kind: ActionType, audience: Audience, scope: Scope) -> str:
         raise AssertionError(f"{audience.name} asks for no {kind.word}")
     said = literal(f"{crc32(options.model_dump_json().encode() + audience.label.encode()):08x}")
     entries = f"""
-        SELECT m.*, coalesce(v.evidence, m.evidence) AS newest,
+        SELECT m.* REPLACE (
+                coalesce(m.exited_at, w.withdrawn_at) AS exited_at,
+                coalesce(m.exit_reason, CASE WHEN w.withdrawn_at IS NOT NULL THEN 'withdrawn' END) AS exit_reason
+            ), coalesce(v.evidence, m.evidence) AS newest,
             md5(concat_ws(chr(31), {said}, coalesce(v.evidence, m.evidence))) AS content
         FROM (SELECT * FROM {scope.rows("audience.memberships")} WHERE audience = {literal(audience.name)}) AS m
         LEFT JOIN (
             SELECT entry_id, arg_max(evidence, as_of) AS evidence FROM {scope.rows("audience.current_evidence")}
             WHERE audience = {literal(audience.name)} GROUP BY entry_id
-        ) AS v ON v.entry_id = m.entry_id"""
+        ) AS v ON v.entry_id = m.entry_id
+        LEFT JOIN (
+            SELECT entry_id, min(happened_at) AS withdrawn_at FROM {scope.rows("feedback.acts")}
+            WHERE audience = {literal(audience.name)} AND act = 'withdrawn' GROUP BY entry_id
+        ) AS w ON w.entry_id = m.entry_id"""
     return f"""
         WITH entries AS ({entries}), acts AS ({_acts(kind, scope)} AND audience = {literal(audience.name)}),
         asked AS (

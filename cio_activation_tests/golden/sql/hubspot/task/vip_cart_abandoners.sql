@@ -1,7 +1,8 @@
 -- plan
 WITH entries AS (
   SELECT
-    m.*,
+    m.*
+    REPLACE (COALESCE(m.exited_at, w.withdrawn_at) AS exited_at, COALESCE(m.exit_reason, CASE WHEN NOT w.withdrawn_at IS NULL THEN 'withdrawn' END) AS exit_reason),
     COALESCE(v.evidence, m.evidence) AS newest,
     MD5(CONCAT_WS(CHR(31), '58eb5e9f', COALESCE(v.evidence, m.evidence))) AS content
   FROM (
@@ -32,6 +33,22 @@ WITH entries AS (
       entry_id
   ) AS v
     ON v.entry_id = m.entry_id
+  LEFT JOIN (
+    SELECT
+      entry_id,
+      MIN(happened_at) AS withdrawn_at
+    FROM (
+      SELECT
+        *,
+        rowid AS "@place"
+      FROM feedback.acts
+    )
+    WHERE
+      audience = 'vip_cart_abandoners' AND act = 'withdrawn'
+    GROUP BY
+      entry_id
+  ) AS w
+    ON w.entry_id = m.entry_id
 ), acts AS (
   SELECT
     *
