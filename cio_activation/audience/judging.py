@@ -114,7 +114,8 @@ def _again(inputs: Inputs) -> str:
     again = inputs.audience.again_after
     if again is None:
         return "FALSE"
-    return f"coalesce(before = 'spent' AND coalesce(spent_before, since) <= {timestamp(inputs.as_of - again)}, FALSE)"
+    over = f"coalesce(spent_before, since) <= {timestamp(inputs.as_of - again)}"
+    return f"coalesce(before = 'spent' AND {over} AND NOT left_here, FALSE)"
 
 
 def _used_up(inputs: Inputs) -> str:

@@ -334,3 +334,15 @@ def test_an_audience_that_stops_asking_people_starts_anew_when_it_asks_again(tmp
     stage.declare(touching(launch=Launch()))
     stage.at(NOW + 2 * HOUR)
     assert codes(stage) == {"a": "launch_baseline"}
+
+
+def test_a_window_that_is_run_again_lets_nobody_in_whom_it_let_go(tmp_path: Path) -> None:
+    at_once = touching(cooldown=0 * DAY, again_after=0 * DAY, lane=Lane.DAILY)
+    stage = stage_of(tmp_path, at_once)
+    stage.at(NOW, {"a": RICH}, ["a"], Lane.DAILY)
+    acted(stage, "a", "done", NOW + HOUR)
+    for _ in range(2):
+        stage.at(NOW + DAY, lane=Lane.DAILY)
+        assert inside(stage) == []
+    stage.at(NOW + 2 * DAY, lane=Lane.DAILY)
+    assert inside(stage) == ["a"]
