@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +42,17 @@ def build_town_sandbox(people: int, seed: int, *, dirty_share: float = 0.1, **ve
 class Town:
     """Stand-ins, an installation at ``home``, and a present moment that only moves by :meth:`wait`."""
 
-    def __init__(self, home: Path, sandbox: RunningSandbox, activation: Activation | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        sandbox: RunningSandbox,
+        activation: Activation | None = None,
+        begins: datetime = lanes.START + timedelta(days=1),
+    ) -> None:
         self.home, self.sandbox = home, sandbox
         self.activation = activation or lanes.small_activation(home)
         self.runtime = lanes.build_runtime(home, sandbox.environment(), self.activation)
-        self.now = lanes.START + timedelta(days=1)
+        self.now = begins
         self.wait(timedelta(0))
 
     def wait(self, duration: timedelta) -> None:
@@ -80,7 +86,7 @@ class Town:
 
     def people(self) -> list[str]:
         """Return everybody's ``cio_id`` in Customer.io, in order."""
-        return [str(c) for c in self._world.at(self.now.timestamp()).facts.column("cio_id").to_pylist()]
+        return [str(c) for c in self.world.at(self.now.timestamp()).facts.column("cio_id").to_pylist()]
 
     @property
     def there(self) -> dict[str, dict[str, Any]]:
@@ -114,7 +120,8 @@ class Town:
         return query(self.runtime, sql)
 
     @property
-    def _world(self) -> World:
+    def world(self) -> World:
+        """The world behind Customer.io's stand-in."""
         return self.sandbox.vendors["customerio"].world  # type: ignore[attr-defined, no-any-return]
 
 

@@ -1,0 +1,117 @@
+"""The simulated town: 300 people over the three stand-ins, its calendar, and when there is news of people."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import yaml
+
+from cio_activation.activation.models import Lane
+from cio_activation.activation.windows import Window
+from cio_activation.sandbox.build import build_sandbox
+from cio_activation.sandbox.server.running import RunningSandbox
+from cio_activation.sandbox.world.orders import generate
+from cio_activation.sandbox.world.world import World
+from cio_activation_tests.drivers import builders
+from cio_activation_tests.drivers.town import UNLIMITED, WITHOUT_LAGS, Town
+from cio_activation_tests.drivers.warm import warm_warehouses
+from cio_activation_tests.life.clock import Clock, simulated
+
+ZONE = ZoneInfo("America/New_York")
+FIRST_DAY = datetime(2026, 9, 28).date()
+"""In the 120 days from here on the clocks change in Sydney, Berlin and New York."""
+AUTUMN = datetime(2026, 10, 21).date()
+"""In the 15 days from here on they change in Berlin and New York."""
+QUARTER_S = 900
+BEFORE_THE_END = timedelta(minutes=1)
+"""A real-time run comes so long before its window ends, a daily run so long after."""
+VIP_CART = 150.0
+HOUR, DAY = 3_600, 86_400
+
+
+def begin_of_day(number: int, first: Any) -> datetime:
+    """Return when the ``number``-th day (from 0) begins in the workspace's time zone, in UTC."""
+    return datetime.combine(first + timedelta(days=number), time(), ZONE).astimezone(UTC)
+
+
+class LifeTown(Town):
+    """A town whose daily windows follow the workspace's zone, and in which everybody lives at the same time."""
+
+    def __init__(
+        self, home: Path, sandbox: RunningSandbox, file: dict[str, Any], clock: Clock, begins: datetime
+    ) -> None:
+        self.clock = clock
+        super().__init__(home, sandbox, builders.load(home, yaml.safe_dump(file, sort_keys=False)), begins)
+
+    def wait(self, duration: timedelta) -> None:
+        """Let time pass for everybody."""
+        self.clock.set((self.now + duration).timestamp())
+        super().wait(duration)
+
+    def go_to(self, instant: datetime) -> None:
+        """Make it ``instant``."""
+        self.wait(instant - self.now)
+
+    def window(self, lane: Lane) -> Window:
+        """Return the lane's window of this moment: the last full day of the workspace, or the running quarter."""
+        if lane is Lane.DAILY:
+            today = self.now.astimezone(ZONE).date()
+            start, end = (begin_of_day(number, today) for number in (-1, 0))
+            return Window(lane, f"{today - timedelta(days=1)}", start, end)
+        end_s = -(-self.now.timestamp() // QUARTER_S) * QUARTER_S
+        start = datetime.fromtimestamp(end_s - QUARTER_S, UTC)
+        return Window(lane, start.strftime("%Y-%m-%dT%H:%M"), start, datetime.fromtimestamp(end_s, UTC))
+
+    def turns(self, after: float, until: float) -> list[float]:
+        """Return when somebody may come into or leave a real-time segment by themselves, in this span."""
+        found: set[float] = set()
+        con = self.world._con.cursor()
+        carts = con.execute(
+            "SELECT opened_at, checkout_at, closed_at FROM carts WHERE value >= $1 AND opened_at <= $2 AND closed_at > $3",
+            [VIP_CART, int(until), int(after) - 3 * DAY],
+        ).fetchall()
+        for opened, checkout, closed in carts:
+            for changed in {opened, checkout or opened}:
+                found |= {changed + 2 * HOUR + 1, changed + 2 * DAY + 1}
+            found.add(closed)
+        asked = con.execute("SELECT done_at FROM wismo WHERE done_at > $1", [int(after) - 31 * DAY]).fetchall()
+        for (done,) in asked:
+            found |= {done, done + 30 * DAY + 1}
+        return sorted(at for at in found if after < at <= until)
+
+    def inside(self, segments: tuple[int, ...]) -> dict[int, frozenset[str]]:
+        """Return who is in each segment now."""
+        now = self.world.at(self.now.timestamp())
+        return {segment: frozenset(now.members(segment)) for segment in segments}
+
+
+@contextmanager
+def life_town(
+    home: Path, file: dict[str, Any], *, people: int, days: int, first: Any = FIRST_DAY, seed: int = 5
+) -> Iterator[LifeTown]:
+    """Run the town in this process. Its history is made up to end with the simulation, so that all of it is replayed."""
+    begins, ends = begin_of_day(0, first), begin_of_day(days + 1, first)
+    with ExitStack() as stack:
+        clock = stack.enter_context(simulated(begins.timestamp()))
+        world = World(generate(people, seed, ends_at=ends.timestamp()), seed=seed, dirty_share=0.0, newcomer_share=0.0)
+        sandbox = build_sandbox(
+            world,
+            now=begins.timestamp(),
+            export_seconds=0.0,
+            customerio=UNLIMITED,
+            hubspot=WITHOUT_LAGS,
+            pipedrive=UNLIMITED,
+            crm_share=0.6,
+            pipedrive_share=0.3,
+        )
+        stack.callback(sandbox.stop)
+        shutil.rmtree(home, ignore_errors=True)
+        town = LifeTown(home, sandbox, file, clock, begins)
+        stack.enter_context(warm_warehouses())
+        yield town
