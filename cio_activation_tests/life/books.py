@@ -4,33 +4,41 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cio_activation_tests.life.history import History
 from cio_activation_tests.life.rules import Rules
 from cio_activation_tests.life.touches import Found
 
-Count = tuple[str, str, str, str | None, int]
-"""Audience, window, decision, code, people; in the order of the windows."""
+Count = tuple[str, int, str, str | None, int]
+"""Audience, end of the window, decision, code, people; in the order of the windows."""
 Entry = tuple[str, str, bool, int]
 """Audience, ``cio_id``, held out, the how-manieth stay."""
 DEVIATIONS = 3.3
 """A share further away than so many standard deviations happens once in a thousand simulations."""
 
 
-def judge_counts(counts: Sequence[Count]) -> Found:
-    """Whoever was in after a window stayed or left in the next one."""
-    windows: dict[tuple[str, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for audience, window, decision, _, people in counts:
-        windows[audience, window][decision] += people
+def judge_counts(counts: Sequence[Count], eligible: Mapping[tuple[str, int], int]) -> Found:
+    """Whoever was in after a window stayed, left or was held out in the next one, and every candidate counts once.
+
+    ``eligible`` says how many there were by the world, per audience and end of a window. Held-out people count as
+    withheld as long as they are in, and as left when they leave.
+    """
+    windows: dict[tuple[str, int], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for audience, window_end, decision, code, people in counts:
+        windows[audience, window_end]["holdout" if code == "holdout" else decision] += people
     inside: dict[str, int] = {}
     wrong: list[tuple[str, str]] = []
-    for (audience, window), found in windows.items():
-        was, went_on = inside.get(audience, 0), found["stayed"] + found["left"]
-        if was != went_on:
-            text = f"{audience} {window}: {was} were in, {found['stayed']} stayed and {found['left']} left"
-            wrong.append((f"{audience}/{window}", text))
-        inside[audience] = found["stayed"] + found["entered"]
+    for (audience, window_end), found in windows.items():
+        about = f"{audience}/{window_end}"
+        was, went_on, held_out = inside.get(audience, 0), found["stayed"] + found["left"], found["holdout"]
+        if not went_on <= was <= went_on + held_out:
+            text = f"{was} were in, {found['stayed']} stayed, {found['left']} left, {held_out} held out"
+            wrong.append((about, f"{audience} {window_end}: {text}"))
+        inside[audience] = found["stayed"] + found["entered"] + held_out
+        total, there = sum(found.values()), eligible.get((audience, window_end))
+        if there is not None and not total - found["left"] <= there <= total:
+            wrong.append((about, f"{audience} {window_end}: {there} in the segment, {dict(found)}"))
     return len(windows), wrong
 
 

@@ -126,6 +126,15 @@ def told_customerio(history: History, seen: Seen) -> Found:
     return len(asked | seen.outreach), wrong
 
 
+def candidates(audience: AudienceRules, seen: Seen) -> frozenset[str]:
+    """Return who is in an audience's segment and passes its gate."""
+    return frozenset(
+        who
+        for who in seen.segments.get(audience.segment, frozenset())
+        if who in seen.facts and (audience.gate is None or (seen.facts[who][audience.gate[0]] or 0) >= audience.gate[1])
+    )
+
+
 def _over(audience: AudienceRules, who: str | None, seen: Seen, bought_after: float | None = None) -> str | None:
     """Return why there is no reason for somebody in an audience any more; None: there is one."""
     facts = seen.facts.get(who or "")

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 from cio_activation_tests.life.books import Count, Entry, judge_counts, judge_holdout
 from cio_activation_tests.life.endings import (
+    candidates,
     ended_with_reason,
     left_alone,
     not_expired,
@@ -62,6 +63,8 @@ class Oracle:
     appearances: Counter[str] = field(default_factory=Counter)
     """Audience -> how often somebody appeared on its list or with its flag."""
     disappearances: int = 0
+    eligible: dict[tuple[str, int], int] = field(default_factory=dict)
+    """Audience and end of a window -> how many were in its segment and passed its gate."""
     last: Seen | None = None
     _told: set[tuple[str, str]] = field(default_factory=set)
 
@@ -83,6 +86,9 @@ class Oracle:
         self._note("reason", seen, ended_with_reason(rules, history, seen))
         self._note("exit", seen, shown_with_reason(rules, history, seen))
         self._note("suppression", seen, on_suppression_lists(rules, seen))
+        for audience in rules.audiences.values():
+            if audience.lane == seen.lane:
+                self.eligible[audience.name, int(seen.window_end)] = len(candidates(audience, seen))
         self.last = seen
 
     def end_of_day(self, counts: Sequence[Count], entries: Sequence[Entry]) -> None:
@@ -90,7 +96,7 @@ class Oracle:
         assert self.last is not None
         if self.rules.writes_back:
             self._note("write_back", self.last, told_customerio(self.history, self.last))
-        self._note("counts", self.last, judge_counts(counts))
+        self._note("counts", self.last, judge_counts(counts, self.eligible))
         self._note("holdout", self.last, judge_holdout(self.rules, self.history, entries))
 
     def judges(self, check: str) -> bool:

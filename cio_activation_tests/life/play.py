@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cio_activation.activation.models import Lane
 from cio_activation_tests.drivers.tables import query
+from cio_activation_tests.life.books import Count, Entry
 from cio_activation_tests.life.happenings import Happenings
 from cio_activation_tests.life.oracle import Oracle
 from cio_activation_tests.life.reps import Reps
@@ -137,11 +138,11 @@ class _Living:
                 self.timers.append(window_end + expires)
         self.since = {key: self.since.get(key, window_end) for key in now}
 
-    def _books(self) -> tuple[list[tuple[str, str, str, str | None, int]], list[tuple[str, str, bool, int]]]:
+    def _books(self) -> tuple[list[Count], list[Entry]]:
         """Return the counts of decisions and who entered when how, as the project has them: claims to be judged."""
         counts = query(
             self.town.runtime,
-            "SELECT audience, window_key, decision, code, people FROM audience.counts "
+            "SELECT audience, CAST(epoch(as_of) AS BIGINT), decision, code, people FROM audience.counts "
             "ORDER BY as_of, audience, decision, code",
         )
         entries = query(

@@ -8,14 +8,23 @@ from cio_activation_tests.life.oracle import CHECKS
 from cio_activation_tests.life.play import Life, live
 from cio_activation_tests.life.world import AUTUMN
 
-DAYS = 15
+DAYS, PEOPLE = 15, 150
+"""Half as many people as in the report: there is news in fewer windows."""
 
 
 @pytest.fixture(scope="module")
 def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
-    return live(tmp_path_factory.mktemp("life") / "home", DAYS, first=AUTUMN, actions=False)
+    return live(tmp_path_factory.mktemp("life") / "home", DAYS, people=PEOPLE, first=AUTUMN)
 
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_nothing_is_wrong(life: Life, check: str) -> None:
     assert life.oracle.violations[check] == []
+    assert life.oracle.judged[check] > 0 or not life.oracle.judges(check)
+
+
+def test_there_was_a_life(life: Life) -> None:
+    actions = list(life.oracle.history.ours())
+    assert {record.key[0] for record in actions} == {"hubspot", "pipedrive"}
+    assert {record.ended_by_human for record in actions if not record.open} == {True, False}
+    assert len(life.deeds) >= 4

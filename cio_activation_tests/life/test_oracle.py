@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cio_activation_tests.life.books import Count
 from cio_activation_tests.life.oracle import CHECKS, Oracle
 from cio_activation_tests.life.rules import Rules, written
 from cio_activation_tests.life.seen import Deed, Item, Key, Seen
@@ -37,9 +38,16 @@ def look(items: dict[Key, Item] | None = None, after: float = 0.0, **more: Any) 
     return replace(made, **more)
 
 
+def as_written() -> Rules:
+    """Return the simulation's rules, but that each look of these tests is after a run of this audience's lane."""
+    file = written()
+    file["audiences"]["asked_where"]["lane"] = "realtime"
+    return Rules.of(file)
+
+
 def judged(*looks: Seen, rules: Rules | None = None) -> Oracle:
     """Return the judge after these looks."""
-    oracle = Oracle(rules or Rules.of(written()))
+    oracle = Oracle(rules or as_written())
     for one in looks:
         oracle.after_run(one)
     return oracle
@@ -52,7 +60,7 @@ def broken(oracle: Oracle) -> set[str]:
 
 def test_an_action_as_it_should_be_breaks_nothing() -> None:
     oracle = judged(look(), look({TASK: item()}), look({TASK: item()}, HOUR, created=frozenset()))
-    oracle.end_of_day([("asked_where", "w", "entered", None, 1)], [("asked_where", "p1", False, 1)])
+    oracle.end_of_day([("asked_where", 1, "entered", None, 1)], [("asked_where", "p1", False, 1)])
     assert broken(oracle) - {"write_back"} == set()
     assert set(oracle.judged) >= {"cooldown", "cap", "handled", "capacity", "due", "one_open", "reason", "exit"}
 
@@ -127,7 +135,7 @@ def test_a_touch_of_held_out_people_and_a_wrong_share_are_told() -> None:
 
 
 def test_more_than_fits_on_a_desk_or_into_a_day_is_told() -> None:
-    rules = Rules.of(written())
+    rules = as_written()
     many = {("hubspot", str(n)): item(who=f"p{n}") for n in range(1, 5)}
     people = frozenset(f"p{n}" for n in range(1, 5))
     there = {"segments": {9: people}, "facts": dict.fromkeys(people, FACTS)}
@@ -148,19 +156,24 @@ def test_two_open_actions_for_one_are_told() -> None:
 
 
 def test_what_customerio_is_told_wrongly_is_told() -> None:
-    oracle = judged(
-        look({TASK: item()}, outreach=frozenset({"p2"})), rules=replace(Rules.of(written()), writes_back=True)
-    )
+    oracle = judged(look({TASK: item()}, outreach=frozenset({"p2"})), rules=replace(as_written(), writes_back=True))
     oracle.end_of_day([], [])
     assert len(oracle.violations["write_back"]) == 2
 
 
 def test_counts_that_do_not_add_up_are_told() -> None:
-    oracle = judged(look())
-    oracle.end_of_day(
-        [("a", "1", "entered", None, 3), ("a", "2", "stayed", None, 1), ("a", "2", "left", "done", 1)], []
-    )
-    assert broken(oracle) == {"counts"}
+    def after(*counts: Count) -> set[str]:
+        oracle = judged(look())
+        oracle.end_of_day(counts, [])
+        return broken(oracle)
+
+    entered, stayed, left = ("a", 1, "entered", None, 3), ("a", 2, "stayed", None, 1), ("a", 2, "left", "done", 1)
+    assert after(entered, stayed, left) == {"counts"}
+    assert after(entered, stayed, ("a", 2, "left", "done", 2)) == set()
+    assert after(entered, stayed, left, ("a", 2, "withheld", "holdout", 1)) == set()
+    end = int(NOW + 60)
+    assert after(("asked_where", end, "entered", None, 1)) == {"counts"}, "two were in the segment"
+    assert after(("asked_where", end, "entered", None, 1), ("asked_where", end, "withheld", "grace", 1)) == set()
 
 
 def test_every_check_is_broken_by_a_test_above() -> None:

@@ -80,9 +80,6 @@ class LifeTown(Town):
             for changed in {opened, checkout or opened}:
                 found |= {changed + 2 * HOUR + 1, changed + 2 * DAY + 1}
             found.add(closed)
-        asked = con.execute("SELECT done_at FROM wismo WHERE done_at > $1", [int(after) - 31 * DAY]).fetchall()
-        for (done,) in asked:
-            found |= {done, done + 30 * DAY + 1}
         return sorted(at for at in found if after < at <= until)
 
     def inside(self, segments: tuple[int, ...]) -> dict[int, frozenset[str]]:
