@@ -16,7 +16,7 @@ from cio_activation_tests.life.oracle import Oracle
 from cio_activation_tests.life.reps import Reps
 from cio_activation_tests.life.rules import Rules, written
 from cio_activation_tests.life.seen import Deed, look
-from cio_activation_tests.life.world import BEFORE_THE_END, FIRST_DAY, QUARTER_S, LifeTown, begin_of_day, life_town
+from cio_activation_tests.life.world import BEFORE_THE_END, FIRST_DAY, WINDOW_S, LifeTown, begin_of_day, life_town
 
 AT_LEAST_EVERY_S = 12 * 3_600
 """A real-time window is run after so long without news: what waits for time alone is never stuck longer."""
@@ -69,13 +69,13 @@ class _Living:
         self.reps.share_out()
 
     def day(self, number: int, first: date) -> None:
-        """Live one day of the workspace: its quarters of an hour, and after its end the daily run."""
+        """Live one day of the workspace: its hours, and after its end the daily run."""
         begins, ends = begin_of_day(number, first), begin_of_day(number + 1, first)
         waiting = self.happenings.of_day(number, begins)
-        turns = self.town.turns(begins.timestamp() - QUARTER_S, ends.timestamp())
+        turns = self.town.turns(begins.timestamp() - WINDOW_S, ends.timestamp())
         tick = begins
         while tick < ends:
-            tick += timedelta(seconds=QUARTER_S)
+            tick += timedelta(seconds=WINDOW_S)
             now = tick - BEFORE_THE_END
             moved = False
             while waiting and waiting[0].at <= now:
@@ -84,15 +84,15 @@ class _Living:
                 moved = True
             turned = [at for at in turns if at <= now.timestamp()]
             turns = turns[len(turned) :]
-            self._quarter(now, moved=moved or bool(turned))
+            self._hour(now, moved=moved or bool(turned))
         self.town.go_to(ends + BEFORE_THE_END)
         self._work(self.town.now.timestamp())
         self._run(Lane.DAILY)
         self.life.oracle.end_of_day(*self._books())
         self.life.days += 1
 
-    def _quarter(self, now: datetime, *, moved: bool) -> None:
-        """Run the real-time lane for the quarter that ends in a minute, if there is news."""
+    def _hour(self, now: datetime, *, moved: bool) -> None:
+        """Run the real-time lane for the hour that ends in a minute, if there is news."""
         done = self._work(now.timestamp())
         overdue = [at for at in self.timers if at <= now.timestamp() + 60]
         if not (moved or done or overdue or now.timestamp() - self.last_run >= AT_LEAST_EVERY_S):

@@ -1,15 +1,19 @@
-"""Two weeks of the simulation, in which the clocks change in Berlin and New York; ``report.py`` lives 120 days."""
+"""Days of the simulation in which the clocks change in Berlin and New York; ``report.py`` lives 120 days."""
 
 from __future__ import annotations
 
 import pytest
 
+from cio_activation_tests.forms import form
 from cio_activation_tests.life.oracle import CHECKS
 from cio_activation_tests.life.play import Life, live
 from cio_activation_tests.life.world import AUTUMN
 
-DAYS, PEOPLE = 15, 150
-"""Half as many people as in the report: there is news in fewer windows."""
+DAYS, PEOPLE = form(9, 15), 100
+"""A third of the people of the report: there is news in fewer windows."""
+
+
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")

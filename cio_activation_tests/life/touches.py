@@ -14,7 +14,7 @@ from cio_activation_tests.life.rules import Rules
 from cio_activation_tests.life.seen import Seen
 
 Found = tuple[int, list[tuple[str, str]]]
-SLACK_S = 1_200.0
+SLACK_S = 4_000.0
 """A run is up to a window away from the end of its window, which decisions are dated by, and takes a while."""
 
 

@@ -26,9 +26,10 @@ from cio_activation_tests.life.clock import Clock, simulated
 ZONE = ZoneInfo("America/New_York")
 FIRST_DAY = datetime(2026, 9, 28).date()
 """In the 120 days from here on the clocks change in Sydney, Berlin and New York."""
-AUTUMN = datetime(2026, 10, 21).date()
-"""In the 15 days from here on they change in Berlin and New York."""
-QUARTER_S = 900
+AUTUMN = datetime(2026, 10, 24).date()
+"""In the nine days from here on they change in Berlin and New York."""
+WINDOW_S = 3_600
+"""Of the real-time lane, as the activation says: news of an hour is one run."""
 BEFORE_THE_END = timedelta(minutes=1)
 """A real-time run comes so long before its window ends, a daily run so long after."""
 VIP_CART = 150.0
@@ -59,13 +60,13 @@ class LifeTown(Town):
         self.wait(instant - self.now)
 
     def window(self, lane: Lane) -> Window:
-        """Return the lane's window of this moment: the last full day of the workspace, or the running quarter."""
+        """Return the lane's window of this moment: the last full day of the workspace, or the running hour."""
         if lane is Lane.DAILY:
             today = self.now.astimezone(ZONE).date()
             start, end = (begin_of_day(number, today) for number in (-1, 0))
             return Window(lane, f"{today - timedelta(days=1)}", start, end)
-        end_s = -(-self.now.timestamp() // QUARTER_S) * QUARTER_S
-        start = datetime.fromtimestamp(end_s - QUARTER_S, UTC)
+        end_s = -(-self.now.timestamp() // WINDOW_S) * WINDOW_S
+        start = datetime.fromtimestamp(end_s - WINDOW_S, UTC)
         return Window(lane, start.strftime("%Y-%m-%dT%H:%M"), start, datetime.fromtimestamp(end_s, UTC))
 
     def turns(self, after: float, until: float) -> list[float]:
