@@ -60,7 +60,7 @@ class LifeTown(Town):
         self.wait(instant - self.now)
 
     def window(self, lane: Lane) -> Window:
-        """Return the lane's window of this moment: the last full day of the workspace, or the running hour."""
+        """Return the lane's window now: the last full day of the workspace, or the running hour."""
         if lane is Lane.DAILY:
             today = self.now.astimezone(ZONE).date()
             start, end = (begin_of_day(number, today) for number in (-1, 0))
