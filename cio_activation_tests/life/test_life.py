@@ -30,5 +30,5 @@ def test_nothing_is_wrong(life: Life, check: str) -> None:
 def test_there_was_a_life(life: Life) -> None:
     actions = list(life.oracle.history.ours())
     assert {record.key[0] for record in actions} == {"hubspot", "pipedrive"}
-    assert {record.ended_by_human for record in actions if not record.open} == {True, False}
-    assert len(life.deeds) >= 4
+    assert any(record.ended_by_human for record in actions)
+    assert len(life.deeds) >= form(2, 4)
