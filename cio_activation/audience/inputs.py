@@ -121,7 +121,7 @@ class Inputs:
         touch = ("audience.memberships", "feedback.acts", "identity.persons") if self.audience.touch else ()
         source = "raw.memberships" if self.audience.moment is None else "audience.memberships"
         told = (MOMENTS,) if self.moment_counts or self.audience.moment is not None else ()
-        asked = ("feedback.contexts",) if self.places else ()
+        asked = ("feedback.contexts", "delivery.actions") if self.places else ()
         return (source, self.people, *map(table, lanes), *told, *touch, *asked)
 
     @property

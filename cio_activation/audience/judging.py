@@ -164,6 +164,8 @@ def _own(inputs: Inputs) -> list[tuple[Code, str]]:
         (Code.JOURNEY, "in_journey"),
         (Code.LAUNCH_BASELINE, skipped),
         (Code.LAUNCH_SCOPE, "out_of_scope"),
+        # One open action per person and audience: what a human took up outlives the entry it was made for.
+        (Code.BEING_HANDLED, "in_hands" if audience.asks() else "FALSE"),
         (Code.PERSON_CAP, f"touches >= {inputs.activation.limits.human_touches_per_person.max}"),
     ]
 
@@ -251,7 +253,8 @@ def _detail(inputs: Inputs) -> str:
             (f"code = {_quoted(Code.PERSON_CAP)}", cap),
         ]
     if inputs.places:
-        on_it = "'by', on_it_by, 'in', on_it_in, 'at', on_it_at"
+        by = "CASE WHEN in_hands THEN 'our_action' ELSE on_it_by END" if audience.asks() else "on_it_by"
+        on_it = f"'by', {by}, 'in', on_it_in, 'at', on_it_at"
         told.append((f"code = {_quoted(Code.BEING_HANDLED)}", on_it))
     if inputs.desks is not None:
         told.append(
@@ -300,6 +303,9 @@ def _joined(inputs: Inputs) -> str:
     skips = inputs.first and inputs.audience.launch.baseline is not Baseline.INCLUDE
     on_them = f"LEFT JOIN ({places.contexts(inputs)}) AS x ON x.cio_id = j.cio_id" if inputs.places else ""
     seen = "".join(f", x.{column}" for column in places.COLUMNS) if inputs.places else ""
+    if inputs.audience.asks():
+        on_them += f" LEFT JOIN ({places.in_hands(inputs)}) AS y ON y.cio_id = j.cio_id"
+        seen += ", y.cio_id IS NOT NULL AS in_hands"
     return f"""
         SELECT j.*, {"TRUE" if skips else same} AS baseline_now, a.handled_at, a.withdrawn_at,
             p.ended, p.snoozed_until,

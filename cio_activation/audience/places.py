@@ -41,6 +41,13 @@ def contexts(inputs: Inputs) -> str:
         GROUP BY cio_id"""
 
 
+def in_hands(inputs: Inputs) -> str:
+    """Return the SELECT of the ``cio_id`` of whoever an action of this audience is still open for."""
+    return f"""SELECT DISTINCT cio_id FROM delivery.actions
+        WHERE audience = {literal(inputs.audience.name)} AND kind IN ('task', 'activity') AND ended_at IS NULL
+            {inputs.scope.condition()}"""
+
+
 def stale_places(inputs: Inputs) -> str:
     """Return SQL of the list of places that could not be asked, NULL if all could."""
     if inputs.unread:

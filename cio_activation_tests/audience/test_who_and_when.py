@@ -241,3 +241,28 @@ def test_the_runs_instant_counts_where_it_is_later_than_the_window(tmp_path: Pat
     planned, due = stage.world.rows("SELECT planned_at, due_at FROM audience.assignments")[0]
     assert planned == NOW
     assert due >= NOW + timedelta(hours=2)
+
+
+def test_nobody_gets_a_second_action_while_the_first_is_in_a_humans_hands(tmp_path: Path) -> None:
+    stage = stage_of(tmp_path, asking(cooldown=DAY, expires_after=2 * DAY, again_after=DAY), limits=limits())
+    heard(stage, NOW, {"a": {"owner": "1"}})
+    stage.at(NOW, {"a": RICH}, ["a"])
+    with stage.world.runtime.warehouse.write() as con, noting(con, "delivery.actions"):
+        con.execute(
+            """INSERT INTO delivery.actions BY NAME
+            SELECT 'hubspot' AS destination, 'task' AS kind, entry_id, 1 AS attempt, audience, cio_id, '7' AS record_id,
+                'r-a' AS about, '1' AS owner_id, 'taken_up' AS status, entered_at AS opened_at
+            FROM audience.memberships"""
+        )
+    heard(stage, NOW + 2 * DAY, {})
+    stage.at(NOW + 2 * DAY)
+    assert inside(stage) == []
+    heard(stage, NOW + 5 * DAY, {"a": {"owner": "1"}})
+    stage.at(NOW + 5 * DAY)
+    assert (inside(stage), codes(stage)) == ([], {"a": "being_handled"})
+    assert detail(stage, "a")["by"] == "our_action"
+    with stage.world.runtime.warehouse.write() as con, noting(con, "delivery.actions"):
+        con.execute("UPDATE delivery.actions SET status = 'done', ended_at = entered_at FROM audience.memberships")
+    heard(stage, NOW + 6 * DAY, {"a": {"owner": "1"}})
+    stage.at(NOW + 6 * DAY)
+    assert inside(stage) == ["a"]

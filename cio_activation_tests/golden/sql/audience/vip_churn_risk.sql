@@ -165,7 +165,8 @@ WITH acts AS (
     x.on_it_by,
     x.on_it_at,
     x.on_it_in,
-    x.unseen
+    x.unseen,
+    NOT y.cio_id IS NULL AS in_hands
   FROM (
     SELECT
       f.*,
@@ -355,6 +356,14 @@ WITH acts AS (
       cio_id
   ) AS x
     ON x.cio_id = j.cio_id
+  LEFT JOIN (
+    SELECT DISTINCT
+      cio_id
+    FROM delivery.actions
+    WHERE
+      audience = 'vip_churn_risk' AND kind IN ('task', 'activity') AND ended_at IS NULL
+  ) AS y
+    ON y.cio_id = j.cio_id
 ), ending AS (
   SELECT
     *,
@@ -433,6 +442,8 @@ WITH acts AS (
       THEN 'launch_baseline'
       WHEN out_of_scope
       THEN 'launch_scope'
+      WHEN in_hands
+      THEN 'being_handled'
       WHEN NOT on_it_by IS NULL
       THEN 'being_handled'
       WHEN touches >= 1
@@ -535,7 +546,11 @@ SELECT
     WHEN code = 'person_cap'
     THEN JSON_OBJECT('touches', touches, 'max', 1, 'last', touched_by, 'at', touched_at)
     WHEN code = 'being_handled'
-    THEN JSON_OBJECT('by', on_it_by, 'in', on_it_in, 'at', on_it_at)
+    THEN JSON_OBJECT(
+      'by', CASE WHEN in_hands THEN 'our_action' ELSE on_it_by END,
+      'in', on_it_in,
+      'at', on_it_at
+    )
   END AS TEXT) AS detail
 FROM staged
 WHERE
