@@ -61,7 +61,7 @@ def _actions(activation: Activation, audience: Audience) -> list[str]:
     """Return who is asked to act, in which CRM, and how long they have."""
     asks, told = audience.asks(), []
     for place, ask in asks.items():
-        who = _listed([_owner(audience, owner) for owner in ask.owners], "else")
+        who = ", else ".join(_owner(audience, owner) for owner in ask.owners)
         waits = " Outside working time nobody enters." if ask.wait_for_opening else ""
         told.append(f"In {place} somebody is asked to act: {who}; due in {ask.due}.{waits}")
     if len(asks) > 1:
@@ -149,5 +149,5 @@ def _holdout(activation: Activation, audience: Audience) -> list[str]:
     return told
 
 
-def _listed(parts: list[str], word: str = "or") -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {word} {parts[-1]}"
+def _listed(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} or {parts[-1]}"
