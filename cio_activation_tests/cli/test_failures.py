@@ -27,6 +27,7 @@ FAILING = {
     "fields": ("--activation", "nowhere.yaml"),
     "plan": (),
     "receive": (),
+    "actions": (),
     "rejected": (),
     "release": ("plan", "--why", "so"),
     "resync": (),

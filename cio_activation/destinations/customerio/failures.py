@@ -10,8 +10,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pyarrow as pa
-
 from cio_activation.customerio.client import CustomerIO
 from cio_activation.delivery.destination import Context
 from cio_activation.destinations.common.differing_emails import ask_warehouse
@@ -50,6 +48,8 @@ async def read(pacer: Pacer, context: Context) -> list[dict[str, Any]]:
 
 def note(con: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Put in doubt whose last write was noted as not applied; forget the notes that a later write has outlived."""
+    import pyarrow as pa
+
     columns = {"cio_id": pa.string(), "noted_at": pa.int64()}
     con.register("noted_rows", pa.table({n: pa.array([row[n] for row in rows], kind) for n, kind in columns.items()}))
     con.execute(
