@@ -35,12 +35,22 @@ def our_actions(con: Connection, destination: str, condition: str) -> list[OpenA
 
 def land_owners(con: Connection, destination: str, owners: Sequence[Owner], read_at: datetime) -> None:
     """Keep who can be asked to act at ``destination`` now."""
+    import pyarrow as pa
+
+    columns = {
+        "owner_id": pa.array([o.owner_id for o in owners], pa.string()),
+        "email": pa.array([o.email.lower() if o.email else None for o in owners], pa.string()),
+        "active": pa.array([o.active for o in owners], pa.bool_()),
+        "timezone": pa.array([o.timezone for o in owners], pa.string()),
+    }
+    con.register("owners_now", pa.table(columns))
     con.execute("DELETE FROM feedback.owners WHERE destination = ?", [destination])
-    rows = [
-        (destination, o.owner_id, o.email.lower() if o.email else None, o.active, o.timezone, read_at) for o in owners
-    ]
-    if rows:
-        con.executemany("INSERT INTO feedback.owners VALUES (?, ?, ?, ?, ?, ?)", rows)
+    con.execute(
+        """INSERT INTO feedback.owners BY NAME
+        SELECT ? AS destination, *, CAST(? AS TIMESTAMP) AS read_at FROM owners_now""",
+        [destination, read_at],
+    )
+    con.unregister("owners_now")
 
 
 def land_acts(con: Connection, destination: str, seen: Sequence[SeenAction], as_of: datetime) -> dict[str, int]:
