@@ -77,15 +77,23 @@ def prepare(
         for place, ask in asks.items()
         for row in _rows(activation, place, ask, [*owners[place].values()], load, start)
     ]
-    con.execute(
-        f"CREATE OR REPLACE TEMP TABLE {TABLE} (destination VARCHAR, owner_id VARCHAR, desk VARCHAR, email VARCHAR, "
-        "due_at TIMESTAMP, is_open BOOLEAN, free BIGINT)"
-    )
-    for row in rows:
-        con.execute(f"INSERT INTO {TABLE} VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    _fill(con, rows)
     free = {(str(r[0]), str(r[1])): r[6] for r in rows}
     chains = {place: _chain(con, audience, place, ask, owners[place], free) for place, ask in asks.items()}
     return Desks(chains, start)
+
+
+def _fill(con: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    import pyarrow as pa
+
+    text = pa.string()
+    columns = {"destination": text, "owner_id": text, "desk": text, "email": text, "due_at": pa.timestamp("us"),
+               "is_open": pa.bool_(), "free": pa.int64()}  # fmt: skip
+    values = zip(*rows, strict=True)
+    arrays = {name: pa.array(column, kind) for (name, kind), column in zip(columns.items(), values, strict=True)}
+    con.register("desks_now", pa.table(arrays))
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {TABLE} AS FROM desks_now")
+    con.unregister("desks_now")
 
 
 def _rows(
@@ -132,15 +140,20 @@ def _owners(con: Connection, place: str) -> dict[str, Owner]:
 def _load(con: Connection, activation: Activation, as_of: datetime) -> dict[str, tuple[int, int]]:
     """Return desk -> (open entries, new ones on the workspace's day), over all audiences and CRMs.
 
-    Who has it now counts: what a human gave to somebody else is on that one's desk.
+    Who has it now counts: what a human gave to somebody else is on that one's desk, and what is ended is on nobody's,
+    though its entry ends with this very decision.
     """
     begin, end = day_of(activation.workspace.timezone, as_of)
     found = con.execute(
         f"""SELECT coalesce(o.email, x.owner_id, a.owner_email, a.owner_id) AS desk,
-            count(DISTINCT a.entry_id) FILTER (m.exited_at IS NULL),
+            count(DISTINCT a.entry_id) FILTER (m.exited_at IS NULL AND e.entry_id IS NULL),
             count(DISTINCT a.entry_id) FILTER (a.as_of > {timestamp(begin)} AND a.as_of <= {timestamp(end)})
         FROM audience.assignments AS a
         JOIN audience.memberships AS m ON m.entry_id = a.entry_id
+        LEFT JOIN (
+            SELECT DISTINCT entry_id, destination FROM delivery.actions
+            WHERE kind IN ('task', 'activity') AND ended_at IS NOT NULL
+        ) AS e ON e.entry_id = a.entry_id AND e.destination = a.destination
         LEFT JOIN (
             SELECT entry_id, destination, any_value(owner_id) AS owner_id FROM delivery.actions
             WHERE ended_at IS NULL AND owner_id IS NOT NULL GROUP BY ALL
