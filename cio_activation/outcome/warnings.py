@@ -194,8 +194,7 @@ def _soft_segment(con: Connection, activation: Activation, now: datetime) -> Ite
                 f"segment {segment}",
                 f"Customer.io's segment {segment}, read by {readers}: {per_day:,.0f} come or go a day, "
                 f"{per_day / members:.0%} of its {members:,} members, more than {limits.segment_turnover:.0%}",
-                "people flap around its conditions: widen them, or give the audience a `grace` (and properties a "
-                "`min_dwell`)",
+                "people flap around its conditions: widen them, or give the audience a `grace`",
             )
 
 
