@@ -72,6 +72,9 @@ def leave_account(runtime: Runtime, destination: Destination) -> None:
             con.execute(f"DELETE FROM delivery.{identifier(table)} WHERE destination = ?", [name])
         for shadow in shadows(con, name):
             con.execute(f"DELETE FROM {shadow}")
+        # Who was to act, who they are and whom they are on: all by ids of that account.
+        for table in ("audience.assignments", "feedback.owners", "feedback.contexts", "feedback.readings"):
+            con.execute(f"DELETE FROM {table} WHERE destination = ?", [name])
         if isinstance(destination, IdentifiesAccount):
             destination.forget_account(con)
         accounts.forget(con, name)

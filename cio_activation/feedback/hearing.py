@@ -101,12 +101,12 @@ async def _ask(
             told = acts.land_acts(con, name, seen, window.as_of) if seen else {}
         found = Heard(name, actions_read=len(seen), acts=told, owners=len(owners))
     with runtime.warehouse.read() as con:
-        records, ours = contexts.wanted(con, runtime.activation, name, window)
-    asked = sorted({record for record in records.values() if record is not None})
-    read = await destination.contexts(client, context, asked, ours) if asked else []
+        people = contexts.wanted(con, runtime.activation, name, window, _now())
+    asked = sorted({record for record in people.records.values() if record is not None})
+    read = await destination.contexts(client, context, asked, people.ours) if asked else []
     with runtime.warehouse.write() as con:
-        handled = contexts.land(con, name, window, records, read, _now())
-    return replace(found, entrants=len(records), being_handled=handled)
+        handled = contexts.land(con, name, window, people, read, _now())
+    return replace(found, entrants=len(people.records) + len(people.known), being_handled=handled)
 
 
 def _was_read(con: Connection, destination: str, window: Window) -> bool:

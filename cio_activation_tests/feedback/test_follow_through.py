@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from cio_activation.activation.models import Lane
+from cio_activation.delivery.resync import leave_account
 from cio_activation.delivery.run import run_step
 from cio_activation.destinations import DESTINATIONS
 from cio_activation.outcome.actions import take_back
 from cio_activation_tests.drivers import lanes
+from cio_activation_tests.drivers.tables import noting
 from cio_activation_tests.drivers.town import Town, town
 
 DAY = timedelta(days=1)
@@ -98,10 +100,10 @@ def here(tmp_path: Path) -> Iterator[Town]:
         yield made
 
 
-def asking(here: Town, vendor: str) -> Any:
+def asking(here: Town, vendor: str, limits: str = "") -> Any:
     """Have some people leave their carts, and run both lanes until somebody is asked to call them."""
     there = CRMS[vendor](here)
-    here.activation = lanes.small_activation(here.home, activation(vendor))
+    here.activation = lanes.small_activation(here.home, activation(vendor) + limits)
     here.runtime = lanes.build_runtime(here.home, here.sandbox.environment(), here.activation)
     for who in here.people()[:CARTS]:
         here.act("fill_cart", cio_id=who, value=150.0)
@@ -121,8 +123,8 @@ def test_everybody_who_enters_is_asked_for_once_and_a_done_action_ends_it(here: 
     assert len(there.open()) == CARTS + 1  # one of the town left a cart anyway
     assert there.subject(there.open()[0]) == "Cart of 150 USD"
     since = here.mark()
-    here.run(Lane.REALTIME)
-    assert here.writes(since) == []
+    again = here.run(Lane.REALTIME)
+    assert (here.writes(since), again.decided[f"feedback/{vendor}"].calls) == ([], 0)
     done = there.open()[0]
     there.complete(done)
     here.wait(timedelta(minutes=20))
@@ -137,6 +139,15 @@ def test_everybody_who_enters_is_asked_for_once_and_a_done_action_ends_it(here: 
     assert report.by_kind == {f"withdraw_{there.word}": CARTS}, "planned before it is decided anew"
     here.run(Lane.REALTIME)
     assert (there.open(), exits(here)["withdrawn"]) == ([], CARTS)
+    leave_account(here.runtime, CRM[vendor])
+    for table in (
+        "delivery.actions",
+        "audience.assignments",
+        "feedback.owners",
+        "feedback.contexts",
+        "feedback.readings",
+    ):
+        assert here.query(f"SELECT count(*) FROM {table} WHERE destination = '{vendor}'") == [(0,)], table
 
 
 @pytest.mark.parametrize("vendor", sorted(CRMS))
@@ -151,3 +162,19 @@ def test_what_a_human_puts_off_stays_and_all_else_is_taken_back_when_its_time_is
     assert put_off in there.open()
     assert exits(here).get("expired", 0) >= CARTS - 1
     assert here.query("SELECT act FROM feedback.acts") == [("snoozed",)], "what we took back ourselves is no act"
+
+
+@pytest.mark.parametrize("vendor", sorted(CRMS))
+def test_who_waits_is_asked_about_once_a_while_and_enters_when_somebody_is_free(here: Town, vendor: str) -> None:
+    there = asking(here, vendor, "limits: {capacity: {open_per_owner: 2}}\n")
+    assert len(there.open()) == 2
+    again = here.run(Lane.REALTIME).decided[f"feedback/{vendor}"]
+    assert (again.calls, again.entrants) == (0, CARTS - 1), "a moment ago is soon enough"
+    with here.runtime.warehouse.write() as con, noting(con, "feedback.contexts"):
+        con.execute("UPDATE feedback.contexts SET read_at = read_at - INTERVAL 1 HOUR")
+    calls = here.run(Lane.REALTIME).decided[f"feedback/{vendor}"].calls
+    assert (calls > 0) is (vendor == "hubspot"), "in Pipedrive whoever waits has no record yet"
+    there.complete(there.open()[0])
+    here.wait(timedelta(minutes=20))
+    here.run(Lane.REALTIME)
+    assert (len(there.open()), len(there.ours())) == (2, 3)
