@@ -17,7 +17,8 @@ from cio_activation.activation.models import Lane
 from cio_activation.runtime import Runtime
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import identifier
-from cio_activation.warehouse.tables import PERSONS, SQL_TYPE
+from cio_activation.warehouse.tables import ASSIGNMENTS, CURRENT_EVIDENCE, PERSONS, SQL_TYPE
+from cio_activation.warehouse.tables import AUDIENCE_MEMBERSHIPS as MEMBERSHIPS
 from cio_activation_tests.drivers.tables import noting
 
 
@@ -72,46 +73,36 @@ def entries(
     *,
     exited: Mapping[str, str] | None = None,
     destination: str = "",
+    at: datetime = datetime(2026, 11, 1),
 ) -> dict[str, str]:
     """Let ``people`` enter a touch audience with whom acts until when, and others leave it (person -> reason).
 
-    A person's values may be ``owner_id``, ``due_at`` and the like of ``audience.assignments``; ``evidence`` (JSON) is
-    what the rules read. Without a ``destination`` nobody is assigned. Who is in already stays, and has that as newer evidence. Return person -> id of the newest entry.
+    A person's values may be ``owner_id``, ``due_at`` and the like of ``audience.assignments``, ``ghost`` and ``baseline``
+    of the entry; ``evidence`` (JSON) is what the rules read. Without a ``destination`` nobody is assigned. Who is in
+    already stays, and has that as newer evidence. ``at``: naive UTC. Return person -> id of the newest entry.
     """
-    tables = ("audience.memberships", "audience.assignments", "audience.current_evidence")
-    with run.warehouse.write() as con, noting(con, *tables):
+    with run.warehouse.write() as con, noting(con, MEMBERSHIPS, ASSIGNMENTS, CURRENT_EVIDENCE):
         inside = "audience = ? AND cio_id = ? AND exited_at IS NULL"
         for cio_id, reason in (exited or {}).items():
             con.execute(
-                f"UPDATE audience.memberships SET exited_at = now()::TIMESTAMP, exit_reason = ? WHERE {inside}",
-                [reason, audience, cio_id],
+                f"UPDATE {MEMBERSHIPS} SET exited_at = ?, exit_reason = ? WHERE {inside}",
+                [at, reason, audience, cio_id],
             )
         for cio_id, given in people.items():
-            known = con.execute(
-                f"SELECT entry_id FROM audience.memberships WHERE {inside}", [audience, cio_id]
-            ).fetchall()
+            about = {"audience": audience, "cio_id": cio_id, "as_of": at}
+            known = con.execute(f"SELECT entry_id FROM {MEMBERSHIPS} WHERE {inside}", [audience, cio_id]).fetchall()
             if known:
-                new = {"entry_id": known[0][0], "audience": audience, "cio_id": cio_id, "as_of": datetime.now()}
-                con.execute("DELETE FROM audience.current_evidence WHERE entry_id = ?", [new["entry_id"]])
-                _insert(con, tables[2], (*new, "evidence"), [new | {"evidence": given.get("evidence")}])
+                new = about | {"entry_id": known[0][0], "evidence": given.get("evidence")}
+                con.execute(f"DELETE FROM {CURRENT_EVIDENCE} WHERE entry_id = ?", [new["entry_id"]])
+                _insert(con, CURRENT_EVIDENCE, new, [new])
                 continue
-            con.execute(
-                """INSERT INTO audience.memberships BY NAME
-                SELECT *, md5(concat_ws(chr(31), audience, cio_id, number)) AS entry_id FROM (
-                    SELECT ? AS audience, 1 AS version, ? AS cio_id, ? AS evidence, true AS touch,
-                        TIMESTAMP '2026-11-01' AS entered_at, CAST(1 + (
-                            SELECT count(*) FROM audience.memberships WHERE audience = ? AND cio_id = ?) AS INTEGER)
-                            AS number)""",
-                [audience, cio_id, given.get("evidence", "{}"), audience, cio_id],
-            )
-            if not destination:
-                continue
-            assigned = {"audience": audience, "cio_id": cio_id, "destination": destination, "owner_from": "named"}
-            assigned |= {k: v for k, v in given.items() if k != "evidence"}
-            entry = con.execute(f"SELECT entry_id FROM audience.memberships WHERE {inside}", [audience, cio_id])
-            _insert(con, tables[1], ("entry_id", *assigned), [assigned | {"entry_id": entry.fetchall()[0][0]}])
+            entry = _enter(con, audience, cio_id, given, at)
+            if destination:
+                own = {k: v for k, v in given.items() if k not in ("evidence", "ghost", "baseline")}
+                asked = about | {"entry_id": entry, "destination": destination, "owner_from": "named"} | own
+                _insert(con, ASSIGNMENTS, asked, [asked])
         rows = con.execute(
-            """SELECT cio_id, arg_max(entry_id, number) FROM audience.memberships WHERE audience = ? GROUP BY cio_id""",
+            f"SELECT cio_id, arg_max(entry_id, number) FROM {MEMBERSHIPS} WHERE audience = ? GROUP BY cio_id",
             [audience],
         ).fetchall()
     return {str(cio_id): str(entry_id) for cio_id, entry_id in rows}
@@ -128,60 +119,40 @@ def write_entries(
 ) -> None:
     """Make exactly ``inside`` the people who are in a touch audience; whoever was in before has left for ``reason``.
 
-    person -> what of the entry is not usual: ``owner_id``, ``queue``, ``due_at``, ``inputs`` (of the evidence; other
-    ones of somebody who is in already are what the rules read now), ``ghost``, ``baseline``. ``at``: naive UTC.
+    As :func:`entries`, but for ``inputs`` in place of the evidence: of somebody who is in already, other ones are what the
+    rules read now. Something is due ``at`` once, if nothing is said.
     """
-    tables = ("audience.memberships", "audience.assignments", "audience.current_evidence")
-    with run.warehouse.write() as con, noting(con, *tables):
+    with run.warehouse.read() as con:
         present = con.execute(
-            """SELECT m.cio_id, m.entry_id, coalesce(v.evidence, m.evidence) FROM audience.memberships AS m
-            LEFT JOIN audience.current_evidence AS v USING (entry_id)
-            WHERE m.audience = ? AND m.exited_at IS NULL""",
+            f"""SELECT m.cio_id, coalesce(v.evidence, m.evidence) FROM {MEMBERSHIPS} AS m
+            LEFT JOIN {CURRENT_EVIDENCE} AS v USING (entry_id) WHERE m.audience = ? AND m.exited_at IS NULL""",
             [audience],
         ).fetchall()
-        gone = [entry_id for cio_id, entry_id, _ in present if cio_id not in inside]
-        con.execute(
-            "UPDATE audience.memberships SET exited_at = ?, exit_reason = ? WHERE list_contains(?, entry_id)",
-            [at, reason, gone],
-        )
-        known = {cio_id: (entry_id, evidence) for cio_id, entry_id, evidence in present}
-        for cio_id, said in inside.items():
-            evidence = json.dumps({"since": at.isoformat(" "), "inputs": said.get("inputs", {})}, sort_keys=True)
-            if cio_id in known:
-                _read_now(con, audience, cio_id, *known[cio_id], said, at)
-                continue
-            number = 1 + len(
-                con.execute(
-                    "SELECT 1 FROM audience.memberships WHERE audience = ? AND cio_id = ?", [audience, cio_id]
-                ).fetchall()
-            )
-            entry_id = hashlib.md5("\x1f".join((audience, cio_id, str(number))).encode()).hexdigest()
-            entry = {"audience": audience, "version": 1, "cio_id": cio_id, "entered_at": at, "evidence": evidence,
-                     "number": number, "entry_id": entry_id, "touch": True, "ghost": said.get("ghost", False),
-                     "baseline": said.get("baseline", False)}  # fmt: skip
-            _insert(con, "audience.memberships", entry, [entry])
-            asked = {"entry_id": entry_id, "audience": audience, "cio_id": cio_id, "destination": destination,
-                     "owner_id": said.get("owner_id"), "owner_from": said.get("owner_from", "named"),
-                     "queue": said.get("queue"), "due_at": said.get("due_at", at), "as_of": at}  # fmt: skip
-            _insert(con, "audience.assignments", asked, [asked])
+    before = {str(cio_id): json.loads(evidence) for cio_id, evidence in present}
+    people = {}
+    for cio_id, said in inside.items():
+        kept = before.get(cio_id)
+        if kept is not None and said.get("inputs", kept["inputs"]) == kept["inputs"]:
+            continue
+        evidence = (kept or {"since": at.isoformat(" ")}) | {"inputs": said.get("inputs", {})}
+        rest = {name: value for name, value in said.items() if name != "inputs"}
+        people[cio_id] = {"due_at": at} | rest | {"evidence": json.dumps(evidence, sort_keys=True)}
+    gone = {cio_id: reason for cio_id in before if cio_id not in inside}
+    entries(run, audience, people, exited=gone, destination=destination, at=at)
 
 
-def _read_now(
-    con: Connection,
-    audience: str,
-    cio_id: str,
-    entry_id: str,
-    evidence: str,
-    said: Mapping[str, Any],
-    at: datetime,
-) -> None:
-    """Note what the rules read now of somebody who is in, if that is something else."""
-    before = json.loads(evidence)
-    if "inputs" in said and before["inputs"] != said["inputs"]:
-        now = json.dumps(before | {"inputs": said["inputs"]}, sort_keys=True)
-        row = {"entry_id": entry_id, "audience": audience, "cio_id": cio_id, "evidence": now, "as_of": at}
-        con.execute("DELETE FROM audience.current_evidence WHERE entry_id = ?", [entry_id])
-        _insert(con, "audience.current_evidence", row, [row])
+def _enter(con: Connection, audience: str, cio_id: str, given: Mapping[str, Any], at: datetime) -> str:
+    """Add the person's next entry; return its id."""
+    stays = f"SELECT count(*) FROM {MEMBERSHIPS} WHERE audience = ? AND cio_id = ?"
+    number = 1 + int(con.execute(stays, [audience, cio_id]).fetchall()[0][0])
+    entry = {
+        "audience": audience, "version": 1, "cio_id": cio_id, "entered_at": at, "number": number, "touch": True,
+        "entry_id": hashlib.md5("\x1f".join((audience, cio_id, str(number))).encode()).hexdigest(),
+        "evidence": given.get("evidence", "{}"), "ghost": given.get("ghost", False),
+        "baseline": given.get("baseline", False),
+    }  # fmt: skip
+    _insert(con, MEMBERSHIPS, entry, [entry])
+    return str(entry["entry_id"])
 
 
 def _insert(con: Connection, table: str, columns: Iterable[str], rows: Sequence[Mapping[str, Any]]) -> None:

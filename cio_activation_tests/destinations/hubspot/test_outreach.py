@@ -14,7 +14,7 @@ from cio_activation.delivery.destination import Context
 from cio_activation.delivery.outreach import HandledBy, HearsBack, OpenAction, Owner, Status
 from cio_activation.destinations.hubspot import DESTINATION
 from cio_activation.transport.http import Unpaced, VendorClient
-from cio_activation_tests.destinations.hubspot.test_tasks import ADA, DUE, GRACE, WHO, activation, asks, impatient
+from cio_activation_tests.destinations.hubspot.asking import ADA, DUE, GRACE, WHO, activation, asks, impatient
 from cio_activation_tests.drivers.builders import window
 from cio_activation_tests.drivers.hubspot import HubSpotBench, hubspot_bench, make_activation, person
 
