@@ -77,8 +77,6 @@ class CaseFile(FileModel):
 class PropertyFile(FileModel):
     """One derived state value: exactly one rule (days_since, tiers, expect_next, flag, cases or value)."""
 
-    not_built = frozenset({"min_dwell"})
-
     days_since: Text | None = None
     """Rule: whole days since this timestamp or date attribute, in buckets; needs edges and labels."""
     tiers: Text | None = None
@@ -99,6 +97,9 @@ class PropertyFile(FileModel):
     """One more than edges, lowest first."""
     lane: Lane
     """The pace it moves at."""
+    min_dwell: Duration = timedelta(0)
+    """Buckets and flags: another value has to stand this long before it is taken, so that whoever sways around an edge
+    is left where they are."""
     owner: Text
     """Who answers for it: an e-mail address or team:name."""
     label: Text | None = None

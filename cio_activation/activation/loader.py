@@ -147,6 +147,7 @@ def _property(draft: Draft, name: str, written: PropertyFile) -> Property | None
         rule=ruled.rule,
         type=ruled.type,
         labels=ruled.labels,
+        min_dwell=written.min_dwell,
         deliver=deliver,
         on_conflict=written.on_conflict,
     )

@@ -205,6 +205,8 @@ class Property(Model):
     type: PropertyType
     labels: tuple[str, ...] = ()
     """The closed set of values of an ``enum``, in order; empty for other types."""
+    min_dwell: Duration = timedelta(0)
+    """A bucket or flag changes only once it would have changed for that long."""
     deliver: tuple[str, ...]
     """Names of the destinations that get it."""
     on_conflict: OnConflict | None = None

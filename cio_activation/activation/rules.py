@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import pairwise
 
@@ -27,6 +27,9 @@ from cio_activation.activation.problems import Path
 
 LONGEST_DAYS = 36_500
 """Largest edge in days: a hundred years."""
+
+LONGEST_DWELL = timedelta(days=365)
+"""Of a bucket: one that waits for longer would say nothing of today."""
 
 _INSTANTS = (AttributeType.TIMESTAMP, AttributeType.DATE)
 _NUMBERS = (AttributeType.NUMBER, AttributeType.INTEGER, AttributeType.MONEY)
@@ -66,7 +69,21 @@ def read_rule(draft: Draft, path: Path, written: PropertyFile) -> Ruled | None:
     for key in stray:
         draft.problems.add((*path, key), f"does not go with {given[0]}; remove it")
     ruled = read(draft, path, written)
-    return None if stray else ruled
+    return None if stray or ruled is None else _dwelling(draft, path, written, ruled)
+
+
+def _dwelling(draft: Draft, path: Path, written: PropertyFile, ruled: Ruled) -> Ruled | None:
+    """Return ``ruled`` with its ``min_dwell`` in its sentence, or None with the problem noted."""
+    span, at = written.min_dwell, (*path, "min_dwell")
+    if not timedelta(0) <= span <= LONGEST_DWELL:
+        told = f"must be a span from 0m to {format_duration(LONGEST_DWELL)}, such as 30m; or leave it out"
+        draft.problems.add(at, told)
+        return None
+    if span and ruled.type not in (PropertyType.ENUM, PropertyType.FLAG):
+        draft.problems.add(at, "goes with buckets and flags only; a plain value is shown as it is, so leave it out")
+        return None
+    lasting = f" A change counts once it has lasted {format_duration(span)}." if span else ""
+    return replace(ruled, sentence=ruled.sentence + lasting)
 
 
 def _days_since(draft: Draft, path: Path, written: PropertyFile) -> Ruled | None:

@@ -141,7 +141,8 @@ class _Derivation:
 
     def _mend(self) -> int:
         """Derive the candidates and put them in place of their old rows; return how many came out different."""
-        self.con.execute(f"CREATE OR REPLACE TEMP TABLE staged AS {self.sql.select('candidates')}")
+        before = last_good.before(self.con, self.sql)
+        self.con.execute(f"CREATE OR REPLACE TEMP TABLE staged AS {self.sql.select('candidates', before)}")
         self._refuse("staged", "SELECT cio_id FROM candidates")
         changed = self._differing("staged", "row_hash")
         self.con.execute(
@@ -155,7 +156,8 @@ class _Derivation:
     def _rederive(self, *, rebuild: bool, full: bool) -> tuple[int | None, int]:
         """Derive everybody into a new table and swap it in; return (rows missed, rows different)."""
         fresh = f"{self.table}__next"
-        self.con.execute(f"CREATE OR REPLACE TABLE {fresh} AS {self.sql.select()}")
+        before = last_good.before(self.con, self.sql)
+        self.con.execute(f"CREATE OR REPLACE TABLE {fresh} AS {self.sql.select(before=before)}")
         refused = self._refuse(fresh)
         missed: int | None = None
         if rebuild:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from cio_activation.activation.models import PropertyType
 from cio_activation.activation.windows import Window
 from cio_activation.state.contract import LAYER
+from cio_activation.state.dwell import Before
 from cio_activation.state.sql import StateSql
 from cio_activation.warehouse import quarantine, stale
 from cio_activation.warehouse.sessions import Connection
@@ -63,6 +64,11 @@ def retain_rows(con: Connection, statements: StateSql, relation: str, people: st
         f"{hashes}, CAST(NULL AS UBIGINT) AS source_hash, coalesce(as_of, {timestamp(statements.as_of)}) AS as_of"
     )
     con.execute(f"INSERT INTO {relation} BY NAME SELECT * REPLACE ({replaced}) FROM {_FILLED}")
+
+
+def before(con: Connection, statements: StateSql) -> Before:
+    """Return the rows that the lane's table has now, as what values with a ``min_dwell`` are kept from."""
+    return Before(statements.table(), frozenset(_old_columns(con, statements)))
 
 
 def _divided(statements: StateSql, breaches: Sequence[Breach]) -> tuple[list[Breach], list[Breach]]:

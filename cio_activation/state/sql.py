@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cio_activation.activation.models import Activation, Cases, ExpectNext, Flag, Lane, Property
+from cio_activation.state import dwell
 from cio_activation.state.columns import source, table
 from cio_activation.state.rules import derive_property, gap_column, own_gap
 from cio_activation.warehouse import stale
@@ -57,14 +58,20 @@ class StateSql:
             | {"row_hash": "UBIGINT"}
             | {hash_column(destination): "UBIGINT" for destination in self.activation.destinations}
             | {"next_transition_at": "TIMESTAMP", "source_hash": "UBIGINT", "as_of": "TIMESTAMP"}
+            | dwell.columns(self.properties)
         )
 
-    def select(self, only: str | None = None) -> str:
-        """Return the SELECT of the state rows; ``only`` names a relation of ``cio_id`` that it is limited to."""
+    def select(self, only: str | None = None, before: dwell.Before = dwell.NEVER) -> str:
+        """Return the SELECT of the state rows; ``only`` names a relation of ``cio_id`` that it is limited to.
+
+        ``before`` is what values with a ``min_dwell`` are kept from.
+        """
         names = [p.name for p in self.properties]
         hashes = [f"{sql} AS {identifier(name)}" for name, sql in self.hashes().items()]
         listed = ["cio_id", *map(identifier, names), *hashes, "next_transition_at", "source_hash", "as_of"]
-        return f"SELECT {', '.join(listed)} FROM ({self._values(only)}) AS v"
+        listed += map(identifier, dwell.columns(self.properties))
+        values = dwell.steadied(self._values(only), self.properties, self.as_of, before)
+        return f"SELECT {', '.join(listed)} FROM ({values}) AS v"
 
     def hashes(self) -> dict[str, str]:
         """Return the columns of hashes that diffs compare, and the SQL of each over a row of properties."""
@@ -124,6 +131,8 @@ class StateSql:
                 self.activation.attributes[a].model_dump(mode="json", include={"name", "type"}) for a in sorted(used)
             ],
         }
+        if dwells := dwell.definition(self.properties):
+            definition["min_dwell"] = dwells
         return hashlib.sha256(json.dumps(definition, sort_keys=False).encode()).hexdigest()[:16]
 
     def table(self) -> str:

@@ -73,7 +73,7 @@ def test_the_default_activation_fits_the_schema() -> None:
         {"workspace": {"realtime_window": "15 minutes"}},
         {"attributes": {"Last Order": {"type": "text"}}},
         {"attributes": {"x": {"type": "txt"}}},
-        {"properties": {"x": {"flag": "a", "lane": "daily", "owner": "a@example.com", "min_dwell": "30m"}}},
+        {"properties": {"x": {"flag": "a", "lane": "daily", "owner": "a@example.com", "min_dwell": "30 minutes"}}},
     ],
 )
 def test_the_schema_shows_mistakes_in_an_editor(mistake: dict[str, Any]) -> None:
