@@ -14,6 +14,7 @@ from cio_activation.activation.settings import Settings
 from cio_activation.audience import assets as audience
 from cio_activation.automation.alerts import alert_on_failure
 from cio_activation.automation.jobs import lane_job
+from cio_activation.automation.pausing import pause_job
 from cio_activation.automation.schedules import daily_schedule
 from cio_activation.automation.sensors import realtime_sensor
 from cio_activation.automation.warned import warnings_sensor
@@ -53,7 +54,7 @@ def build_definitions(activation: Activation, destinations: Sequence[Destination
     daily, realtime = (lane_job(lane, lanes, assets) for lane in Lane)
     return dg.Definitions(
         assets=assets,
-        jobs=[daily, realtime],
+        jobs=[daily, realtime, pause_job(activation)],
         schedules=[daily_schedule(daily)],
         sensors=[realtime_sensor(realtime, activation, lanes), alert_on_failure, warnings_sensor(activation, assets)],
         executor=dg.in_process_executor,

@@ -22,6 +22,7 @@ class Code(StrEnum):
     SNOOZED = "snoozed"
     EXCLUSIVE = "exclusive"
     JOURNEY = "journey"
+    PAUSED = "paused"
     LAUNCH_BASELINE = "launch_baseline"
     LAUNCH_SCOPE = "launch_scope"
     LAUNCH_LIMIT = "launch_limit"
@@ -44,6 +45,7 @@ MEANING: dict[Code, str] = {
     Code.SNOOZED: "a human said later",
     Code.EXCLUSIVE: "an audience of the same group with a higher priority has the person",
     Code.JOURNEY: "hold_while is true: a journey is talking to the person",
+    Code.PAUSED: "the audience is paused: somebody switched it off",
     Code.LAUNCH_BASELINE: "was eligible already when the audience started to have a human act",
     Code.LAUNCH_SCOPE: "outside launch.only",
     Code.LAUNCH_LIMIT: "launch.max_entries_per_day is reached",

@@ -20,6 +20,7 @@ from cio_activation.activation.ordering import Rank, read_order
 from cio_activation.activation.windows import Window
 from cio_activation.audience import moments
 from cio_activation.audience.desks import Desks
+from cio_activation.audience.pauses import Pause
 from cio_activation.state.columns import attribute_types, property_types, source, table
 from cio_activation.state.rules import as_timestamp, derive_property
 from cio_activation.warehouse import stale
@@ -54,6 +55,8 @@ class Inputs:
     """Whether the audience is decided for the first time with a human act."""
     rules: str = ""
     """Fingerprint of the activation, under which ``audience.activations`` keeps it."""
+    paused: Pause | None = None
+    """Somebody switched the audience off: nobody enters."""
     desks: Desks | None = None
     """Who can act; of an audience with an action."""
     unread: tuple[str, ...] = ()
@@ -75,6 +78,11 @@ class Inputs:
     def as_of(self) -> datetime:
         """The window's end, naive UTC."""
         return self.window.as_of
+
+    @property
+    def basis(self) -> str:
+        """What everybody is decided on: by another one nobody's decision stands as it is."""
+        return f"{self.rules}, paused" if self.paused else self.rules
 
     @property
     def people(self) -> str:

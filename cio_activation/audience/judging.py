@@ -149,8 +149,9 @@ def _own(inputs: Inputs) -> list[tuple[Code, str]]:
     asked: list[tuple[Code, str]] = [(Code.GRACE, grace), (Code.SPENT, "used_up")]
     if audience.moment is not None:
         asked.insert(0, (Code.STALE_MOMENT, over(inputs, MOMENT_AT)))
+    switched_off = (Code.PAUSED, "TRUE" if inputs.paused else "FALSE")
     if not audience.touch:
-        return asked
+        return [*asked, switched_off]
     cooldown = timestamp(inputs.as_of - audience.cooldown) if audience.cooldown else None
     skipped = "FALSE" if inputs.first and audience.launch.backfill else "baseline_now"
     return [
@@ -162,6 +163,7 @@ def _own(inputs: Inputs) -> list[tuple[Code, str]]:
         (Code.SNOOZED, f"snoozed_until > {as_of}"),
         (Code.EXCLUSIVE, "had_by IS NOT NULL"),
         (Code.JOURNEY, "in_journey"),
+        switched_off,
         (Code.LAUNCH_BASELINE, skipped),
         (Code.LAUNCH_SCOPE, "out_of_scope"),
         # One open action per person and audience: what a human took up outlives the entry it was made for.
@@ -234,6 +236,9 @@ def _detail(inputs: Inputs) -> str:
         (f"code = {_quoted(Code.GRACE)}", f"'until', {_later('since', audience.grace)}"),
         (f"code = {_quoted(Code.SPENT)}", "'since', since"),
     ]
+    if inputs.paused is not None:
+        since = f"'since', {timestamp(inputs.paused.paused_at)}, 'by', {literal(inputs.paused.paused_by)}"
+        told.append((f"code = {_quoted(Code.PAUSED)}", f"{since}, 'why', {literal(inputs.paused.why)}"))
     if audience.moment is not None:
         told.insert(0, (f"code = {_quoted(Code.STALE_MOMENT)}", by_moment.told(inputs)))
     if audience.touch:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from cio_activation.activation.models import Activation, Audience, Lane
 from cio_activation.activation.windows import Window
-from cio_activation.audience import desks, record
+from cio_activation.audience import desks, pauses, record
 from cio_activation.audience.inputs import Inputs
 from cio_activation.audience.step import MEMBERSHIPS, apply, decide
 from cio_activation.audience.touch import entered_today
@@ -42,6 +42,8 @@ class AudienceResult:
     """By code, see ``audience.codes``."""
     superseded: bool = False
     """A newer window decided this audience already: nothing was changed."""
+    paused: str | None = None
+    """Since when, by whom and why, if it is: nobody entered."""
     skipped: str | None = None
     """What the warehouse did not have yet; nothing was changed."""
 
@@ -107,28 +109,31 @@ def _update_one(con: Connection, inputs: Inputs, run_id: str, planned_at: dateti
         "SELECT exit_reason, count(*) FROM decided WHERE exit_reason IS NOT NULL GROUP BY ALL ORDER BY ALL"
     ).fetchall()
     present = _present(con, audience.name)
-    published.publish(con, name, window, present.members, run_id, basis=inputs.rules)
+    published.publish(con, name, window, present.members, run_id, basis=inputs.basis)
     return replace(
         present,
         entered=int(entered),
         exited={str(reason): int(n) for reason, n in exited},
         candidates=counts.candidates,
         withheld=counts.withheld,
+        paused=str(inputs.paused) if inputs.paused else None,
     )
 
 
 def readied(con: Connection, inputs: Inputs, planned_at: datetime | None = None) -> Inputs:
     """Return the inputs with what is worked out beside the statement: the scope, the start, the day, who can act."""
     audience, window = inputs.audience, inputs.window
+    inputs = replace(inputs, paused=pauses.in_force(con).get(audience.name))
     if window.lane is Lane.REALTIME:
         name = f"audience.{audience.name}"
-        people = published.changed_since(con, name, window, inputs.rules, inputs.reads)
+        people = published.changed_since(con, name, window, inputs.basis, inputs.reads)
         if people is not None and inputs.places:  # desks and CRMs may have changed for whoever waits
             waiting = f"SELECT cio_id FROM audience.eligibility WHERE audience = {literal(audience.name)}"
             people = f"{people} UNION ALL {waiting} AND stage = 'waiting'"
         inputs = replace(inputs, scope=EVERYONE if people is None else narrowed_to(con, people))
     if audience.touch:
-        first = record.is_first(con, audience.name)
+        # An audience that is paused does not start: its start is when people can enter.
+        first = inputs.paused is None and record.is_first(con, audience.name)
         inputs = replace(inputs, first=first, entered_today=entered_today(con, inputs))
     if inputs.places:
         inputs = replace(inputs, unread=desks.unread(con, audience, window.key, inputs.places))

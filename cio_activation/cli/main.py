@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from cio_activation.cli import actions, check, demo, fields, plan, receive, rejected, release, resync, sandbox, sql
+from cio_activation.cli import (
+    actions,
+    check,
+    demo,
+    fields,
+    pause,
+    plan,
+    receive,
+    rejected,
+    release,
+    resync,
+    sandbox,
+    sql,
+)
 from cio_activation.cli.group import Group
 
 app = typer.Typer(
@@ -20,6 +33,8 @@ app.command("sandbox")(sandbox.sandbox)
 app.command("check")(check.check)
 app.command("fields")(fields.fields)
 app.add_typer(actions.actions)
+app.command("pause")(pause.pause)
+app.command("resume")(pause.resume)
 app.command("plan")(plan.plan)
 app.command("receive")(receive.receive)
 app.command("rejected")(rejected.rejected)
