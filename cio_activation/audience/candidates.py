@@ -6,7 +6,7 @@ from cio_activation.activation.models import Activation
 from cio_activation.activation.windows import Window
 from cio_activation.audience.inputs import Inputs
 from cio_activation.audience.judging import candidates
-from cio_activation.audience.members import readied
+from cio_activation.audience.members import narrowed
 from cio_activation.audience.step import statements
 from cio_activation.warehouse import published
 from cio_activation.warehouse.sessions import Connection
@@ -24,7 +24,7 @@ def find(con: Connection, activation: Activation, window: Window) -> str:
         inputs = Inputs.of(activation, audience, window)
         if not inputs.places or published.superseded(con, f"audience.{audience.name}", window) or inputs.missing(con):
             continue
-        inputs = readied(con, inputs)
+        inputs = narrowed(con, inputs)
         for table, select in statements(inputs).items():
             if table != "decided":
                 con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {select}")

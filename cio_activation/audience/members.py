@@ -121,7 +121,19 @@ def _update_one(con: Connection, inputs: Inputs, run_id: str, planned_at: dateti
 
 
 def readied(con: Connection, inputs: Inputs, planned_at: datetime | None = None) -> Inputs:
-    """Return the inputs with what is worked out beside the statement: the scope, the start, the day, who can act."""
+    """Return the inputs with all that is worked out beside the statement, who can act among it."""
+    inputs = narrowed(con, inputs)
+    audience, window = inputs.audience, inputs.window
+    if inputs.places:
+        inputs = replace(inputs, unread=desks.unread(con, audience, window.key, inputs.places))
+    if audience.asks():
+        at = planned_at.astimezone(UTC).replace(tzinfo=None) if planned_at is not None else inputs.as_of
+        inputs = replace(inputs, desks=desks.prepare(con, inputs.activation, audience, inputs.as_of, at))
+    return inputs
+
+
+def narrowed(con: Connection, inputs: Inputs) -> Inputs:
+    """Return the inputs with what our own data tells beside the statement: the switch, the scope, the start, the day."""
     audience, window = inputs.audience, inputs.window
     inputs = replace(inputs, paused=pauses.in_force(con).get(audience.name))
     if window.lane is Lane.REALTIME:
@@ -135,11 +147,6 @@ def readied(con: Connection, inputs: Inputs, planned_at: datetime | None = None)
         # An audience that is paused does not start: its start is when people can enter.
         first = inputs.paused is None and record.is_first(con, audience.name)
         inputs = replace(inputs, first=first, entered_today=entered_today(con, inputs))
-    if inputs.places:
-        inputs = replace(inputs, unread=desks.unread(con, audience, window.key, inputs.places))
-    if audience.asks():
-        at = planned_at.astimezone(UTC).replace(tzinfo=None) if planned_at is not None else inputs.as_of
-        inputs = replace(inputs, desks=desks.prepare(con, inputs.activation, audience, inputs.as_of, at))
     return inputs
 
 

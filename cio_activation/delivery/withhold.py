@@ -21,6 +21,8 @@ def withhold(con: Connection, planned: str, fields: str, step: Step, identified:
     hash of the whole row: the shadow must not take the row for written, so that every plan compares it again.
     ``identified`` gives the SQL of an operation's id over a row's alias.
     """
+    if not scalar(con, f"SELECT EXISTS ({fields})"):
+        return 0
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE reduced AS
         SELECT p.* REPLACE ({_LEFT} AS payload, CAST(NULL AS UBIGINT) AS row_hash)
@@ -28,9 +30,6 @@ def withhold(con: Connection, planned: str, fields: str, step: Step, identified:
             SELECT operation_id, list(DISTINCT field) AS fields FROM ({fields}) GROUP BY operation_id
         ) AS w ON w.operation_id = p.operation_id"""
     )
-    if not scalar(con, "SELECT count(*) FROM reduced"):
-        con.execute("DROP TABLE reduced")
-        return 0
     con.execute(f"DELETE FROM {planned} WHERE operation_id IN (SELECT operation_id FROM reduced)")
     does_more = names_sql(step.kinds, lambda kind: kind.creates or kind.stamps)
     nothing = f"payload = '{{}}' AND kind NOT IN {does_more}"
