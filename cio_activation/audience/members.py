@@ -133,7 +133,7 @@ def readied(con: Connection, inputs: Inputs, planned_at: datetime | None = None)
 
 
 def narrowed(con: Connection, inputs: Inputs) -> Inputs:
-    """Return the inputs with what our own data tells beside the statement: the switch, the scope, the start, the day."""
+    """Return the inputs with what our own data tells beside the statement: switch, scope, start and day."""
     audience, window = inputs.audience, inputs.window
     inputs = replace(inputs, paused=pauses.in_force(con).get(audience.name))
     if window.lane is Lane.REALTIME:
