@@ -19,6 +19,7 @@ from cio_activation.automation.schedules import daily_schedule
 from cio_activation.automation.sensors import realtime_sensor
 from cio_activation.automation.warned import warnings_sensor
 from cio_activation.customerio import assets as customerio
+from cio_activation.dagster_runtime import forgetting
 from cio_activation.delivery import assets as delivery
 from cio_activation.delivery.destination import Destination
 from cio_activation.destinations import DESTINATIONS
@@ -26,6 +27,7 @@ from cio_activation.feedback import assets as feedback
 from cio_activation.identity import assets as identity
 from cio_activation.lanes.partitions import Lanes
 from cio_activation.outcome import assets as outcome
+from cio_activation.privacy import assets as privacy
 from cio_activation.state import assets as state
 
 
@@ -50,7 +52,12 @@ def build_definitions(activation: Activation, destinations: Sequence[Destination
         for key in asset.keys
     }
     delivered = delivery.build_assets(activation, lanes, destinations, decided)
-    assets = [*rooms, *delivered, *outcome.build_assets(activation, lanes, delivered)]
+    assets = [
+        *rooms,
+        *delivered,
+        *outcome.build_assets(activation, lanes, delivered),
+        *privacy.build_assets(activation, lanes, delivered, destinations, forgetting.clean),
+    ]
     daily, realtime = (lane_job(lane, lanes, assets) for lane in Lane)
     return dg.Definitions(
         assets=assets,

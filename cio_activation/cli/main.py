@@ -9,6 +9,7 @@ from cio_activation.cli import (
     check,
     demo,
     fields,
+    forget,
     pause,
     plan,
     receive,
@@ -32,6 +33,7 @@ app.command("demo")(demo.demo)
 app.command("sandbox")(sandbox.sandbox)
 app.command("check")(check.check)
 app.command("fields")(fields.fields)
+app.command("forget")(forget.forget)
 app.add_typer(actions.actions)
 app.command("pause")(pause.pause)
 app.command("resume")(pause.resume)

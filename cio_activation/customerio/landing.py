@@ -20,7 +20,7 @@ from cio_activation.customerio.people_table import (
     require_readable,
     table_ddl,
 )
-from cio_activation.warehouse import quarantine, stale
+from cio_activation.warehouse import quarantine, stale, tombstones
 from cio_activation.warehouse.sessions import Connection, SqlError
 from cio_activation.warehouse.sql import identifier, scalar
 from cio_activation.warehouse.tables import PEOPLE, PEOPLE_CURRENT, PEOPLE_GONE, PEOPLE_LIVE, SQL_TYPE, split
@@ -94,6 +94,7 @@ def stage(
         require_readable(path, header)
         raise
     rows = scalar(con, f"SELECT count(*) FROM {target}")
+    tombstones.drop(con, target)
     malformed = scalar(con, f"SELECT count(DISTINCT line) FROM {REJECTS}")
     return Staged(int(str(rows)), int(str(malformed)))
 

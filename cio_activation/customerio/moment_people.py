@@ -21,7 +21,7 @@ from cio_activation.activation.windows import Window
 from cio_activation.customerio.client import AT_ONCE, ATTRIBUTES_PER_CALL, CustomerIO, Identifiers
 from cio_activation.customerio.landing import ensure_tables
 from cio_activation.customerio.moment_body import METRIC, compared_email
-from cio_activation.warehouse import change_log, quarantine
+from cio_activation.warehouse import change_log, quarantine, tombstones
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import scalar
 from cio_activation.warehouse.tables import MEMBERSHIP_CHANGES, MOMENTS, PEOPLE_CURRENT
@@ -181,6 +181,8 @@ def _settle(con: Connection, window: Window, now: datetime) -> Named:
         "FROM settled AS s WHERE m.rowid = s.place",
         [window.key, now],
     )
+    tombstones.drop(con, MOMENTS, where="rowid IN (SELECT place FROM settled)")
+    tombstones.drop(con, "settled")
     change_log.note(con, MOMENTS, "SELECT cio_id FROM settled")
     quarantine.enter(
         con,

@@ -23,7 +23,7 @@ from cio_activation.customerio.moment_people import EVENT_NAME, LAYER, TELLS
 from cio_activation.customerio.people import utc_now
 from cio_activation.journal.attempts import Journal
 from cio_activation.runtime import Runtime
-from cio_activation.warehouse import change_log, quarantine
+from cio_activation.warehouse import change_log, quarantine, tombstones
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.tables import MEMBERSHIP_CHANGES, MOMENTS
 
@@ -136,6 +136,7 @@ def _land(con: Connection, window: Window, waiting: Sequence[Waiting], now: date
         f"WHERE NOT EXISTS (FROM {MOMENTS} AS m WHERE m.source = a.source AND m.event_id = a.event_id "
         f"AND m.received_at >= make_timestamp({int(since * 1_000_000)}))"
     )
+    tombstones.drop(con, "fresh")
     con.execute(
         f"INSERT INTO {MOMENTS} BY NAME SELECT * EXCLUDE (raw_text), ? AS landed_in, "
         "CASE WHEN cio_id IS NOT NULL THEN landed_in END AS named_in FROM fresh",

@@ -20,7 +20,7 @@ from cio_activation.customerio.members import Reading, members_sql, read_segment
 from cio_activation.customerio.people import utc_now
 from cio_activation.runtime import Runtime
 from cio_activation.transport.http import Pacer
-from cio_activation.warehouse import change_log, published, quarantine
+from cio_activation.warehouse import change_log, published, quarantine, tombstones
 from cio_activation.warehouse.sessions import YIELD_S, Connection
 from cio_activation.warehouse.sql import scalar
 from cio_activation.warehouse.tables import MEMBERSHIP_CHANGES, MEMBERSHIPS, SEGMENTS, SEGMENTS_UNEXPLAINED
@@ -189,6 +189,7 @@ def _publish_one(
         _compare_few(con, window, segment, reading.places)
     else:
         return SegmentSnapshot(segment, reading.name, _members(con, lane, segment), retained=reading.retained)
+    tombstones.drop(con, "difference", where="change = 'entered'")
     con.execute(
         f"DELETE FROM {MEMBERSHIPS} WHERE lane = ? AND segment_id = ? "
         "AND cio_id IN (SELECT cio_id FROM difference WHERE change = 'left')",

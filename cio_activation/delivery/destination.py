@@ -256,6 +256,14 @@ class IdentifiesAccount(Protocol):
 
 
 @runtime_checkable
+class CarriesKey(Protocol):
+    """A destination whose records keep our key when all else of ours is taken back, so that they are found again."""
+
+    async def take_key(self, client: VendorClient, people: Sequence[str]) -> None:
+        """Take the key off the records of ``people`` (``cio_id``), who are forgotten. Again, it changes nothing."""
+
+
+@runtime_checkable
 class KeepsAcknowledged(Protocol):
     """A destination that keeps what was acknowledged in a table of its own, beside the lanes' shadows."""
 

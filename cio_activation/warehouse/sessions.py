@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from cio_activation.warehouse import migrations
+from cio_activation.warehouse import compacting, migrations
 from cio_activation.warehouse.instance import Config, Connection, blank, session
 from cio_activation.warehouse.lock import PriorityLock
 
@@ -88,11 +88,19 @@ class Warehouse:
         with self.write() as con:
             migrations.apply(con)
 
+    def compact(self) -> None:
+        """Write the file anew, without anything that was deleted; nobody else gets in meanwhile.
+
+        Takes as long as copying the file. Never inside a session.
+        """
+        with self._lock.exclusive("compact", YIELD_S):
+            compacting.rewrite(self.path, self._config())
+
     def _session(self, *, read_only: bool) -> AbstractContextManager[Connection]:
-        config = dict(_CONFIG)
-        if self._memory_limit:
-            config["memory_limit"] = self._memory_limit
-        return session(self.path, config, read_only=read_only, max_wait_s=self._lock_timeout_s)
+        return session(self.path, self._config(), read_only=read_only, max_wait_s=self._lock_timeout_s)
+
+    def _config(self) -> Config:
+        return dict(_CONFIG) | ({"memory_limit": self._memory_limit} if self._memory_limit else {})
 
 
 def scratch() -> AbstractContextManager[Connection]:

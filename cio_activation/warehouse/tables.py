@@ -86,6 +86,11 @@ PIPEDRIVE_FIELD_CODES = "delivery.pipedrive_field_codes"
 WRITE_VOLUME = "outcome.write_volume"
 """A view: what was written, by day, destination and audience."""
 WARNINGS = "outcome.warnings"
+FORGET_REQUESTS = "privacy.requests"
+TOMBSTONES = "privacy.tombstones"
+TOMBSTONE_SALT = "privacy.salt"
+RECEIPTS = "privacy.receipts"
+LEFTOVERS = "privacy.leftovers"
 
 MIGRATED = frozenset({
     SCHEMA_MIGRATIONS, PUBLISHED, CHANGE_LOG,
@@ -97,7 +102,7 @@ MIGRATED = frozenset({
     READINGS, RECORD_CLASHES, GONE_RECORDS, ACTIONS, OUTREACH_FLAGS,
     ACCOUNTS, LINKS, MEMBERS, CATALOG, LEDGER, REJECTED, LAST_FOLD, PLANS, RELEASES, CONFLICTS, DEFERRED, SCOPES,
     HUBSPOT_LISTS, RETIRED_LISTS, PIPEDRIVE_PERSONS, PIPEDRIVE_MIRROR_STATE, PIPEDRIVE_RELEASED, PIPEDRIVE_FIELD_CODES,
-    WRITE_VOLUME, WARNINGS,
+    WRITE_VOLUME, WARNINGS, FORGET_REQUESTS, TOMBSTONES, TOMBSTONE_SALT, RECEIPTS, LEFTOVERS,
 })  # fmt: skip
 """What the migrations make."""
 

@@ -25,6 +25,7 @@ FAILING = {
     "check": ("--activation", "nowhere.yaml"),
     "demo": ("--orders", "nowhere.parquet", "--home", "there"),
     "fields": ("--activation", "nowhere.yaml"),
+    "forget": ("nobody@example.com",),
     "pause": (),
     "plan": (),
     "receive": (),

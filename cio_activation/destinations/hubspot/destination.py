@@ -96,6 +96,14 @@ class HubSpot:
         carrying = await api.contacts_with_key(client) if api.KEY in await api.properties(client) else 0
         return f"{carrying:,} contacts carry {api.KEY}" if carrying else None
 
+    async def take_key(self, client: VendorClient, people: Sequence[str]) -> None:
+        """Empty ``cio_id`` on the contacts that carry one of ``people``."""
+        for start in range(0, len(people), api.MAX_BATCH):
+            found = await api.read_contacts(client, people[start : start + api.MAX_BATCH], [api.KEY], by=api.KEY)
+            emptied = [{"id": str(row["id"]), "properties": {api.KEY: ""}} for row in found.results]
+            if emptied:
+                await api.update_contacts(client, emptied)
+
     def forget_account(self, con: Connection) -> None:
         """Forget which lists the acknowledged members are on, and the tasks that were made."""
         con.execute("DELETE FROM delivery.hubspot_lists")

@@ -33,6 +33,7 @@ from cio_activation.destinations.pipedrive.values import mirror_row
 from cio_activation.errors import ConfigError
 from cio_activation.journal.operations import Kind, Operation, Result
 from cio_activation.transport.http import VendorClient
+from cio_activation.warehouse import tombstones
 from cio_activation.warehouse.sessions import Connection, Warehouse
 from cio_activation.warehouse.sql import literal
 
@@ -185,6 +186,7 @@ def _merge_file(con: Connection, context: Context, row: Mapping[str, Any]) -> No
         QUALIFY row_number() OVER (PARTITION BY person_id ORDER BY update_time DESC) = 1""",
         [as_of],
     )
+    tombstones.drop_records(con, "pd_seen", "pipedrive", "person_id")
     merge(con, "pd_seen")
     if row["full"]:
         # Whatever a whole walk did not show is gone, unless it was made or changed while we walked.

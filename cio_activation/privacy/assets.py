@@ -1,0 +1,64 @@
+"""The privacy asset: after the deliveries of a day, whoever is to be forgotten is, as far as the CRMs are done."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+
+from cio_activation.activation.models import Activation, Lane
+from cio_activation.delivery.destination import Destination
+from cio_activation.lanes.failures import failures
+from cio_activation.lanes.metadata import counted
+from cio_activation.lanes.partitions import LANE_TAG, Lanes
+from cio_activation.lanes.runs import runtime_of
+
+KEY = dg.AssetKey(["privacy", "forgetting"])
+
+
+def build_assets(
+    activation: Activation,
+    lanes: Lanes,
+    delivered: Sequence[dg.AssetsDefinition | dg.AssetSpec],
+    destinations: Sequence[Destination],
+    beside: Callable[[Path, Sequence[str]], int],
+) -> list[dg.AssetsDefinition]:
+    """Return the asset that erases people once ``delivered``, the daily deliveries, took back what was theirs.
+
+    ``beside`` takes people (by their names) out of what Dagster keeps; it is told the home.
+    """
+    deps = [
+        dg.AssetDep(key)
+        for asset in delivered
+        if isinstance(asset, dg.AssetsDefinition) and asset.partitions_def == lanes.daily
+        for key in sorted(asset.keys)
+    ]
+
+    @dg.asset(
+        key=KEY,
+        deps=deps,
+        partitions_def=lanes.daily,
+        group_name="privacy",
+        kinds={"duckdb"},
+        tags={LANE_TAG: str(Lane.DAILY)},
+        description=(
+            "Whoever `cio-activation forget` named and has nothing of ours left in a CRM is erased here: files, "
+            "warehouse, journal, run history. Whoever was forgotten is taken out of new raw files."
+        ),
+        metadata={"dagster/table_name": "privacy.receipts"},
+    )
+    def forgetting() -> dg.MaterializeResult:
+        from cio_activation.privacy import erasing, keeping_out
+
+        with failures():
+            runtime = runtime_of(activation, Lane.DAILY)
+            home = runtime.settings.activation_home
+            done = erasing.erase(
+                runtime, datetime.now(UTC).replace(tzinfo=None), destinations, beside=lambda names: beside(home, names)
+            )
+            cleaned = keeping_out.clean(runtime)
+        return dg.MaterializeResult(
+            metadata=counted(erased=done.erased, waiting_to_be_erased=len(done.waiting), cleaned=cleaned + done.files)
+        )
+
+    return [forgetting]

@@ -1,0 +1,111 @@
+"""Takes people out of files: raw ones as the vendor sent them, plans, and what stands beside them.
+
+A file that names nobody of them is not touched; any other is written anew beside itself and put in its own place.
+Everything about nobody else stays byte for byte, where the format has lines.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import shutil
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from cio_activation.customerio.files import part_of, settle, sha256_of
+from cio_activation.customerio.people_table import is_packed
+from cio_activation.warehouse.sessions import Connection, scratch
+from cio_activation.warehouse.sql import literal, scalar
+from cio_activation.warehouse.tables import FILES
+
+_WORD = re.compile(rb"""[^\s",;:{}\[\]\\]+""")
+"""What stands between the marks of CSV and JSON: an id, an address or a number is one such word."""
+
+
+def all_of(*folders: Path) -> Iterator[Path]:
+    """Yield every file below ``folders``; one half-written by somebody who died is one, too."""
+    for folder in folders:
+        yield from sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def take_out(path: Path, people: Collection[str], identifiers: Collection[str]) -> int:
+    """Take out of the file at ``path`` whatever is about ``people``; return how many rows or lines that were."""
+    if path.suffix == ".parquet":
+        return _of_parquet(path, people)
+    return _of_lines(path, frozenset(value.lower().encode() for value in identifiers))
+
+
+def keep_books(con: Connection, home: Path, path: Path, fewer: int) -> None:
+    """Have the books of raw files know what ``path`` is now: it has ``fewer`` rows."""
+    con.execute(
+        f"UPDATE {FILES} SET sha256 = ?, rows = rows - ? WHERE path = ?",
+        [sha256_of(path), fewer, path.relative_to(home).as_posix()],
+    )
+
+
+def _of_parquet(path: Path, people: Collection[str]) -> int:
+    rows = f"FROM read_parquet({literal(str(path))})"
+    with scratch() as con:
+        con.execute("CREATE TEMP TABLE people AS SELECT unnest(?::VARCHAR[]) AS cio_id", [sorted(people)])
+        theirs = "cio_id IN (SELECT cio_id FROM people)"
+        count = int(str(scalar(con, f"SELECT count(*) {rows} WHERE {theirs}")))
+        if not count:
+            return 0
+        part = part_of(path)
+        con.execute(
+            f"COPY (SELECT * {rows} WHERE NOT coalesce({theirs}, FALSE)) TO {literal(str(part))} "
+            "(FORMAT parquet, COMPRESSION zstd)"
+        )
+    _sync(part)
+    settle(part, path)
+    return count
+
+
+def _of_lines(path: Path, names: frozenset[bytes]) -> int:
+    packed = is_packed(path)
+    with _opened(path, packed) as lines:
+        found = sum(_names_one(record, names) for record in _records(lines))
+    if not found:
+        return 0
+    part = part_of(path)
+    with _opened(path, packed) as lines, _written(part, packed) as out:
+        for record in _records(lines):
+            if not _names_one(record, names):
+                out.write(record)
+    _sync(part)
+    shutil.copymode(path, part)
+    settle(part, path)
+    return found
+
+
+def _records(lines: BinaryIO) -> Iterator[bytes]:
+    """Yield lines; those that belong together because a quote is open in CSV, as one."""
+    waiting: list[bytes] = []
+    open_quote = False
+    for line in lines:
+        waiting.append(line)
+        open_quote ^= line.count(b'"') % 2 == 1
+        if not open_quote or len(waiting) > 1_000:  # a quote that nobody closes is no reason to take all in
+            yield b"".join(waiting)
+            waiting, open_quote = [], False
+    if waiting:
+        yield b"".join(waiting)
+
+
+def _names_one(record: bytes, names: frozenset[bytes]) -> bool:
+    return not names.isdisjoint(_WORD.findall(record.lower()))
+
+
+def _opened(path: Path, packed: bool) -> BinaryIO:
+    return cast("BinaryIO", gzip.open(path, "rb")) if packed else path.open("rb")
+
+
+def _written(path: Path, packed: bool) -> BinaryIO:
+    return cast("BinaryIO", gzip.open(path, "wb")) if packed else path.open("wb")
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as written:
+        os.fsync(written.fileno())

@@ -1,0 +1,183 @@
+"""Forgetting people: from the request to a home, and two CRMs, that hold nothing of ours about them."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from cio_activation.activation.models import Lane
+from cio_activation.destinations import DESTINATIONS
+from cio_activation.errors import ConfigError
+from cio_activation.privacy import keeping_out
+from cio_activation.privacy.erasing import Erased, erase
+from cio_activation.privacy.people import found
+from cio_activation.privacy.requests import ask
+from cio_activation_tests.drivers.town import Town, town
+
+DAY, QUARTER = timedelta(days=1), timedelta(minutes=15)
+HOW_MANY = 3
+
+
+class Forgetting:
+    """A town in which some people were forgotten, and what was known of them before."""
+
+    def __init__(self, town: Town) -> None:
+        self.town = town
+        town.settle()
+        town.wait(DAY)
+        town.settle()
+        rows = self.chosen()
+        self.people = [str(row[0]) for row in rows[:HOW_MANY]]
+        self.emails = [str(row[1]) for row in rows[:HOW_MANY]]
+        # An id such as 42 is the same word as a number of orders: where it names somebody it is beside their cio_id.
+        self.names = [v for row in rows[:HOW_MANY] for v in (row[0], row[1], row[3]) if v]
+        self.records = dict(
+            town.query(
+                "SELECT destination || '/' || record_id, cio_id FROM delivery.links "
+                f"WHERE cio_id IN {tuple(self.people)} AND record_id IS NOT NULL"
+            )
+        )
+        self.named_before = files_with(town.home, self.names)
+        with town.runtime.warehouse.write() as con:
+            given = [self.people[0], self.emails[1].upper(), self.people[2]]
+            self.asked = ask(con, [found(con, one) for one in given], at(town), "Ada", "ticket 7")
+        self.first = self.erase()
+        town.wait(QUARTER)
+        town.settle()
+        with pytest.raises(Killed):
+            erase(town.runtime, at(town), DESTINATIONS, beside=die)
+        self.half_way = files_with(town.home, self.names)
+        self.done = self.erase()
+
+    def chosen(self) -> list[tuple[Any, ...]]:
+        """Return (cio_id, e-mail, id, phone) of people with a record in each of the CRMs, on lists where there are any."""
+        found: list[tuple[Any, ...]] = []
+        for vendor, many in (("pipedrive", 1), ("hubspot", HOW_MANY - 1)):
+            rows = self.town.query(
+                f"""SELECT p.cio_id, p.email, p.external_id, p.phone FROM identity.persons AS p
+                JOIN delivery.links AS l ON l.cio_id = p.cio_id AND l.destination = '{vendor}' AND l.record_id IS NOT NULL
+                WHERE p.email IS NOT NULL ORDER BY p.cio_id NOT IN (SELECT cio_id FROM delivery.members), p.cio_id"""
+            )
+            found += [row for row in rows if row[0] not in {one[0] for one in found}][:many]
+        return found
+
+    def erase(self) -> Erased:
+        done = erase(self.town.runtime, at(self.town), DESTINATIONS)
+        keeping_out.clean(self.town.runtime)
+        return done
+
+
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
+def die(_names: Sequence[str]) -> int:
+    raise Killed
+
+
+def at(town: Town) -> datetime:
+    return town.now.replace(tzinfo=None)
+
+
+def files_with(home: Path, names: list[str]) -> dict[str, list[str]]:
+    """Return each file of ``home`` -> which of ``names`` its bytes hold; those of Parquet as DuckDB reads them."""
+    there: dict[str, list[str]] = {}
+    for path in sorted(p for p in home.rglob("*") if p.is_file()):
+        content = path.read_bytes()
+        if path.suffix == ".parquet":
+            content += str(duckdb.sql(f"FROM read_parquet('{path}')").fetchall()).encode()
+        if hits := [name for name in names if re.search(re.escape(name.encode()), content, re.IGNORECASE)]:
+            there[path.relative_to(home).as_posix()] = hits
+    return there
+
+
+def ours(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a record of a stand-in holds in our fields."""
+    return {k: v for k, v in record.get("properties", record).items() if k.startswith("cio_") and v not in (None, "")}
+
+
+@pytest.fixture(scope="module")
+def forgetting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forgetting]:
+    with town(tmp_path_factory.mktemp("forgetting") / "home", people=30, warm=False) as made:
+        yield Forgetting(made)
+
+
+def test_they_wait_until_the_crms_are_done(forgetting: Forgetting) -> None:
+    assert forgetting.asked == HOW_MANY
+    assert forgetting.first.erased < HOW_MANY
+    assert any("fields" in what for places in forgetting.first.waiting.values() for what in places.values())
+    assert (forgetting.first.erased + forgetting.done.erased, forgetting.done.waiting) == (HOW_MANY, {})
+
+
+def test_who_died_half_way_is_followed_by_one_that_begins_anew(forgetting: Forgetting) -> None:
+    assert set(forgetting.half_way) == {"warehouse.duckdb", "journal.sqlite"}, "the files were done"
+    assert forgetting.done.erased > 0
+
+
+def test_no_file_names_them(forgetting: Forgetting) -> None:
+    named = {name for hits in forgetting.named_before.values() for name in hits}
+    assert set(forgetting.people) <= named
+    assert {path.split("/")[0] for path in forgetting.named_before} >= {
+        "warehouse.duckdb",
+        "journal.sqlite",
+        "raw",
+        "plans",
+    }
+    assert files_with(forgetting.town.home, forgetting.names) == {}
+
+
+def test_the_crms_hold_nothing_of_ours_about_them(forgetting: Forgetting) -> None:
+    there = forgetting.town.there
+    assert any(record.startswith("pipedrive/") for record in forgetting.records)
+    for record in forgetting.records:
+        vendor, _, number = record.partition("/")
+        kind = "contacts" if vendor == "hubspot" else "persons"
+        held = there[vendor][kind]
+        one = held[number] if number in held else held[int(number)]
+        assert ours(one) == {}, record
+
+
+def test_the_others_are_as_they_were_decided(forgetting: Forgetting) -> None:
+    assert forgetting.town.differences() == []
+
+
+def test_ten_windows_do_not_bring_them_back(forgetting: Forgetting) -> None:
+    town = forgetting.town
+    for _ in range(5):
+        town.wait(DAY)
+        town.run(Lane.DAILY)
+        town.run(Lane.REALTIME)
+        forgetting.erase()
+    assert set(forgetting.people) <= set(town.people()), "Customer.io has them still"
+    assert files_with(town.home, forgetting.names) == {}
+    assert town.differences() == []
+
+
+def test_there_is_a_receipt_for_each_who_held_something(forgetting: Forgetting) -> None:
+    rows = forgetting.town.query(
+        "SELECT person_hash, list(recipient ORDER BY recipient) FROM privacy.receipts GROUP BY 1"
+    )
+    assert len(rows) == HOW_MANY
+    assert ["customerio", "home", "hubspot", "pipedrive"] in [recipients for _, recipients in rows]
+    assert forgetting.town.query("FROM privacy.requests") == []
+
+
+def test_whoever_is_forgotten_is_nobody_here(forgetting: Forgetting) -> None:
+    with forgetting.town.runtime.warehouse.read() as con, pytest.raises(ConfigError, match="is nobody's cio_id"):
+        found(con, forgetting.emails[0])
+
+
+def test_both_databases_are_whole(forgetting: Forgetting) -> None:
+    with closing(sqlite3.connect(forgetting.town.home / "journal.sqlite")) as con:
+        assert con.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    views = forgetting.town.query("SELECT view_name FROM duckdb_views() WHERE NOT internal ORDER BY ALL")
+    assert ("people_current",) in views
+    assert forgetting.town.query("SELECT count(*) FROM privacy.leftovers") == [(0,)]
