@@ -12,10 +12,11 @@ from cio_activation.activation.loader import load_activation
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.settings import Settings
 from cio_activation.audience import assets as audience
+from cio_activation.audit import assets as audit
 from cio_activation.automation.alerts import alert_on_failure
-from cio_activation.automation.jobs import lane_job
+from cio_activation.automation.jobs import audit_job, lane_job
 from cio_activation.automation.pausing import pause_job
-from cio_activation.automation.schedules import daily_schedule
+from cio_activation.automation.schedules import audit_schedule, daily_schedule
 from cio_activation.automation.sensors import realtime_sensor
 from cio_activation.automation.warned import warnings_sensor
 from cio_activation.customerio import assets as customerio
@@ -59,10 +60,12 @@ def build_definitions(activation: Activation, destinations: Sequence[Destination
         *privacy.build_assets(activation, lanes, delivered, destinations, forgetting.clean),
     ]
     daily, realtime = (lane_job(lane, lanes, assets) for lane in Lane)
+    audits = audit.build_assets(activation, destinations, delivered)
+    auditing = [audit_job(audits)] if audits else []
     return dg.Definitions(
-        assets=assets,
-        jobs=[daily, realtime, pause_job(activation)],
-        schedules=[daily_schedule(daily)],
+        assets=[*assets, *audits],
+        jobs=[daily, realtime, pause_job(activation), *auditing],
+        schedules=[daily_schedule(daily), *(audit_schedule(job, activation) for job in auditing)],
         sensors=[realtime_sensor(realtime, activation, lanes), alert_on_failure, warnings_sensor(activation, assets)],
         executor=dg.in_process_executor,
     )

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from cio_activation.activation.actions import Ask, HasAsk, ShowsValues
 from cio_activation.activation.alerts import Alerts
+from cio_activation.activation.audits import Audits
 from cio_activation.activation.base import Duration, Model, Name, Share
 from cio_activation.activation.life_cycle import Exclusive, Launch, PersonCap
 from cio_activation.activation.moment_source import MomentSource
@@ -319,6 +320,7 @@ class Limits(Model):
     working_time: WorkingTime = WorkingTime()
     capacity: Capacity = Capacity()
     alerts: Alerts = Alerts()
+    audits: Audits = Audits()
 
 
 class DestinationLimits(Model):

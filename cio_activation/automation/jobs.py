@@ -1,4 +1,4 @@
-"""One job per lane, over all its assets."""
+"""One job per lane, over all its assets, and one that audits."""
 
 from __future__ import annotations
 
@@ -25,4 +25,14 @@ def lane_job(lane: Lane, lanes: Lanes, assets: list[Any]) -> Any:
         executor_def=dg.in_process_executor,
         tags={LANE_TAG: str(lane)},
         description=f"One {lane} window: extract, decide, deliver.",
+    )
+
+
+def audit_job(audits: list[dg.AssetsDefinition]) -> Any:
+    """Return the job that reads back what the destinations hold: apart from both lanes, which it never stops."""
+    return dg.define_asset_job(
+        "audit",
+        selection=dg.AssetSelection.assets(*(key for asset in audits for key in asset.keys)),
+        executor_def=dg.in_process_executor,
+        description="Reads back a sample of what every destination holds of ours.",
     )

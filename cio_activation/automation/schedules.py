@@ -1,4 +1,4 @@
-"""The daily lane's schedule."""
+"""The schedules: of the daily lane, and of audits."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ from typing import Any
 
 import dagster as dg
 
+from cio_activation.activation.models import Activation
+
 MINUTES_AFTER_MIDNIGHT = 20
 """Customer.io's own day-based segments need some time after midnight to settle."""
+WEEKLY = "30 4 * * 1"
+"""Audits: on Mondays, after the night's daily run and before people work."""
 
 
 def daily_schedule(job: Any) -> Any:
@@ -21,4 +25,15 @@ def daily_schedule(job: Any) -> Any:
         hour_of_day=0,
         minute_of_hour=MINUTES_AFTER_MIDNIGHT,
         description="Runs the day that just ended, in the workspace's time zone.",
+    )
+
+
+def audit_schedule(job: Any, activation: Activation) -> dg.ScheduleDefinition:
+    """Return a schedule that audits once a week, in the workspace's time zone."""
+    return dg.ScheduleDefinition(
+        name="audit_schedule",
+        job=job,
+        cron_schedule=WEEKLY,
+        execution_timezone=activation.workspace.timezone,
+        description="Reads back once a week what the destinations hold of ours.",
     )

@@ -200,10 +200,13 @@ def _keep_open(home: Path, ui_port: int, result: dict[str, Any], sandbox: Any) -
     import subprocess
     import sys
 
+    from cio_activation.activation.loader import load_activation
+    from cio_activation.activation.settings import Settings
     from cio_activation.automation.toggles import switch_on
     from cio_activation.cli.receiver_process import receiver_beside
+    from cio_activation.destinations import DESTINATIONS
 
-    switch_on()
+    switch_on(load_activation(Settings().activation_file, DESTINATIONS))
     os.environ["DAGSTER_WEBSERVER_URL"] = f"http://127.0.0.1:{ui_port}"  # the receiver launches runs there
     notes.print(f"The Dagster UI opens at http://127.0.0.1:{ui_port}; stop with Ctrl-C. Home: {home}")
     if not result["ok"]:

@@ -6,6 +6,7 @@ import typer
 
 from cio_activation.cli import (
     actions,
+    audit,
     check,
     demo,
     fields,
@@ -35,6 +36,7 @@ app.command("check")(check.check)
 app.command("fields")(fields.fields)
 app.command("forget")(forget.forget)
 app.add_typer(actions.actions)
+app.command("audit")(audit.audit)
 app.command("pause")(pause.pause)
 app.command("resume")(pause.resume)
 app.command("plan")(plan.plan)

@@ -168,7 +168,8 @@ def _conflicts_asset(activation: Activation, delivered: Sequence[dg.AssetDep]) -
         owners=_owners(activation),
         description=(
             "Values under our prefix that somebody changed by hand since our last write, in fields that keep such "
-            "changes (`on_conflict: keep`). They stay until our own value changes again and finds them undone."
+            "changes (`on_conflict: keep`). They stay until our own value changes again and finds them undone. So does "
+            "what audits found contested."
         ),
     )
     def kept(context: dg.AssetExecutionContext) -> dg.MaterializeResult:

@@ -35,6 +35,20 @@ def note(con: Connection, destination: str, lane: Lane | None, kinds: Sequence[K
     con.execute("DROP TABLE attempts_in_doubt")
 
 
+def put(con: Connection, shadow: str, fields: str) -> None:
+    """Put ``fields`` (a SELECT of ``cio_id, record_id, name``) in doubt in a lane's shadow; nothing else changes."""
+    con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE values_in_doubt AS
+        SELECT cio_id, record_id, '|' || string_agg(DISTINCT name, '|' ORDER BY name) || '|' AS in_doubt
+        FROM ({fields}) GROUP BY cio_id, record_id"""
+    )
+    if scalar(con, "SELECT count(*) FROM values_in_doubt"):
+        con.execute(
+            f"""UPDATE {shadow} AS s SET whole_hash = NULL, in_doubt = concat(s.in_doubt, d.in_doubt)
+            FROM values_in_doubt AS d WHERE s.cio_id = d.cio_id AND s.record_id = d.record_id"""
+        )
+
+
 def _members(con: Connection, destination: str, kinds: Sequence[Kind]) -> None:
     place = literal(destination)
     memberships = names_sql(kinds, lambda kind: kind.writes_membership)
@@ -50,16 +64,11 @@ def _members(con: Connection, destination: str, kinds: Sequence[Kind]) -> None:
 
 def _values(con: Connection, destination: str, lane: Lane, kinds: Sequence[Kind]) -> None:
     shadow = ensure_shadow(con, destination, str(lane), ())
-    con.execute(
-        f"""CREATE OR REPLACE TEMP TABLE values_in_doubt AS
-        SELECT cio_id, record_id, '|' || string_agg(DISTINCT name, '|' ORDER BY name) || '|' AS in_doubt
-        FROM (SELECT cio_id, record_id, unnest(json_keys(payload)) AS name FROM attempts_in_doubt
-              WHERE kind IN {names_sql(kinds, lambda kind: kind.writes_fields)})
-        GROUP BY cio_id, record_id"""
-    )
-    con.execute(
-        f"""UPDATE {shadow} AS s SET whole_hash = NULL, in_doubt = concat(s.in_doubt, d.in_doubt)
-        FROM values_in_doubt AS d WHERE s.cio_id = d.cio_id AND s.record_id = d.record_id"""
+    put(
+        con,
+        shadow,
+        f"""SELECT cio_id, record_id, unnest(json_keys(payload)) AS name FROM attempts_in_doubt
+        WHERE kind IN {names_sql(kinds, lambda kind: kind.writes_fields)}""",
     )
     con.execute(
         f"""INSERT INTO {shadow} BY NAME SELECT cio_id, record_id, in_doubt FROM values_in_doubt

@@ -68,6 +68,8 @@ def leave_account(runtime: Runtime, destination: Destination) -> None:
             "conflicts",
             "key_clashes",
             "gone_records",
+            "audits",
+            "audit_findings",
         ):
             con.execute(f"DELETE FROM delivery.{identifier(table)} WHERE destination = ?", [name])
         for shadow in shadows(con, name):

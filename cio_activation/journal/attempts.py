@@ -109,6 +109,12 @@ class Journal(JournalDatabase):
         with self.engine.connect() as con:
             return [dict(row) for row in con.execute(query).mappings()]
 
+    def people_at_work(self, destination: str) -> set[str]:
+        """Return whom an attempt that is not folded yet is about: what the destination holds of them is on its way."""
+        query = sa.select(attempts.c.cio_id).where(attempts.c.destination == destination).distinct()
+        with self.engine.connect() as con:
+            return {str(cio_id) for (cio_id,) in con.execute(query)}
+
     def prune(self, ids: Sequence[int]) -> None:
         """Delete folded attempts."""
         if ids:

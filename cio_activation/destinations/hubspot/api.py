@@ -23,6 +23,8 @@ KEY = "cio_id"
 MAX_BATCH = 100
 CONCURRENCY = 16
 """Calls on their way at once. The pacer keeps the rate: this only has to be enough for answers that take a second."""
+MEMBERS_PAGE = 250
+"""Most members that one call lists (fact sheet, section 7)."""
 CONTACT_TYPE = "0-1"
 MANUAL = "MANUAL"
 
@@ -79,6 +81,12 @@ async def read_contacts(
     if by is not None:
         body["idProperty"] = by
     return await _batch(client, "read", f"contacts.batch_read.{by or 'id'}", body)
+
+
+async def read_histories(client: VendorClient, ids: Sequence[str], properties: Sequence[str]) -> BatchReply:
+    """Read what properties of contacts held at any time, by record id."""
+    body: Row = {"properties": [KEY], "propertiesWithHistory": list(properties), "inputs": [{"id": i} for i in ids]}
+    return await _batch(client, "read", "contacts.batch_read.history", body)
 
 
 async def in_recycle_bin(client: VendorClient, ids: Sequence[str]) -> frozenset[str]:
@@ -261,6 +269,16 @@ async def has_members(client: VendorClient, list_id: str) -> bool:
             return False
         raise
     return bool(rows_of(object_of(client, "lists.members", answer), "results"))
+
+
+async def members_page(client: VendorClient, list_id: str, after: str | None) -> tuple[list[str], str | None]:
+    """Return up to 250 record ids of a list, and where the next page starts; None: that was the last."""
+    path = f"{_LISTS}/{quote(list_id, safe='')}/memberships"
+    params = {"limit": MEMBERS_PAGE} | ({"after": after} if after else {})
+    answer = await client.request("GET", path, operation="lists.members", params=params)
+    page = object_of(client, "lists.members", answer)
+    following = (page.get("paging") or {}).get("next") or {}
+    return [str(row["recordId"]) for row in rows_of(page, "results")], following.get("after") or None
 
 
 async def create_list(client: VendorClient, name: str, folder_id: str) -> Row:

@@ -11,8 +11,8 @@ from cio_activation.journal.operations import End, Operation, Result
 from cio_activation.transport.http import VendorClient
 from cio_activation.warehouse.addresses import email as normalized
 
-_MERGED = "hs_merged_object_ids"
-PROPERTIES = ("email", "hs_additional_emails", api.KEY, _MERGED)
+MERGED = "hs_merged_object_ids"
+PROPERTIES = ("email", "hs_additional_emails", api.KEY, MERGED)
 """What is read of a contact."""
 
 
@@ -43,7 +43,7 @@ async def known_records(
 
 def merged_ids(row: api.Row) -> tuple[str, ...]:
     """Return the ids of the records that were merged into a contact."""
-    shown = str((row.get("properties") or {}).get(_MERGED) or "")
+    shown = str((row.get("properties") or {}).get(MERGED) or "")
     return tuple(i for i in shown.split(";") if i)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -12,9 +12,19 @@ from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.settings import Settings
 from cio_activation.delivery.destination import Context, OwnedField, Step
 from cio_activation.delivery.outreach import OpenAction, Owner, PersonContext, SeenAction
+from cio_activation.delivery.read_back import Comparable, SeenRecord
 from cio_activation.destinations.common import owned_fields
 from cio_activation.destinations.common.people import lane_is_delivered
-from cio_activation.destinations.hubspot import api, checks, differing_emails, known_lists, outreach, quota, schema
+from cio_activation.destinations.hubspot import (
+    api,
+    checks,
+    differing_emails,
+    known_lists,
+    outreach,
+    quota,
+    reading_back,
+    schema,
+)
 from cio_activation.destinations.hubspot.config import (
     NAME,
     HubSpotAccess,
@@ -48,6 +58,8 @@ class HubSpot:
     name = NAME
     settings_model: type[BaseModel] = HubSpotSettings
     audience_model: type[BaseModel] = HubSpotAudience
+    read_at_once = api.MAX_BATCH
+    heals_memberships = False
 
     def steps(self, activation: Activation) -> Sequence[Step]:
         """Return, for each lane that delivers anything here: links, properties, lists, tasks; last, what left."""
@@ -119,7 +131,7 @@ class HubSpot:
 
     def fields(self, activation: Activation) -> Sequence[OwnedField]:
         """Return key, properties, lists, tasks, and what a contact is made with."""
-        edit = "stays until `resync --list`, or until the person enters or leaves"
+        edit = "stays until an audit finds it, or `resync --list`, or until the person enters or leaves"
         lists = [
             owned_fields.audience_field(f"list {list_name(a)}", [a], f"who is in the audience `{a.name}`", edit)
             for a in listed_audiences(activation)
@@ -163,6 +175,44 @@ class HubSpot:
     ) -> list[PersonContext]:
         """Return who has each contact, and whether somebody is on them."""
         return await outreach.contexts(client, context, records, ours)
+
+    async def comparable(self, client: VendorClient, context: Context) -> Comparable:
+        """Return the properties that HubSpot does not calculate, and the sizes of our lists."""
+        return await reading_back.comparable(client, context)
+
+    async def records(
+        self, client: VendorClient, context: Context, people: Mapping[str, str], fields: Sequence[str]
+    ) -> list[SeenRecord]:
+        """Return what contacts hold."""
+        return await reading_back.records(client, context, people, fields)
+
+    async def actions_back(
+        self, client: VendorClient, context: Context, open: Sequence[OpenAction]
+    ) -> list[SeenAction]:
+        """Return what became of tasks."""
+        return await self.actions(client, context, open)
+
+    async def ever_filled(
+        self, client: VendorClient, context: Context, asked: Mapping[str, Sequence[str]]
+    ) -> set[tuple[str, str]]:
+        """Return which properties have a history."""
+        return await reading_back.ever_filled(client, context, asked)
+
+    def members_of(self, client: VendorClient, context: Context, audience: str) -> AsyncIterator[Sequence[str]]:
+        """Yield the members of a list, page by page."""
+        return reading_back.members_of(client, context, audience)
+
+    def acknowledged_members(self, context: Context) -> str:  # noqa: ARG002
+        """Return who was acknowledged to be on which list."""
+        return reading_back.acknowledged_members()
+
+    def unsettled(self) -> str:
+        """Return those whose contact is to be looked at by its id."""
+        return reading_back.unsettled()
+
+    def take_in(self, con: Connection, context: Context, repairs: str, seen: str) -> None:  # noqa: ARG002
+        """Lay what was found over links, shadows and acknowledged members."""
+        reading_back.take_in(con, repairs)
 
 
 DESTINATION = HubSpot()

@@ -24,11 +24,11 @@ from cio_activation.destinations.pipedrive.config import (
     settings_of,
 )
 from cio_activation.destinations.pipedrive.deals import DealStep, RetiredDealsStep
-from cio_activation.destinations.pipedrive.hearing import Hearing
 from cio_activation.destinations.pipedrive.matching import LinksStep
 from cio_activation.destinations.pipedrive.mirror import MirrorStep
 from cio_activation.destinations.pipedrive.notes import NOTE, NoteStep, RetiredNotesStep
 from cio_activation.destinations.pipedrive.persons import FieldsStep, fields_name
+from cio_activation.destinations.pipedrive.reading_back import ReadingBack
 from cio_activation.destinations.pipedrive.removed_fields import RemovedPersonFieldsStep
 from cio_activation.destinations.pipedrive.schema_names import audiences_field
 from cio_activation.destinations.pipedrive.wanted import find_field, wanted_fields
@@ -37,7 +37,7 @@ from cio_activation.transport.http import Pacer, VendorClient
 from cio_activation.warehouse.sessions import Connection
 
 
-class PipedriveDestination(Hearing):
+class PipedriveDestination(ReadingBack):
     """Implements ``delivery.destination.Destination``."""
 
     name = NAME

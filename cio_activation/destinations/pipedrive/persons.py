@@ -13,7 +13,7 @@ from cio_activation.delivery.ownership import examine
 from cio_activation.delivery.unmatched import note_gone, unsettled
 from cio_activation.destinations.common.kinds import CLEAR, CREATE, RECORDS
 from cio_activation.destinations.common.records import GONE
-from cio_activation.destinations.pipedrive.api import CONCURRENCY, TOKENS, PipedriveApi
+from cio_activation.destinations.pipedrive.api import CONCURRENCY, FIELDS_AT_ONCE, TOKENS, PipedriveApi
 from cio_activation.destinations.pipedrive.changes import (
     flag_movements,
     lane_columns,
@@ -33,8 +33,6 @@ from cio_activation.warehouse.sessions import Connection, Warehouse
 from cio_activation.warehouse.sql import literal, scalar
 
 _GONE_STATUS = (404, 410)
-FIELDS_AT_ONCE = 15
-"""Custom fields that one reading of a person shows (OpenAPI, ``custom_fields``)."""
 
 
 class FieldsStep(AbsoluteStep):

@@ -6,7 +6,7 @@ refused (the vendor's migration guide and OpenAPI).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -76,12 +76,11 @@ def held(person: Mapping[str, Any], activation: Activation, catalog: Mapping[str
     ``fields`` holds the logical values of the properties that stay as a human changed them; an empty text is none.
     """
     values = person.get("custom_fields") or {}
-    kept = {n: str(catalog.get(f"field:{n}")) for n in activation.kept_properties(NAME)}
     return {
         "external_id": values.get(catalog[f"field:{ID}"]) or None,
         "audiences": [int(i) for i in values.get(catalog.get(f"field:{AUDIENCES}")) or ()],
         "update_time": person.get("update_time") or person.get("add_time"),
-        "fields": {n: _logical(n, values[code], activation, catalog) for n, code in kept.items() if code in values},
+        "fields": logical_values(person, activation.kept_properties(NAME), activation, catalog),
     }
 
 
@@ -110,6 +109,14 @@ def _logical(name: str, value: Any, activation: Activation, catalog: Mapping[str
             return str(value)
         return _label(name, value, catalog) or f"option {value}"  # one of a colleague's own
     return repr(float(value)) if kind is PropertyType.NUMBER else str(value)
+
+
+def logical_values(
+    person: Mapping[str, Any], names: Sequence[str], activation: Activation, catalog: Mapping[str, Any]
+) -> dict[str, str]:
+    """Return logical name -> value of those of the properties ``names`` that a person was read with."""
+    values, codes = person.get("custom_fields") or {}, {n: str(catalog.get(f"field:{n}")) for n in names}
+    return {n: _logical(n, values[code], activation, catalog) for n, code in codes.items() if code in values}
 
 
 def mirror_row(person: Mapping[str, Any], activation: Activation, catalog: Mapping[str, Any]) -> dict[str, Any]:

@@ -209,13 +209,13 @@ class BatchDesk:
 
 
 def with_history(records: Records, record: Record, row: dict[str, Any], names: list[str]) -> dict[str, Any]:
-    """Add the asked histories to a row; the sandbox keeps only the newest value of each property."""
+    """Add the asked histories to a row; the sandbox keeps the newest value only, a cleared one as ''."""
     if names:
         at = row["updatedAt"]
         row["propertiesWithHistory"] = {
-            name: [{"value": value, "timestamp": at, "sourceType": "INTEGRATION", "sourceId": "sandbox"}]
+            name: [{"value": value or "", "timestamp": at, "sourceType": "INTEGRATION", "sourceId": "sandbox"}]
             for name in names
-            if (value := records.value(record, name)) is not None
+            if (value := records.value(record, name)) is not None or name in record.ever
         }
     return row
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 class Record:
     """One record. ``values`` is replaced, never changed in place, so that the search index can keep old ones."""
 
-    __slots__ = ("archived_at", "created", "emails", "id", "merged", "updated", "values")
+    __slots__ = ("archived_at", "created", "emails", "ever", "id", "merged", "updated", "values")
 
     def __init__(self, record_id: int, values: dict[str, str], created: float) -> None:
         self.id, self.values = record_id, values
@@ -14,3 +14,5 @@ class Record:
         self.archived_at: float | None = None
         self.emails: tuple[str, ...] = ()
         self.merged: tuple[int, ...] = ()
+        self.ever: frozenset[str] = frozenset(values)
+        """Names of what held a value at any time."""

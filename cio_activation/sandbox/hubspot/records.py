@@ -268,6 +268,7 @@ class Records:
 
     def _store(self, record: Record, changes: dict[str, str]) -> None:
         old, new = record.values, {**record.values, **changes}
+        record.ever |= {name for name, value in changes.items() if value}
         for name, value in changes.items():
             if not value:
                 new.pop(name, None)
