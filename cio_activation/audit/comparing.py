@@ -162,7 +162,8 @@ def _memberships(con: Connection, acknowledged: str, comparable: Comparable) -> 
                   WHERE presence = '{Presence.THERE}')
         SELECT c.cio_id, c.record_id, a.name AS audience,
                k.audience IS NOT NULL AND k.certain AS acknowledged, t.audience IS NOT NULL AS is_in
-        FROM (SELECT cio_id, record_id FROM compared WHERE presence = '{Presence.THERE}') AS c CROSS JOIN audited AS a
+        FROM (SELECT cio_id, record_id FROM compared
+              WHERE presence = '{Presence.THERE}' AND audiences IS NOT NULL) AS c CROSS JOIN audited AS a
         LEFT JOIN acknowledged AS k ON k.cio_id = c.cio_id AND k.record_id = c.record_id AND k.audience = a.name
         LEFT JOIN there AS t ON t.cio_id = c.cio_id AND t.record_id = c.record_id AND t.audience = a.name
         WHERE (k.audience IS NOT NULL OR t.audience IS NOT NULL) AND coalesce(k.certain, true)"""

@@ -99,7 +99,7 @@ def _line(cio_id: str, read_at: datetime, one: SeenRecord) -> bytes:
         "presence": str(one.presence),
         "key": one.key,
         "values_now": dict(one.values),
-        "audiences": list(one.audiences),
+        "audiences": None if one.audiences is None else list(one.audiences),
         "shown": dict(one.shown),
     }
     return orjson.dumps(row) + b"\n"

@@ -47,8 +47,8 @@ class SeenRecord:
     """The ``cio_id`` it carries."""
     values: Mapping[str, str] = field(default_factory=dict)
     """Logical name -> value, as the shadow would hold it; an empty text is none."""
-    audiences: Collection[str] = ()
-    """In which audiences it is there."""
+    audiences: Collection[str] | None = None
+    """In which audiences it is there; None: that is not known."""
     shown: Mapping[str, Any] = field(default_factory=dict)
     """What the destination itself wants to know again in ``take_in``."""
 

@@ -8,13 +8,16 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+import dagster as dg
 import pytest
 from typer.testing import CliRunner
 
+from cio_activation.activation.audits import Audits
 from cio_activation.activation.models import Lane
 from cio_activation.audit.choosing import in_order
 from cio_activation.audit.interval import interval
 from cio_activation.cli.main import app
+from cio_activation.definitions import build_definitions
 from cio_activation_tests.audit import by_hand
 from cio_activation_tests.audit.by_hand import Finding
 from cio_activation_tests.drivers import lanes
@@ -64,6 +67,7 @@ class Story:
     repaired: dict[str, Any] = field(default_factory=dict)
     again: dict[str, set[Finding]] = field(default_factory=dict)
     contested: list[dict[str, Any]] = field(default_factory=list)
+    asset: dict[bool, dg.ExecuteInProcessResult] = field(default_factory=dict)
     after_contest: str = ""
 
 
@@ -123,6 +127,18 @@ def in_pipedrive(here: Town) -> None:
     here.by_hand("pipedrive", "set_field", person=plain[3]["id"], field="cio_audiences", value=["RET - Hot cart"])
 
 
+def materialized(here: Town, limit: float) -> dg.ExecuteInProcessResult:
+    """Run HubSpot's audit as Dagster's job does."""
+    limits = here.activation.limits.model_copy(update={"audits": Audits(max_deviating_share=limit)})
+    activation = here.activation.model_copy(update={"limits": limits})
+    definitions = build_definitions(activation)
+    job = definitions.resolve_job_def("audit")
+    with dg.DagsterInstance.ephemeral() as instance:
+        return job.execute_in_process(
+            instance=instance, asset_selection=[dg.AssetKey(["hubspot", "audit"])], raise_on_error=False
+        )
+
+
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """Deliver, let people edit by hand, audit all, run again, audit again; then an edit that is made once more."""
@@ -161,6 +177,15 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         made.contested = listed("hubspot")
         before_run = here_value(here, who["overwritten"])
         here.run(Lane.DAILY)
+        for strict in (False, True):
+            # Of a human's edit in a field that is not contested yet.
+            edit(
+                here,
+                who["cleared"],
+                cart_tier="high" if here_value(here, who["cleared"], "cart_tier") != "high" else "mid",
+            )
+            made.asset[strict] = materialized(here, 0.0 if strict else 0.5)
+            here.run(Lane.REALTIME)
         made.after_contest = f"{before_run} {here_value(here, who['overwritten'])}"
         yield made
 
@@ -218,6 +243,17 @@ def test_what_is_contested_is_listed_and_not_fought_over(story: Story) -> None:
     before, after = story.after_contest.split()
     assert before == after
     assert story.here.query(f"SELECT field FROM delivery.conflicts WHERE cio_id = '{who}'") == [(OVERWRITTEN,)]
+
+
+def test_the_asset_tells_the_rate_and_its_check_fails_the_run_above_the_limit(story: Story) -> None:
+    for strict, result in story.asset.items():
+        (materialization,) = result.asset_materializations_for_node("hubspot__audit")
+        shown = {name: value.value for name, value in materialization.metadata.items()}
+        (check,) = result.get_asset_check_evaluations()
+        assert (shown["deviating"], shown["compared"]) == (1, shown["population"])
+        assert shown["deviating_low"] == shown["deviating_high"] == shown["deviating_share"] > 0
+        assert [record.data for record in shown["findings"].records] == [{"found": "edited field", "how many": 1}]
+        assert (check.passed, check.blocking, result.success) == (not strict, True, not strict)
 
 
 def test_the_interval_of_a_sample_holds_the_true_share(story: Story) -> None:

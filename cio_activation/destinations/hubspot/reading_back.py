@@ -68,11 +68,10 @@ async def records(
             presence=Presence.THERE,
             key=stamp_of(rows[record_id]),
             values={name: _value(rows[record_id], f"{prefix}{name}") for name in fields},
-            audiences=sorted(named[i] for i in its_lists if i in named),
+            # Of whom the answer about lists says nothing, nothing is known of these.
+            audiences=sorted(named[i] for i in lists[record_id] if i in named) if record_id in lists else None,
         )
-        # Of whom the answer about lists says nothing, nothing is known.
-        for record_id, its_lists in lists.items()
-        if record_id in rows
+        for record_id in rows
     ]
     found += [SeenRecord(record_id=i, presence=Presence.MERGED) for i in people if i in merged]
     gone = [i for i in lost if i not in merged and (i in binned or i in reply.missing)]
