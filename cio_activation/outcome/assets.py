@@ -58,8 +58,53 @@ def build_assets(
         return dg.MaterializeResult(metadata=metadata)
 
     asking = any(a.touch for a in activation.audiences.values())
-    made = [write_volume, *([_actions_asset(activation, lanes, deps)] if asking else [])]
+    made = [
+        write_volume,
+        _match_rates_asset(activation, lanes, deps),
+        *([_actions_asset(activation, lanes, deps)] if asking else []),
+    ]
     return [*made, _warnings_asset(activation, lanes, [dg.AssetDep(key) for asset in made for key in asset.keys])]
+
+
+def _match_rates_asset(activation: Activation, lanes: Lanes, deps: Sequence[dg.AssetDep]) -> dg.AssetsDefinition:
+    """Return ``outcome/match_rates``: how everybody was matched at each destination, and how that moves."""
+
+    @dg.asset(
+        key=["outcome", "match_rates"],
+        deps=list(deps),
+        partitions_def=lanes.daily,
+        group_name="outcome",
+        kinds={"duckdb"},
+        owners=owners(*(p.owner for p in activation.properties.values())),
+        tags={LANE_TAG: str(Lane.DAILY)},
+        description=(
+            "How everybody was matched with the records of each CRM: by our id, by e-mail, by phone, made, or why not. "
+            "Each person once; the table `outcome.match_rates` has all windows."
+        ),
+        metadata={"dagster/table_name": "outcome.match_rates"},
+    )
+    def match_rates(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        from cio_activation.outcome import match_rates as outcome
+
+        window = lanes.window(Lane.DAILY, context.partition_key)
+        with failures(), runtime_of(activation, Lane.DAILY).warehouse.write() as con:
+            outcome.update(con, outcome.matched_at(con, list(activation.destinations)), window)
+            found = outcome.newest(con)
+        shares = outcome.matched_share(found)
+        rows = [
+            (r.destination, r.window_key, str(r.outcome), outcome.MEANING[r.outcome], r.people, r.in_audiences)
+            for r in found
+        ]
+        metadata: dict[str, Any] = {
+            "dagster/row_count": len(found),
+            "by_outcome": table(("destination", "window", "outcome", "meaning", "people", "in an audience"), rows),
+            "matched": bars(
+                {f"{name}, percent": {k: round(100 * v) for k, v in one.items()} for name, one in shares.items()}
+            ),
+        }
+        return dg.MaterializeResult(metadata=metadata)
+
+    return match_rates
 
 
 def _actions_asset(activation: Activation, lanes: Lanes, deps: Sequence[dg.AssetDep]) -> dg.AssetsDefinition:
