@@ -7,6 +7,7 @@ to be looked for anyway; fields and memberships in doubt, which the next plan wr
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from cio_activation.activation.models import Activation, Lane, PropertyType
@@ -15,7 +16,7 @@ from cio_activation.delivery.destination import Context
 from cio_activation.delivery.fields import UNKNOWN, shadow_column, shadow_columns, shadow_name
 from cio_activation.delivery.read_back import Comparable, Presence, ReadsBack
 from cio_activation.warehouse.sessions import Connection
-from cio_activation.warehouse.sql import literal
+from cio_activation.warehouse.sql import literal, scalar, timestamp
 
 EMPTIED_FROM = 5
 """Where a destination does not say how many are in: so many who should be, and nobody is."""
@@ -89,6 +90,9 @@ def _load(con: Connection, destination: ReadsBack, name: str, seen: Path, at_wor
         SELECT * FROM read_json({literal(str(seen))}, format = 'newline_delimited', {_SEEN})"""
     )
     _register(con, "people_at_work", ("cio_id",), [(cio_id,) for cio_id in sorted(at_work)])
+    first = scalar(con, "SELECT min(read_at) FROM seen_records")
+    # Said as a number too, so that most of a ledger of years is passed over.
+    since = f"g.ended_at >= {timestamp(first)}" if isinstance(first, datetime) else "false"
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE compared AS
         SELECT s.*, coalesce(l.stamped, false) AS stamped FROM seen_records AS s
@@ -97,7 +101,7 @@ def _load(con: Connection, destination: ReadsBack, name: str, seen: Path, at_wor
           AND s.cio_id NOT IN ({destination.unsettled()})
           AND NOT EXISTS (
             SELECT 1 FROM delivery.ledger AS g WHERE g.destination = {place} AND g.cio_id = s.cio_id
-              AND g.ended_at >= s.read_at)"""
+              AND {since} AND g.ended_at >= s.read_at)"""
     )
     con.unregister("people_at_work")
 
@@ -143,10 +147,10 @@ def _fields(con: Connection, name: str, activation: Activation, lane: Lane, fiel
 
 
 def _same(kind: PropertyType) -> str:
-    """Return SQL for: both texts are one value; vendors write numbers in their own way."""
+    """Return SQL for: both texts are one value; vendors write numbers in their own way, and trim texts."""
     if kind is PropertyType.NUMBER:
         return "ours = theirs OR coalesce(TRY_CAST(ours AS DOUBLE) = TRY_CAST(theirs AS DOUBLE), false)"
-    return "ours = theirs"
+    return "trim(ours) = trim(theirs)"
 
 
 def _memberships(con: Connection, acknowledged: str, comparable: Comparable) -> None:

@@ -49,6 +49,9 @@ def audit(
         audits = [dataclasses.asdict(one) for one in made] or told["audits"]
         emit({"ok": True, "audits": audits} | ({"findings": told["findings"]} if findings else {}))
         return
+    if not told["audits"]:
+        notes.print("nothing was audited yet: `cio-activation audit` does it")
+        return
     for one in told["audits"]:
         _show(one)
     _show_findings(told["findings"], each=findings)

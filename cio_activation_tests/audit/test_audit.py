@@ -203,6 +203,9 @@ def test_all_that_was_done_by_hand_is_found_and_nothing_else(story: Story, desti
     kinds = {kind for kind, *_ in story.expected[destination]}
     assert kinds >= {"deleted", "merged", "edited", "foreign"}
     people = {one["cio_id"] for one in story.found[destination] if one["cio_id"]}
+    addresses = {one["email"] for one in story.found[destination] if one["email"]}
+    assert addresses
+    assert all("***@" in one for one in addresses)
     audit = story.audits[destination]
     assert audit["deviating"] == len(people)
     assert audit["low"] == audit["high"] == pytest.approx(len(people) / audit["population"])
