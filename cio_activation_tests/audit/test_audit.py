@@ -178,14 +178,14 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         before_run = here_value(here, who["overwritten"])
         here.run(Lane.DAILY)
         for strict in (False, True):
-            # Of a human's edit in a field that is not contested yet.
             edit(
                 here,
                 who["cleared"],
                 cart_tier="high" if here_value(here, who["cleared"], "cart_tier") != "high" else "mid",
             )
             made.asset[strict] = materialized(here, 0.0 if strict else 0.5)
-            here.run(Lane.REALTIME)
+            if not strict:
+                here.run(Lane.REALTIME)  # what is in doubt is not compared
         made.after_contest = f"{before_run} {here_value(here, who['overwritten'])}"
         yield made
 
@@ -281,3 +281,14 @@ def test_the_same_window_draws_the_same_people_and_a_budget_ends_it_early(story:
     assert told("--all", "--sample", "3", code=2)["problems"] == [
         "--all reads everybody, --sample so many: give one of them"
     ]
+
+
+def test_findings_are_told_in_words(story: Story) -> None:
+    edit(story.here, story.repaired["who"]["keyless"], returning="")
+    result = CliRunner().invoke(app, ["audit", "--all", "--destination", "hubspot"], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "1 of " in result.output
+    assert "by the next run of its lane" in result.output
+    result = CliRunner().invoke(app, ["audit", "--findings", "--destination", "hubspot"], catch_exceptions=False)
+    assert f"hubspot cleared field returning {story.repaired['who']['keyless']} " in result.stdout
+    assert "hubspot foreign list hot_cart nobody of ours record " in result.stdout
