@@ -71,7 +71,15 @@ def note_deleted(
 
 
 def _forget_ended(con: Connection, name: str) -> None:
-    """Forget conflicts of ours about lists that are no more: the place is as it was acknowledged, or nobody's."""
+    """Forget conflicts that are no more: the field holds what is ours, the place on a list is as acknowledged."""
+    path = "CASE WHEN NOT starts_with(k.field, 'list/') THEN '$.' || k.field END"
+    con.execute(
+        f"""DELETE FROM delivery.conflicts AS k
+        WHERE k.destination = {literal(name)} AND EXISTS (
+            SELECT 1 FROM compared AS c WHERE c.cio_id = k.cio_id AND c.record_id = k.record_id
+              AND json_exists(c.values_now, {path})
+              AND coalesce(json_extract_string(c.values_now, {path}), '') = coalesce(k.ours, ''))"""
+    )
     con.execute(
         f"""DELETE FROM delivery.conflicts AS k
         WHERE k.destination = {literal(name)} AND starts_with(k.field, 'list/')

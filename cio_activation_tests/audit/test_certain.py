@@ -133,7 +133,10 @@ def test_what_never_arrived_has_no_history_and_is_written_also_where_humans_are_
     there = bench.contacts()
     assert (there["p00001"]["cio_ltv"], there["p00002"]["cio_tier"], there["p00003"]["cio_ltv"]) == ("11", "gold", "13")
     assert "cio_tier" not in there["p00004"]
-    bench.edit("set", id=bench.id_of("person4@example.com"), properties={"cio_tier": "gold"})
+    assert bench.query("SELECT cio_id, field FROM delivery.conflicts") == [("p00004", "tier")]
+    write(bench, "p00004", tier="gold")
+    assert found(bench.runtime) == []
+    assert bench.query("SELECT cio_id, field FROM delivery.conflicts") == []
 
 
 def test_a_list_that_is_emptied_again_is_listed_until_somebody_puts_them_back(bench: HubSpotBench) -> None:
