@@ -7,7 +7,7 @@ written to a vendor here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from cio_activation.activation.models import Lane
 from cio_activation.audit.kinds import Kind, Treatment
@@ -19,7 +19,7 @@ from cio_activation.delivery.read_back import ReadsBack
 from cio_activation.feedback.acts import land_acts
 from cio_activation.warehouse import change_log
 from cio_activation.warehouse.sessions import Connection
-from cio_activation.warehouse.sql import literal
+from cio_activation.warehouse.sql import literal, timestamp
 
 REMEMBERED = timedelta(days=90)
 """So long after a repair the same deviation counts as contested."""
@@ -99,7 +99,7 @@ def _decide(con: Connection, destination: Destination, context: Context) -> None
             SELECT 1 FROM delivery.audit_findings AS f
             WHERE f.destination = {place} AND f.treatment = '{Treatment.REPAIRED}' AND f.kind IN ({_CONTESTABLE})
               AND f.subject = d.subject AND f.name = d.name AND f.cio_id = d.cio_id AND f.record_id = d.record_id
-              AND f.found_at >= current_timestamp::TIMESTAMP - INTERVAL '{REMEMBERED.days} days')"""
+              AND f.found_at >= {timestamp(datetime.now(UTC).replace(tzinfo=None) - REMEMBERED)})"""
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE treated AS
         SELECT d.*, CASE

@@ -23,6 +23,8 @@ from cio_activation_tests.audit.by_hand import Finding
 from cio_activation_tests.drivers import lanes
 from cio_activation_tests.drivers.town import Town, town
 
+pytestmark = pytest.mark.slow
+
 PEOPLE = 120
 LISTS = {"RET - Asked where is my order [v1]": "asked_where", "RET - Recent refund [v1]": "refunded",
          "RET - Hot cart [v1]": "hot_cart"}  # fmt: skip
