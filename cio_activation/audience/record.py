@@ -51,10 +51,14 @@ def is_first(con: Connection, audience: str) -> bool:
 def note_rules(con: Connection, activation: Activation, window: Window) -> str:
     """Keep the rules that decide now, once, so that a decision is explained by those of its day; return their name."""
     rules = activation.fingerprint()
-    if not scalar(con, "SELECT count(*) FROM audience.activations WHERE activation = ?", [rules]):
+    found = con.execute("SELECT last_used FROM audience.activations WHERE activation = ?", [rules]).fetchall()
+    if not found:
         con.execute(
-            "INSERT INTO audience.activations VALUES (?, ?, ?)", [rules, window.as_of, activation.model_dump_json()]
+            "INSERT INTO audience.activations (activation, first_used, rules, last_used) VALUES (?, ?, ?, ?)",
+            [rules, window.as_of, activation.model_dump_json(), window.as_of],
         )
+    elif found[0][0] is None or found[0][0] < window.as_of:
+        con.execute("UPDATE audience.activations SET last_used = ? WHERE activation = ?", [window.as_of, rules])
     return rules
 
 

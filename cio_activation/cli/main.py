@@ -19,6 +19,7 @@ from cio_activation.cli import (
     resync,
     sandbox,
     sql,
+    why,
 )
 from cio_activation.cli.group import Group
 
@@ -45,6 +46,7 @@ app.command("rejected")(rejected.rejected)
 app.command("release")(release.release)
 app.command("resync")(resync.resync)
 app.command("sql")(sql.sql)
+app.command("why")(why.why)
 
 
 if __name__ == "__main__":

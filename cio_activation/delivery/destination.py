@@ -313,6 +313,14 @@ class TellsFields(Protocol):
 
 
 @runtime_checkable
+class ReadsAddresses(Protocol):
+    """A destination whose records a person may name by the address of their page."""
+
+    def record_of(self, address: str) -> str | None:
+        """Return the id of the person's record that ``address`` shows; None if it is no page of one here."""
+
+
+@runtime_checkable
 class Advising(Protocol):
     """A destination that has more to say than what is wrong."""
 

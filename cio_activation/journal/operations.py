@@ -38,6 +38,8 @@ class Kind:
     """Changes whether the person's record is on the list in ``target``."""
     enters: bool = False
     """Of a membership: the record is on the list afterwards; else it is not."""
+    told: str = ""
+    """What it does, in the words of whoever is told of it: ``put on the list of``. What it is done to follows."""
 
     @property
     def makes_person(self) -> bool:

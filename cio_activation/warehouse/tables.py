@@ -94,6 +94,11 @@ TOMBSTONE_SALT = "privacy.salt"
 RECEIPTS = "privacy.receipts"
 LEFTOVERS = "privacy.leftovers"
 MATCH_RATES = "outcome.match_rates"
+WHY_DECISIONS = "outcome.why_decisions"
+"""Views of what is told of one person, a kind of fact each."""
+WHY_WRITES = "outcome.why_writes"
+WHY_ACTS = "outcome.why_acts"
+WHY_OBSTACLES = "outcome.why_obstacles"
 
 MIGRATED = frozenset({
     SCHEMA_MIGRATIONS, PUBLISHED, CHANGE_LOG,
@@ -106,6 +111,7 @@ MIGRATED = frozenset({
     ACCOUNTS, LINKS, MEMBERS, CATALOG, LEDGER, REJECTED, LAST_FOLD, PLANS, RELEASES, CONFLICTS, DEFERRED, SCOPES,
     HUBSPOT_LISTS, RETIRED_LISTS, PIPEDRIVE_PERSONS, PIPEDRIVE_MIRROR_STATE, PIPEDRIVE_RELEASED, PIPEDRIVE_FIELD_CODES,
     WRITE_VOLUME, WARNINGS, MATCH_RATES, FORGET_REQUESTS, TOMBSTONES, TOMBSTONE_SALT, RECEIPTS, LEFTOVERS,
+    WRITE_VOLUME, WARNINGS, WHY_DECISIONS, WHY_WRITES, WHY_ACTS, WHY_OBSTACLES,
 })  # fmt: skip
 """What the migrations make."""
 

@@ -16,7 +16,7 @@ from cio_activation.transport.http import VendorClient
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.tables import OUTREACH_FLAGS
 
-MARK = Kind(name="mark_outreach")
+MARK = Kind(name="mark_outreach", told="told Customer.io who asks a human to act")
 """Writes the three attributes of one person, or takes them back. What was acknowledged is in a table of its own."""
 _INSTANT = "instant"
 """Key of ``Result.observed``: the timestamp that the write carried."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -151,6 +152,11 @@ class HubSpot:
             *tasks,
             *owned_fields.first_fields(activation, first),
         ]
+
+    def record_of(self, address: str) -> str | None:
+        """Return the contact of an address: ``/contacts/<portal>/record/0-1/<id>``, or ``contact/<id>`` as of old."""
+        found = re.search(r"//[^/]*hubspot\.com/contacts/\d+/(?:record/0-1|contact)/(\d+)", address)
+        return found[1] if found else None
 
     async def advise(self, client: VendorClient, context: Context) -> list[str]:
         """Return which lists are called something else there or are about to be retired, and whose e-mail differs."""

@@ -23,7 +23,7 @@ from cio_activation.transport.http import VendorClient
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal, timestamp
 
-RETIRE = Kind(name="retire")
+RETIRE = Kind(name="retire", told="deleted the list")
 """Deletes a list that nobody is on. It is about the list in ``record_id``, not about a person."""
 NOT_EMPTY = "the list has members we did not put there: take them off, or delete the list by hand"
 

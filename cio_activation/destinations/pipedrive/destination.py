@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -121,6 +122,11 @@ class PipedriveDestination(ReadingBack):
     def notices(self, context: Context) -> list[str]:
         """Return whose e-mail address differs, by the mirror."""
         return differing_emails.advice(context)
+
+    def record_of(self, address: str) -> str | None:
+        """Return the person of an address: ``https://<company>.pipedrive.com/person/<id>``."""
+        found = re.search(r"//[^/]*pipedrive\.com/persons?/(\d+)", address)
+        return found[1] if found else None
 
     def fields(self, activation: Activation) -> Sequence[OwnedField]:
         """Return id, the field of audiences, properties, and what a person is made with."""

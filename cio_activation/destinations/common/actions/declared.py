@@ -40,27 +40,31 @@ class ActionType:
     @property
     def opens(self) -> Kind:
         """Makes it, once per claim."""
-        return Kind(name=f"open_{self.word}", creates=True)
+        return Kind(name=f"open_{self.word}", creates=True, told=f"opened {_article(self.word)} {self.word}")
 
     @property
     def changes(self) -> Kind:
         """Brings the text of an open one up to date."""
-        return Kind(name=f"change_{self.word}")
+        return Kind(name=f"change_{self.word}", told=f"brought the {self.word} up to date")
 
     @property
     def withdraws(self) -> Kind:
         """Completes or deletes one that nobody took up, because its reason ended."""
-        return Kind(name=f"withdraw_{self.word}")
+        return Kind(name=f"withdraw_{self.word}", told=f"took the {self.word} back")
 
     @property
     def tells(self) -> Kind:
         """Writes a line into one that somebody took up: its reason ended."""
-        return Kind(name=f"tell_{self.word}")
+        return Kind(name=f"tell_{self.word}", told=f"wrote into the {self.word} that its reason ended")
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
         """All of them."""
         return (self.opens, self.changes, self.withdraws, self.tells)
+
+
+def _article(word: str) -> str:
+    return "an" if word[0] in "aeiou" else "a"
 
 
 def action_claim_sql(word: str, entry_id: str, attempt: str) -> str:
