@@ -5,13 +5,23 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationInfo, WithJsonSchema
 
 from cio_activation.activation.durations import SPAN_PATTERN, parse_duration
 
+AS_STORED = {"stored": True}
+"""Validation context of what we wrote ourselves: there a span is one of ISO 8601."""
+
+
+def _read_duration(value: object, info: ValidationInfo) -> timedelta:
+    if info.context == AS_STORED and isinstance(value, str):
+        return TypeAdapter(timedelta).validate_python(value)
+    return parse_duration(value)
+
+
 Duration = Annotated[
     timedelta,
-    BeforeValidator(parse_duration),
+    BeforeValidator(_read_duration),
     WithJsonSchema({"type": "string", "pattern": SPAN_PATTERN, "examples": ["30m", "2h", "7d"]}),
 ]
 """A span such as ``30m``, ``2h``, ``7d`` or ``-3d``."""

@@ -17,7 +17,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from cio_activation.activation.grammar import Reader
 from cio_activation.activation.models import Activation, AttributeType, Audience, Cases, Flag, Property, PropertyType
-from cio_activation.activation.moment_terms import MomentCount, with_spans
+from cio_activation.activation.moment_terms import MomentCount, spans_told, with_spans
 from cio_activation.activation.terms import Clock, Kind
 from cio_activation.errors import ConfigError
 
@@ -87,6 +87,28 @@ def vocabulary(
 def gate_expression(activation: Activation, audience: Audience) -> Expression | None:
     """Return the audience's gate, or None if membership of its segment is all it takes."""
     return _of_audience(activation, audience.gate)
+
+
+def gate_conditions(activation: Activation, audience: Audience) -> tuple[Expression, ...]:
+    """Return what an audience's gate asks, one by one: the parts that AND joins, in their order."""
+    if audience.gate is None:
+        return ()
+    types, labels = vocabulary(activation)
+    found = []
+    for part in _joined_by_and(syntax_tree(audience.gate.strip())):
+        reader = Reader(types, labels, frozenset(), moments=True)
+        term = reader.value(part)
+        written = part.sql(dialect="duckdb", normalize_functions=False, comments=False)
+        columns, clocks = frozenset(reader.columns), tuple(sorted(set(reader.clocks)))
+        found.append(Expression(spans_told(written), term.sql, columns, clocks, tuple(sorted(reader.moments))))
+    return tuple(found)
+
+
+def _joined_by_and(node: exp.Expr) -> list[exp.Expr]:
+    inner = node.unnest()
+    if not isinstance(inner, exp.And):
+        return [inner]
+    return [part for side in (inner.this, inner.expression) for part in _joined_by_and(side)]
 
 
 def hold_expression(activation: Activation, audience: Audience) -> Expression | None:

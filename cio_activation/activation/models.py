@@ -18,7 +18,7 @@ from pydantic import Field
 from cio_activation.activation.actions import Ask, HasAsk, ShowsValues
 from cio_activation.activation.alerts import Alerts
 from cio_activation.activation.audits import Audits
-from cio_activation.activation.base import Duration, Model, Name, Share
+from cio_activation.activation.base import AS_STORED, Duration, Model, Name, Share
 from cio_activation.activation.life_cycle import Exclusive, Launch, PersonCap
 from cio_activation.activation.moment_source import MomentSource
 from cio_activation.activation.working_time import Capacity, WorkingTime
@@ -374,6 +374,11 @@ class Activation(Model):
             for p in self.lane_properties(one, destination)
             if (p.on_conflict or default) is OnConflict.KEEP
         )
+
+    @classmethod
+    def stored(cls, text: str) -> Activation:
+        """Return what ``model_dump_json`` wrote, as it decides; what destinations declare stays as it was written."""
+        return cls.model_validate_json(text, context=AS_STORED)
 
     def fingerprint(self) -> str:
         """Return a value that two activations share if they say the same."""

@@ -87,3 +87,9 @@ def with_spans(text: str, tokens: Sequence[Token]) -> str:
             span = re.sub(r"\s", "", text[number.start : unit.end + 1])
             found = f"{found[: word.start]}'{span}'{found[unit.end + 1 :]}"
     return found
+
+
+def spans_told(text: str) -> str:
+    """Return SQL of an expression as its author writes it: the inverse of :func:`with_spans`."""
+    functions = "|".join(MOMENT_FUNCTIONS)
+    return re.sub(rf"\b((?:{functions})\('(?:[^']|'')*', )'(\w+)'\)", r"\1within \2)", text, flags=re.IGNORECASE)

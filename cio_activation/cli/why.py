@@ -15,6 +15,7 @@ from cio_activation.errors import ConfigError
 
 if TYPE_CHECKING:
     from cio_activation.why.facts import Asking
+    from cio_activation.why.not_in import WhyNot
     from cio_activation.why.story import Story
 
 
@@ -29,6 +30,9 @@ def why(
     as_of: Annotated[
         datetime | None, typer.Option(help="As it was then (UTC), by the windows that had ended; now by default.")
     ] = None,
+    why_not: Annotated[
+        str | None, typer.Option(help="Only why the person is not in this audience: the first condition that failed.")
+    ] = None,
     personal: Annotated[
         bool, typer.Option("--personal", help="Show personal data too; hidden by default.")
     ] = False,
@@ -37,9 +41,14 @@ def why(
 ) -> None:  # fmt: skip
     """Tell why a person is where they are: decided by which rule and values, sent, answered, kept out; calls nobody."""
     with exit_codes(json), _asking(as_of, personal) as asking:
+        from cio_activation.why.not_in import why_not_in
         from cio_activation.why.story import tell
 
-        story = tell(asking, _meant(asking, person))
+        meant = _meant(asking, person)
+        if why_not is not None:
+            _show_why_not(why_not_in(asking, meant, why_not), json)
+            return
+        story = tell(asking, meant)
     facts = story.facts[:limit]
     if json:
         told = {name: value for name, value in asdict(story).items() if name != "facts"}
@@ -83,6 +92,15 @@ def _meant(asking: Asking, person: str) -> str:
         raise ConfigError(f"nobody is known by that; looked in {PLACES}")
     listed = [f"{one.cio_id} (by {', '.join(one.by)})" for one in found[:20]]
     raise ConfigError(f"{len(found)} people can be meant; ask for one by cio_id: {'; '.join(listed)}")
+
+
+def _show_why_not(answer: WhyNot, as_json: bool) -> None:
+    if as_json:
+        emit({"ok": True} | asdict(answer))
+        return
+    typer.echo(answer.sentence)
+    for note in answer.notes:
+        typer.echo(note)
 
 
 def _show(story: Story, as_of: datetime | None) -> None:

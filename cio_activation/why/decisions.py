@@ -45,11 +45,7 @@ _DETAILS: Mapping[str, _Told] = {
 
 def facts(asking: Asking, cio_id: str) -> list[Fact]:
     """Return every decision that was made of the person."""
-    until = "" if asking.as_of is None else " AND as_of <= ?"
-    rows = asking.rows(
-        f"SELECT * FROM outcome.why_decisions WHERE cio_id = ?{until}",
-        [cio_id, *([] if asking.as_of is None else [asking.as_of])],
-    )
+    rows = asking.rows(f"SELECT * FROM outcome.why_decisions WHERE cio_id = ?{asking.until}", [cio_id])
     return [
         Fact(
             what=row["decision"],

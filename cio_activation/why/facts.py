@@ -17,6 +17,7 @@ from cio_activation.activation.settings import Settings
 from cio_activation.delivery.destination import Destination
 from cio_activation.journal.operations import Kind
 from cio_activation.warehouse.sessions import Connection
+from cio_activation.warehouse.sql import timestamp
 
 HIDDEN = "(hidden)"
 """Shown instead of personal data, unless that is asked for."""
@@ -54,6 +55,11 @@ class Asking:
     personal: bool = False
     """Whether personal data is shown."""
     _read: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def until(self) -> str:
+        """The end of a WHERE over ``as_of``: only what is asked for."""
+        return "" if self.as_of is None else f" AND as_of <= {timestamp(self.as_of)}"
 
     def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """Return the rows of ``query`` by name."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from cio_activation.activation.models import Lane
 from cio_activation.state.columns import table
-from cio_activation.warehouse.sql import exists
+from cio_activation.warehouse.sql import exists, timestamp
 from cio_activation.why import decisions, writes
 from cio_activation.why.decisions import rested_on, withheld
 from cio_activation.why.facts import HIDDEN, Asking, Fact, minute
@@ -89,15 +89,15 @@ def _records(asking: Asking, cio_id: str) -> list[dict[str, Any]]:
 
 def _inside(asking: Asking, cio_id: str) -> list[Place]:
     """Return the audiences that the person is in, with what let them in."""
-    when, given = "m.exited_at IS NULL", [cio_id]
+    when = "m.exited_at IS NULL"
     if asking.as_of is not None:
-        instant = f"TIMESTAMP '{asking.as_of.isoformat(sep=' ')}'"
+        instant = timestamp(asking.as_of)
         when = f"m.entered_at <= {instant} AND (m.exited_at IS NULL OR m.exited_at > {instant})"
     rows = asking.rows(
         f"""SELECT m.*, d.segment_name, d.segment FROM audience.memberships AS m
         LEFT JOIN audience.decisions AS d ON d.cio_id = m.cio_id AND d.entry_id = m.entry_id AND d.as_of = m.entered_at
         WHERE m.cio_id = ? AND {when} ORDER BY m.entered_at DESC, m.audience""",
-        given,
+        [cio_id],
     )
     return [
         Place(

@@ -45,9 +45,7 @@ _NOT_SHOWN = frozenset(
 
 def facts(asking: Asking, cio_id: str) -> list[Fact]:
     """Return every attempt to change something for the person."""
-    rows = asking.rows(
-        f"SELECT * FROM outcome.why_writes WHERE cio_id = ?{_until(asking)} ORDER BY ended_at", _given(asking, cio_id)
-    )
+    rows = asking.rows(f"SELECT * FROM outcome.why_writes WHERE cio_id = ?{asking.until} ORDER BY ended_at", [cio_id])
     return [
         Fact(
             what="write",
@@ -69,7 +67,7 @@ def facts(asking: Asking, cio_id: str) -> list[Fact]:
 
 def acts(asking: Asking, cio_id: str) -> list[Fact]:
     """Return what humans did with what they were asked to do for the person."""
-    rows = asking.rows(f"SELECT * FROM outcome.why_acts WHERE cio_id = ?{_until(asking)}", _given(asking, cio_id))
+    rows = asking.rows(f"SELECT * FROM outcome.why_acts WHERE cio_id = ?{asking.until}", [cio_id])
     return [
         Fact(
             what="act",
@@ -195,11 +193,3 @@ def _answer(row: Mapping[str, Any]) -> str:
         if value
     ]
     return f"{said} ({', '.join(ids)})" if ids else said
-
-
-def _until(asking: Asking) -> str:
-    return "" if asking.as_of is None else " AND as_of <= ?"
-
-
-def _given(asking: Asking, cio_id: str) -> list[Any]:
-    return [cio_id] if asking.as_of is None else [cio_id, asking.as_of]

@@ -139,6 +139,32 @@ def test_who_is_kept_out_and_what_stands_in_the_way_is_told(here: Town) -> None:
     assert [t for t in told if "lapse_bucket: a human changed the value" in t]
 
 
+def test_why_not_says_the_first_thing_that_failed_or_that_somebody_is_in(here: Town, handled: str) -> None:
+    people = [(cio_id,) for cio_id in here.people()]
+    answers = {cio_id: asked(cio_id, "--why-not", "hot_cart") for (cio_id,) in people}
+    inside = {
+        c
+        for (c,) in here.query(
+            "SELECT cio_id FROM audience.memberships WHERE audience = 'hot_cart' AND exited_at IS NULL"
+        )
+    }
+    assert {c for c, answer in answers.items() if answer["is_in"]} == inside
+    waiting = dict(
+        here.query("SELECT cio_id, code FROM audience.eligibility WHERE audience = 'hot_cart' AND stage <> 'in'")
+    )
+    codes = {c: answer["code"] for c, answer in answers.items() if answer["because"] == "code"}
+    assert codes == waiting | {handled: "spent"}
+    assert (
+        "though eligible: left “RET - Hot cart” (hot_cart): was taken care of (on 2026" in answers[handled]["sentence"]
+    )
+    assert {a["because"] for a in answers.values()} == {"in", "code", "source"}
+    sentence = next(a["sentence"] for a in answers.values() if a["because"] == "source")
+    assert "not in Customer.io's segment “" in sentence
+    text = CliRunner().invoke(app, ["why", handled, "--why-not", "hot_cart"])
+    assert text.stdout.splitlines() == [answers[handled]["sentence"]]
+    assert "there are: asked_where" in asked(handled, "--why-not", "nothing", code=2)["problems"][0]
+
+
 def test_what_a_guard_holds_is_told_with_why(here: Town, handled: str) -> None:
     plan = here.query(
         "SELECT plan_id, lane, window_key FROM delivery.plans WHERE step = 'list/hot_cart' AND planned > 0"
