@@ -154,7 +154,8 @@ def _deliver(site: Site, run: Runtime) -> None:
         con.execute(
             f"""CREATE TEMP TABLE finished AS SELECT *, 'delivered' AS "end", NULL AS reason,
             CAST(NULL AS VARCHAR) AS result_record_id, CAST(NULL AS VARCHAR) AS observed,
-            {timestamp(window.as_of)} AS intent_at, {timestamp(window.as_of)} AS ended_at
+            {timestamp(window.as_of)} AS window_end, {timestamp(window.as_of)} AS intent_at,
+            {timestamp(window.as_of)} AS ended_at
             FROM read_parquet({literal(str(path))})"""
         )
         step.fold(con, context, "finished")

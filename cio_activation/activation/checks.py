@@ -40,6 +40,8 @@ def check_workspace(draft: Draft) -> None:
             )
     if workspace.last_good_for < timedelta(days=1):
         problems.add(("workspace", "last_good_for"), "must be a day (1d) or more; a snapshot comes once a day")
+    if workspace.history_retention < timedelta(0):
+        problems.add(("workspace", "history_retention"), "must not be negative; 0d keeps no history, 400d is usual")
     if workspace.purchase_attribute is not None:
         path = ("workspace", "purchase_attribute")
         draft.attribute(path, workspace.purchase_attribute, (AttributeType.TIMESTAMP,))

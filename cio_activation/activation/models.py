@@ -66,6 +66,8 @@ class Workspace(Model):
     """How long webhooks' events stay in the warehouse, by their own time."""
     moment_body_retention: Duration = timedelta(days=30)
     """How long their bodies stay, which hold whatever a journey's author wrote."""
+    history_retention: Duration = timedelta(days=400)
+    """How long it is told what people's properties were and why they changed; 0d: not at all."""
     unsubscribed_attribute: Name | None = None
     """The boolean attribute that says a person takes no messages; audiences that ``respect_unsubscribed`` read it."""
     holdout: Share = 0.0

@@ -14,7 +14,7 @@ from cio_activation.audience.step import MEMBERSHIPS, apply, decide
 from cio_activation.audience.touch import entered_today
 from cio_activation.errors import ConfigError
 from cio_activation.runtime import Runtime
-from cio_activation.warehouse import change_log, published
+from cio_activation.warehouse import activations, change_log, published
 from cio_activation.warehouse.scope import EVERYONE, narrowed_to
 from cio_activation.warehouse.sessions import YIELD_S, Connection
 from cio_activation.warehouse.sql import literal, timestamp
@@ -68,7 +68,7 @@ def update(
     with runtime.warehouse.write(yield_s=YIELD_S) as con:
         if not _behind_lane(con, window):
             _close_removed(con, runtime.activation, window, run_id)
-        rules = record.note_rules(con, runtime.activation, window)
+        rules = activations.note(con, runtime.activation, window)
         found = {
             a.name: _update_one(con, replace(Inputs.of(runtime.activation, a, window), rules=rules), run_id, planned_at)
             for a in _by_priority(audiences)

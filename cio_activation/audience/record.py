@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cio_activation.activation.life_cycle import Baseline
-from cio_activation.activation.models import Activation
 from cio_activation.activation.windows import Window
 from cio_activation.audience.codes import Code
 from cio_activation.audience.inputs import Inputs
@@ -46,20 +45,6 @@ def launch(con: Connection, inputs: Inputs) -> None:
 def is_first(con: Connection, audience: str) -> bool:
     """Return whether the audience was never decided with a human act."""
     return not scalar(con, "SELECT count(*) FROM audience.launches WHERE audience = ?", [audience])
-
-
-def note_rules(con: Connection, activation: Activation, window: Window) -> str:
-    """Keep the rules that decide now, once, so that a decision is explained by those of its day; return their name."""
-    rules = activation.fingerprint()
-    found = con.execute("SELECT last_used FROM audience.activations WHERE activation = ?", [rules]).fetchall()
-    if not found:
-        con.execute(
-            "INSERT INTO audience.activations (activation, first_used, rules, last_used) VALUES (?, ?, ?, ?)",
-            [rules, window.as_of, activation.model_dump_json(), window.as_of],
-        )
-    elif found[0][0] is None or found[0][0] < window.as_of:
-        con.execute("UPDATE audience.activations SET last_used = ? WHERE activation = ?", [window.as_of, rules])
-    return rules
 
 
 def log(con: Connection, inputs: Inputs, run_id: str) -> None:

@@ -21,6 +21,7 @@ from cio_activation.runtime import Runtime
 from cio_activation.state import backfill, last_good, median_gaps
 from cio_activation.state.contract import LAYER, breaches
 from cio_activation.state.distribution import distribution
+from cio_activation.state.history import History
 from cio_activation.state.sql import StateSql, hash_column
 from cio_activation.warehouse import change_log, published, quarantine, stale
 from cio_activation.warehouse.scope import EVERYONE, Scope, narrowed_to
@@ -71,21 +72,23 @@ def derive(runtime: Runtime, window: Window, *, full: bool = False, run_id: str 
             rows = backfill.recompute(con, runtime, window)
             return StateResult(window.key, rows=rows, superseded=True)
         _require(con, statements.people)
-        return _Derivation(con, runtime, window, statements).run(full=full, run_id=run_id)
+        return _Derivation(con, runtime, window, statements, run_id).run(full=full)
 
 
 class _Derivation:
     """One derivation inside one transaction."""
 
-    def __init__(self, con: Connection, runtime: Runtime, window: Window, statements: StateSql) -> None:
+    def __init__(self, con: Connection, runtime: Runtime, window: Window, statements: StateSql, run_id: str) -> None:
         self.con = con
         self.activation = runtime.activation
         self.window = window
         self.sql = statements
         self.table = statements.table()
         self.quarantined: Counter[str] = Counter()
+        self.run_id = run_id
+        self.history = History(con, statements, window, run_id)
 
-    def run(self, *, full: bool, run_id: str) -> StateResult:
+    def run(self, *, full: bool) -> StateResult:
         """Derive, validate and publish; see :func:`derive`."""
         median_gaps.refresh(self.con, self.sql)
         version = self.sql.version(self.con)
@@ -103,7 +106,8 @@ class _Derivation:
             changed = self._mend() if candidates or removed else 0
         rows = self._count(self.table)
         self._store_version(version)
-        published.publish(self.con, self.table, self.window, rows, run_id, basis=version)
+        self.history.forget()
+        published.publish(self.con, self.table, self.window, rows, self.run_id, basis=version)
         quarantined = dict(sorted(self.quarantined.items()))
         return StateResult(self.window.key, rows, people, candidates, changed, removed, quarantined, missed, rebuild)
 
@@ -144,10 +148,9 @@ class _Derivation:
         before = last_good.before(self.con, self.sql)
         self.con.execute(f"CREATE OR REPLACE TEMP TABLE staged AS {self.sql.select('candidates', before)}")
         self._refuse("staged", "SELECT cio_id FROM candidates")
-        changed = self._differing("staged", "row_hash")
-        self.con.execute(
-            f"DELETE FROM {self.table} WHERE cio_id IN (SELECT cio_id FROM staged UNION ALL SELECT cio_id FROM removed)"
-        )
+        replaced = "cio_id IN (SELECT cio_id FROM staged UNION ALL SELECT cio_id FROM removed)"
+        changed = self.history.note("staged", f"(FROM {self.table} WHERE {replaced})", rebuilt=False)
+        self.con.execute(f"DELETE FROM {self.table} WHERE {replaced}")
         self.con.execute(f"INSERT INTO {self.table} BY NAME SELECT * FROM staged")
         stale.forget_without_row(self.con, self.table)
         change_log.note(self.con, self.table, "SELECT cio_id FROM staged UNION ALL SELECT cio_id FROM removed")
@@ -159,14 +162,14 @@ class _Derivation:
         before = last_good.before(self.con, self.sql)
         self.con.execute(f"CREATE OR REPLACE TABLE {fresh} AS {self.sql.select(before=before)}")
         refused = self._refuse(fresh)
-        missed: int | None = None
-        if rebuild:
-            changed = self._count(fresh)
-        else:
-            missed = self._missed(fresh) if full else None
-            changed = self._differing(fresh, "row_hash")
+        changed, missed = self._count(fresh), self._missed(fresh) if full and not rebuild else None
         if refused:
             last_good.retain_rows(self.con, self.sql, fresh, f"SELECT key FROM {quarantine.REFUSED}")
+        if self._has_table():
+            differing = self.history.note(fresh, self.table, rebuilt=rebuild)
+            changed = changed if rebuild else differing
+        else:
+            self.history.begin()
         self.con.execute(f"DROP TABLE IF EXISTS {self.table}")
         self.con.execute(f"ALTER TABLE {fresh} RENAME TO {identifier(self.table.split('.')[1])}")
         change_log.note(self.con, self.table, None)
@@ -193,13 +196,6 @@ class _Derivation:
         self.quarantined.update(last_good.refuse(self.con, self.sql, self.window, relation, found, people))
         return bool(self._count(quarantine.REFUSED))
 
-    def _differing(self, relation: str, column: str) -> int:
-        query = (
-            f"SELECT count(*) FROM {relation} AS n LEFT JOIN {self.table} AS s ON s.cio_id = n.cio_id "
-            f"WHERE n.{column} IS DISTINCT FROM s.{column}"
-        )
-        return int(str(scalar(self.con, query)))
-
     def _count(self, relation: str) -> int:
         return int(str(scalar(self.con, f"SELECT count(*) FROM {relation}")))
 
@@ -216,8 +212,8 @@ class _Derivation:
         if self._stored_version() != version:
             self.con.execute(f"DELETE FROM {STATE_VERSIONS} WHERE lane = ?", [self.window.lane.value])
             self.con.execute(
-                f"INSERT INTO {STATE_VERSIONS} VALUES (?, ?, ?, ?)",
-                [self.window.lane.value, version, self.window.as_of, self.window.key],
+                f"INSERT INTO {STATE_VERSIONS} (lane, version, since, window_key, activation) VALUES (?, ?, ?, ?, ?)",
+                [self.window.lane.value, version, self.window.as_of, self.window.key, self.history.activation],
             )
 
 

@@ -117,7 +117,7 @@ class StateSql:
 
         DuckDB promises no stable ``hash()`` between major versions.
         """
-        used = {a for p in self.properties for a in self._derived(p)[2]}
+        used = {a for p in self.properties for a in self.derived(p)[2]}
         definition = {
             "layout": _LAYOUT,
             "duckdb": str(scalar(con, "SELECT version()")).lstrip("v").split(".")[0],
@@ -144,10 +144,7 @@ class StateSql:
         instants: list[str] = []
         attributes: list[str] = []
         for prop in self.properties:
-            value, when, reads = self._derived(prop)
-            if _is_judged(prop) and reads:
-                unread = " OR ".join(f"array_contains({_UNREAD}, {literal(name)})" for name in reads)
-                value = f"CASE WHEN {unread} THEN NULL ELSE {value} END"
+            value, when, reads = self.derived(prop)
             values.append(f"{value} AS {identifier(prop.name)}")
             instants += when
             attributes += reads
@@ -156,9 +153,14 @@ class StateSql:
         listed = ["cio_id", *values, f"CAST({least} AS TIMESTAMP) AS next_transition_at", "source_hash", "as_of"]
         return f"SELECT {', '.join(listed)} FROM ({inputs}) AS i"
 
-    def _derived(self, prop: Property) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    def derived(self, prop: Property) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+        """Return a property's value, its instants and the attributes it reads, over a row of :meth:`inputs`."""
         derived = derive_property(self.activation, prop, self.as_of)
-        return derived.value, derived.instants, derived.attributes
+        value, reads = derived.value, derived.attributes
+        if _is_judged(prop) and reads:
+            unread = " OR ".join(f"array_contains({_UNREAD}, {literal(name)})" for name in reads)
+            value = f"CASE WHEN {unread} THEN NULL ELSE {value} END"
+        return value, derived.instants, reads
 
     def _fallback(self, name: str, rule: ExpectNext) -> str:
         everyone = f"(SELECT days FROM {self.gaps} WHERE property = {literal(name)} AND group_value IS NULL)"

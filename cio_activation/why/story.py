@@ -6,10 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from cio_activation.activation.models import Lane
-from cio_activation.state.columns import table
-from cio_activation.warehouse.sql import exists, timestamp
-from cio_activation.why import decisions, writes
+from cio_activation.warehouse.sql import timestamp
+from cio_activation.why import decisions, values, writes
 from cio_activation.why.decisions import rested_on, withheld
 from cio_activation.why.facts import HIDDEN, Asking, Fact, minute
 
@@ -47,7 +45,7 @@ class Story:
 def tell(asking: Asking, cio_id: str) -> Story:
     """Return the story of ``cio_id``; as of an instant, if that is asked for."""
     found = [*decisions.facts(asking, cio_id), *writes.facts(asking, cio_id), *writes.acts(asking, cio_id)]
-    found += writes.obstacles(asking, cio_id)
+    found += [*values.facts(asking, cio_id), *writes.obstacles(asking, cio_id)]
     profile = asking.rows("FROM identity.persons WHERE cio_id = ?", [cio_id])
     now = asking.as_of is None
     return Story(
@@ -58,7 +56,7 @@ def tell(asking: Asking, cio_id: str) -> Story:
         records=_records(asking, cio_id) if now else [],
         places=_inside(asking, cio_id) + (_waiting(asking, cio_id) if now else []),
         actions=_actions(asking, cio_id) if now else [],
-        values=_values(asking, cio_id) if now else {},
+        values=values.now(asking, cio_id),
         facts=newest_first(found),
     )
 
@@ -146,18 +144,3 @@ def _actions(asking: Asking, cio_id: str) -> list[dict[str, Any]]:
         WHERE x.cio_id = ? AND x.ended_at IS NULL ORDER BY x.due_at""",
         [cio_id],
     )
-
-
-def _values(asking: Asking, cio_id: str) -> dict[str, Any]:
-    """Return the person's properties as they are now, of both lanes."""
-    found: dict[str, Any] = {}
-    for lane in Lane:
-        if not exists(asking.con, table(lane)):
-            continue
-        for row in asking.rows(f"FROM {table(lane)} WHERE cio_id = ?", [cio_id]):
-            names = [p.name for p in asking.activation.lane_properties(lane) if p.name in row]
-            found |= {
-                name: HIDDEN if name in asking.private and not asking.personal and row[name] is not None else row[name]
-                for name in names
-            }
-    return found

@@ -45,6 +45,7 @@ WORKSPACE = {
     "realtime_window: soon": "workspace.realtime_window: 'soon' is not a duration",
     "moment_retention: 12h": "workspace.moment_retention: must be a day (1d) or more",
     "moment_body_retention: -30d": "workspace.moment_body_retention: must be a day (1d) or more",
+    "history_retention: -1d": "workspace.history_retention: must not be negative",
     "last_good_for: 1h": "workspace.last_good_for: must be a day (1d) or more",
     "purchase_attribute: last_ordr_at": "'last_ordr_at' is not a declared attribute; did you mean 'last_order_at'?",
     "purchase_attribute: category": "'category' is of type text, but this takes timestamp",

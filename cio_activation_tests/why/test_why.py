@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -104,6 +105,23 @@ def test_it_is_told_as_it_was_then(here: Town, handled: str) -> None:
     assert max(f["as_of"] for f in then["facts"]) == f"{entered_at}"
     assert "left" not in {f["what"] for f in then["facts"]}
     assert [p["audience"] for p in asked(handled, "--as-of", f"{exited_at}")["places"]] == []
+
+
+def test_what_changed_of_a_person_is_told_with_why_and_what_stood_then(here: Town, handled: str) -> None:
+    found = asked(handled)
+    (changed,) = [f for f in found["facts"] if f["what"] == "value" and f["about"] == "cart_tier"]
+    assert changed["sentence"] == (
+        "cart_tier went from no value to high since what it is derived from changed (cart_value = 250)"
+    )
+    assert (changed["run_id"], changed["activation"]) == ("run", here.activation.fingerprint())
+    assert found["values"]["cart_tier"] == "high"
+    ((entered_at,),) = here.query(
+        f"SELECT entered_at FROM audience.memberships WHERE cio_id = '{handled}' AND audience = 'hot_cart'"
+    )
+    assert asked(handled, "--as-of", f"{entered_at}")["values"]["cart_tier"] == "high"
+    before = asked(handled, "--as-of", f"{entered_at - timedelta(hours=1)}")["values"]
+    assert (before["cart_tier"], before["lapse_bucket"]) == (None, found["values"]["lapse_bucket"])
+    assert set(asked(handled, "--as-of", "2020-01-01")["values"].values()) == {"(not known)"}
 
 
 def test_nothing_personal_is_shown_unless_it_is_asked_for(here: Town) -> None:
