@@ -121,7 +121,7 @@ def _answers(run: Runtime) -> dict[str, Any]:
         folk = con.execute(
             "SELECT cio_id, email FROM identity.persons WHERE deliverable ORDER BY cio_id LIMIT 5"
         ).fetchall()
-    names = [who for pair in folk for who in pair]
+    names = folk[0]
     environment = os.environ | {
         "ACTIVATION_HOME": str(run.settings.activation_home), "ACTIVATION_FILE": str(DEFAULT_ACTIVATION),
     }  # fmt: skip

@@ -83,6 +83,7 @@ def _spec(activation: Activation, audience: Audience, heard: Sequence[dg.AssetKe
                 f"**{audience.label}** (version {audience.version})",
                 audience.description,
                 "\n".join(f"- {sentence}" for sentence in sentences(activation, audience)),
+                f"Why a person is in it, or not: `cio-activation why PERSON --why-not {audience.name}`.",
             ]
         ),
         group_name="audience",

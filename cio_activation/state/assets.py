@@ -44,7 +44,8 @@ def _lane_asset(activation: Activation, lanes: Lanes, lane: Lane) -> dg.AssetsDe
         kinds={"duckdb", "pandera"},
         owners=owners(*(p.owner for p in properties)),
         tags={LANE_TAG: str(lane)},
-        description=f"Bucketed state of every person, derived as of the end of the {lane} window.",
+        description=f"Bucketed state of every person, derived as of the end of the {lane} window. What it was, and why "
+        "it changed: `cio-activation why PERSON`.",
         metadata={"dagster/column_schema": schema, "dagster/table_name": table_name}
         | sql(as_of, rows=StateSql.of(activation, lane, as_of).select()),
         check_specs=[
