@@ -54,7 +54,12 @@ def facts(asking: Asking, cio_id: str) -> list[Fact]:
 
 
 def now(asking: Asking, cio_id: str) -> dict[str, Any]:
-    """Return the person's properties as they are, of both lanes; as of an instant, if that is asked for."""
+    """Return the person's properties to be shown, of both lanes; as of an instant, if that is asked for."""
+    return {name: _hidden(asking, name, value) for name, value in raw(asking, cio_id).items()}
+
+
+def raw(asking: Asking, cio_id: str) -> dict[str, Any]:
+    """Return the same, with personal data."""
     found: dict[str, Any] = {}
     for lane in Lane:
         if not exists(asking.con, table(lane)):
@@ -63,7 +68,7 @@ def now(asking: Asking, cio_id: str) -> dict[str, Any]:
         rows = asking.rows(f"FROM {table(lane)} WHERE cio_id = ?", [cio_id])
         present = {name: rows[0].get(name) if rows else None for name in names}
         found |= present if asking.as_of is None else _at(asking, cio_id, lane, present, asking.as_of)
-    return {name: _hidden(asking, name, value) for name, value in found.items()}
+    return found
 
 
 def _at(asking: Asking, cio_id: str, lane: Lane, present: dict[str, Any], instant: datetime) -> dict[str, Any]:

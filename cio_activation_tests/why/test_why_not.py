@@ -190,6 +190,16 @@ def test_what_was_decided_then_is_told_of_the_past(tmp_path: Path) -> None:
     assert "had never been a candidate" in told(stage, "b", "vip", NOW).sentence
 
 
+def test_of_the_past_the_properties_of_that_day_are_asked(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, audience("big", gate="orders >= 1 AND tier = 'high' AND live_tier = 'big'"))
+    for n, spent in enumerate([80.0, 300.0]):
+        stage.at(NOW + n * DAY, {"a": {"spent": spent, "orders": 2}}, ["b"])
+    then = told(stage, "a", "big", NOW + HOUR)
+    assert then.sentence.endswith("by 2026-11-22 06:00: `tier = 'high'` did not hold: tier = mid")
+    later = told(stage, "a", "big", NOW + DAY)
+    assert "not in its source, or not past what its gate asks of attributes" in later.sentence
+
+
 @pytest.mark.parametrize(
     ("written", "parts"),
     [
