@@ -103,7 +103,7 @@ class _Audit:
         assert isinstance(destination, ReadsBack)
         self._runtime, self._destination, self._reads = runtime, destination, destination
         self._journal, self._run_id, self._sample, self._most = journal, run_id, sample, calls
-        folder = runtime.settings.activation_home / "audits"
+        folder = runtime.settings.raw_dir / "audits"
         self._chosen, self._seen = folder / f"{destination.name}.parquet", folder / f"{destination.name}.ndjson"
         self.throw_away()  # of one that was killed
         self._started = _now()

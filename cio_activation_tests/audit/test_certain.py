@@ -173,7 +173,7 @@ def test_an_audit_that_dies_leaves_nothing_and_the_next_one_reads_anew(
             audit(bench.runtime, HUBSPOT, "run", sample=None)
         monkeypatch.undo()
     assert [bench.query(query) for query in state] == before
-    left = bench.home / "audits" / "hubspot.ndjson"  # as of one that was killed
+    left = bench.home / "raw" / "audits" / "hubspot.ndjson"  # as of one that was killed
     left.write_text('{"cio_id": "p00001", "record_id": "1"}\n')
     assert found(bench.runtime) == [("edited", "field", "last_category", "p00005", "repaired")]
     assert not left.exists()
