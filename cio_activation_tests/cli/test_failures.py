@@ -30,12 +30,14 @@ FAILING = {
     "plan": (),
     "receive": (),
     "actions": (),
+    "audit": (),
     "rejected": (),
     "release": ("plan", "--why", "so"),
     "resume": ("vip",),
     "resync": (),
     "sandbox": ("--orders", "nowhere.parquet"),
     "sql": ("SELECT 1",),
+    "why": ("nobody@example.com",),
 }
 """Arguments with which each command fails in an empty folder."""
 READ_ONLY = OSError(errno.EROFS, "Read-only file system", "home/warehouse.duckdb.lock")
