@@ -185,13 +185,24 @@ def _hubspot() -> list[Case]:
     ]  # fmt: skip
 
 
-def _hubspot_tasks() -> list[Case]:
-    """Return the rows of what humans are asked to do: a creation is never sent twice, so a lost answer holds it."""
-    vendor = "hubspot_tasks"
-    create, update, read = ({"path": f"/crm/objects/*/tasks/batch/{verb}"} for verb in ("create", "update", "read"))
+def _hubspot_tasks(vendor: str = "hubspot_tasks") -> list[Case]:
+    """Return the rows of what humans are asked to do, or to know: a creation is never sent twice, so a lost answer holds it.
+
+    Notes go the way of tasks at addresses of their own: of them the rows in which most calls get no answer.
+    """
+    kind_ = vendor.removeprefix("hubspot_")
+    create, update, read = ({"path": f"/crm/objects/*/{kind_}/batch/{verb}"} for verb in ("create", "update", "read"))
     writes, lost = (create, update), KINDS["reset after the write"]
     empty = {"kind": "status", "status": 200, "body": {"status": "COMPLETE", "results": [], "errors": []}}
     cases = []
+    if kind_ == "notes":
+        return [
+            Case(vendor, "truncated body, once at every write", Ending.HELD, _at(writes, KINDS["truncated body"])),
+            Case(vendor, "reset after the write, change taken back", Ending.HELD, _at(writes, lost, ALWAYS),
+                 afterwards="take_back"),
+            Case(vendor, "empty results", Ending.HELD, _at((create, update, read), empty)),
+            Case(vendor, "index lag, answer lost", Ending.HELD, _at((create,), lost), trouble="lag"),
+        ]  # fmt: skip
     for kind, fault in KINDS.items():
         safe = Ending.RIDDEN if kind in SURELY_NOT_APPLIED else Ending.HELD
         cases.append(Case(vendor, f"{kind}, once at every write", safe, _at(writes, fault)))
@@ -289,5 +300,5 @@ def _write_back() -> list[Case]:
 
 
 CASES: tuple[Case, ...] = (
-    *_hubspot(), *_hubspot_tasks(), *_pipedrive(), *_pipedrive_activities(), *_customerio(), *_write_back(),
+    *_hubspot(), *_hubspot_tasks(), *_hubspot_tasks("hubspot_notes"), *_pipedrive(), *_pipedrive_activities(), *_customerio(), *_write_back(),
 )  # fmt: skip

@@ -6,7 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from cio_activation.activation.models import AttributeType, Lane
+from cio_activation.activation.models import AttributeType, Audience, Lane
+from cio_activation.delivery.destination import Step
 from cio_activation.delivery.run import run_step
 from cio_activation.destinations.hubspot.tasks import TasksStep
 from cio_activation.sandbox.server.request_log import Entry
@@ -25,10 +26,11 @@ OWNER = "70000001"
 class HubSpotTasksRig(Rig):
     """Eight people with contacts. Each round two of them enter, two leave, and the reasons of those who stay change."""
 
+    word = "task"
+
     def __init__(self, home: Path) -> None:
+        self._audience = self.make_audience()
         seed = [{"email": f"person{n}@example.com"} for n in range(1, PEOPLE + 1)]
-        asks = {"subject": "Call about {spent}", "body": "Offer help"}
-        self._audience = benches.audience("vip", Lane.DAILY, "VIP carts", list=False, task=asks)
         attributes = builders.activation(attributes={"spent": AttributeType.MONEY}).attributes
         activation = benches.make_activation((), (self._audience,)).model_copy(update={"attributes": attributes})
         self.bench = benches.hubspot_bench(home, seed, activation)
@@ -39,6 +41,27 @@ class HubSpotTasksRig(Rig):
         rows = ", ".join(f"('hubspot', '{cio_id}', '{record}')" for cio_id, record in self.contacts.items())
         self.bench.sql(f"INSERT INTO delivery.links (destination, cio_id, record_id) VALUES {rows}")
         self.inside: dict[str, dict[str, Any]] = {}
+
+    def make_audience(self) -> Audience:
+        """Return the audience that asks."""
+        asks = {"subject": "Call about {spent}", "body": "Offer help"}
+        return benches.audience("vip", Lane.DAILY, "VIP carts", list=False, task=asks)
+
+    def make_step(self) -> Step:
+        """Return what is run."""
+        return TasksStep(self._audience)
+
+    def is_open(self, held: dict[str, Any]) -> bool:
+        """Return whether one asks for something still."""
+        return bool(held["hs_task_status"] != "COMPLETED")
+
+    def words_of(self, held: dict[str, Any]) -> str:
+        """Return what shows the day of one."""
+        return str(held["hs_task_subject"])
+
+    def is_owned(self, held: dict[str, Any]) -> bool:
+        """Return whether one has who acts."""
+        return bool(held.get("hubspot_owner_id"))
 
     def disturb(self) -> None:
         self.round += 1
@@ -56,8 +79,9 @@ class HubSpotTasksRig(Rig):
         self.bench.day = self.day
         counts, runtime = Counts(), self.bench.runtime_with(**usual(case))
         try:
-            step = TasksStep(self._audience)
-            return counts.with_step(run_step(runtime, benches.DESTINATION, step, window(self.day), f"run{self.day}"))
+            return counts.with_step(
+                run_step(runtime, benches.DESTINATION, self.make_step(), window(self.day), f"run{self.day}")
+            )
         except VendorError as error:
             failed = (f"{type(error).__name__} {error.operation}",)
             return Counts(stopped=isinstance(error, Stop), failed=failed)
@@ -65,22 +89,23 @@ class HubSpotTasksRig(Rig):
     def differences(self) -> list[str]:
         found = []
         open_ones: dict[str, list[dict[str, Any]]] = {record: [] for record in self.contacts.values()}
-        for task in self.stand_in.state()["tasks"]:
-            if not task["archived"] and task["properties"]["hs_task_status"] != "COMPLETED":
+        for task in self.stand_in.state()[f"{self.word}s"]:
+            if not task["archived"] and self.is_open(task["properties"]):
                 for record in task["contacts"]:
                     open_ones[record].append(task["properties"])
         for cio_id, record in self.contacts.items():
             wanted = [f"Call about {said['inputs']['spent']:g} USD"] if (said := self.inside.get(cio_id)) else []
-            subjects = [one["hs_task_subject"] for one in open_ones[record]]
+            subjects = [self.words_of(one) for one in open_ones[record]]
             if subjects != wanted:
-                found.append(f"{cio_id} has open tasks {subjects}, not {wanted}")
-            found += [f"{cio_id}'s task has no owner" for one in open_ones[record] if not one.get("hubspot_owner_id")]
+                found.append(f"{cio_id} has open {self.word}s {subjects}, not {wanted}")
+            found += [f"{cio_id}'s {self.word} has no owner" for one in open_ones[record] if not self.is_owned(one)]
         return found
 
     def duplicates(self) -> int:
         """Count tasks of one entry, in whatever state, beyond the first."""
-        bodies = [t["properties"]["hs_task_body"] for t in self.stand_in.state()["tasks"]]
-        markers = Counter(body.rsplit("[task:", 1)[1].split("]")[0] for body in bodies)
+        name = "hs_note_body" if self.word == "note" else "hs_task_body"
+        bodies = [t["properties"][name] for t in self.stand_in.state()[f"{self.word}s"]]
+        markers = Counter(body.rsplit(f"[{self.word}:", 1)[1].split("]")[0] for body in bodies)
         return sum(n - 1 for n in markers.values())
 
     def is_write(self, entry: Entry) -> bool:

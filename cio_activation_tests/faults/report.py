@@ -25,6 +25,7 @@ HEAD = (
 _NAMES = {
     "hubspot": "HubSpot",
     "hubspot_tasks": "HubSpot tasks",
+    "hubspot_notes": "HubSpot notes",
     "pipedrive": "Pipedrive",
     "customerio": "Customer.io",
     "write_back": "Customer.io (write-back)",

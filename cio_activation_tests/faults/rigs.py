@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cio_activation_tests.faults.customerio_rig import CustomerioRig
+from cio_activation_tests.faults.hubspot_notes_rig import HubSpotNotesRig
 from cio_activation_tests.faults.hubspot_rig import HubSpotRig
 from cio_activation_tests.faults.hubspot_tasks_rig import HubSpotTasksRig
 from cio_activation_tests.faults.pipedrive_activities_rig import PipedriveActivitiesRig
@@ -16,6 +17,7 @@ from cio_activation_tests.faults.write_back_rig import WriteBackRig
 RIGS: Mapping[str, Callable[[Path], Rig]] = {
     "hubspot": HubSpotRig,
     "hubspot_tasks": HubSpotTasksRig,
+    "hubspot_notes": HubSpotNotesRig,
     "pipedrive": PipedriveRig,
     "pipedrive activities": PipedriveActivitiesRig,
     "customerio": CustomerioRig,

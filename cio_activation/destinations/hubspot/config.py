@@ -9,10 +9,11 @@ from typing import Annotated, Any
 
 from pydantic import Field, SecretStr
 
-from cio_activation.activation.actions import ActionOptions, Ask
+from cio_activation.activation.actions import ActionOptions, Ask, named_in
 from cio_activation.activation.base import Duration, Model
 from cio_activation.activation.models import Activation, Audience, DestinationLimits, Lane, OnConflict
 from cio_activation.activation.settings import Access
+from cio_activation.destinations.common.actions.note_options import NoteOptions
 from cio_activation.destinations.common.people import CreatePeople, OnDeleted
 from cio_activation.destinations.common.removed_fields import OnRemoval
 
@@ -75,8 +76,6 @@ class TaskOptions(ActionOptions):
 class HubSpotAudience(Model):
     """How one audience is delivered to HubSpot."""
 
-    not_built = frozenset({"note"})
-
     list: bool = True
     """Keep a static list of the members."""
     new_list: bool = False
@@ -84,11 +83,19 @@ class HubSpotAudience(Model):
     goes on under the new version's name, because workflows hang on its id."""
     task: TaskOptions | None = None
     """Ask a human to act, once an entry."""
+    note: NoteOptions | None = None
+    """Tell people something, once an entry, where a task would be too much."""
 
     @property
     def asks_somebody(self) -> bool:
-        """Whether a human is asked to act."""
-        return self.task is not None
+        """Whether a human is asked to act; a note leads to it too."""
+        return self.task is not None or self.note is not None
+
+    @property
+    def placeholders(self) -> tuple[str, ...]:
+        """Return the attributes and properties that its texts show."""
+        shown = (*(self.task.placeholders() if self.task else ()), *(named_in(self.note.body) if self.note else ()))
+        return tuple(dict.fromkeys(shown))
 
     @property
     def ask(self) -> Ask | None:
@@ -116,15 +123,26 @@ def asking_audiences(activation: Activation, lane: Lane | None = None) -> tuple[
 
 
 def delivered_audiences(activation: Activation, lane: Lane | None = None) -> tuple[Audience, ...]:
-    """Return the audiences (of ``lane``) whose members need a contact: those with a list or a task, in file order."""
+    """Return the audiences (of ``lane``) whose members need a contact: a list, a task or a note, in file order."""
     lanes = (lane,) if lane else tuple(Lane)
     found = [a for one in lanes for a in activation.lane_audiences(one, NAME)]
-    return tuple(a for a in found if options_of(a).list or options_of(a).task is not None)
+    return tuple(a for a in found if options_of(a).list or options_of(a).asks_somebody)
+
+
+def noting_audiences(activation: Activation, lane: Lane | None = None) -> tuple[Audience, ...]:
+    """Return the audiences (of ``lane``) that leave a note, in file order."""
+    lanes = (lane,) if lane else tuple(Lane)
+    return tuple(a for one in lanes for a in activation.lane_audiences(one, NAME) if options_of(a).note is not None)
 
 
 def task_of(audience: Audience) -> TaskOptions | None:
     """Return the task that ``audience`` asks for here; None: it asks for none."""
     return options_of(audience).task if NAME in audience.deliver else None
+
+
+def note_of(audience: Audience) -> NoteOptions | None:
+    """Return the note that ``audience`` asks for here; None: it asks for none."""
+    return options_of(audience).note if NAME in audience.deliver else None
 
 
 def asked(activation: Activation, catalog: Mapping[str, Any]) -> dict[str, Any]:

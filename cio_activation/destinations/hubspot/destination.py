@@ -35,11 +35,13 @@ from cio_activation.destinations.hubspot.config import (
     delivered_audiences,
     list_name,
     listed_audiences,
+    noting_audiences,
     settings_of,
 )
 from cio_activation.destinations.hubspot.contact_links import LinksStep
 from cio_activation.destinations.hubspot.errors import daily_limit_reached
 from cio_activation.destinations.hubspot.lists import MembersStep
+from cio_activation.destinations.hubspot.notes import NotesStep, RetiredNotesStep
 from cio_activation.destinations.hubspot.properties import PropertiesStep
 from cio_activation.destinations.hubspot.removed_fields import RemovedPropertiesStep
 from cio_activation.destinations.hubspot.retired_lists import RetiredListsStep
@@ -54,7 +56,7 @@ SEARCH_PER_SECOND = 5.0
 
 
 class HubSpot:
-    """Contacts, their properties, static lists and tasks, over the dated API."""
+    """Contacts, their properties, static lists, tasks and notes, over the dated API."""
 
     name = NAME
     settings_model: type[BaseModel] = HubSpotSettings
@@ -63,14 +65,16 @@ class HubSpot:
     heals_memberships = False
 
     def steps(self, activation: Activation) -> Sequence[Step]:
-        """Return, for each lane that delivers anything here: links, properties, lists, tasks; last, what left."""
+        """Return, for each lane that delivers anything: links, properties, lists, tasks, notes. Last, what left."""
         steps: list[Step] = []
         for lane in Lane:
             if lane_is_delivered(activation, NAME, lane, delivered_audiences(activation)):
                 steps += [LinksStep(activation, lane), PropertiesStep(activation, lane)]
                 steps += [MembersStep(audience) for audience in listed_audiences(activation, lane)]
                 steps += [TasksStep(audience) for audience in asking_audiences(activation, lane)]
-        return [*steps, RemovedPropertiesStep(activation), RetiredListsStep(), RetiredTasksStep(activation)]
+                steps += [NotesStep(audience) for audience in noting_audiences(activation, lane)]
+        retired = (RetiredListsStep(), RetiredTasksStep(activation), RetiredNotesStep(activation))
+        return [*steps, RemovedPropertiesStep(activation), *retired]
 
     def connect(self, settings: Settings, pacer: Pacer) -> AbstractAsyncContextManager[VendorClient]:
         """Return a client with the service key (or private app token) of the environment."""
@@ -118,7 +122,7 @@ class HubSpot:
                 await api.update_contacts(client, emptied)
 
     def forget_account(self, con: Connection) -> None:
-        """Forget which lists the acknowledged members are on, and the tasks that were made."""
+        """Forget which lists the acknowledged members are on, and the tasks and notes that were made."""
         con.execute("DELETE FROM delivery.hubspot_lists")
         con.execute("DELETE FROM delivery.actions WHERE destination = ?", [NAME])
 
@@ -133,6 +137,8 @@ class HubSpot:
     def fields(self, activation: Activation) -> Sequence[OwnedField]:
         """Return key, properties, lists, tasks, and what a contact is made with."""
         edit = "stays until an audit finds it, or `resync --list`, or until the person enters or leaves"
+        """Return key, properties, lists, tasks, notes, and what a contact is made with."""
+        edit = "stays until `resync --list`, or until the person enters or leaves"
         lists = [
             owned_fields.audience_field(f"list {list_name(a)}", [a], f"who is in the audience `{a.name}`", edit)
             for a in listed_audiences(activation)
@@ -144,12 +150,20 @@ class HubSpot:
             )
             for a in asking_audiences(activation)
         ]  # fmt: skip
+        notes = [
+            owned_fields.audience_field(
+                f"notes of {a.label}", [a], f"what people should know about who enters `{a.name}`",
+                "stays; a note that a human wrote into is theirs",
+            )
+            for a in noting_audiences(activation)
+        ]  # fmt: skip
         first = {"email": "email", "firstname": "first_name", "lastname": "last_name", "phone": "phone"}
         return [
             owned_fields.key_field(api.KEY),
             *owned_fields.property_fields(activation, NAME),
             *lists,
             *tasks,
+            *notes,
             *owned_fields.first_fields(activation, first),
         ]
 
@@ -165,15 +179,15 @@ class HubSpot:
         return lists + owners + await differing_emails.advice(client, context)
 
     def asks(self, activation: Activation) -> bool:
-        """Return whether an audience asks for a task."""
-        return bool(asking_audiences(activation))
+        """Return whether an audience asks for a task or a note."""
+        return bool(asking_audiences(activation) or noting_audiences(activation))
 
     async def owners(self, client: VendorClient, context: Context) -> list[Owner]:  # noqa: ARG002
         """Return all owners, deactivated ones too."""
         return await outreach.owners(client)
 
     async def actions(self, client: VendorClient, context: Context, open: Sequence[OpenAction]) -> list[SeenAction]:  # noqa: ARG002
-        """Return what became of tasks."""
+        """Return what became of tasks; of notes nothing is asked."""
         return await outreach.actions(client, open)
 
     async def contexts(

@@ -10,6 +10,7 @@ from cio_activation.delivery.outreach import HandledBy, OpenAction, Owner, Perso
 from cio_activation.destinations.hubspot import api, task_api
 from cio_activation.destinations.hubspot.config import settings_of
 from cio_activation.destinations.hubspot.task_rows import Task, instant, read
+from cio_activation.destinations.hubspot.tasks import TASKS
 from cio_activation.transport.http import VendorClient
 
 CONTACTED, ENROLLED, OWNER = "notes_last_contacted", "hs_sequences_is_enrolled", "hubspot_owner_id"
@@ -33,14 +34,15 @@ async def owners(client: VendorClient) -> list[Owner]:
 
 
 async def actions(client: VendorClient, open: Sequence[OpenAction]) -> list[SeenAction]:
-    """Return what became of tasks, 100 a call.
+    """Return what became of tasks, 100 a call. Notes are never done: of them nothing is asked.
 
     One that we completed ourselves by a call without an answer is left out: its step learns that. What a human took up
     once stays taken up, also where they put its status back.
     """
-    seen = await read(client, [one.record_id for one in open])
+    tasks = [one for one in open if one.kind == TASKS.word]
+    seen = await read(client, [one.record_id for one in tasks])
     found = []
-    for one in open:
+    for one in tasks:
         task = seen.there.get(one.record_id)
         if task is None:
             if one.record_id in seen.missing:

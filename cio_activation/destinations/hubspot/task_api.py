@@ -1,12 +1,15 @@
-"""HubSpot's endpoints for tasks, their links to contacts, and owners, one function each.
+"""HubSpot's endpoints for tasks and notes, their links to contacts, and owners, one function each.
 
 Facts (fact sheet, section 7): batches take 100 inputs; a creation is not idempotent; search lags, so nothing here
-searches. All verbs of tasks need the two scopes of contacts; owners ``crm.objects.owners.read``.
+searches. All verbs of tasks need the two scopes of contacts; owners ``crm.objects.owners.read``. Notes are objects
+like tasks, with a body (``hs_note_body``, 65,536 characters at most) and the instant they are filed under
+(``hs_timestamp``, required), without subject, status or due time: developers.hubspot.com, CRM API, guide "Notes".
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from cio_activation.destinations.hubspot.api import MAX_BATCH, VERSION, BatchReply, Row, batch, object_of, rows_of
@@ -14,12 +17,8 @@ from cio_activation.destinations.hubspot.errors import context_values
 from cio_activation.transport.errors import Rejected
 from cio_activation.transport.http import VendorClient
 
-_TASKS = f"/crm/objects/{VERSION}/tasks/batch"
-_OF_CONTACTS = f"/crm/associations/{VERSION}/contacts/tasks/batch/read"
 _OWNERS = f"/crm/owners/{VERSION}"
 _OWNERS_PAGE = 100
-TASK_TO_CONTACT = 204
-"""Type id of the association that HubSpot defines between a task and its contact."""
 NO_LINKS = "NO_ASSOCIATIONS_FOUND"
 
 SUBJECT, BODY, STATUS, DUE = "hs_task_subject", "hs_task_body", "hs_task_status", "hs_timestamp"
@@ -28,51 +27,82 @@ CHANGED = "hs_lastmodifieddate"
 READ = (SUBJECT, BODY, STATUS, PRIORITY, DUE, OWNER, QUEUES, CHANGED)
 """What is read of a task. Not ``hs_task_completion_date``: while a task is open it reportedly holds the due date."""
 NOT_STARTED, COMPLETED = "NOT_STARTED", "COMPLETED"
+NOTE_BODY = "hs_note_body"
 
 
-def link_to(contact_id: str) -> Row:
-    """Return the association of a new task with its contact."""
-    kind = {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": TASK_TO_CONTACT}
+@dataclass(frozen=True)
+class Engagement:
+    """What HubSpot has beside tasks and like them: another object, with fewer properties."""
+
+    name: str
+    """In addresses, and in operations' names."""
+    one: str
+    to_contact: int
+    """Type id of the association that HubSpot defines between one and its contact."""
+    body: str
+    """The property that holds its text."""
+    read: tuple[str, ...]
+    """What is read of one."""
+    has_subject: bool = True
+    completes: bool = True
+    """It can be done; else the line that says why its reason ended is all that ends it."""
+
+    @property
+    def batch(self) -> str:
+        """Where batches of them go."""
+        return f"/crm/objects/{VERSION}/{self.name}/batch"
+
+
+TASKS = Engagement("tasks", "task", 204, BODY, READ)
+NOTES = Engagement("notes", "note", 202, NOTE_BODY, (NOTE_BODY, DUE, CHANGED), has_subject=False, completes=False)
+
+
+def link_to(contact_id: str, sort: Engagement = TASKS) -> Row:
+    """Return the association of a new task, or note, with its contact."""
+    kind = {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": sort.to_contact}
     return {"to": {"id": contact_id}, "types": [kind]}
 
 
-async def create_tasks(client: VendorClient, inputs: Sequence[Row]) -> BatchReply:
+async def create_tasks(client: VendorClient, inputs: Sequence[Row], sort: Engagement = TASKS) -> BatchReply:
     """Make up to 100 tasks; each input: ``properties``, ``associations``, ``objectWriteTraceId``. Never sent again."""
     return await batch(
-        client, f"{_TASKS}/create", "tasks.batch_create", {"inputs": list(inputs)}, repeatable=False
+        client, f"{sort.batch}/create", f"{sort.name}.batch_create", {"inputs": list(inputs)}, repeatable=False
     )  # fmt: skip
 
 
-async def read_tasks(client: VendorClient, ids: Sequence[str]) -> BatchReply:
+async def read_tasks(client: VendorClient, ids: Sequence[str], sort: Engagement = TASKS) -> BatchReply:
     """Read up to 100 tasks. Those that were deleted are named as missing."""
-    body: Row = {"properties": list(READ), "propertiesWithHistory": [], "inputs": [{"id": i} for i in ids]}
-    return await batch(client, f"{_TASKS}/read", "tasks.batch_read", body, repeatable=True)
+    body: Row = {"properties": list(sort.read), "propertiesWithHistory": [], "inputs": [{"id": i} for i in ids]}
+    return await batch(client, f"{sort.batch}/read", f"{sort.name}.batch_read", body, repeatable=True)
 
 
-async def update_tasks(client: VendorClient, inputs: Sequence[Row]) -> BatchReply:
+async def update_tasks(client: VendorClient, inputs: Sequence[Row], sort: Engagement = TASKS) -> BatchReply:
     """Write properties of up to 100 tasks; each input: ``id``, ``properties``, ``objectWriteTraceId``."""
-    return await batch(client, f"{_TASKS}/update", "tasks.batch_update", {"inputs": list(inputs)}, repeatable=True)
+    return await batch(
+        client, f"{sort.batch}/update", f"{sort.name}.batch_update", {"inputs": list(inputs)}, repeatable=True
+    )
 
 
-async def archive_tasks(client: VendorClient, ids: Sequence[str]) -> str | None:
+async def archive_tasks(client: VendorClient, ids: Sequence[str], sort: Engagement = TASKS) -> str | None:
     """Put up to 100 tasks into the recycle bin; those there already are fine. Returns the request's id."""
     body = {"inputs": [{"id": i} for i in ids]}
     answer = await client.request(
-        "POST", f"{_TASKS}/archive", operation="tasks.batch_archive", json=body, repeatable=True
+        "POST", f"{sort.batch}/archive", operation=f"{sort.name}.batch_archive", json=body, repeatable=True
     )
     return answer.request_id
 
 
-async def tasks_of(client: VendorClient, contacts: Sequence[str]) -> dict[str, list[str]]:
+async def tasks_of(client: VendorClient, contacts: Sequence[str], sort: Engagement = TASKS) -> dict[str, list[str]]:
     """Return contact -> ids of all its tasks, 100 contacts a call; contacts the answers do not mention are left out.
 
     A contact that is gone shows as one without tasks.
     """
+    path = f"/crm/associations/{VERSION}/contacts/{sort.name}/batch/read"
     found: dict[str, list[str]] = {}
     wanted: list[Row] = [{"id": i} for i in dict.fromkeys(contacts)]
     while wanted:
         asked, wanted = wanted[:MAX_BATCH], wanted[MAX_BATCH:]
-        reply = await batch(client, _OF_CONTACTS, "associations.tasks", {"inputs": asked}, repeatable=True)
+        reply = await batch(client, path, f"associations.{sort.name}", {"inputs": asked}, repeatable=True)
         for row in reply.results:
             contact = str((row.get("from") or {}).get("id"))
             found.setdefault(contact, []).extend(str(to["toObjectId"]) for to in rows_of(row, "to"))
@@ -85,9 +115,9 @@ async def tasks_of(client: VendorClient, contacts: Sequence[str]) -> dict[str, l
     return found
 
 
-async def tasks_of_one(client: VendorClient, contact: str) -> list[str] | None:
+async def tasks_of_one(client: VendorClient, contact: str, sort: Engagement = TASKS) -> list[str] | None:
     """Return the ids of all tasks of one contact; None if there is no such contact."""
-    path, after = f"/crm/objects/{VERSION}/contacts/{quote(contact, safe='')}/associations/tasks", None
+    path, after = f"/crm/objects/{VERSION}/contacts/{quote(contact, safe='')}/associations/{sort.name}", None
     found: list[str] = []
     while True:
         try:

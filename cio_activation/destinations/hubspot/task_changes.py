@@ -1,4 +1,4 @@
-"""Writes to tasks that are there: each is read first, and what a human wrote, took up or finished is left alone.
+"""Writes to tasks and notes that are there: each is read first, and what a human wrote or took up is left alone.
 
 One read and one write per 100. Between the two somebody may still be faster: HubSpot has no conditional write.
 """
@@ -14,6 +14,7 @@ from cio_activation.destinations.common.actions.texts import ended_line
 from cio_activation.destinations.hubspot import task_api, task_text
 from cio_activation.destinations.hubspot.api import BatchReply, Row
 from cio_activation.destinations.hubspot.errors import NOT_FOUND, context_values, reason
+from cio_activation.destinations.hubspot.task_api import TASKS, Engagement
 from cio_activation.destinations.hubspot.task_rows import Task, TasksRead, read
 from cio_activation.journal.operations import End, Operation, Result
 from cio_activation.transport.errors import OutcomeUnknown, Rejected
@@ -33,31 +34,31 @@ class _Sorted:
 
 
 async def change(
-    client: VendorClient, batch: Sequence[Operation], wanted: Callable[[Operation], Wanted]
+    client: VendorClient, batch: Sequence[Operation], wanted: Callable[[Operation], Wanted], sort: Engagement = TASKS
 ) -> list[Result]:
     """Bring subject, body and priority of open tasks up to date; a task that says so already is not written."""
-    sorted_ = await _sort(client, batch, Status.OPEN)
+    sorted_ = await _sort(client, batch, sort, Status.OPEN)
     return [*sorted_.ended, *await _update(client, [(o, t, wanted(o)) for o, t in sorted_.write])]
 
 
-async def withdraw(client: VendorClient, batch: Sequence[Operation]) -> list[Result]:
+async def withdraw(client: VendorClient, batch: Sequence[Operation], sort: Engagement = TASKS) -> list[Result]:
     """Complete tasks that nobody took up, with a line that says why, or delete them where they are to be."""
-    sorted_ = await _sort(client, batch, Status.OPEN)
+    sorted_ = await _sort(client, batch, sort, Status.OPEN)
     deleted = [(o, t) for o, t in sorted_.write if is_deletion(o)]
     results = [*sorted_.ended]
     if deleted:
-        request_id = await task_api.archive_tasks(client, [t.record_id for _, t in deleted])
+        request_id = await task_api.archive_tasks(client, [t.record_id for _, t in deleted], sort)
         results += [Result(o.operation_id, End.DELIVERED, status=204, request_id=request_id) for o, _ in deleted]
     rest = [(o, t, _completed(o, t)) for o, t in sorted_.write if not is_deletion(o)]
     return results + await _update(client, rest)
 
 
-async def tell(client: VendorClient, batch: Sequence[Operation]) -> list[Result]:
+async def tell(client: VendorClient, batch: Sequence[Operation], sort: Engagement = TASKS) -> list[Result]:
     """Write into tasks that somebody took up that their reason has ended, once, above what is there."""
-    sorted_ = await _sort(client, batch, Status.OPEN, Status.TAKEN_UP)
+    sorted_ = await _sort(client, batch, sort, Status.OPEN, Status.TAKEN_UP)
     lines = [(o, t, ended_line(str(o.payload["reason"]))) for o, t in sorted_.write]
     written = await _update(
-        client, [(o, t, {task_api.BODY: task_text.with_line(t.body, line)}) for o, t, line in lines
+        client, [(o, t, {sort.body: task_text.with_line(t.body, line)}) for o, t, line in lines
                  if not task_text.says(t.body, line)]
     )  # fmt: skip
     # The words are a human's: what they share with ours is not learned anew.
@@ -73,12 +74,13 @@ def is_deletion(operation: Operation) -> bool:
 
 def _completed(operation: Operation, task: Task) -> Wanted:
     body = task_text.with_line(task.body, ended_line(str(operation.payload["reason"])))
-    return {task_api.STATUS: task_api.COMPLETED, task_api.BODY: task_text.sealed(task.subject, body)}
+    done = {task_api.STATUS: task_api.COMPLETED} if task.sort.completes else {}
+    return done | {task.sort.body: task_text.sealed(task.subject, body)}
 
 
-async def _sort(client: VendorClient, batch: Sequence[Operation], *writable: Status) -> _Sorted:
+async def _sort(client: VendorClient, batch: Sequence[Operation], sort: Engagement, *writable: Status) -> _Sorted:
     """Read the tasks of ``batch``, and tell which are in one of the hands that may be written to."""
-    seen = await read(client, [str(o.record_id) for o in batch])
+    seen = await read(client, [str(o.record_id) for o in batch], sort)
     sorted_ = _Sorted([], [])
     for operation in batch:
         task = seen.there.get(str(operation.record_id))
@@ -115,8 +117,9 @@ async def _update(client: VendorClient, wanted: Sequence[tuple[Operation, Task, 
     writes = {o.operation_id: _Write(o, task, values) for o, task, values in wanted if not task.holds(values)}
     if not writes:
         return ended
+    sort = next(iter(writes.values())).task.sort
     try:
-        reply = await task_api.update_tasks(client, [one.input for one in writes.values()])
+        reply = await task_api.update_tasks(client, [one.input for one in writes.values()], sort)
     except Rejected as error:
         if len(writes) > 1:
             raise
@@ -125,8 +128,8 @@ async def _update(client: VendorClient, wanted: Sequence[tuple[Operation, Task, 
         return [*ended, Result(refused, End.REJECTED, text, status=error.status, request_id=error.request_id)]
     if reply.silent:
         raise OutcomeUnknown(
-            "the answer names no task, neither written nor refused", vendor=client.vendor,
-            operation="tasks.batch_update", status=reply.status, request_id=reply.request_id,
+            f"the answer names no {sort.one}, neither written nor refused", vendor=client.vendor,
+            operation=f"{sort.name}.batch_update", status=reply.status, request_id=reply.request_id,
         )  # fmt: skip
     of_record = {str(one.operation.record_id): one for one in writes.values()}
     for row in reply.results:
@@ -159,11 +162,12 @@ class _Write:
 
     def written(self, row: Row, reply: BatchReply) -> Result:
         """Return the end of it, with what the task shows now."""
-        shown = {task_api.SUBJECT: self.task.subject, task_api.BODY: self.task.body} | self.properties
+        body = self.task.sort.body
+        shown = {task_api.SUBJECT: self.task.subject, body: self.task.body} | self.properties
         shown |= {name: value for name, value in (row.get("properties") or {}).items() if value}
         return Result(
             self.operation.operation_id, End.DELIVERED, status=reply.status, request_id=reply.request_id,
-            observed={"shown": task_text.shown_of(shown[task_api.SUBJECT], shown[task_api.BODY])},
+            observed={"shown": task_text.shown_of(shown[task_api.SUBJECT], shown[body])},
         )  # fmt: skip
 
     def refused(self, entry: Row, reply: BatchReply) -> Result:

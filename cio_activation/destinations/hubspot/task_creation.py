@@ -1,4 +1,4 @@
-"""Makes tasks with their link to the contact, once each, and looks at what HubSpot made of them.
+"""Makes tasks, and notes, with their link to the contact, once each, and looks at what HubSpot made of them.
 
 A creation is not idempotent. Once the call that makes them went out, nothing here raises: whatever is asked afterwards
 (an owner who was not echoed, a contact that may be gone) is about tasks that are there already.
@@ -14,6 +14,7 @@ from cio_activation.delivery.send import all_ended
 from cio_activation.destinations.common.records import GONE
 from cio_activation.destinations.hubspot import api, task_api, task_text
 from cio_activation.destinations.hubspot.errors import context_values, property_names, reason
+from cio_activation.destinations.hubspot.task_api import TASKS, Engagement
 from cio_activation.destinations.hubspot.task_rows import Task, TasksRead, read
 from cio_activation.journal.operations import End, Operation, Result
 from cio_activation.transport.errors import OutcomeUnknown, Rejected, VendorError
@@ -33,6 +34,7 @@ class NewTask:
     contact_id: str
     marker: str
     properties: dict[str, str]
+    sort: Engagement = TASKS
 
     @property
     def input(self) -> api.Row:
@@ -40,7 +42,7 @@ class NewTask:
         return {
             "objectWriteTraceId": self.operation.operation_id,
             "properties": self.properties,
-            "associations": [task_api.link_to(self.contact_id)],
+            "associations": [task_api.link_to(self.contact_id, self.sort)],
         }
 
     def without_queue(self) -> NewTask:
@@ -49,20 +51,21 @@ class NewTask:
 
 
 async def create(client: VendorClient, wanted: Sequence[NewTask]) -> list[Result]:
-    """Make tasks. A queue that is refused is left out, and said to be missing.
+    """Make tasks, all of one sort. A queue that is refused is left out, and said to be missing.
 
     Raises Rejected only where nothing was made.
     """
+    sort = wanted[0].sort
     notes: dict[str, str] = {}
     try:
-        reply = await task_api.create_tasks(client, [one.input for one in wanted])
+        reply = await task_api.create_tasks(client, [one.input for one in wanted], sort)
     except Rejected as error:
         if not (_names_queue(error.body) and any(task_api.QUEUES in one.properties for one in wanted)):
             return await _refused_whole(client, wanted, error)
         notes = {one.operation.operation_id: NO_QUEUE for one in wanted if task_api.QUEUES in one.properties}
         wanted = [one.without_queue() for one in wanted]
         try:
-            reply = await task_api.create_tasks(client, [one.input for one in wanted])
+            reply = await task_api.create_tasks(client, [one.input for one in wanted], sort)
         except Rejected as again:
             return await _refused_whole(client, wanted, again)
     return await _results(client, wanted, reply, notes)
@@ -72,13 +75,14 @@ async def _results(
     client: VendorClient, wanted: Sequence[NewTask], reply: api.BatchReply, notes: dict[str, str]
 ) -> list[Result]:
     """Return how each ended; those the answer does not mention are left out, and found by their marker later."""
+    sort = wanted[0].sort
     if reply.silent:
         raise OutcomeUnknown(
-            "the answer names no task, neither made nor refused", vendor=client.vendor,
-            operation="tasks.batch_create", status=reply.status, request_id=reply.request_id,
+            f"the answer names no {sort.one}, neither made nor refused", vendor=client.vendor,
+            operation=f"{sort.name}.batch_create", status=reply.status, request_id=reply.request_id,
         )  # fmt: skip
     of_trace = {one.operation.operation_id: one for one in wanted}
-    made = [(one, Task.of(row)) for row in reply.results if (one := _whose(row, of_trace)) is not None]
+    made = [(one, Task.of(row, sort)) for row in reply.results if (one := _whose(row, of_trace)) is not None]
     results = await _made(client, made, reply, notes)
     refused: list[tuple[NewTask, api.Row]] = []
     for entry in reply.errors:
@@ -97,8 +101,9 @@ def _whose(row: api.Row, of_trace: dict[str, NewTask]) -> NewTask | None:
     known = of_trace.get(str(row.get("objectWriteTraceId")))
     if known is not None:
         return known
-    words = task_text.plain((row.get("properties") or {}).get(task_api.BODY))
-    return next((one for one in of_trace.values() if one.marker in words), None)
+    values = row.get("properties") or {}
+    found = (one for one in of_trace.values() if one.marker in task_text.plain(values.get(one.sort.body)))
+    return next(found, None)
 
 
 async def _made(
@@ -106,7 +111,7 @@ async def _made(
 ) -> list[Result]:
     """Return the ends of tasks that were made, with what they are now; what the answer leaves out is read."""
     unclear = [task.record_id for one, task in made if _lacks(one, task)]
-    seen = await _tried(read(client, unclear)) if unclear else None
+    seen = await _tried(read(client, unclear, made[0][0].sort)) if unclear else None
     results = []
     for one, task in made:
         current, told = task, notes.get(one.operation.operation_id)
@@ -115,9 +120,9 @@ async def _made(
             current, told = (found or task), (told if found else NOT_READ)
         lost = _lost(one, current) if told is None else told
         observed: dict[str, Any] = {"shown": current.shown}
-        if lost != NOT_READ:
+        if lost != NOT_READ and one.sort.completes:
             observed["owner_id"] = current.owner_id
-        if current.due_at is not None:
+        if current.due_at is not None and one.sort.completes:
             observed["due_at"] = current.due_at.isoformat()
         end = Result(
             one.operation.operation_id, End.DELIVERED, lost, record_id=task.record_id, status=reply.status,
@@ -129,7 +134,8 @@ async def _made(
 
 def _lacks(one: NewTask, task: Task) -> bool:
     """Return whether an answer leaves open if a task has what it was asked to have."""
-    return _lost(one, task) is not None or task.subject is None or task.body is None or task.due_at is None
+    unsaid = task.body is None or task.due_at is None or (one.sort.has_subject and task.subject is None)
+    return unsaid or _lost(one, task) is not None
 
 
 def _lost(one: NewTask, task: Task) -> str | None:

@@ -1,4 +1,4 @@
-"""Settles writes to tasks that got no answer: creations are looked for among the tasks of their contact, by marker.
+"""Settles writes to tasks and notes that got no answer: creations are looked for by marker, among those of the contact.
 
 Never by search, whose index lags. A contact that was merged has handed its tasks on, and is followed by our key to what
 is left of the two; one that was deleted leaves its tasks where nobody can find them again. Then nothing is made a
@@ -15,6 +15,7 @@ from cio_activation.delivery.outreach import Status
 from cio_activation.destinations.common.actions.declared import marker
 from cio_activation.destinations.hubspot import api, task_api
 from cio_activation.destinations.hubspot.contact_answers import PROPERTIES, merged_ids
+from cio_activation.destinations.hubspot.task_api import TASKS, Engagement
 from cio_activation.destinations.hubspot.task_changes import is_deletion
 from cio_activation.destinations.hubspot.task_rows import Task, read
 from cio_activation.destinations.hubspot.task_text import plain
@@ -25,7 +26,7 @@ from cio_activation.transport.http import VendorClient
 NEVER_KNOWN = "no answer, and the contact is gone: whether it was made cannot be learned, so none is made again"
 
 
-async def recover(client: VendorClient, unanswered: Sequence[Operation]) -> list[Result]:
+async def recover(client: VendorClient, unanswered: Sequence[Operation], sort: Engagement = TASKS) -> list[Result]:
     """Return how they ended; what is still not certain is left out, and asked for again by the next run.
 
     Changes are given back: the next plan reads a task before it writes, and sees by its seal whose words those are.
@@ -36,7 +37,7 @@ async def recover(client: VendorClient, unanswered: Sequence[Operation]) -> list
         Result(o.operation_id, End.RETRY, UNLEARNED) for o in unanswered if not (o.kind.creates or is_deletion(o))
     ]
     if deleted:
-        seen = await read(client, [str(o.record_id) for o in deleted])
+        seen = await read(client, [str(o.record_id) for o in deleted], sort)
         # One that is gone now was there when it was sent to the recycle bin.
         results += [
             Result(o.operation_id, End.DELIVERED, FOUND_DONE)
@@ -44,7 +45,7 @@ async def recover(client: VendorClient, unanswered: Sequence[Operation]) -> list
             else Result(o.operation_id, End.RETRY, UNLEARNED)
             for o in deleted
         ]
-    return results + (await _seek(client, made) if made else [])
+    return results + (await _seek(client, made, sort) if made else [])
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,10 @@ class _Contacts:
     """Whether HubSpot answered for all of them."""
 
 
-async def _seek(client: VendorClient, made: Sequence[Operation]) -> list[Result]:
+async def _seek(client: VendorClient, made: Sequence[Operation], sort: Engagement) -> list[Result]:
     """Look for each creation's task."""
     targets = {o.operation_id: str(o.target) for o in made}
-    found, linked = await _find(client, made, targets)
+    found, linked = await _find(client, made, targets, sort)
     lost = [o for o in made if o.operation_id not in found]
     if not lost:
         return list(found.values())
@@ -74,7 +75,7 @@ async def _seek(client: VendorClient, made: Sequence[Operation]) -> list[Result]
         if str(o.target) not in contacts.there
         and (to := contacts.heirs.get(str(o.target)) or contacts.carriers.get(o.cio_id))
     }
-    moved, linked_there = await _find(client, [o for o in lost if o.operation_id in elsewhere], elsewhere)
+    moved, linked_there = await _find(client, [o for o in lost if o.operation_id in elsewhere], elsewhere, sort)
     results = [*found.values(), *moved.values()]
     for operation in lost:
         name, target = operation.operation_id, str(operation.target)
@@ -92,7 +93,7 @@ async def _seek(client: VendorClient, made: Sequence[Operation]) -> list[Result]
 
 
 async def _find(
-    client: VendorClient, made: Sequence[Operation], contacts: Mapping[str, str]
+    client: VendorClient, made: Sequence[Operation], contacts: Mapping[str, str], sort: Engagement
 ) -> tuple[dict[str, Result], frozenset[str]]:
     """Look for creations among the tasks of contacts (operation id -> contact).
 
@@ -101,11 +102,11 @@ async def _find(
     if not made:
         return {}, frozenset()
     asked = [contacts[o.operation_id] for o in made]
-    linked = await task_api.tasks_of(client, asked)
+    linked = await task_api.tasks_of(client, asked, sort)
     for contact in dict.fromkeys(c for c in asked if c not in linked):  # a batch that says nothing of it
-        if (tasks := await task_api.tasks_of_one(client, contact)) is not None:
+        if (tasks := await task_api.tasks_of_one(client, contact, sort)) is not None:
             linked[contact] = tasks
-    seen = await read(client, [task for tasks in linked.values() for task in tasks])
+    seen = await read(client, [task for tasks in linked.values() for task in tasks], sort)
     found = {}
     for operation in made:
         mark = marker(str(operation.claim))
@@ -119,8 +120,9 @@ async def _find(
 
 def _found(operation: Operation, task: Task) -> Result:
     """Return the end of a creation whose task is there. That a human finished it meanwhile is heard later."""
-    observed = {"owner_id": task.owner_id, "shown": task.shown}
-    observed |= {"due_at": task.due_at.isoformat()} if task.due_at else {}
+    observed: dict[str, str | None] = {"shown": task.shown}
+    if task.sort.completes:
+        observed |= {"owner_id": task.owner_id} | ({"due_at": task.due_at.isoformat()} if task.due_at else {})
     if task.in_hands(None) is Status.TAKEN_UP:
         observed["status"] = str(Status.TAKEN_UP)
     return Result(operation.operation_id, End.DELIVERED, FOUND_DONE, record_id=task.record_id, observed=observed)

@@ -1,4 +1,4 @@
-"""What HubSpot shows of a task, and in whose hands it is."""
+"""What HubSpot shows of a task or a note, and in whose hands it is."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 from cio_activation.delivery.outreach import Status
 from cio_activation.destinations.hubspot import task_api, task_text
 from cio_activation.destinations.hubspot.api import MAX_BATCH, Row
+from cio_activation.destinations.hubspot.task_api import TASKS, Engagement
 from cio_activation.transport.http import VendorClient
 
 
 @dataclass(frozen=True)
 class Task:
-    """One task."""
+    """One task; or a note, which has no subject, no status and nobody who acts."""
 
     record_id: str
     subject: str | None
@@ -27,21 +28,23 @@ class Task:
     """Naive UTC."""
     changed_at: datetime | None
     """Naive UTC."""
+    sort: Engagement = TASKS
 
     @classmethod
-    def of(cls, row: Row) -> Task:
-        """Return a row of an answer as a task."""
+    def of(cls, row: Row, sort: Engagement = TASKS) -> Task:
+        """Return a row of an answer as a task, or note."""
         values = row.get("properties") or {}
         return cls(
             str(row.get("id")),
             values.get(task_api.SUBJECT),
-            values.get(task_api.BODY),
+            values.get(sort.body),
             values.get(task_api.STATUS),
             values.get(task_api.PRIORITY),
             values.get(task_api.OWNER) or None,
             values.get(task_api.QUEUES) or None,
             instant(values.get(task_api.DUE)),
             instant(values.get(task_api.CHANGED)),
+            sort,
         )
 
     @property
@@ -51,7 +54,7 @@ class Task:
 
     def holds(self, properties: Mapping[str, str]) -> bool:
         """Return whether it has all of ``properties`` already: words, status, priority; of others it does not know."""
-        words = {task_api.SUBJECT: self.subject, task_api.BODY: self.body}
+        words = {task_api.SUBJECT: self.subject, self.sort.body: self.body}
         fixed = {task_api.STATUS: self.status, task_api.PRIORITY: self.priority}
         return all(
             task_text.plain(words[name]) == task_text.plain(value) if name in words else fixed.get(name) == value
@@ -64,6 +67,8 @@ class Task:
         Done is its status only. What we completed says so in words of ours, and is withdrawn, not done.
         """
         ours = task_text.is_ours(self.subject, self.body) or self.shown == shown
+        if not self.sort.completes:
+            return (Status.WITHDRAWN if task_text.says_ended(self.body) else Status.OPEN) if ours else Status.TAKEN_UP
         if self.status == task_api.COMPLETED:
             return Status.WITHDRAWN if ours and task_text.says_ended(self.body) else Status.DONE
         return Status.OPEN if ours and self.status == task_api.NOT_STARTED else Status.TAKEN_UP
@@ -77,14 +82,14 @@ class TasksRead:
     missing: frozenset[str]
 
 
-async def read(client: VendorClient, ids: Sequence[str]) -> TasksRead:
-    """Read tasks, 100 a call."""
+async def read(client: VendorClient, ids: Sequence[str], sort: Engagement = TASKS) -> TasksRead:
+    """Read tasks, or notes, 100 a call."""
     there: dict[str, Task] = {}
     missing: set[str] = set()
     wanted = list(dict.fromkeys(ids))
     for start in range(0, len(wanted), MAX_BATCH):
-        reply = await task_api.read_tasks(client, wanted[start : start + MAX_BATCH])
-        there |= {str(row.get("id")): Task.of(row) for row in reply.results}
+        reply = await task_api.read_tasks(client, wanted[start : start + MAX_BATCH], sort)
+        there |= {str(row.get("id")): Task.of(row, sort) for row in reply.results}
         missing |= reply.missing
     return TasksRead(there, frozenset(missing - there.keys()))
 

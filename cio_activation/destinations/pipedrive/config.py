@@ -8,10 +8,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
-from cio_activation.activation.actions import ActionOptions, Ask, OnEnd, named_in
+from cio_activation.activation.actions import ActionOptions, Ask, named_in
 from cio_activation.activation.base import Duration, Model, Name
-from cio_activation.activation.models import Activation, Audience, DestinationLimits, OnConflict
+from cio_activation.activation.models import Activation, DestinationLimits, OnConflict
 from cio_activation.activation.settings import Access
+from cio_activation.destinations.common.actions.note_options import NoteOptions
 from cio_activation.destinations.common.people import CreatePeople, OnDeleted
 from cio_activation.destinations.common.removed_fields import OnRemoval
 
@@ -58,20 +59,6 @@ class ActivityOptions(ActionOptions):
 
     type: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")] = "call"
     """The key of an activity type of the company: call, meeting, task, email, or one of its own."""
-
-
-class NoteOptions(Model):
-    """A note about every person who enters: it asks nobody by itself, and whoever reads it acts."""
-
-    body: Annotated[str, Field(min_length=1, max_length=4_000)] | None = None
-    """What people should know, in a sentence or two; the reason and the values it rests on are written below it. By
-    default the audience's description."""
-    on_end: OnEnd = OnEnd.COMPLETE
-    """When the reason ends a line says so (complete), or the note is deleted; not where somebody wrote into it."""
-
-    def as_text(self, audience: Audience) -> ActionOptions:
-        """Return it as what texts are made of."""
-        return ActionOptions(subject=audience.label[:200], body=self.body)
 
 
 class DealMode(StrEnum):

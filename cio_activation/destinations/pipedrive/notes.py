@@ -13,6 +13,7 @@ from cio_activation.activation.models import Audience
 from cio_activation.delivery.destination import Context
 from cio_activation.destinations.common.actions.declared import ActionType, action_claim
 from cio_activation.destinations.common.actions.markup import paragraphs
+from cio_activation.destinations.common.actions.note_options import NoteOptions
 from cio_activation.destinations.common.actions.step import ActionStep, RetiredActionsStep
 from cio_activation.destinations.common.actions.texts import text_of
 from cio_activation.destinations.pipedrive.activities import SendsActions, fold_gone
@@ -20,7 +21,7 @@ from cio_activation.destinations.pipedrive.activity_calls import ActivityCalls, 
 from cio_activation.destinations.pipedrive.activity_sending import Sending, Words
 from cio_activation.destinations.pipedrive.answers import next_start, page_of, record_of
 from cio_activation.destinations.pipedrive.api import GONE_STATUS, PAGE, TOKENS
-from cio_activation.destinations.pipedrive.config import NAME, NoteOptions, PipedriveAudience
+from cio_activation.destinations.pipedrive.config import NAME, PipedriveAudience
 from cio_activation.journal.operations import Operation
 from cio_activation.transport.errors import Rejected
 from cio_activation.transport.http import VendorClient

@@ -10,6 +10,7 @@ from cio_activation.sandbox.hubspot.desk import TaskDesk
 from cio_activation.sandbox.hubspot.errors import stamp
 from cio_activation.sandbox.hubspot.links import Link, Links
 from cio_activation.sandbox.hubspot.owners import FIRST_OWNER, deactivate, make_owner
+from cio_activation.sandbox.hubspot.record import Record
 from cio_activation.sandbox.hubspot.record_rules import complete
 
 Change = dict[str, Any]
@@ -26,6 +27,8 @@ class ManualWork:
             "set_task": self._set_task,
             "complete_task": self._complete_task,
             "delete_task": self._delete_task,
+            "set_note": self._set_note,
+            "delete_note": self._delete_note,
             "create_deal": self._create_deal,
             "contacted": self._contacted,
             "add_owner": self._add_owner,
@@ -65,6 +68,25 @@ class ManualWork:
             raise ValueError(f"no task {change['id']}")
         tasks.archive(found)
         return {"id": str(found.id)}
+
+    def _set_note(self, change: Change) -> Change:
+        """``properties`` of note ``id``: what a human writes into it."""
+        notes = self._account.records["notes"]
+        found = self._note(change)
+        checked, _ = notes.check(change["properties"], found, "2026-09")
+        notes.update(found, checked)
+        return {"id": str(found.id), **checked}
+
+    def _delete_note(self, change: Change) -> Change:
+        found = self._note(change)
+        self._account.records["notes"].archive(found)
+        return {"id": str(found.id)}
+
+    def _note(self, change: Change) -> Record:
+        found = self._account.records["notes"].get(str(change["id"]))
+        if found is None:
+            raise ValueError(f"no note {change['id']}")
+        return found
 
     def _contacted(self, change: Change) -> Change:
         """A call or mail of a human with contact ``id``; ``enrolled``: into a sequence, or out of it."""

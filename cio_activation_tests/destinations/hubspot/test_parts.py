@@ -101,7 +101,7 @@ def test_options_refuse_what_they_do_not_know() -> None:
             HubSpotSettings.model_validate(values)
     with pytest.raises(ValidationError):
         HubSpotAudience.model_validate({"task": {"subject": ""}})
-    assert HubSpotAudience.not_built == {"note"}
+    assert HubSpotAudience.model_validate({"note": {}}).asks_somebody
     assert HubSpotSettings.model_validate({"on_conflict": "keep"}).on_conflict == "keep"
 
 
@@ -111,7 +111,7 @@ def test_steps_come_in_order_and_only_for_what_is_delivered() -> None:
     assert [s.name for s in steps] == [
         "contact_links_daily", "properties_daily", "list/winback",
         "contact_links_realtime", "properties_realtime", "list/hot_cart",
-        "removed_fields", "retired_lists", "retired_tasks",
+        "removed_fields", "retired_lists", "retired_tasks", "retired_notes",
     ]  # fmt: skip
     done = {"schema"}
     for step in steps:
@@ -127,6 +127,7 @@ def test_steps_come_in_order_and_only_for_what_is_delivered() -> None:
         "removed_fields",
         "retired_lists",
         "retired_tasks",
+        "retired_notes",
     ]
     assert listed_audiences(only_daily) == ()
     waiting = make_activation(create_people="audience_members")

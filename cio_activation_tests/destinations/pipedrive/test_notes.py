@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from cio_activation.activation.models import Audience
+from cio_activation.destinations.common.actions.note_options import NoteOptions
 from cio_activation.destinations.pipedrive.api import tokens
-from cio_activation.destinations.pipedrive.config import NoteOptions, PipedriveAudience
+from cio_activation.destinations.pipedrive.config import PipedriveAudience
 from cio_activation.errors import ConfigError
 from cio_activation_tests.destinations.pipedrive.desk import Desk, desk, spent
 from cio_activation_tests.drivers import builders
