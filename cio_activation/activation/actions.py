@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, Protocol, runtime_checkable
+from typing import Annotated, Any, Protocol, Self, runtime_checkable
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from cio_activation.activation.base import Model
 from cio_activation.activation.due import Due, parse_due
@@ -84,6 +84,7 @@ OwnerChain = Annotated[
 ]
 """Who acts, the first that can: record_owner, audience_owner, an e-mail address, a rotation, a queue, nobody."""
 
+
 DueTime = Annotated[
     Due,
     BeforeValidator(parse_due),
@@ -109,6 +110,18 @@ class ActionOptions(Model):
     """What becomes of it when its reason ends and nobody has taken it up."""
     wait_for_opening: bool = False
     """Nobody enters outside working time; by default they do, and it is due in the next opening."""
+    follow_owner: bool = False
+    """When the record gets another owner, the open action goes to that one, or to the next of ``owner`` who can act.
+    Not where somebody has taken it up, or given it to somebody."""
+
+    @model_validator(mode="after")
+    def _follows_whom_it_names(self) -> Self:
+        if self.follow_owner and self.owner[0] != RECORD_OWNER:
+            raise ValueError(
+                f"follow_owner goes after the record's owner, whom `owner` does not ask first; let it begin with "
+                f"{RECORD_OWNER}, or leave follow_owner out"
+            )
+        return self
 
     def placeholders(self) -> tuple[str, ...]:
         """Return the names that the texts put values in for, each once, in order."""
@@ -125,11 +138,14 @@ class Ask:
     placeholders: tuple[str, ...] = ()
     bears: tuple[str, ...] = ()
     """What somebody may be on (``feedback.contexts.handled_by``) without keeping the person out: it is worked with."""
+    follow_owner: bool = False
+    """Whether an open one goes where the record goes."""
 
     @classmethod
     def of(cls, options: ActionOptions, bears: tuple[str, ...] = ()) -> Ask:
         """Return what deciding needs of ``options``."""
-        return cls(options.owner, options.due, options.wait_for_opening, options.placeholders(), bears)
+        waits, shown = options.wait_for_opening, options.placeholders()
+        return cls(options.owner, options.due, waits, shown, bears, options.follow_owner)
 
 
 @runtime_checkable

@@ -64,6 +64,11 @@ def _actions(activation: Activation, audience: Audience) -> list[str]:
         who = ", else ".join(_owner(audience, owner) for owner in ask.owners)
         waits = " Outside working time nobody enters." if ask.wait_for_opening else ""
         told.append(f"In {place} somebody is asked to act: {who}; due in {ask.due}.{waits}")
+        if ask.follow_owner:
+            told.append(
+                f"When the record in {place} gets another owner, what is open goes to that one, unless somebody has "
+                "taken it up or given it to somebody."
+            )
     if len(asks) > 1:
         told.append(f"It is asked in one place: the first of {', '.join(asks)} that has a record of the person.")
     if asks:

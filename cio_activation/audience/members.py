@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from cio_activation.activation.models import Activation, Audience, Lane
 from cio_activation.activation.windows import Window
-from cio_activation.audience import desks, pauses, record
+from cio_activation.audience import desks, handing, pauses, record
 from cio_activation.audience.inputs import Inputs
 from cio_activation.audience.step import MEMBERSHIPS, apply, decide
 from cio_activation.audience.touch import entered_today
@@ -102,6 +102,7 @@ def _update_one(con: Connection, inputs: Inputs, run_id: str, planned_at: dateti
     if inputs.first:
         record.launch(con, inputs)
     apply(con, inputs)
+    handing.follow(con, inputs)
     record.log(con, inputs, run_id)
     counts = record.count(con, inputs)
     entered = con.execute("SELECT count(*) FROM decided WHERE enters").fetchall()[0][0]

@@ -69,10 +69,14 @@ def _assign(con: Connection, inputs: Inputs) -> None:
     con.execute(
         f"""INSERT INTO audience.assignments BY NAME
         SELECT m.entry_id, {name} AS audience, d.cio_id, d.place AS destination, d.owner_id, d.owner_email,
-            d.owner_from, d.queue, d.due_at, {timestamp(inputs.desks.planned_at)} AS planned_at,
+            d.owner_from, d.queue, d.due_at, c.record_owner, {timestamp(inputs.desks.planned_at)} AS planned_at,
             {timestamp(inputs.as_of)} AS as_of
         FROM decided AS d
         JOIN {MEMBERSHIPS} AS m ON m.audience = {name} AND m.cio_id = d.cio_id AND m.exited_at IS NULL
+        LEFT JOIN (
+            SELECT cio_id, destination, CASE WHEN record_id IS NOT NULL THEN coalesce(owner_id, '') END AS record_owner
+            FROM feedback.contexts WHERE lane = {literal(inputs.window.lane.value)}
+        ) AS c ON c.cio_id = d.cio_id AND c.destination = d.place
         WHERE d.enters AND NOT d.ghost"""
     )
     change_log.note(con, "audience.assignments", "SELECT cio_id FROM decided WHERE enters AND NOT ghost")

@@ -75,7 +75,10 @@ def leave_account(runtime: Runtime, destination: Destination) -> None:
         for shadow in shadows(con, name):
             con.execute(f"DELETE FROM {shadow}")
         # Who was to act, who they are and whom they are on: all by ids of that account.
-        for table in ("audience.assignments", "feedback.owners", "feedback.contexts", "feedback.readings"):
+        for table in (
+            "audience.assignments", "audience.handovers", "feedback.owners", "feedback.contexts", "feedback.records",
+            "feedback.readings",
+        ):  # fmt: skip
             con.execute(f"DELETE FROM {table} WHERE destination = ?", [name])
         if isinstance(destination, IdentifiesAccount):
             destination.forget_account(con)

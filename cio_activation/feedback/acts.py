@@ -82,10 +82,13 @@ def land_acts(con: Connection, destination: str, seen: Sequence[SeenAction], as_
             coalesce(s.happened_at, {timestamp(as_of)}) AS happened_at,
             CASE WHEN s.due_at IS DISTINCT FROM x.due_at THEN s.due_at END AS moved_to,
             s.due_at > x.due_at AS put_off,
-            CASE WHEN s.owner_id IS DISTINCT FROM x.owner_id THEN s.owner_id END AS given_to
+            CASE WHEN s.owner_id IS DISTINCT FROM x.owner_id THEN s.owner_id END AS given_to,
+            -- Given to them by ourselves, and the answer to that got lost.
+            a.given_at IS NOT NULL AND s.owner_id = a.owner_id AS given_by_us
         FROM seen_now AS s JOIN {ACTIONS} AS x
             ON x.destination = {literal(destination)} AND x.record_id = s.record_id AND x.ended_at IS NULL
-        LEFT JOIN audience.memberships AS m ON m.entry_id = x.entry_id"""
+        LEFT JOIN audience.memberships AS m ON m.entry_id = x.entry_id
+        LEFT JOIN audience.assignments AS a ON a.entry_id = x.entry_id AND a.destination = x.destination"""
     )
     con.unregister("seen_now")
     told = f"""
@@ -97,7 +100,7 @@ def land_acts(con: Connection, destination: str, seen: Sequence[SeenAction], as_
         WHERE put_off AND status IN ('open', 'taken_up')
         UNION ALL
         SELECT *, 'reassigned', {timestamp(as_of)}, NULL, given_to FROM heard
-        WHERE given_to IS NOT NULL AND status IN ('open', 'taken_up')"""
+        WHERE given_to IS NOT NULL AND NOT coalesce(given_by_us, FALSE) AND status IN ('open', 'taken_up')"""
     con.execute(
         f"""INSERT INTO {ACTS} BY NAME
         SELECT destination, kind, record_id, entry_id, audience, cio_id, act, act_at AS happened_at, until, detail,

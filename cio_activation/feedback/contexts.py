@@ -58,10 +58,12 @@ def land(
     people: Wanted,
     contexts: Sequence[PersonContext],
     read_at: datetime,
+    table: str = CONTEXTS,
 ) -> int:
     """Keep what was read instead of what the lane knew before; return how many of ``people`` somebody is on.
 
-    A record that was not there any more counts as none: who it is becomes clear when it is written to.
+    A record that was not there any more counts as none: who it is becomes clear when it is written to. ``table`` has
+    the columns of ``feedback.contexts``.
     """
     import pyarrow as pa
 
@@ -88,21 +90,21 @@ def land(
     told = "cio_id, record_id, owner_id, handled_by, handled_at"
     change_log.note(
         con,
-        CONTEXTS,
+        table,
         f"""SELECT cio_id FROM (
-            (SELECT {told} FROM {CONTEXTS} WHERE {before} EXCEPT SELECT {told} FROM read_now)
-            UNION ALL (SELECT {told} FROM read_now EXCEPT SELECT {told} FROM {CONTEXTS} WHERE {before}))""",
+            (SELECT {told} FROM {table} WHERE {before} EXCEPT SELECT {told} FROM read_now)
+            UNION ALL (SELECT {told} FROM read_now EXCEPT SELECT {told} FROM {table} WHERE {before}))""",
     )
-    con.execute(f"DELETE FROM {CONTEXTS} WHERE {before}")
+    con.execute(f"DELETE FROM {table} WHERE {before}")
     con.execute(
-        f"""INSERT INTO {CONTEXTS} BY NAME
+        f"""INSERT INTO {table} BY NAME
         SELECT {literal(destination)} AS destination, {literal(window.lane.value)} AS lane, *,
             {literal(window.key)} AS window_key, CAST(? AS TIMESTAMP) AS read_at FROM read_now""",
         [read_at],
     )
     con.unregister("read_now")
     con.unregister("known_now")
-    handled = f"SELECT count(*) FROM {CONTEXTS} WHERE {_mine(destination, window)} AND handled_by IS NOT NULL"
+    handled = f"SELECT count(*) FROM {table} WHERE {_mine(destination, window)} AND handled_by IS NOT NULL"
     return int(con.execute(handled).fetchall()[0][0])
 
 

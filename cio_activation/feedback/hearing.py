@@ -21,7 +21,7 @@ from cio_activation.delivery.accounts import require_account
 from cio_activation.delivery.destination import Context, Destination
 from cio_activation.delivery.outreach import HearsBack, OpenAction, Owner, SeenAction
 from cio_activation.delivery.pacing import pacer_for
-from cio_activation.feedback import acts, contexts
+from cio_activation.feedback import acts, contexts, records
 from cio_activation.journal.attempts import Journal
 from cio_activation.runtime import Runtime
 from cio_activation.transport.errors import VendorError
@@ -100,6 +100,7 @@ async def _ask(
             acts.land_owners(con, name, owners, _now())
             told = acts.land_acts(con, name, seen, window.as_of) if seen else {}
         found = Heard(name, actions_read=len(seen), acts=told, owners=len(owners))
+        await _ask_about_records(runtime, destination, client, context, window)
     with runtime.warehouse.read() as con:
         people = contexts.wanted(con, runtime.activation, name, window, _now())
     asked = sorted({record for record in people.records.values() if record is not None})
@@ -107,6 +108,20 @@ async def _ask(
     with runtime.warehouse.write() as con:
         handled = contexts.land(con, name, window, people, read, _now())
     return replace(found, entrants=len(people.records) + len(people.known), being_handled=handled)
+
+
+async def _ask_about_records(
+    runtime: Runtime, destination: Destination, client: VendorClient, context: Context, window: Window
+) -> None:
+    """Ask about the records whose open actions follow their owner; once a window, as about actions."""
+    assert isinstance(destination, HearsBack)
+    with runtime.warehouse.read() as con:
+        people = records.wanted(con, runtime.activation, destination.name, window)
+    asked = sorted({record for record in people.records.values() if record is not None})
+    if asked:
+        read = await destination.contexts(client, context, asked, people.ours)
+        with runtime.warehouse.write() as con:
+            contexts.land(con, destination.name, window, people, read, _now(), records.RECORDS)
 
 
 def _was_read(con: Connection, destination: str, window: Window) -> bool:

@@ -26,7 +26,7 @@ Wanted = dict[str, str]
 
 
 @dataclass(frozen=True)
-class _Sorted:
+class Sorted:
     """What is to be written, and the ends of those that are left alone."""
 
     write: list[tuple[Operation, Task]]
@@ -37,27 +37,27 @@ async def change(
     client: VendorClient, batch: Sequence[Operation], wanted: Callable[[Operation], Wanted], sort: Engagement = TASKS
 ) -> list[Result]:
     """Bring subject, body and priority of open tasks up to date; a task that says so already is not written."""
-    sorted_ = await _sort(client, batch, sort, Status.OPEN)
-    return [*sorted_.ended, *await _update(client, [(o, t, wanted(o)) for o, t in sorted_.write])]
+    sorted_ = await sort_by_hands(client, batch, sort, Status.OPEN)
+    return [*sorted_.ended, *await update(client, [(o, t, wanted(o)) for o, t in sorted_.write])]
 
 
 async def withdraw(client: VendorClient, batch: Sequence[Operation], sort: Engagement = TASKS) -> list[Result]:
     """Complete tasks that nobody took up, with a line that says why, or delete them where they are to be."""
-    sorted_ = await _sort(client, batch, sort, Status.OPEN)
+    sorted_ = await sort_by_hands(client, batch, sort, Status.OPEN)
     deleted = [(o, t) for o, t in sorted_.write if is_deletion(o)]
     results = [*sorted_.ended]
     if deleted:
         request_id = await task_api.archive_tasks(client, [t.record_id for _, t in deleted], sort)
         results += [Result(o.operation_id, End.DELIVERED, status=204, request_id=request_id) for o, _ in deleted]
     rest = [(o, t, _completed(o, t)) for o, t in sorted_.write if not is_deletion(o)]
-    return results + await _update(client, rest)
+    return results + await update(client, rest)
 
 
 async def tell(client: VendorClient, batch: Sequence[Operation], sort: Engagement = TASKS) -> list[Result]:
     """Write into tasks that somebody took up that their reason has ended, once, above what is there."""
-    sorted_ = await _sort(client, batch, sort, Status.OPEN, Status.TAKEN_UP)
+    sorted_ = await sort_by_hands(client, batch, sort, Status.OPEN, Status.TAKEN_UP)
     lines = [(o, t, ended_line(str(o.payload["reason"]))) for o, t in sorted_.write]
-    written = await _update(
+    written = await update(
         client, [(o, t, {sort.body: task_text.with_line(t.body, line)}) for o, t, line in lines
                  if not task_text.says(t.body, line)]
     )  # fmt: skip
@@ -78,10 +78,12 @@ def _completed(operation: Operation, task: Task) -> Wanted:
     return done | {task.sort.body: task_text.sealed(task.subject, body)}
 
 
-async def _sort(client: VendorClient, batch: Sequence[Operation], sort: Engagement, *writable: Status) -> _Sorted:
+async def sort_by_hands(
+    client: VendorClient, batch: Sequence[Operation], sort: Engagement, *writable: Status
+) -> Sorted:
     """Read the tasks of ``batch``, and tell which are in one of the hands that may be written to."""
     seen = await read(client, [str(o.record_id) for o in batch], sort)
-    sorted_ = _Sorted([], [])
+    sorted_ = Sorted([], [])
     for operation in batch:
         task = seen.there.get(str(operation.record_id))
         if task is None:
@@ -107,7 +109,7 @@ def _left(operation: Operation, hands: Status) -> Result:
     return Result(operation.operation_id, End.DELIVERED, observed=observed)
 
 
-async def _update(client: VendorClient, wanted: Sequence[tuple[Operation, Task, Wanted]]) -> list[Result]:
+async def update(client: VendorClient, wanted: Sequence[tuple[Operation, Task, Wanted]]) -> list[Result]:
     """Write what differs; return how each ended. Those the answer does not mention are left out."""
     ended = [
         Result(o.operation_id, End.DELIVERED, observed={"shown": task.shown})
@@ -165,9 +167,12 @@ class _Write:
         body = self.task.sort.body
         shown = {task_api.SUBJECT: self.task.subject, body: self.task.body} | self.properties
         shown |= {name: value for name, value in (row.get("properties") or {}).items() if value}
+        observed: dict[str, str | None] = {"shown": task_text.shown_of(shown[task_api.SUBJECT], shown[body])}
+        if task_api.OWNER in self.properties:
+            observed["owner_id"] = (row.get("properties") or {}).get(task_api.OWNER)
         return Result(
             self.operation.operation_id, End.DELIVERED, status=reply.status, request_id=reply.request_id,
-            observed={"shown": task_text.shown_of(shown[task_api.SUBJECT], shown[body])},
+            observed=observed,
         )  # fmt: skip
 
     def refused(self, entry: Row, reply: BatchReply) -> Result:

@@ -111,7 +111,7 @@ async def _made(
 ) -> list[Result]:
     """Return the ends of tasks that were made, with what they are now; what the answer leaves out is read."""
     unclear = [task.record_id for one, task in made if _lacks(one, task)]
-    seen = await _tried(read(client, unclear, made[0][0].sort)) if unclear else None
+    seen = await tried(read(client, unclear, made[0][0].sort)) if unclear else None
     results = []
     for one, task in made:
         current, told = task, notes.get(one.operation.operation_id)
@@ -177,7 +177,7 @@ async def _refused(
     if not refused:
         return []
     contacts = list(dict.fromkeys(one.contact_id for one, _ in refused))
-    seen = await _tried(api.read_contacts(client, contacts, (api.KEY,)))
+    seen = await tried(api.read_contacts(client, contacts, (api.KEY,)))
     there = {str(row.get("id")) for row in seen.results} if isinstance(seen, api.BatchReply) else set(contacts)
     if isinstance(seen, api.BatchReply) and seen.silent:
         there = set(contacts)
@@ -189,7 +189,7 @@ async def _refused(
     return results
 
 
-async def _tried(call: Awaitable[T]) -> T | None:
+async def tried(call: Awaitable[T]) -> T | None:
     """Return what a read gives; None where HubSpot does not answer it: what was made stays made."""
     try:
         return await call

@@ -53,9 +53,9 @@ class Task:
         return task_text.shown_of(self.subject, self.body)
 
     def holds(self, properties: Mapping[str, str]) -> bool:
-        """Return whether it has all of ``properties`` already: words, status, priority; of others it does not know."""
+        """Return whether it has all of ``properties`` already: words, status, priority, owner; others are unknown."""
         words = {task_api.SUBJECT: self.subject, self.sort.body: self.body}
-        fixed = {task_api.STATUS: self.status, task_api.PRIORITY: self.priority}
+        fixed = {task_api.STATUS: self.status, task_api.PRIORITY: self.priority, task_api.OWNER: self.owner_id}
         return all(
             task_text.plain(words[name]) == task_text.plain(value) if name in words else fixed.get(name) == value
             for name, value in properties.items()

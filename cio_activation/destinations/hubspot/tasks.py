@@ -17,6 +17,7 @@ from cio_activation.destinations.hubspot.contact_links import LinksStep
 from cio_activation.destinations.hubspot.gone import forget_gone, has_unsettled
 from cio_activation.destinations.hubspot.properties import PropertiesStep
 from cio_activation.destinations.hubspot.task_creation import NewTask, create
+from cio_activation.destinations.hubspot.task_handing import assign
 from cio_activation.destinations.hubspot.task_rows import wire
 from cio_activation.destinations.hubspot.task_text import body_of
 from cio_activation.errors import ContractError
@@ -46,6 +47,8 @@ class TasksStep(ActionStep):
         kind = batch[0].kind
         if kind == TASKS.opens:
             return await create(client, [self._new(context.activation, o) for o in batch])
+        if kind == TASKS.assigns:
+            return await assign(client, batch)
         if kind == TASKS.changes:
             return await task_changes.change(client, batch, lambda o: self._words(context.activation, o))
         return await take_back(client, batch)

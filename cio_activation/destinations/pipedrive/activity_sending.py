@@ -11,6 +11,7 @@ from cio_activation.activation.models import Audience
 from cio_activation.delivery.destination import UNLEARNED, Context
 from cio_activation.delivery.outreach import Status
 from cio_activation.destinations.common.actions.declared import ActionType, action_claim, marker
+from cio_activation.destinations.common.actions.handing import NO_OWNER
 from cio_activation.destinations.common.actions.markup import paragraphs
 from cio_activation.destinations.common.actions.texts import ended_line, text_of
 from cio_activation.destinations.common.records import GONE
@@ -68,6 +69,8 @@ class Sending:
             there = await self._calls.get(str(operation.record_id))
             if operation.kind == self.type.changes:
                 return await self._change(operation, there)
+            if operation.kind == self.type.assigns:
+                return await self._assign(operation, there)
             if operation.kind == self.type.withdraws:
                 return await self._withdraw(operation, there)
             return await self._tell(operation, there)
@@ -84,6 +87,9 @@ class Sending:
             deleted = there is None and operation.payload["on_end"] == "delete"
             if deleted or (there is not None and there.done and there.ended_by_us):
                 return delivered(operation, ADOPTED)
+        is_theirs = there is not None and there.owner_id == operation.payload.get("owner_id")
+        if operation.kind == self.type.assigns and is_theirs:
+            return delivered(operation, ADOPTED)
         if operation.kind == self.type.changes and there is not None:
             words = self._words(operation)
             if words is not None and there.shown == words.shown:
@@ -154,6 +160,19 @@ class Sending:
             return delivered(operation, status=Status.TAKEN_UP)
         written = await self._calls.update(there.record_id, {"subject": words.subject, "note": words.note})
         return delivered(operation, shown=written.shown)
+
+    async def _assign(self, operation: Operation, there: SeenActivity | None) -> Result:
+        """Give it to somebody else: not what a human took up, or gave to somebody meanwhile."""
+        to = str(operation.payload["owner_id"])
+        if there is None or there.done or _edited(operation, there):
+            return left_to_feedback(operation)
+        if there.owner_id not in (operation.payload.get("had_by"), to):
+            chosen = {"owner_id": there.owner_id, "chosen": True}
+            return Result(operation.operation_id, End.DELIVERED, _HANDLED, observed=chosen)
+        if there.owner_id != to:
+            there = await self._calls.update(there.record_id, {"owner_id": int(to)})
+        lost = NO_OWNER if there.owner_id != to else None
+        return Result(operation.operation_id, End.DELIVERED, lost, observed={"owner_id": there.owner_id})
 
     async def _withdraw(self, operation: Operation, there: SeenActivity | None) -> Result:
         if there is None:

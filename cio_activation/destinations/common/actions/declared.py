@@ -18,8 +18,8 @@ class Declared(Protocol):
     def on_end(self) -> StrEnum:
         """What becomes of it when its reason ends and nobody has taken it up."""
 
-    def model_dump_json(self) -> str:
-        """Return all of it: with another text, what is open is written anew."""
+    def model_dump_json(self, *, exclude: set[str]) -> str:
+        """Return all of it but ``exclude``: with another text, what is open is written anew."""
 
 
 OptionsOf = Callable[[Audience], Declared | None]
@@ -58,9 +58,15 @@ class ActionType:
         return Kind(name=f"tell_{self.word}", told=f"wrote into the {self.word} that its reason ended")
 
     @property
+    def assigns(self) -> Kind:
+        """Gives an open one to somebody else."""
+        return Kind(name=f"assign_{self.word}")
+
+    @property
     def kinds(self) -> tuple[Kind, ...]:
         """All of them."""
-        return (self.opens, self.changes, self.withdraws, self.tells)
+        found = (self.opens, self.changes, self.withdraws, self.tells)
+        return (*found, self.assigns) if self.assigned else found
 
 
 def _article(word: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cio_activation.destinations.common.actions.declared import ActionType
+from cio_activation.destinations.common.actions.handing import fold_handing
 from cio_activation.warehouse import change_log
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal
@@ -58,7 +59,7 @@ def fold_actions(con: Connection, kind: ActionType, finished: str) -> None:
                 ELSE x.end_reason END,
             told_end = x.told_end OR a.kind = {literal(kind.tells.name)}
         FROM (
-            SELECT * FROM acted WHERE kind <> {literal(kind.opens.name)}
+            SELECT * FROM acted WHERE kind NOT IN ({literal(kind.opens.name)}, {literal(kind.assigns.name)})
             QUALIFY row_number() OVER (PARTITION BY record_id, kind ORDER BY ended_at DESC) = 1
         ) AS a
         WHERE x.destination = {place} AND x.kind = {word} AND x.record_id = a.record_id"""
@@ -71,6 +72,8 @@ def fold_actions(con: Connection, kind: ActionType, finished: str) -> None:
     )
     change_log.note(con, ACTIONS, "SELECT cio_id FROM acted")
     con.execute("DROP TABLE acted")
+    if kind.assigned:
+        fold_handing(con, kind, finished)
 
 
 def _note_acts(con: Connection, kind: ActionType) -> None:

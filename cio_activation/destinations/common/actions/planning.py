@@ -7,7 +7,8 @@ from zlib import crc32
 
 from cio_activation.activation.models import Audience
 from cio_activation.delivery.destination import EXIT
-from cio_activation.destinations.common.actions.declared import ActionType, action_claim_sql
+from cio_activation.destinations.common.actions.declared import ActionType, Declared, action_claim_sql
+from cio_activation.destinations.common.actions.handing import plan_handing
 from cio_activation.warehouse.scope import Scope
 from cio_activation.warehouse.sql import literal
 
@@ -18,6 +19,8 @@ READS = (
 """The tables with ``cio_id`` that a plan of actions is made from."""
 MOMENTS_SHOWN = 2
 """So many of a person's newest moments are told with an action."""
+NO_TEXT = {"follow_owner"}
+"""Options that change nothing of what an action says."""
 _NOTHING = "CAST(NULL AS VARCHAR)"
 
 
@@ -26,7 +29,8 @@ def plan_audience(kind: ActionType, audience: Audience, scope: Scope) -> str:
     options = kind.options_of(audience)
     if options is None:
         raise AssertionError(f"{audience.name} asks for no {kind.word}")
-    said = literal(f"{crc32(options.model_dump_json().encode() + audience.label.encode()):08x}")
+    texts = options.model_dump_json(exclude=NO_TEXT)
+    said = literal(f"{crc32(texts.encode() + audience.label.encode()):08x}")
     entries = f"""
         SELECT m.* REPLACE (
                 coalesce(m.exited_at, w.withdrawn_at) AS exited_at,
@@ -68,7 +72,14 @@ def plan_audience(kind: ActionType, audience: Audience, scope: Scope) -> str:
             CAST(json_object({_told(audience)}, 'shown', e.shown) AS VARCHAR), '{{}}', CAST(NULL AS UBIGINT), 0,
             {literal(f"{audience.name}/{kind.changes.name}")}, {_NOTHING}
         FROM asked AS e LEFT JOIN moments AS o ON o.entry_id = e.entry_id
-        WHERE e.record_id IS NOT NULL"""
+        WHERE e.record_id IS NOT NULL{_handing(kind, options, audience, scope)}"""
+
+
+def _handing(kind: ActionType, options: Declared, audience: Audience, scope: Scope) -> str:
+    """Return what is added to the plan where open ones may go to somebody else."""
+    if not (kind.assigned and getattr(options, "follow_owner", False)):
+        return ""
+    return f"\n        UNION ALL\n{plan_handing(kind, audience.name, 'entries', 'acts', scope)}"
 
 
 def plan_retired(kind: ActionType, declared: Sequence[str], scope: Scope) -> str:
