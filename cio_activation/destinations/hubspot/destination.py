@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -191,10 +191,10 @@ class HubSpot:
         return await outreach.actions(client, open)
 
     async def contexts(
-        self, client: VendorClient, context: Context, records: Sequence[str], ours: Collection[str]
+        self, client: VendorClient, context: Context, records: Sequence[str], ours: Sequence[OpenAction]
     ) -> list[PersonContext]:
         """Return who has each contact, and whether somebody is on them."""
-        return await outreach.contexts(client, context, records, ours)
+        return await outreach.contexts(client, context, records, {one.record_id for one in ours})
 
     async def comparable(self, client: VendorClient, context: Context) -> Comparable:
         """Return the properties that HubSpot does not calculate, and the sizes of our lists."""

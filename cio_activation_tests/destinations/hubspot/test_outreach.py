@@ -127,7 +127,7 @@ def test_people_who_are_being_handled_are_told_from_others(world: HubSpotBench) 
     world.shared.clock.set(window(1).end.timestamp() - 8 * 86_400)
     world.edit("contacted", id=people[4])
     world.edit("set", id=people[5], properties={"hubspot_owner_id": GRACE})
-    known = {a.record_id for a in ours(world, *range(1, 13))}
+    known = ours(world, *range(1, 13))
     mark = world.mark()
     found = ask(world, lambda client, context: DESTINATION.contexts(client, context, [*people, "77"], known))
     assert len(world.entries(mark)) == 3
@@ -142,7 +142,7 @@ def test_people_who_are_being_handled_are_told_from_others(world: HubSpotBench) 
 
 
 def test_people_with_many_old_tasks_cost_five_calls_at_most(world: HubSpotBench) -> None:
-    known = {a.record_id for a in ours(world, *range(1, 13))}
+    known = ours(world, *range(1, 13))
     oldest = world.edit("create_task", contacts=[contact(world, 7)])["id"]
     for n in (7, 8):
         for _ in range(101):
