@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Protocol, Self, runtime_checkable
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from cio_activation.activation.base import Model
-from cio_activation.activation.due import Due, parse_due
+from cio_activation.activation.due import Due, DueTime, parse_due
+from cio_activation.activation.sla import Sla
 
 RECORD_OWNER, AUDIENCE_OWNER, NOBODY = "record_owner", "audience_owner", "nobody"
 _EMAIL = re.compile(r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
@@ -85,14 +86,6 @@ OwnerChain = Annotated[
 """Who acts, the first that can: record_owner, audience_owner, an e-mail address, a rotation, a queue, nobody."""
 
 
-DueTime = Annotated[
-    Due,
-    BeforeValidator(parse_due),
-    PlainSerializer(str, return_type=str),
-    WithJsonSchema({"type": "string", "examples": ["4 working hours", "2 working days", "30 working minutes", "2h"]}),
-]
-
-
 class ActionOptions(Model):
     """What a human is asked to do for every person who enters, and by whom."""
 
@@ -113,6 +106,9 @@ class ActionOptions(Model):
     follow_owner: bool = False
     """When the record gets another owner, the open action goes to that one, or to the next of ``owner`` who can act.
     Not where somebody has taken it up, or given it to somebody."""
+
+    sla: Sla | None = None
+    """What follows when nobody touches it for so long: a higher priority, somebody else, or a person is told."""
 
     @model_validator(mode="after")
     def _follows_whom_it_names(self) -> Self:
@@ -140,12 +136,14 @@ class Ask:
     """What somebody may be on (``feedback.contexts.handled_by``) without keeping the person out: it is worked with."""
     follow_owner: bool = False
     """Whether an open one goes where the record goes."""
+    sla: Sla | None = None
+    """What follows when nobody touches it."""
 
     @classmethod
     def of(cls, options: ActionOptions, bears: tuple[str, ...] = ()) -> Ask:
         """Return what deciding needs of ``options``."""
         waits, shown = options.wait_for_opening, options.placeholders()
-        return cls(options.owner, options.due, waits, shown, bears, options.follow_owner)
+        return cls(options.owner, options.due, waits, shown, bears, options.follow_owner, options.sla)
 
 
 @runtime_checkable

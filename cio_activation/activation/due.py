@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 from cio_activation.activation.durations import format_duration, parse_duration
 
@@ -53,3 +55,11 @@ def parse_due(value: Any) -> Due:
     if unit == "day":
         return Due(days_at_work=count)
     return Due(at_work=timedelta(**{f"{unit}s": count}))
+
+
+DueTime = Annotated[
+    Due,
+    BeforeValidator(parse_due),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "examples": ["4 working hours", "2 working days", "30 working minutes", "2h"]}),
+]

@@ -6,6 +6,7 @@ from cio_activation.activation.actions import AUDIENCE_OWNER, NOBODY, RECORD_OWN
 from cio_activation.activation.durations import format_duration
 from cio_activation.activation.life_cycle import Baseline
 from cio_activation.activation.models import Activation, Audience, ExitReason, Lane
+from cio_activation.activation.sla import RAISE_PRIORITY, REASSIGN, TELL, ReassignTo, Sla
 from cio_activation.activation.working_time import WEEKDAYS
 from cio_activation.audience import explain_moments
 
@@ -69,6 +70,8 @@ def _actions(activation: Activation, audience: Audience) -> list[str]:
                 f"When the record in {place} gets another owner, what is open goes to that one, unless somebody has "
                 "taken it up or given it to somebody."
             )
+        if ask.sla is not None:
+            told += _sla(place, ask.sla)
     if len(asks) > 1:
         told.append(f"It is asked in one place: the first of {', '.join(asks)} that has a record of the person.")
     if asks:
@@ -85,6 +88,21 @@ def _actions(activation: Activation, audience: Audience) -> list[str]:
     elif asks:
         told.append("It does not matter whether somebody is on the person already.")
     return told
+
+
+def _sla(place: str, sla: Sla) -> list[str]:
+    """Return what follows when nobody touches an action."""
+    said = {
+        RAISE_PRIORITY: "its priority is raised",
+        REASSIGN: "it goes to the next of those who are asked and has room",
+        TELL: "a person is told (a warning)",
+    }
+    steps = [f"it goes to {s.reassign}" if isinstance(s, ReassignTo) else said[s] for s in sla.then]
+    again = f"; after as long again {steps[1]}" if len(steps) > 1 else ""
+    return [
+        f"What nobody touches in {place} for {sla.after}, in the working time of whoever has it: {steps[0]}{again}. "
+        "Nothing follows once anything happened to it, or somebody is on the person."
+    ]
 
 
 def _owner(audience: Audience, owner: str | Rotation | Queue) -> str:

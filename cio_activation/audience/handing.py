@@ -53,21 +53,21 @@ def _follow(con: Connection, inputs: Inputs, place: str, ask: Ask) -> None:
     # Also where whom we meant cannot act any more and the action is not theirs yet.
     unable = f"SELECT owner_id FROM feedback.owners WHERE destination = {literal(place)} AND NOT active"
     con.execute(
-        f"""CREATE OR REPLACE TEMP TABLE moved_records AS
+        f"""CREATE OR REPLACE TEMP TABLE changed_records AS
         SELECT a.*, coalesce(s.owner_now, '') AS owner_now FROM ({open_ones(inputs.audience, place)}) AS a
         JOIN ({seen_now(inputs, place)}) AS s ON s.cio_id = a.cio_id
         WHERE coalesce(s.owner_now, '') IS DISTINCT FROM a.record_owner
             OR a.given_at IS NOT NULL AND a.had_by IS DISTINCT FROM a.meant AND a.meant IN ({unable})"""
     )
     # A record that was not there at the entry was made since: by us, mostly, and then its owner is the credential's.
-    known = "SELECT entry_id, owner_now FROM moved_records WHERE record_owner IS NOT NULL"
-    takers = heirs(inputs.audience, place, ask, known)
-    hand_over(con, inputs, place, "moved_records", takers, "record_owner")
+    known = "SELECT entry_id, owner_now FROM changed_records WHERE record_owner IS NOT NULL"
+    takers = heirs(inputs.audience, place, ask.owners, known)
+    hand_over(con, inputs, place, "changed_records", takers, "record_owner")
     con.execute(
-        f"""UPDATE {ASSIGNMENTS} AS a SET record_owner = r.owner_now FROM moved_records AS r
+        f"""UPDATE {ASSIGNMENTS} AS a SET record_owner = r.owner_now FROM changed_records AS r
         WHERE a.entry_id = r.entry_id AND a.destination = {literal(place)}"""
     )
-    con.execute("DROP TABLE moved_records")
+    con.execute("DROP TABLE changed_records")
 
 
 def hand_over(con: Connection, inputs: Inputs, place: str, about: str, to: str, reason: str) -> None:

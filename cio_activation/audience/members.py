@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from cio_activation.activation.models import Activation, Audience, Lane
 from cio_activation.activation.windows import Window
-from cio_activation.audience import desks, handing, pauses, record
+from cio_activation.audience import desks, escalating, handing, pauses, record
 from cio_activation.audience.inputs import Inputs
 from cio_activation.audience.step import MEMBERSHIPS, apply, decide
 from cio_activation.audience.touch import entered_today
@@ -103,6 +103,7 @@ def _update_one(con: Connection, inputs: Inputs, run_id: str, planned_at: dateti
         record.launch(con, inputs)
     apply(con, inputs)
     handing.follow(con, inputs)
+    escalating.escalate(con, inputs)
     record.log(con, inputs, run_id)
     counts = record.count(con, inputs)
     entered = con.execute("SELECT count(*) FROM decided WHERE enters").fetchall()[0][0]

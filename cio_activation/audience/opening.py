@@ -72,6 +72,17 @@ class Hours:
             left -= end - here
         raise AssertionError("the openings never end")
 
+    def asked_before(self, at: datetime, due: Due) -> datetime:
+        """Return the latest instant (UTC) at which something has been asked for that is due by ``at`` (aware)."""
+        span = _DAY
+        while self.due(at - span, due) > at and span < _FAR:
+            span *= 2
+        early, late = at - span, at
+        while late - early > timedelta(microseconds=1):
+            middle = early + (late - early) / 2
+            early, late = (middle, late) if self.due(middle, due) <= at else (early, middle)
+        return early.astimezone(UTC)
+
     def _days_later(self, begun: datetime, days: int) -> datetime:
         """Return the same time of the day, ``days`` working days later."""
         openings = self._openings(begun)

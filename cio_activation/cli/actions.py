@@ -74,11 +74,12 @@ def _show(found: list[dict[str, Any]]) -> None:
     if not found:
         notes.print("nobody is asked to do anything")
         return
-    table = Table("due (UTC)", "state", "audience", "where", "id", "person", "who")
+    table = Table("due (UTC)", "state", "audience", "where", "id", "person", "who", "escalated")
     for one in found:
         due = f"{one['due_at']:%Y-%m-%d %H:%M}" if one["due_at"] else ""
         where = f"{one['destination']} {one['kind']}"
-        table.add_row(due, one["state"], one["audience"], where, one["record_id"], one["cio_id"], one["owner"] or "")
+        told = (one["record_id"], one["cio_id"], one["owner"] or "", one["escalated"] or "")
+        table.add_row(due, one["state"], one["audience"], where, *told)
     notes.print(table)
 
 

@@ -76,8 +76,8 @@ def leave_account(runtime: Runtime, destination: Destination) -> None:
             con.execute(f"DELETE FROM {shadow}")
         # Who was to act, who they are and whom they are on: all by ids of that account.
         for table in (
-            "audience.assignments", "audience.handovers", "feedback.owners", "feedback.contexts", "feedback.records",
-            "feedback.readings",
+            "audience.assignments", "audience.handovers", "audience.escalations",
+            "feedback.owners", "feedback.contexts", "feedback.records", "feedback.readings",
         ):  # fmt: skip
             con.execute(f"DELETE FROM {table} WHERE destination = ?", [name])
         if isinstance(destination, IdentifiesAccount):

@@ -100,7 +100,7 @@ async def _ask(
             acts.land_owners(con, name, owners, _now())
             told = acts.land_acts(con, name, seen, window.as_of) if seen else {}
         found = Heard(name, actions_read=len(seen), acts=told, owners=len(owners))
-        await _ask_about_records(runtime, destination, client, context, window)
+        await _ask_of_records(runtime, destination, client, context, window)
     with runtime.warehouse.read() as con:
         people = contexts.wanted(con, runtime.activation, name, window, _now())
     asked = sorted({record for record in people.records.values() if record is not None})
@@ -110,10 +110,10 @@ async def _ask(
     return replace(found, entrants=len(people.records) + len(people.known), being_handled=handled)
 
 
-async def _ask_about_records(
+async def _ask_of_records(
     runtime: Runtime, destination: Destination, client: VendorClient, context: Context, window: Window
 ) -> None:
-    """Ask about the records whose open actions follow their owner; once a window, as about actions."""
+    """Ask about records whose open actions follow their owner, or wait too long; once a window, as about actions."""
     assert isinstance(destination, HearsBack)
     with runtime.warehouse.read() as con:
         people = records.wanted(con, runtime.activation, destination.name, window)

@@ -1,9 +1,10 @@
-"""What the CRMs say of the records with an open action that follows their owner: read before a window is decided."""
+"""What the CRMs say of records with an open action that follows their owner, or that nobody touched in time."""
 
 from __future__ import annotations
 
 from cio_activation.activation.models import Activation
 from cio_activation.activation.windows import Window
+from cio_activation.audience.escalating import overdue
 from cio_activation.audience.handing import open_ones
 from cio_activation.feedback.acts import our_actions
 from cio_activation.feedback.contexts import Wanted
@@ -20,6 +21,9 @@ def wanted(con: Connection, activation: Activation, destination: str, window: Wi
         ask = audience.asks().get(destination)
         if ask is not None and ask.follow_owner:
             selects.append(f"SELECT cio_id, about FROM ({open_ones(audience, destination)})")
+        elif ask is not None and ask.sla is not None:
+            late = overdue(con, activation, audience, destination, ask.sla, window.as_of)
+            selects.append(f"SELECT cio_id, about FROM ({late})")
     if not selects:
         return Wanted({}, (), ())
     people = " UNION ".join(selects)

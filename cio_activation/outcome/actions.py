@@ -21,8 +21,12 @@ NOBODY = "(nobody)"
 
 _ACTIONS = """SELECT x.destination, x.kind, x.audience, x.record_id, x.cio_id, x.entry_id,
     coalesce(o.email, x.owner_id) AS owner, x.due_at, x.opened_at, x.ended_at, x.end_reason,
-    CASE WHEN x.ended_at IS NULL AND x.due_at < {now} THEN 'late' ELSE x.status END AS state
+    CASE WHEN x.ended_at IS NULL AND x.due_at < {now} THEN 'late' ELSE x.status END AS state, e.escalated
 FROM delivery.actions AS x
+LEFT JOIN (
+    SELECT entry_id, destination, string_agg(does, ', ' ORDER BY step) AS escalated FROM audience.escalations
+    GROUP BY ALL
+) AS e ON e.entry_id = x.entry_id AND e.destination = x.destination AND x.kind IN ('task', 'activity')
 LEFT JOIN feedback.owners AS o ON o.destination = x.destination AND o.owner_id = x.owner_id"""
 
 
@@ -65,6 +69,17 @@ def by_audience(con: Connection, now: datetime) -> dict[str, dict[str, int]]:
         f"SELECT audience, state, count(*) FROM ({_ACTIONS.format(now=timestamp(now))}) GROUP BY ALL ORDER BY ALL"
     ).fetchall():
         counted.setdefault(str(audience), {})[str(state)] = int(count)
+    return counted
+
+
+def escalated(con: Connection, now: datetime) -> dict[str, dict[str, int]]:
+    """Return what followed for open actions that nobody had touched in time -> audience -> actions."""
+    counted: dict[str, dict[str, int]] = {}
+    for steps, audience, count in con.execute(
+        f"""SELECT escalated, audience, count(*) FROM ({_ACTIONS.format(now=timestamp(now))})
+        WHERE escalated IS NOT NULL AND ended_at IS NULL GROUP BY ALL ORDER BY ALL"""
+    ).fetchall():
+        counted.setdefault(str(steps), {})[str(audience)] = int(count)
     return counted
 
 

@@ -130,12 +130,13 @@ def _actions_asset(activation: Activation, lanes: Lanes, deps: Sequence[dg.Asset
         as_of = lanes.window(Lane.DAILY, context.partition_key).as_of
         with failures(), runtime_of(activation, Lane.DAILY).warehouse.read() as con:
             audiences, loads = outcome.by_audience(con, as_of), outcome.load(con, as_of)
-            withheld = outcome.withheld_by_code(con, 14)
+            withheld, escalated = outcome.withheld_by_code(con, 14), outcome.escalated(con, as_of)
         states = outcome.STATES
         metadata: dict[str, Any] = {
             "dagster/row_count": sum(sum(counts.values()) for counts in audiences.values()),
             "open": sum(one.open for one in loads),
             "late": sum(one.late for one in loads),
+            "escalated": sum(sum(counts.values()) for counts in escalated.values()),
             "by_audience": table(
                 ("audience", *states),
                 [(name, *(counts.get(s, 0) for s in states)) for name, counts in audiences.items()],

@@ -12,6 +12,7 @@ class Kind(StrEnum):
     NO_OWNER = "no_owner"
     ACTIONS_OVER_LIMIT = "actions_over_limit"
     PEOPLE_WAITING = "people_waiting"
+    LATE_ACTIONS = "late_actions"
     REJECT_SHARE = "reject_share"
     FEEDBACK_UNREAD = "feedback_unread"
     SEGMENT_CHANGED = "segment_changed"
@@ -24,6 +25,7 @@ MEANING: dict[Kind, str] = {
     Kind.NO_OWNER: "everybody who should be acted for has somebody who can act",
     Kind.ACTIONS_OVER_LIMIT: "no more new actions today than `limits.alerts.actions_per_day`",
     Kind.PEOPLE_WAITING: "no more people wait for a place than `limits.alerts.people_waiting`",
+    Kind.LATE_ACTIONS: "nothing waits untouched of which an action's `sla` says to tell",
     Kind.REJECT_SHARE: "no destination rejected more than `limits.alerts.reject_share` of the last day's operations",
     Kind.FEEDBACK_UNREAD: "every CRM told what humans did within `limits.alerts.feedback_unread_for`",
     Kind.SEGMENT_CHANGED: "no segment was renamed, got other conditions or another size of late",

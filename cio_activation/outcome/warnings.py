@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from cio_activation.activation.durations import format_duration
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.customerio.segment_changes import Change
+from cio_activation.outcome.late_actions import late_actions
 from cio_activation.outcome.warning_kinds import FoundWarning, Kind
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.tables import WARNINGS
@@ -264,6 +265,7 @@ _FINDERS: dict[Kind, Callable[[Connection, Activation, datetime], Iterator[Any]]
     Kind.NO_OWNER: _no_owner,
     Kind.ACTIONS_OVER_LIMIT: _actions_over_limit,
     Kind.PEOPLE_WAITING: _people_waiting,
+    Kind.LATE_ACTIONS: late_actions,
     Kind.REJECT_SHARE: _reject_share,
     Kind.FEEDBACK_UNREAD: _feedback_unread,
     Kind.SEGMENT_CHANGED: _segment_changed,

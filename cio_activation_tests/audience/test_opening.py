@@ -87,3 +87,13 @@ def test_so_many_minutes_are_open_until_it_is_due(asked: datetime, minutes: int,
     before = (due - timedelta(minutes=1)).astimezone(ZoneInfo(zone))
     assert before.weekday() < 5
     assert 9 <= before.hour < 17
+
+
+@given(
+    at=st.datetimes(datetime(2026, 3, 1), datetime(2026, 11, 30), timezones=st.just(UTC)),
+    due=st.sampled_from(["4 working hours", "2 working days", "30 working minutes", "2h", "3d"]),
+)
+def test_what_was_asked_no_later_is_due_by_then_and_nothing_else(at: datetime, due: str) -> None:
+    works = hours()
+    last = works.asked_before(at, parse_due(due))
+    assert works.due(last, parse_due(due)) <= at < works.due(last + timedelta(microseconds=2), parse_due(due))

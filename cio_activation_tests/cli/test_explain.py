@@ -37,7 +37,9 @@ audiences:
     rank: cart_value DESC
     holdout: 10%
     launch: {backfill: 20, only: cart_value > 300, max_entries_per_day: 50}
-    deliver: {hubspot: {list: true}}
+    deliver:
+      hubspot:
+        task: {subject: Call, follow_owner: true, sla: {after: 8 working hours, then: [raise_priority, {reassign: lead@example.com}]}}
   moment:
     label: Moment
     owner: cx@example.com
@@ -95,6 +97,9 @@ def test_every_word_of_the_file_is_said(file: str) -> None:
         "gate: `cart_value >= 200`", "hold for 2h", "buys (`last_order_at` moves)", "after 2d at the latest", "or 60d have passed",
         "the first 20 are let in", "this holds: `cart_value > 300`", "At most 50 are let in a day, by `cart_value DESC`",
         "within 30d", "group calls with a priority above 5", "while this holds: `cart_value > 900`", "10% of those",
+        "When the record in hubspot gets another owner, what is open goes to that one",
+        "What nobody touches in hubspot for 8 working hours, in the working time of whoever has it: its priority is raised; "
+        "after as long again it goes to lead@example.com. Nothing follows once anything happened",
     ):  # fmt: skip
         assert part in told
 

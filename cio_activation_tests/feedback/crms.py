@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from cio_activation.delivery.catalog import load
 from cio_activation_tests.drivers.town import Town
 
 
@@ -40,6 +41,10 @@ class Crm:
         """Call or write to somebody, and log it."""
         raise NotImplementedError
 
+    def high(self) -> Any:
+        """Return how the highest priority reads there."""
+        raise NotImplementedError
+
     def state(self, who: str) -> dict[str, Any]:
         """Return ``owner``, ``priority`` and ``due`` of what is asked about somebody."""
         raise NotImplementedError
@@ -59,7 +64,9 @@ class Crm:
 
 class HubSpot(Crm):
     name, word = "hubspot", "task"
-    priority = "HIGH"
+
+    def high(self) -> Any:
+        return "HIGH"
 
     def hire(self, email: str) -> str:
         return str(self.by_hand("add_owner", email=email)["id"])
@@ -88,6 +95,9 @@ class HubSpot(Crm):
 class Pipedrive(Crm):
     name, word = "pipedrive", "activity"
 
+    def high(self) -> Any:
+        return load(self.here.runtime.warehouse, self.name)["activity_priority:high"]
+
     def hire(self, email: str) -> str:
         return str(self.by_hand("add_user", name=email, email=email, timezone="UTC")["id"])
 
@@ -105,7 +115,7 @@ class Pipedrive(Crm):
         self.by_hand("set_activity", activity=int(self.known(who, "record_id")), note=note)
 
     def contact(self, who: str) -> None:
-        self.by_hand("mailed", person=int(self.known(who, "about")))
+        self.by_hand("log_mail", person=int(self.known(who, "about")), direction="outgoing")
 
     def state(self, who: str) -> dict[str, Any]:
         found = self._row(who)

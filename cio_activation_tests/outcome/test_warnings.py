@@ -49,7 +49,7 @@ def _empty(home: Runtime) -> Iterator[None]:
         for table in (
             "audience.counts", "audience.memberships", "delivery.actions", "delivery.ledger", "feedback.readings",
             "raw.segment_states", "raw.segment_changes", "raw.segment_turnover", "raw.moments", "identity.persons",
-            "outcome.warnings",
+            "outcome.warnings", "audience.escalations", "feedback.owners", "feedback.acts",
         ):  # fmt: skip
             con.execute(f"DELETE FROM {table}")
 
@@ -113,6 +113,20 @@ def test_people_who_wait_for_a_place(home: Runtime) -> None:
     [one] = found(home)
     assert one.key == "people_waiting:vip"
     assert "6 people wait" in one.sentence
+
+
+def test_actions_that_nobody_touched_in_time_until_somebody_does(home: Runtime) -> None:
+    for entry, owner in (("a", "7"), ("b", "7"), ("c", "8"), ("d", "8")):
+        there = {"audience": "vip", "entry_id": entry, "destination": "hubspot"}
+        given(home, "delivery.actions", {**there, "kind": "task", "status": "open", "owner_id": owner})
+        given(home, "audience.escalations", {**there, "step": 1, "does": "raise_priority" if entry == "c" else "tell"})
+    given(home, "feedback.owners", {"destination": "hubspot", "owner_id": "7", "email": "ada@example.com"})
+    given(home, "feedback.acts", {"entry_id": "d", "destination": "hubspot", "act": "snoozed"})
+    [one] = found(home, Kind.LATE_ACTIONS)
+    assert (one.key, one.about) == ("late_actions:vip", "vip")
+    assert one.sentence == "audience vip: 2 actions that nobody touched in time (ada@example.com 2)"
+    given(home, "feedback.acts", *({"entry_id": e, "destination": "hubspot", "act": "taken_up"} for e in "ab"))
+    assert found(home, Kind.LATE_ACTIONS) == []
 
 
 def test_the_share_that_a_destination_rejects(home: Runtime) -> None:

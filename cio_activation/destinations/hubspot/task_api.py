@@ -26,7 +26,7 @@ PRIORITY, TYPE, OWNER, QUEUES = "hs_task_priority", "hs_task_type", "hubspot_own
 CHANGED = "hs_lastmodifieddate"
 READ = (SUBJECT, BODY, STATUS, PRIORITY, DUE, OWNER, QUEUES, CHANGED)
 """What is read of a task. Not ``hs_task_completion_date``: while a task is open it reportedly holds the due date."""
-NOT_STARTED, COMPLETED = "NOT_STARTED", "COMPLETED"
+NOT_STARTED, COMPLETED, HIGH = "NOT_STARTED", "COMPLETED", "HIGH"
 NOTE_BODY = "hs_note_body"
 
 

@@ -1,4 +1,4 @@
-"""Gives open tasks to somebody else: what a human took up, or gave to somebody meanwhile, is left alone."""
+"""Gives open tasks to somebody else, or raises their priority: what a human took up or gave away is left alone."""
 
 from __future__ import annotations
 
@@ -18,6 +18,12 @@ from cio_activation.transport.http import VendorClient
 
 Wanted = tuple[Operation, Task, Properties]
 HANDLED = "a human has dealt with it already"
+
+
+async def raise_priority(client: VendorClient, batch: Sequence[Operation]) -> list[Result]:
+    """Set the highest priority on tasks that are open; one read and one write per 100."""
+    open_ones, results = await _open_ones(client, batch)
+    return results + await update(client, [(o, task, {task_api.PRIORITY: task_api.HIGH}) for o, task in open_ones])
 
 
 async def assign(client: VendorClient, batch: Sequence[Operation]) -> list[Result]:

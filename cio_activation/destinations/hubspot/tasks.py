@@ -17,7 +17,7 @@ from cio_activation.destinations.hubspot.contact_links import LinksStep
 from cio_activation.destinations.hubspot.gone import forget_gone, has_unsettled
 from cio_activation.destinations.hubspot.properties import PropertiesStep
 from cio_activation.destinations.hubspot.task_creation import NewTask, create
-from cio_activation.destinations.hubspot.task_handing import assign
+from cio_activation.destinations.hubspot.task_handing import assign, raise_priority
 from cio_activation.destinations.hubspot.task_rows import wire
 from cio_activation.destinations.hubspot.task_text import body_of
 from cio_activation.errors import ContractError
@@ -49,6 +49,8 @@ class TasksStep(ActionStep):
             return await create(client, [self._new(context.activation, o) for o in batch])
         if kind == TASKS.assigns:
             return await assign(client, batch)
+        if kind == TASKS.raises:
+            return await raise_priority(client, batch)
         if kind == TASKS.changes:
             return await task_changes.change(client, batch, lambda o: self._words(context.activation, o))
         return await take_back(client, batch)
@@ -76,7 +78,8 @@ class TasksStep(ActionStep):
 
     def _words(self, activation: Activation, operation: Operation) -> dict[str, str]:
         text = self._text(activation, operation)
-        priority = self._options.priority.value.upper()
+        raised = operation.payload.get("raised")
+        priority = task_api.HIGH if raised else self._options.priority.value.upper()
         return {task_api.SUBJECT: text.subject, task_api.BODY: body_of(text), task_api.PRIORITY: priority}
 
     def _new(self, activation: Activation, operation: Operation) -> NewTask:

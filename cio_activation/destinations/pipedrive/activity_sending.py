@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cio_activation.activation.actions import ActionPriority
 from cio_activation.activation.models import Audience
 from cio_activation.delivery.destination import UNLEARNED, Context
 from cio_activation.delivery.outreach import Status
@@ -71,6 +72,8 @@ class Sending:
                 return await self._change(operation, there)
             if operation.kind == self.type.assigns:
                 return await self._assign(operation, there)
+            if operation.kind == self.type.raises:
+                return await self._raise(operation, there)
             if operation.kind == self.type.withdraws:
                 return await self._withdraw(operation, there)
             return await self._tell(operation, there)
@@ -160,6 +163,15 @@ class Sending:
             return delivered(operation, status=Status.TAKEN_UP)
         written = await self._calls.update(there.record_id, {"subject": words.subject, "note": words.note})
         return delivered(operation, shown=written.shown)
+
+    async def _raise(self, operation: Operation, there: SeenActivity | None) -> Result:
+        """Set the highest priority; not on what a human took up."""
+        if there is None or there.done or _edited(operation, there):
+            return left_to_feedback(operation)
+        if (priority := self._context.catalog.get(PRIORITY + ActionPriority.HIGH)) is None:
+            return Result(operation.operation_id, End.DELIVERED, "Pipedrive shows no priority that reads high")
+        await self._calls.update(there.record_id, {"priority": priority})
+        return Result(operation.operation_id, End.DELIVERED)
 
     async def _assign(self, operation: Operation, there: SeenActivity | None) -> Result:
         """Give it to somebody else: not what a human took up, or gave to somebody meanwhile."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from cio_activation.activation.models import Audience
+from cio_activation.activation.sla import Sla
 from cio_activation.journal.operations import Kind
 
 
@@ -20,6 +21,19 @@ class Declared(Protocol):
 
     def model_dump_json(self, *, exclude: set[str]) -> str:
         """Return all of it but ``exclude``: with another text, what is open is written anew."""
+
+
+@runtime_checkable
+class Handed(Protocol):
+    """Options of one that may go to somebody else while it is open."""
+
+    @property
+    def follow_owner(self) -> bool:
+        """Whether it goes where the record goes."""
+
+    @property
+    def sla(self) -> Sla | None:
+        """What follows when nobody touches it."""
 
 
 OptionsOf = Callable[[Audience], Declared | None]
@@ -63,10 +77,15 @@ class ActionType:
         return Kind(name=f"assign_{self.word}")
 
     @property
+    def raises(self) -> Kind:
+        """Raises the priority of an open one."""
+        return Kind(name=f"raise_{self.word}")
+
+    @property
     def kinds(self) -> tuple[Kind, ...]:
         """All of them."""
         found = (self.opens, self.changes, self.withdraws, self.tells)
-        return (*found, self.assigns) if self.assigned else found
+        return (*found, self.assigns, self.raises) if self.assigned else found
 
 
 def _article(word: str) -> str:

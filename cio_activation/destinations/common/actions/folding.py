@@ -44,6 +44,7 @@ def fold_actions(con: Connection, kind: ActionType, finished: str) -> None:
         QUALIFY row_number() OVER (PARTITION BY record_id ORDER BY ended_at DESC) = 1"""
     )
     _note_acts(con, kind)
+    set_apart = ", ".join(literal(one.name) for one in (kind.opens, kind.assigns, kind.raises))
     con.execute(
         f"""UPDATE {ACTIONS} AS x SET
             content = CASE WHEN a.kind = {literal(kind.changes.name)} THEN a.content ELSE x.content END,
@@ -59,7 +60,7 @@ def fold_actions(con: Connection, kind: ActionType, finished: str) -> None:
                 ELSE x.end_reason END,
             told_end = x.told_end OR a.kind = {literal(kind.tells.name)}
         FROM (
-            SELECT * FROM acted WHERE kind NOT IN ({literal(kind.opens.name)}, {literal(kind.assigns.name)})
+            SELECT * FROM acted WHERE kind NOT IN ({set_apart})
             QUALIFY row_number() OVER (PARTITION BY record_id, kind ORDER BY ended_at DESC) = 1
         ) AS a
         WHERE x.destination = {place} AND x.kind = {word} AND x.record_id = a.record_id"""

@@ -8,7 +8,7 @@ from zlib import crc32
 from cio_activation.activation.models import Audience
 from cio_activation.delivery.destination import EXIT
 from cio_activation.destinations.common.actions.declared import ActionType, Declared, action_claim_sql
-from cio_activation.destinations.common.actions.handing import plan_handing
+from cio_activation.destinations.common.actions.handing import is_raised, may_be_handed, plan_handing
 from cio_activation.warehouse.scope import Scope
 from cio_activation.warehouse.sql import literal
 
@@ -19,8 +19,6 @@ READS = (
 """The tables with ``cio_id`` that a plan of actions is made from."""
 MOMENTS_SHOWN = 2
 """So many of a person's newest moments are told with an action."""
-NO_TEXT = {"follow_owner"}
-"""Options that change nothing of what an action says."""
 _NOTHING = "CAST(NULL AS VARCHAR)"
 
 
@@ -29,7 +27,8 @@ def plan_audience(kind: ActionType, audience: Audience, scope: Scope) -> str:
     options = kind.options_of(audience)
     if options is None:
         raise AssertionError(f"{audience.name} asks for no {kind.word}")
-    texts = options.model_dump_json(exclude=NO_TEXT)
+    exclude = {"follow_owner", "sla"}  # these change nothing of what it says
+    texts = options.model_dump_json(exclude=exclude)
     said = literal(f"{crc32(texts.encode() + audience.label.encode()):08x}")
     entries = f"""
         SELECT m.* REPLACE (
@@ -46,6 +45,7 @@ def plan_audience(kind: ActionType, audience: Audience, scope: Scope) -> str:
             SELECT entry_id, min(happened_at) AS withdrawn_at FROM {scope.rows("feedback.acts")}
             WHERE audience = {literal(audience.name)} AND act = 'withdrawn' GROUP BY entry_id
         ) AS w ON w.entry_id = m.entry_id"""
+    raised = f", 'raised', {is_raised(scope)}" if may_be_handed(options) else ""
     return f"""
         WITH entries AS ({entries}), acts AS ({_acts(kind, scope)} AND audience = {literal(audience.name)}),
         asked AS (
@@ -69,7 +69,7 @@ def plan_audience(kind: ActionType, audience: Audience, scope: Scope) -> str:
         WHERE e.record_id IS NULL AND coalesce(a.destination = {literal(kind.destination)}, TRUE)
         UNION ALL
         SELECT {literal(kind.changes.name)}, e.cio_id, e.record_id, e.about,
-            CAST(json_object({_told(audience)}, 'shown', e.shown) AS VARCHAR), '{{}}', CAST(NULL AS UBIGINT), 0,
+            CAST(json_object({_told(audience)}, 'shown', e.shown{raised}) AS VARCHAR), '{{}}', CAST(NULL AS UBIGINT), 0,
             {literal(f"{audience.name}/{kind.changes.name}")}, {_NOTHING}
         FROM asked AS e LEFT JOIN moments AS o ON o.entry_id = e.entry_id
         WHERE e.record_id IS NOT NULL{_handing(kind, options, audience, scope)}"""
@@ -77,7 +77,7 @@ def plan_audience(kind: ActionType, audience: Audience, scope: Scope) -> str:
 
 def _handing(kind: ActionType, options: Declared, audience: Audience, scope: Scope) -> str:
     """Return what is added to the plan where open ones may go to somebody else."""
-    if not (kind.assigned and getattr(options, "follow_owner", False)):
+    if not may_be_handed(options):
         return ""
     return f"\n        UNION ALL\n{plan_handing(kind, audience.name, 'entries', 'acts', scope)}"
 
