@@ -56,3 +56,7 @@ class Sla(Model):
     then: Steps = (RAISE_PRIORITY, REASSIGN)
     """At most two steps: raise_priority, reassign (to the next of ``owner`` who can act, or ``{reassign: email}``),
     tell (a warning, as all others are told). Where nobody is left to reassign to, that is told."""
+
+    def named(self) -> tuple[str, ...]:
+        """Return the e-mail addresses of those whom something is reassigned to by name."""
+        return tuple(step.reassign for step in self.then if isinstance(step, ReassignTo))

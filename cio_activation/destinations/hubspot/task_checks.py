@@ -18,9 +18,9 @@ _WORDS = (RECORD_OWNER, AUDIENCE_OWNER, NOBODY)
 def owner_problems(activation: Activation, owners: Sequence[Owner]) -> list[str]:
     """Return which people that tasks are asked of by name cannot be given one, each with its mend."""
     return [
-        f"audiences.{audience.name}.deliver.hubspot.task.owner: {email} {why}"
+        f"audiences.{audience.name}.deliver.hubspot.task.{where}: {email} {why}"
         for audience in asking_audiences(activation)
-        for email in dict.fromkeys(_named(audience))
+        for where, email in dict.fromkeys(_named(audience))
         if (why := _why_not(email, owners)) is not None
     ]
 
@@ -51,12 +51,16 @@ def _chain(audience: Audience) -> tuple[str | Rotation | Queue, ...]:
     return options.owner if options is not None else ()
 
 
-def _named(audience: Audience) -> Iterator[str]:
+def _named(audience: Audience) -> Iterator[tuple[str, str]]:
+    """Yield whom a task names, and under which key."""
     for one in _chain(audience):
         if isinstance(one, Rotation):
-            yield from one.rotate
+            yield from (("owner", email) for email in one.rotate)
         elif isinstance(one, str) and one not in _WORDS:
-            yield one
+            yield "owner", one
+    options = task_of(audience)
+    if options is not None and options.sla is not None:
+        yield from (("sla", email) for email in options.sla.named())
 
 
 def _why_not(email: str, owners: Sequence[Owner], *, mend: bool = True) -> str | None:

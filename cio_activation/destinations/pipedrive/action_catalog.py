@@ -88,7 +88,8 @@ async def problems(api: PipedriveApi, activation: Activation) -> list[str]:
 def _owner_problems(audience: Audience, options: ActivityOptions, users: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return who of a chain cannot be given work; the audience's owner only where nobody else is named."""
     active = {str(u.get("email") or "").lower(): bool(u.get("active_flag")) for u in users}
-    where, told = f"audience {audience.name}: deliver.pipedrive.activity.owner", []
+    place = f"audience {audience.name}: deliver.pipedrive.activity"
+    where, told = f"{place}.owner", []
     named: list[str] = []
     for one in options.owner:
         if isinstance(one, Queue):
@@ -99,9 +100,11 @@ def _owner_problems(audience: Audience, options: ActivityOptions, users: Sequenc
             named.append(one)
     if AUDIENCE_OWNER in options.owner and len(options.owner) == 1:
         named.append(audience.owner)
-    for email in dict.fromkeys(named):
+    leads = options.sla.named() if options.sla is not None else ()
+    asked = [(where, email) for email in named] + [(f"{place}.sla", email) for email in leads]
+    for key, email in dict.fromkeys(asked):
         if email.lower() not in active:
-            told.append(f"{where}: {email} is no user of the company; invite them, or name somebody else")
+            told.append(f"{key}: {email} is no user of the company; invite them, or name somebody else")
         elif not active[email.lower()]:
-            told.append(f"{where}: {email} is deactivated in Pipedrive and is passed over; name somebody else")
+            told.append(f"{key}: {email} is deactivated in Pipedrive and is passed over; name somebody else")
     return told

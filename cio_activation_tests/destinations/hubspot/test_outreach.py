@@ -177,7 +177,8 @@ def test_check_knows_who_can_be_given_tasks(world: HubSpotBench) -> None:
     chain = ["record_owner", "Ada@example.com", "gone@example.com", {"rotate": ["nobody@example.com"]}, {"queue": "9"}]
     before = world.activation
     try:
-        world.use(activation(asks(owner=chain), asks("plain")))
+        sla = {"after": "8 working hours", "then": ["tell", {"reassign": "lead@example.com"}]}
+        world.use(activation(asks(owner=chain, sla=sla), asks("plain")))
         problems = ask(world, DESTINATION.check)
         advice = ask(world, DESTINATION.advise)
     finally:
@@ -187,6 +188,8 @@ def test_check_knows_who_can_be_given_tasks(world: HubSpotBench) -> None:
     assert problems == [
         f"{place}gone@example.com was deactivated in HubSpot; name somebody who works there",
         f"{place}nobody@example.com is no owner in HubSpot; invite them there, or name an owner's address",
+        f"{place.replace('owner', 'sla')}lead@example.com is no owner in HubSpot; invite them there, or name an owner's "
+        "address",
     ]
     assert [line for line in advice if "queue 9" in line]
     assert [line for line in advice if "audience plain" in line and "is no owner in HubSpot" in line]

@@ -196,14 +196,16 @@ def test_check_names_users_and_types_that_no_activity_can_be_made_with(its: Desk
     assert problems == []
     owner: Any = ["record_owner", "former@example.com", {"rotate": ["nobody@example.com", "cx@example.com"]}]
     before = bench.runtime
-    wrong = asking("call", type="visit", owner=[*owner, {"queue": "7"}])
+    sla = {"after": "8 working hours", "then": [{"reassign": "lead@example.com"}]}
+    wrong = asking("call", type="visit", owner=[*owner, {"queue": "7"}], sla=sla)
     bench.use(bench.activation.model_copy(update={"audiences": {"call": wrong}}))
     problems, _ = asked(its, DESTINATION.check)
-    assert len(problems) == 4
+    assert len(problems) == 5
     assert "no activity type 'visit' in use; take one of call, " in problems[0]
     assert "Pipedrive has no queues" in problems[1]
     assert "former@example.com is deactivated" in problems[2]
     assert "nobody@example.com is no user" in problems[3]
+    assert "activity.sla: lead@example.com is no user" in problems[4]
     bench.runtime, bench.activation = before, before.activation
 
 
