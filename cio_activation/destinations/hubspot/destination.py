@@ -135,10 +135,8 @@ class HubSpot:
         return await checks.check(client, context)
 
     def fields(self, activation: Activation) -> Sequence[OwnedField]:
-        """Return key, properties, lists, tasks, and what a contact is made with."""
-        edit = "stays until an audit finds it, or `resync --list`, or until the person enters or leaves"
         """Return key, properties, lists, tasks, notes, and what a contact is made with."""
-        edit = "stays until `resync --list`, or until the person enters or leaves"
+        edit = "stays until an audit finds it, or `resync --list`, or until the person enters or leaves"
         lists = [
             owned_fields.audience_field(f"list {list_name(a)}", [a], f"who is in the audience `{a.name}`", edit)
             for a in listed_audiences(activation)
