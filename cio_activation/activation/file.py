@@ -25,6 +25,7 @@ from cio_activation.activation.models import (
     Workspace,
 )
 from cio_activation.activation.moment_source import MomentSource
+from cio_activation.activation.outcomes import Outcomes, OutcomesOfAudience
 
 Options = dict[str, Any] | None
 """Options that a destination's own model reads; nothing (``hubspot:``) means all defaults."""
@@ -165,6 +166,8 @@ class AudienceFile(FileModel):
     route: list[Name] | None = None
     """Touch audiences: the order in which the CRMs with an action are asked for the person's record; the first that
     has one is where the action goes."""
+    outcomes: OutcomesOfAudience | None = None
+    """Audiences with an action: what follows from an outcome, where that is not what outreach_outcomes says."""
     deliver: dict[str, Options]
     """Destination and its options."""
 
@@ -182,5 +185,7 @@ class ActivationFile(FileModel):
     audiences: dict[Name, AudienceFile] = {}
     """Who is in now, delivered as lists and flags."""
     limits: Limits = Limits()
+    outreach_outcomes: Outcomes | None = None
+    """Humans write what came of an outreach on the record, and what follows from it; not read if left out."""
     destinations: dict[str, Options]
     """The CRMs that are delivered to, each with its settings."""

@@ -27,6 +27,8 @@ from cio_activation.activation.models import (
 )
 from cio_activation.activation.moment_checks import check_source, exits
 from cio_activation.activation.ordering import read_order
+from cio_activation.activation.outcome_checks import check_names as check_outcome_names
+from cio_activation.activation.outcome_checks import outcomes_of, switched_on
 from cio_activation.activation.problems import Path, Problems, meant
 from cio_activation.activation.rules import read_rule
 from cio_activation.activation.source import read_source
@@ -60,7 +62,7 @@ def load_activation(path: FilePath, destinations: Sequence[DestinationOptions]) 
     of an earlier release are read with a warning.
     """
     problems = Problems(path.name)
-    data = with_present_keys(read_source(path, problems), problems)
+    data = switched_on(with_present_keys(read_source(path, problems), problems))
     file, broken = read_file(data, problems)
     if file is None:
         problems.stop()
@@ -71,7 +73,13 @@ def load_activation(path: FilePath, destinations: Sequence[DestinationOptions]) 
     draft.receiving = tuple(n for n in file.destinations if n not in known or known[n].audience_model is not None)
     settings = _settings(draft, known)
     draft.attributes = _attributes(draft)
-    for check in (checks.check_workspace, checks.check_names, checks.check_unique, checks.check_audiences):
+    for check in (
+        checks.check_workspace,
+        checks.check_names,
+        checks.check_unique,
+        checks.check_audiences,
+        check_outcome_names,
+    ):
         check(draft)
     properties = _properties(draft)
     audiences = _audiences(draft, properties, known)
@@ -85,6 +93,7 @@ def load_activation(path: FilePath, destinations: Sequence[DestinationOptions]) 
         properties=properties,
         audiences=audiences,
         limits=file.limits,
+        outreach_outcomes=file.outreach_outcomes,
         destinations=settings,
     )
 
@@ -167,6 +176,7 @@ def _audiences(
             {key: value for key, value in dict(written).items() if value is not None}
             | {"name": name, "deliver": deliver, "touch": touch}
             | {"exit_on": exits(written)}
+            | outcomes_of(draft, name, written, deliver)
             | (life_defaults(written) if touch else {})
         )
     return audiences

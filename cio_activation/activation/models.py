@@ -21,6 +21,7 @@ from cio_activation.activation.audits import Audits
 from cio_activation.activation.base import AS_STORED, Duration, Model, Name, Share
 from cio_activation.activation.life_cycle import Exclusive, Launch, PersonCap
 from cio_activation.activation.moment_source import MomentSource
+from cio_activation.activation.outcomes import Outcomes
 from cio_activation.activation.working_time import Capacity, WorkingTime
 
 
@@ -265,6 +266,8 @@ class Audience(Model):
     route: tuple[Name, ...] = ()
     """Destinations with an action, in the order in which a person's place is looked for: the first that has a record of
     the person, else the first. None: in the file's order."""
+    outcomes: Outcomes | None = None
+    """What follows from what humans say came of it; None: outcomes are not read, or nobody is asked to act."""
     deliver: dict[str, Any]
     """Destination name -> that destination's own options model (already validated by the loader)."""
 
@@ -348,6 +351,8 @@ class Activation(Model):
     properties: dict[str, Property]
     audiences: dict[str, Audience]
     limits: Limits = Limits()
+    outreach_outcomes: Outcomes | None = None
+    """None: outcomes are not read, and there are no fields for them."""
     destinations: dict[str, Any]
     """Destination name -> that destination's settings model."""
 

@@ -146,18 +146,19 @@ def _load(con: Connection, activation: Activation, as_of: datetime) -> dict[str,
     begin, end = day_of(activation.workspace.timezone, as_of)
     found = con.execute(
         f"""SELECT coalesce(o.email, x.owner_id, a.owner_email, a.owner_id) AS desk,
-            count(DISTINCT a.entry_id) FILTER (m.exited_at IS NULL AND e.entry_id IS NULL),
-            count(DISTINCT a.entry_id) FILTER (a.as_of > {timestamp(begin)} AND a.as_of <= {timestamp(end)})
+            count(DISTINCT (a.entry_id, a.attempt)) FILTER (m.exited_at IS NULL AND e.entry_id IS NULL),
+            count(DISTINCT (a.entry_id, a.attempt))
+                FILTER (a.as_of > {timestamp(begin)} AND a.as_of <= {timestamp(end)})
         FROM audience.assignments AS a
         JOIN audience.memberships AS m ON m.entry_id = a.entry_id
         LEFT JOIN (
-            SELECT DISTINCT entry_id, destination FROM delivery.actions
+            SELECT DISTINCT entry_id, destination, attempt FROM delivery.actions
             WHERE kind IN ('task', 'activity') AND ended_at IS NOT NULL
-        ) AS e ON e.entry_id = a.entry_id AND e.destination = a.destination
+        ) AS e ON e.entry_id = a.entry_id AND e.destination = a.destination AND e.attempt = a.attempt
         LEFT JOIN (
-            SELECT entry_id, destination, any_value(owner_id) AS owner_id FROM delivery.actions
+            SELECT entry_id, destination, attempt, any_value(owner_id) AS owner_id FROM delivery.actions
             WHERE ended_at IS NULL AND owner_id IS NOT NULL GROUP BY ALL
-        ) AS x ON x.entry_id = a.entry_id AND x.destination = a.destination
+        ) AS x ON x.entry_id = a.entry_id AND x.destination = a.destination AND x.attempt = a.attempt
         LEFT JOIN feedback.owners AS o ON o.destination = x.destination AND o.owner_id = x.owner_id
         GROUP BY desk HAVING desk IS NOT NULL"""
     ).fetchall()

@@ -8,7 +8,7 @@ from cio_activation.activation.life_cycle import Baseline
 from cio_activation.activation.models import Activation, Audience, ExitReason, Lane
 from cio_activation.activation.sla import RAISE_PRIORITY, REASSIGN, TELL, ReassignTo, Sla
 from cio_activation.activation.working_time import WEEKDAYS
-from cio_activation.audience import explain_moments
+from cio_activation.audience import explain_moments, explain_outcomes
 
 
 def sentences(activation: Activation, audience: Audience) -> list[str]:
@@ -17,7 +17,8 @@ def sentences(activation: Activation, audience: Audience) -> list[str]:
     if not audience.touch:
         return [*told, "It asks nobody to act, so it waits for no cooldown, cap, start or holdout."]
     rules = [*_start(audience), *_restraint(activation, audience), *_holdout(activation, audience)]
-    return [*told, *_actions(activation, audience), *rules]
+    said = explain_outcomes.sentences(activation, audience)
+    return [*told, *_actions(activation, audience), *said, *rules]
 
 
 def _source(activation: Activation, audience: Audience) -> list[str]:

@@ -100,9 +100,10 @@ def _exit(inputs: Inputs) -> str:
         return f"""CASE WHEN entered_at IS NULL THEN NULL
             WHEN NOT present THEN 'deleted' WHEN {bought} THEN 'purchase' WHEN NOT member THEN 'left_segment'
             WHEN NOT eligible THEN 'gate' WHEN {changed} THEN 'new_version' WHEN {expired} THEN 'expired' END"""
+    said = "" if audience.outcomes is None else "WHEN outcome IS NOT NULL THEN 'outcome' "
     # A version changes rules, not the work in people's hands: an entry goes on through it.
     return f"""CASE WHEN entered_at IS NULL THEN NULL
-        WHEN NOT present THEN 'deleted' WHEN {bought} THEN 'purchase' WHEN handled_at IS NOT NULL THEN 'done'
+        WHEN NOT present THEN 'deleted' WHEN {bought} THEN 'purchase' {said}WHEN handled_at IS NOT NULL THEN 'done'
         WHEN withdrawn_at IS NOT NULL THEN 'withdrawn'
         WHEN muted THEN 'suppressed' WHEN NOT member THEN 'left_segment' WHEN NOT eligible THEN 'gate'
         WHEN had_by IS NOT NULL THEN 'exclusive'
@@ -123,8 +124,12 @@ def _used_up(inputs: Inputs) -> str:
     if inputs.audience.moment is not None:
         return by_moment.used_up(inputs)
     bought = _bought(inputs) if inputs.ends_with_purchase else "FALSE"
-    ended = "coalesce(exit_reason IN ('purchase', 'done', 'expired', 'withdrawn'), FALSE)"
-    return f"eligible AND ({ended} OR NOT again AND ({bought} OR coalesce(before = 'spent', FALSE)))"
+    ended, spent = "coalesce(exit_reason IN ('purchase', 'done', 'expired', 'withdrawn'), FALSE)", ""
+    if inputs.audience.outcomes is not None:
+        # Whom a human put off by an outcome comes again when that is over, without having lost eligibility.
+        spent = " AND NOT coalesce(put_off, FALSE)"
+        ended = f"({ended} OR coalesce(exit_reason = 'outcome', FALSE){spent})"
+    return f"eligible AND ({ended} OR NOT again AND ({bought} OR coalesce(before = 'spent', FALSE){spent}))"
 
 
 def _codes(inputs: Inputs) -> str:
@@ -159,7 +164,7 @@ def _own(inputs: Inputs) -> list[tuple[Code, str]]:
         (Code.SUPPRESSED, "muted"),
         (Code.STALE_INPUT, "stale IS NOT NULL"),
         *asked,
-        (Code.COOLDOWN, f"ended > {cooldown}" if cooldown else "FALSE"),
+        (Code.COOLDOWN, _cooling(inputs, f"ended > {cooldown}" if cooldown else "FALSE")),
         (Code.SNOOZED, f"snoozed_until > {as_of}"),
         (Code.EXCLUSIVE, "had_by IS NOT NULL"),
         (Code.JOURNEY, "in_journey"),
@@ -170,6 +175,13 @@ def _own(inputs: Inputs) -> list[tuple[Code, str]]:
         (Code.BEING_HANDLED, "in_hands" if audience.asks() else "FALSE"),
         (Code.PERSON_CAP, f"touches >= {inputs.activation.limits.human_touches_per_person.max}"),
     ]
+
+
+def _cooling(inputs: Inputs, ended: str) -> str:
+    """Return SQL for: the audience's cooldown is not over, or that of the outcome."""
+    if inputs.audience.outcomes is None:
+        return ended
+    return f"({ended} OR coalesce(quiet_until > {timestamp(inputs.as_of)}, FALSE))"
 
 
 def _places_given(inputs: Inputs) -> dict[str, str]:
@@ -244,11 +256,15 @@ def _detail(inputs: Inputs) -> str:
     if audience.touch:
         cooldown = audience.cooldown or timedelta(0)
         cap = f"'touches', touches, 'max', {limits.human_touches_per_person.max}, 'last', touched_by, 'at', touched_at"
+        until = _later("ended", cooldown)
+        if audience.outcomes is not None:
+            until = f"greatest({until}, quiet_until)"
+            told.append(("exit_reason = 'outcome'", "'outcome', outcome, 'at', outcome_at"))
         told += [
             ("exit_reason = 'done'", "'handled_at', handled_at"),
             ("exit_reason = 'exclusive'", "'had_by', had_by"),
             (f"code = {_quoted(Code.STALE_INPUT)}", f"'stale', {_stale(inputs)}"),
-            (f"code = {_quoted(Code.COOLDOWN)}", f"'ended', ended, 'until', {_later('ended', cooldown)}"),
+            (f"code = {_quoted(Code.COOLDOWN)}", f"'ended', ended, 'until', {until}"),
             (f"code = {_quoted(Code.SNOOZED)}", "'until', snoozed_until"),
             (f"code = {_quoted(Code.EXCLUSIVE)}", "'had_by', had_by"),
             (
@@ -313,7 +329,7 @@ def _joined(inputs: Inputs) -> str:
         seen += ", y.cio_id IS NOT NULL AS in_hands"
     return f"""
         SELECT j.*, {"TRUE" if skips else same} AS baseline_now, a.handled_at, a.withdrawn_at,
-            p.ended, p.snoozed_until,
+            p.ended, p.snoozed_until,{_said(inputs)}
             coalesce(t.touches, 0) AS touches, t.touched_by, t.touched_at, h.had_by,
             coalesce(NOT i.deliverable, FALSE) AS undeliverable{seen}
         FROM ({found}) AS j
@@ -323,6 +339,11 @@ def _joined(inputs: Inputs) -> str:
         LEFT JOIN ({touch.above(inputs)}) AS h ON h.cio_id = j.cio_id
         LEFT JOIN identity.persons AS i ON i.cio_id = j.cio_id
         {on_them}"""
+
+
+def _said(inputs: Inputs) -> str:
+    """Return the columns of what humans said came of it."""
+    return "" if inputs.audience.outcomes is None else " a.outcome, a.outcome_at, p.quiet_until, p.put_off,"
 
 
 def _left_here(inputs: Inputs) -> str:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from cio_activation.activation.models import Activation, Audience, Lane
 from cio_activation.activation.windows import Window
-from cio_activation.audience import desks, escalating, handing, pauses, record
+from cio_activation.audience import desks, escalating, handing, pauses, record, retries
 from cio_activation.audience.inputs import Inputs
 from cio_activation.audience.step import MEMBERSHIPS, apply, decide
 from cio_activation.audience.touch import entered_today
@@ -98,6 +98,8 @@ def _update_one(con: Connection, inputs: Inputs, run_id: str, planned_at: dateti
     if lacking := inputs.missing(con):
         return replace(_present(con, audience.name), skipped=lacking)
     inputs = readied(con, inputs, planned_at)
+    if retries.assign(con, inputs):  # desks are fuller by these
+        inputs = readied(con, inputs, planned_at)
     decide(con, inputs)
     if inputs.first:
         record.launch(con, inputs)

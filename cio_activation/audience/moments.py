@@ -95,7 +95,8 @@ def used(inputs: Asking) -> str:
     name = literal(inputs.audience.name)
     handled, acts = "NULL", ""
     if inputs.audience.touch:
-        handled, acts = "max(a.handled_at)", "LEFT JOIN acts AS a ON a.entry_id = m.entry_id"
+        acted = "a.handled_at" if inputs.audience.outcomes is None else "coalesce(a.handled_at, a.outcome_at)"
+        handled, acts = f"max({acted})", "LEFT JOIN acts AS a ON a.entry_id = m.entry_id"
     return f"""
         SELECT m.cio_id, max(m.moment_at) AS used_at, arg_max(m.moment_id, (m.moment_at, m.moment_id)) AS used_id,
             CAST({handled} AS TIMESTAMP) AS acted_at

@@ -5,6 +5,7 @@ Suppression and media lists wait for none of it: their statement has no such par
 
 from __future__ import annotations
 
+from cio_activation.audience import outcomes
 from cio_activation.audience.inputs import Inputs
 from cio_activation.audience.opening import day_of
 from cio_activation.warehouse.sessions import Connection
@@ -16,6 +17,8 @@ _PARTS = 1_000_000
 
 def acts(inputs: Inputs) -> str:
     """Return the SELECT of ``entry_id``, ``cio_id``, when a human handled it, and until when one put it off."""
+    if inputs.audience.outcomes is not None:
+        return outcomes.acts(inputs, inputs.audience.outcomes)
     return f"""
         SELECT entry_id, any_value(cio_id) AS cio_id,
             min(happened_at) FILTER (act IN ('done', 'deleted')) AS handled_at,
@@ -26,6 +29,8 @@ def acts(inputs: Inputs) -> str:
 
 def past(inputs: Inputs) -> str:
     """Return the SELECT of ``cio_id``, when the last entry ended for the cooldown, and until when it was put off."""
+    if inputs.audience.outcomes is not None:
+        return outcomes.past(inputs)
     return f"""
         SELECT m.cio_id, max(CASE WHEN m.exited_at IS NOT NULL THEN coalesce(a.handled_at, m.exited_at) END) AS ended,
             max(a.snoozed_until) AS snoozed_until

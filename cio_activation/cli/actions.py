@@ -27,7 +27,7 @@ def listed(
     ] = None,
     json: Json = False,
 ) -> None:  # fmt: skip
-    """List the actions that are open, by when they are due; how many of each audience; and who has how many."""
+    """List the actions that are open, by when they are due; how many of each audience, and outcomes; who has them."""
     if context.invoked_subcommand is not None:
         return
     from cio_activation.outcome import actions as outcome
@@ -35,12 +35,14 @@ def listed(
     now = datetime.now(UTC).replace(tzinfo=None)
     with exit_codes(json), decided().warehouse.read() as con:
         found = outcome.actions(con, now, audience=audience, states=state or ())
-        audiences, loads = outcome.by_audience(con, now), outcome.load(con, now)
+        audiences, loads, came = outcome.by_audience(con, now), outcome.load(con, now), outcome.outcomes(con, now)
     if json:
-        emit({"ok": True, "actions": found, "audiences": audiences, "load": [vars(one) for one in loads]})
+        shown = {"actions": found, "audiences": audiences, "outcomes": came}
+        emit({"ok": True, **shown, "load": [vars(one) for one in loads]})
         return
     _show(found)
     _show_audiences(audiences)
+    _show_outcomes(came)
     _show_load(loads)
 
 
@@ -74,12 +76,12 @@ def _show(found: list[dict[str, Any]]) -> None:
     if not found:
         notes.print("nobody is asked to do anything")
         return
-    table = Table("due (UTC)", "state", "audience", "where", "id", "person", "who", "escalated")
+    table = Table("due (UTC)", "state", "outcome", "audience", "where", "id", "person", "who", "escalated")
     for one in found:
         due = f"{one['due_at']:%Y-%m-%d %H:%M}" if one["due_at"] else ""
         where = f"{one['destination']} {one['kind']}"
         told = (one["record_id"], one["cio_id"], one["owner"] or "", one["escalated"] or "")
-        table.add_row(due, one["state"], one["audience"], where, *told)
+        table.add_row(due, one["state"], one["outcome"] or "", one["audience"], where, *told)
     notes.print(table)
 
 
@@ -90,6 +92,17 @@ def _show_audiences(audiences: dict[str, dict[str, int]]) -> None:
         table = Table("audience", *STATES)
         for name, counts in audiences.items():
             table.add_row(name, *(f"{counts.get(state, 0):,}" for state in STATES))
+        notes.print(table)
+
+
+def _show_outcomes(came: dict[str, dict[str, int]]) -> None:
+    from cio_activation.activation.outcomes import Outcome
+
+    if came:
+        said = [one.value for one in Outcome]
+        table = Table("what came of it", *said)
+        for name, counts in came.items():
+            table.add_row(name, *(f"{counts.get(one, 0):,}" for one in said))
         notes.print(table)
 
 

@@ -65,7 +65,7 @@ def _show_unmatched(found: list[Unmatched], listed: list[dict[str, Any]]) -> Non
     """Print who has no record at a destination, why, and what mends it."""
     if not found:
         return
-    table = Table("destination", "no record, because", "people", "in an audience", "mend")
+    table = Table("destination", "no record of theirs, because", "people", "in an audience", "mend")
     for u in found:
         table.add_row(u.destination, u.reason, f"{u.people:,}", f"{u.in_audiences:,}", u.mend)
     notes.print(table)

@@ -13,6 +13,7 @@ from typing import Protocol, runtime_checkable
 
 from cio_activation.activation.models import Activation
 from cio_activation.delivery.destination import Context
+from cio_activation.delivery.outcomes import OutcomeFields
 from cio_activation.transport.http import VendorClient
 
 
@@ -88,6 +89,8 @@ class PersonContext:
     handled_by: HandledBy | None = None
     handled_at: datetime | None = None
     """Naive UTC, where what ``handled_by`` names has an instant."""
+    said: OutcomeFields | None = None
+    """What humans wrote into the fields of outcomes, where these are read."""
 
 
 @runtime_checkable

@@ -55,6 +55,10 @@ def resync(
     return Forgotten(destination=name, records=records, memberships=memberships)
 
 
+_READ_THERE = ("owners", "contexts", "readings", "outcome_fields", "reviews")
+"""Tables of the schema ``feedback`` that hold what was read of an account."""
+
+
 def leave_account(runtime: Runtime, destination: Destination) -> None:
     """Forget everything known of the destination's account, for good: the next run is first contact with another."""
     name = destination.name
@@ -75,10 +79,8 @@ def leave_account(runtime: Runtime, destination: Destination) -> None:
         for shadow in shadows(con, name):
             con.execute(f"DELETE FROM {shadow}")
         # Who was to act, who they are and whom they are on: all by ids of that account.
-        for table in (
-            "audience.assignments", "audience.handovers", "audience.escalations",
-            "feedback.owners", "feedback.contexts", "feedback.records", "feedback.readings",
-        ):  # fmt: skip
+        decided = ("audience.assignments", "audience.handovers", "audience.escalations")
+        for table in (*decided, *(f"feedback.{part}" for part in _READ_THERE)):
             con.execute(f"DELETE FROM {table} WHERE destination = ?", [name])
         if isinstance(destination, IdentifiesAccount):
             destination.forget_account(con)

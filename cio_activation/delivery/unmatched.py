@@ -1,7 +1,8 @@
 """Who has no record at a destination although a record is about them: who lost it to another person, whose is gone.
 
 Two lists, each with the reason and the mend: ``delivery.key_clashes`` and ``delivery.gone_records``. Both are about
-people, never about operations: nothing of theirs is planned, so nothing of theirs could be rejected.
+people, never about operations: nothing of theirs is planned, so nothing of theirs could be rejected. A third,
+``feedback.reviews``, is of those of whom a human says that their record is another person's.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ OWNS_PRIMARY = "the record's primary e-mail is another person's"
 CAME_FIRST = "the record is another person's already"
 CARRIES_KEY = "the record carries another person's cio_id"
 IS_GONE = "the record was deleted"
+WRONG_PERSON = "a human says that the record is another person's"
+_REVIEW = "look whose record it is: split or merge it there, then empty the outcome on it"
 _MENDS: Mapping[str, str] = {
     OWNS_PRIMARY: "split the record there, or merge the two profiles in Customer.io",
     CAME_FIRST: "make the address the record's primary one, split the record there, or merge the two profiles",
@@ -174,4 +177,8 @@ def _listed(*, by_address: bool = True) -> str:
         SELECT destination, cio_id, reason, mend, record_id, owner_cio_id, noticed_at FROM delivery.key_clashes
         UNION ALL BY NAME
         SELECT destination, cio_id, {literal(IS_GONE)} AS reason, mend, record_id, noticed_at FROM ({gone})
+        UNION ALL BY NAME
+        SELECT destination, r.cio_id, {literal(WRONG_PERSON)} AS reason, {literal(_REVIEW)} AS mend, record_id,
+            r.noticed_at
+        FROM feedback.reviews AS r JOIN feedback.outcome_fields AS f USING (destination, record_id, outcome)
     )"""

@@ -19,9 +19,10 @@ from cio_activation.activation.windows import Window
 from cio_activation.delivery import catalog
 from cio_activation.delivery.accounts import require_account
 from cio_activation.delivery.destination import Context, Destination
+from cio_activation.delivery.outcomes import HearsOutcomes, OutcomeFields, OutcomesAsked
 from cio_activation.delivery.outreach import HearsBack, OpenAction, Owner, SeenAction
 from cio_activation.delivery.pacing import pacer_for
-from cio_activation.feedback import acts, contexts, records
+from cio_activation.feedback import acts, contexts, outcomes, records
 from cio_activation.journal.attempts import Journal
 from cio_activation.runtime import Runtime
 from cio_activation.transport.errors import VendorError
@@ -37,6 +38,8 @@ class Heard:
     actions_read: int = 0
     acts: Mapping[str, int] = field(default_factory=dict)
     """What humans did since the last look, by act."""
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    """What humans wrote on records since then, by outcome."""
     owners: int = 0
     """Users of the CRM, deactivated ones too; 0 if they were not asked for."""
     entrants: int = 0
@@ -60,6 +63,7 @@ def hear(runtime: Runtime, destination: Destination, window: Window) -> Heard:
         # The real-time lane runs many times a window, and what humans did is asked for once.
         again = window.lane is Lane.REALTIME and _was_read(con, destination.name, window)
         open_now = [] if again else acts.open_actions(con, runtime.activation, destination.name, window.lane)
+        said = None if again else outcomes.asked(con, runtime.activation, destination.name, window.lane, window.as_of)
     context = Context(runtime.settings, runtime.activation, window, known)
     with closing(Journal(runtime.settings.journal)) as journal:
         pacer = pacer_for(runtime.activation, journal, destination, str(window.lane), known)
@@ -69,7 +73,7 @@ def hear(runtime: Runtime, destination: Destination, window: Window) -> Heard:
                 found = Heard(destination.name)
                 try:
                     await require_account(runtime, destination, client, context)
-                    found = await _ask(runtime, destination, client, context, window, open_now, again=again)
+                    found = await _ask(runtime, destination, client, context, window, open_now, said)
                 except VendorError as error:
                     found = replace(found, problem=str(error))
                 return replace(found, calls=sum(client.calls.made.values()))
@@ -87,19 +91,20 @@ async def _ask(
     context: Context,
     window: Window,
     open_now: list[OpenAction],
-    *,
-    again: bool,
+    said: OutcomesAsked | None,
 ) -> Heard:
     assert isinstance(destination, HearsBack)
     name = destination.name
     found = Heard(name)
-    if not again:
+    if said is not None:
         owners: list[Owner] = await destination.owners(client, context)
         seen: list[SeenAction] = await destination.actions(client, context, open_now) if open_now else []
+        written = await _outcomes(destination, client, context, said)
         with runtime.warehouse.write() as con:
             acts.land_owners(con, name, owners, _now())
             told = acts.land_acts(con, name, seen, window.as_of) if seen else {}
-        found = Heard(name, actions_read=len(seen), acts=told, owners=len(owners))
+            came = outcomes.land(con, runtime.activation, name, written, window.as_of, _now()) if written else {}
+        found = Heard(name, actions_read=len(seen), acts=told, outcomes=came, owners=len(owners))
         await _ask_of_records(runtime, destination, client, context, window)
     with runtime.warehouse.read() as con:
         people = contexts.wanted(con, runtime.activation, name, window, _now())
@@ -107,6 +112,8 @@ async def _ask(
     read = await destination.contexts(client, context, asked, people.ours) if asked else []
     with runtime.warehouse.write() as con:
         handled = contexts.land(con, name, window, people, read, _now())
+        if beside := [one.said for one in read if one.said is not None]:
+            outcomes.land(con, runtime.activation, name, beside, window.as_of, _now())
     return replace(found, entrants=len(people.records) + len(people.known), being_handled=handled)
 
 
@@ -122,6 +129,15 @@ async def _ask_of_records(
         read = await destination.contexts(client, context, asked, people.ours)
         with runtime.warehouse.write() as con:
             contexts.land(con, destination.name, window, people, read, _now(), records.RECORDS)
+
+
+async def _outcomes(
+    destination: Destination, client: VendorClient, context: Context, asked: OutcomesAsked
+) -> list[OutcomeFields]:
+    """Return what the fields of outcomes hold, where the activation reads them."""
+    if context.activation.outreach_outcomes is None or not isinstance(destination, HearsOutcomes):
+        return []
+    return await destination.outcomes(client, context, asked)
 
 
 def _was_read(con: Connection, destination: str, window: Window) -> bool:

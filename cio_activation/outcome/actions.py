@@ -20,14 +20,18 @@ STATES = ("open", LATE, "taken_up", "done", "withdrawn", "expired", "deleted")
 NOBODY = "(nobody)"
 
 _ACTIONS = """SELECT x.destination, x.kind, x.audience, x.record_id, x.cio_id, x.entry_id,
-    coalesce(o.email, x.owner_id) AS owner, x.due_at, x.opened_at, x.ended_at, x.end_reason,
+    coalesce(o.email, x.owner_id) AS owner, x.due_at, x.opened_at, x.ended_at, x.end_reason, x.attempt, s.outcome,
     CASE WHEN x.ended_at IS NULL AND x.due_at < {now} THEN 'late' ELSE x.status END AS state, e.escalated
 FROM delivery.actions AS x
 LEFT JOIN (
     SELECT entry_id, destination, string_agg(does, ', ' ORDER BY step) AS escalated FROM audience.escalations
     GROUP BY ALL
 ) AS e ON e.entry_id = x.entry_id AND e.destination = x.destination AND x.kind IN ('task', 'activity')
-LEFT JOIN feedback.owners AS o ON o.destination = x.destination AND o.owner_id = x.owner_id"""
+LEFT JOIN feedback.owners AS o ON o.destination = x.destination AND o.owner_id = x.owner_id
+LEFT JOIN (
+    SELECT destination, kind, record_id, arg_max(detail, happened_at) AS outcome
+    FROM feedback.acts WHERE act = 'outcome' GROUP BY ALL
+) AS s ON s.destination = x.destination AND s.kind = x.kind AND s.record_id = x.record_id"""
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,17 @@ def escalated(con: Connection, now: datetime) -> dict[str, dict[str, int]]:
         WHERE escalated IS NOT NULL AND ended_at IS NULL GROUP BY ALL ORDER BY ALL"""
     ).fetchall():
         counted.setdefault(str(steps), {})[str(audience)] = int(count)
+    return counted
+
+
+def outcomes(con: Connection, now: datetime) -> dict[str, dict[str, int]]:
+    """Return audience -> what humans said came of it -> actions; of audiences without any nothing."""
+    counted: dict[str, dict[str, int]] = {}
+    for audience, outcome, count in con.execute(
+        f"""SELECT audience, outcome, count(*) FROM ({_ACTIONS.format(now=timestamp(now))})
+        WHERE outcome IS NOT NULL GROUP BY ALL ORDER BY ALL"""
+    ).fetchall():
+        counted.setdefault(str(audience), {})[str(outcome)] = int(count)
     return counted
 
 

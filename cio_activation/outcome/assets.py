@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from cio_activation.activation.models import Activation, Lane
+from cio_activation.activation.outcomes import Outcome
 from cio_activation.lanes.failures import failures
 from cio_activation.lanes.metadata import bars, owners, table
 from cio_activation.lanes.partitions import LANE_TAG, Lanes, across_lanes
@@ -119,8 +120,8 @@ def _actions_asset(activation: Activation, lanes: Lanes, deps: Sequence[dg.Asset
         owners=owners(*(a.owner for a in activation.audiences.values() if a.touch)),
         tags={LANE_TAG: str(Lane.DAILY)},
         description=(
-            "What people are asked to do: by audience, by who acts, and by which codes others were withheld in the "
-            "last 14 days. `cio-activation actions` lists them."
+            "What people are asked to do: by audience, by who acts, what came of it, and by which codes others were "
+            "withheld in the last 14 days. `cio-activation actions` lists them."
         ),
         metadata={"dagster/table_name": "delivery.actions"},
     )
@@ -131,6 +132,7 @@ def _actions_asset(activation: Activation, lanes: Lanes, deps: Sequence[dg.Asset
         with failures(), runtime_of(activation, Lane.DAILY).warehouse.read() as con:
             audiences, loads = outcome.by_audience(con, as_of), outcome.load(con, as_of)
             withheld, escalated = outcome.withheld_by_code(con, 14), outcome.escalated(con, as_of)
+            came = outcome.outcomes(con, as_of)
         states = outcome.STATES
         metadata: dict[str, Any] = {
             "dagster/row_count": sum(sum(counts.values()) for counts in audiences.values()),
@@ -144,6 +146,10 @@ def _actions_asset(activation: Activation, lanes: Lanes, deps: Sequence[dg.Asset
             "load": bars({"open": {one.owner: one.open for one in loads}}),
             "withheld": bars(withheld),
         }
+        if activation.outreach_outcomes is not None:
+            said = [one.value for one in Outcome]
+            rows: list[list[str | int]] = [[name, *(counts.get(s, 0) for s in said)] for name, counts in came.items()]
+            metadata["outcomes"] = table(("audience", *said), rows)
         return dg.MaterializeResult(metadata=metadata)
 
     return actions

@@ -15,8 +15,17 @@ from cio_activation.customerio.limits import LIMITS
 from cio_activation.delivery.destination import Context, OwnedField, Step
 from cio_activation.destinations.customerio import failures, segments
 from cio_activation.destinations.customerio.config import NAME, CustomerioSettings, lanes_of, settings_of
+from cio_activation.destinations.customerio.desired import attributes
 from cio_activation.destinations.customerio.flags import OutreachFlagsStep
-from cio_activation.destinations.customerio.track import ACTIVE, AUDIENCE, BUCKET, UNTIL, TrackClient, region
+from cio_activation.destinations.customerio.track import (
+    ACTIVE,
+    AUDIENCE,
+    BUCKET,
+    OUTCOME,
+    UNTIL,
+    TrackClient,
+    region,
+)
 from cio_activation.transport.errors import OutcomeUnknown, VendorError
 from cio_activation.transport.http import Pacer, VendorClient
 from cio_activation.warehouse.sessions import Connection
@@ -25,7 +34,7 @@ from cio_activation.warehouse.tables import OUTREACH_FLAGS
 
 
 class Customerio:
-    """Three attributes of people whom somebody is asked to act for, by the Track API."""
+    """A few attributes of people whom somebody is asked to act for, by the Track API."""
 
     name = NAME
     settings_model: type[BaseModel] = CustomerioSettings
@@ -68,7 +77,7 @@ class Customerio:
     async def ensure_schema(self, client: VendorClient, context: Context) -> Mapping[str, Any]:  # noqa: ARG002
         """Return the attributes' names; Customer.io makes an attribute when it is first written."""
         prefix = settings_of(context.activation).attribute_prefix
-        return {f"attribute:{name}": f"{prefix}{name}" for name in (ACTIVE, AUDIENCE, UNTIL)}
+        return {f"attribute:{name}": f"{prefix}{name}" for name in attributes(context.activation)}
 
     async def check(self, client: VendorClient, context: Context) -> list[str]:
         """Return what is wrong with the Track API's credential and region; changes nothing."""
@@ -81,15 +90,17 @@ class Customerio:
             ]
 
     def fields(self, activation: Activation) -> Sequence[OwnedField]:
-        """Return the three attributes."""
+        """Return the attributes."""
         prefix = settings_of(activation).attribute_prefix
         says = {
             ACTIVE: "true while somebody is asked to act for the person, false afterwards",
             AUDIENCE: "the audience they are asked for, the newest of several; removed afterwards",
             UNTIL: "when that ends at the latest, in seconds since 1970; removed afterwards",
+            OUTCOME: "what a human said came of the last outreach; removed when somebody is asked anew",
         }
         when, edit = "by the first run of either lane after it changed", "overwritten by our next change"
-        return [OwnedField(f"{prefix}{name}", told, "cio_activation", when, edit) for name, told in says.items()]
+        names = attributes(activation)
+        return [OwnedField(f"{prefix}{name}", says[name], "cio_activation", when, edit) for name in names]
 
     async def advise(self, client: VendorClient, context: Context) -> list[str]:
         """Return which source segments ask for these attributes, and of whom they were not applied."""

@@ -14,7 +14,7 @@ from cio_activation.customerio.client import CustomerIO
 from cio_activation.delivery.destination import Context
 from cio_activation.destinations.common.differing_emails import ask_warehouse
 from cio_activation.destinations.customerio.config import settings_of
-from cio_activation.destinations.customerio.track import ACTIVE, AUDIENCE, UNTIL
+from cio_activation.destinations.customerio.desired import attributes
 from cio_activation.transport.errors import VendorError
 from cio_activation.transport.http import Pacer
 from cio_activation.warehouse.sessions import Connection
@@ -38,7 +38,7 @@ async def read(pacer: Pacer, context: Context) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = [{"cio_id": None, "noted_at": None}]
     async with CustomerIO(context.settings, pacer) as vendor:
         try:
-            for name in (ACTIVE, AUDIENCE, UNTIL):
+            for name in attributes(context.activation):
                 rows += [_row(activity) for activity in await _activities(vendor, f"{prefix}{name}")]
         except VendorError as error:
             log.warning("what became of writes that were accepted is not known: %s", error)

@@ -10,14 +10,23 @@ from cio_activation.activation.models import Lane
 from cio_activation.delivery.destination import AbsoluteStep, Context, Step
 from cio_activation.destinations.customerio import failures
 from cio_activation.destinations.customerio.desired import changes, prefix_of
-from cio_activation.destinations.customerio.track import ACTIVE, AUDIENCE, BATCH, UNTIL, TrackClient, Update, update
+from cio_activation.destinations.customerio.track import (
+    ACTIVE,
+    AUDIENCE,
+    BATCH,
+    OUTCOME,
+    UNTIL,
+    TrackClient,
+    Update,
+    update,
+)
 from cio_activation.journal.operations import End, Kind, Operation, Result
 from cio_activation.transport.http import VendorClient
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.tables import OUTREACH_FLAGS
 
 MARK = Kind(name="mark_outreach", told="told Customer.io who asks a human to act")
-"""Writes the three attributes of one person, or takes them back. What was acknowledged is in a table of its own."""
+"""Writes the attributes of one person, or takes them back. What was acknowledged is in a table of its own."""
 _INSTANT = "instant"
 """Key of ``Result.observed``: the timestamp that the write carried."""
 
@@ -88,7 +97,7 @@ class OutreachFlagsStep(AbsoluteStep):
         """
         values = ", ".join(
             f"json_extract_string(payload, '$.' || {prefix_of('payload')} || '{name}') AS {column}"
-            for name, column in ((ACTIVE, "active"), (AUDIENCE, "audience"), (UNTIL, "until"))
+            for name, column in ((ACTIVE, "active"), (AUDIENCE, "audience"), (UNTIL, "until"), (OUTCOME, "outcome"))
         )
         con.execute(
             f"""CREATE OR REPLACE TEMP TABLE told AS
@@ -96,11 +105,13 @@ class OutreachFlagsStep(AbsoluteStep):
                    CASE WHEN f.sure THEN coalesce(try_cast(f.active AS BOOLEAN), false) ELSE s.active END AS active,
                    CASE WHEN f.sure THEN nullif(f.audience, '') ELSE s.audience END AS audience,
                    CASE WHEN f.sure THEN try_cast(f.until AS BIGINT) ELSE s.until END AS until,
+                   CASE WHEN f.sure THEN nullif(f.outcome, '') ELSE s.outcome END AS outcome,
                    greatest(f.instant, s.written_at) AS written_at,
                    CASE WHEN NOT f.sure THEN true WHEN f.instant > coalesce(s.written_at, 0) THEN false
                         ELSE s.in_doubt OR s.active IS DISTINCT FROM try_cast(f.active AS BOOLEAN)
                             OR s.audience IS DISTINCT FROM nullif(f.audience, '')
-                            OR s.until IS DISTINCT FROM try_cast(f.until AS BIGINT) END AS in_doubt,
+                            OR s.until IS DISTINCT FROM try_cast(f.until AS BIGINT)
+                            OR s.outcome IS DISTINCT FROM nullif(f.outcome, '') END AS in_doubt,
                    s.failed_at, f.sure AND f.active = '' AS removed
             FROM (
                 SELECT cio_id, {prefix_of("payload")} AS prefix, {values}, "end" = 'delivered' AS sure,

@@ -12,7 +12,7 @@ from typing import Any
 from cio_activation.customerio.client import CustomerIO
 from cio_activation.delivery.destination import Context
 from cio_activation.destinations.customerio.config import settings_of
-from cio_activation.destinations.customerio.track import ACTIVE, AUDIENCE, UNTIL
+from cio_activation.destinations.customerio.desired import attributes
 from cio_activation.transport.errors import VendorError
 from cio_activation.transport.http import Pacer
 
@@ -25,7 +25,7 @@ async def advice(pacer: Pacer, context: Context) -> list[str]:
     if context.settings.customerio_app_api_key is None:
         return []
     prefix = settings_of(context.activation).attribute_prefix
-    names = [f"{prefix}{name}" for name in (ACTIVE, AUDIENCE, UNTIL)]
+    names = [f"{prefix}{name}" for name in attributes(context.activation)]
     using: dict[int, list[str]] = {}
     for audience in context.activation.audiences.values():
         if audience.segment:

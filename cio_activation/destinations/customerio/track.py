@@ -1,4 +1,4 @@
-"""The Track API, as far as this project writes by it: three attributes of people who are there already.
+"""The Track API, as far as this project writes by it: a few attributes of people who are there already.
 
 Paths, limits and shapes: Customer.io's Track API document (``/api/v2/batch``). The same API can delete people and bar
 them for good, so its client here lets nothing through but the one read and the one update.
@@ -18,10 +18,11 @@ from cio_activation.transport.errors import OutcomeUnknown
 from cio_activation.transport.http import Pacer, Response, VendorClient
 
 BUCKET = "track"
-BATCH = 250
-"""Updates in one request. An item has at most 2,000 bytes (a label of 200 characters of 4 bytes, twice if all of them
+BATCH = 240
+"""Updates in one request. An item has at most 2,080 bytes (a label of 200 characters of 4 bytes, twice if all of them
 are escaped, and the rest), so that a full request stays below the API's 500 KB."""
-ACTIVE, AUDIENCE, UNTIL = "outreach_active", "outreach_audience", "outreach_until"
+ACTIVE, AUDIENCE, UNTIL, OUTCOME = "outreach_active", "outreach_audience", "outreach_until", "outreach_outcome"
+ATTRIBUTES = (ACTIVE, AUDIENCE, UNTIL, OUTCOME)
 """What the attributes are called, after their prefix."""
 REGION, UPDATES = "/api/v1/accounts/region", "/api/v2/batch"
 
@@ -125,7 +126,7 @@ def _is_update(item: Mapping[str, Any]) -> bool:
         (item["type"], item["action"]) == ("person", "identify")
         and item["identifiers"].keys() == {"cio_id"}
         and attributes.pop("_update", False) is True
-        and all(name.endswith((ACTIVE, AUDIENCE, UNTIL)) for name in attributes)
+        and all(name.endswith(ATTRIBUTES) for name in attributes)
     )
 
 

@@ -12,8 +12,10 @@ from pydantic import BaseModel
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.settings import Settings
 from cio_activation.delivery.destination import Context, OwnedField, Step
+from cio_activation.delivery.outcomes import OutcomeFields, OutcomesAsked
 from cio_activation.delivery.outreach import OpenAction, Owner, PersonContext, SeenAction
 from cio_activation.delivery.read_back import Comparable, SeenRecord
+from cio_activation.destinations.common import outcome_fields as human
 from cio_activation.destinations.common import owned_fields
 from cio_activation.destinations.common.people import lane_is_delivered
 from cio_activation.destinations.hubspot import (
@@ -21,6 +23,7 @@ from cio_activation.destinations.hubspot import (
     checks,
     differing_emails,
     known_lists,
+    outcome_fields,
     outreach,
     quota,
     reading_back,
@@ -71,7 +74,10 @@ class HubSpot:
             if lane_is_delivered(activation, NAME, lane, delivered_audiences(activation)):
                 steps += [LinksStep(activation, lane), PropertiesStep(activation, lane)]
                 steps += [MembersStep(audience) for audience in listed_audiences(activation, lane)]
-                steps += [TasksStep(audience) for audience in asking_audiences(activation, lane)]
+                emptied = human.has_step(activation, NAME, lane)
+                steps += [outcome_fields.OutcomeFieldsStep(activation, lane)] if emptied else []
+                first = (human.step_name(lane),) if emptied else ()
+                steps += [TasksStep(audience, first) for audience in asking_audiences(activation, lane)]
                 steps += [NotesStep(audience) for audience in noting_audiences(activation, lane)]
         retired = (RetiredListsStep(), RetiredTasksStep(activation), RetiredNotesStep(activation))
         return [*steps, RemovedPropertiesStep(activation), *retired]
@@ -159,6 +165,7 @@ class HubSpot:
         return [
             owned_fields.key_field(api.KEY),
             *owned_fields.property_fields(activation, NAME),
+            *human.owned(activation),
             *lists,
             *tasks,
             *notes,
@@ -231,6 +238,10 @@ class HubSpot:
     def take_in(self, con: Connection, context: Context, repairs: str, seen: str) -> None:  # noqa: ARG002
         """Lay what was found over links, shadows and acknowledged members."""
         reading_back.take_in(con, repairs)
+
+    async def outcomes(self, client: VendorClient, context: Context, asked: OutcomesAsked) -> list[OutcomeFields]:
+        """Return what humans wrote into the fields of outcomes."""
+        return await outcome_fields.outcomes(client, context, asked)
 
 
 DESTINATION = HubSpot()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from cio_activation.delivery.destination import Context
 from cio_activation.delivery.outreach import HandledBy, OpenAction, Owner, PersonContext, SeenAction, Status
-from cio_activation.destinations.hubspot import api, task_api
+from cio_activation.destinations.hubspot import api, outcome_fields, task_api
 from cio_activation.destinations.hubspot.config import settings_of
 from cio_activation.destinations.hubspot.task_rows import Task, instant, read
 from cio_activation.destinations.hubspot.tasks import TASKS
@@ -67,10 +68,12 @@ async def contexts(
     found: list[PersonContext] = []
     for start in range(0, len(wanted), api.MAX_BATCH):
         asked = wanted[start : start + api.MAX_BATCH]
-        reply = await api.read_contacts(client, asked, (OWNER, CONTACTED, ENROLLED))
+        written = outcome_fields.names(context)
+        reply = await api.read_contacts(client, asked, (OWNER, CONTACTED, ENROLLED, *written.values()))
+        said = {s.record_id: s for row in reply.results if (s := outcome_fields.fields_of(row, written)) is not None}
         rows = {i: row.get("properties") or {} for row in reply.results if (i := str(row.get("id"))) in set(asked)}
         busy = await _with_open_tasks(client, list(rows), known) if rows else frozenset()
-        found += [_context(i, values, i in busy, since) for i, values in rows.items()]
+        found += [replace(_context(i, values, i in busy, since), said=said.get(i)) for i, values in rows.items()]
     return found
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cio_activation.activation.models import Activation, Property, PropertyType
+from cio_activation.destinations.common.outcome_fields import human_fields
 from cio_activation.destinations.hubspot.api import CONTACT_TYPE, KEY
 from cio_activation.errors import ConfigError
 
@@ -27,9 +28,10 @@ Row = dict[str, Any]
 
 
 def delivered(activation: Activation) -> dict[str, Property]:
-    """Return HubSpot name -> property for everything delivered to HubSpot, both lanes, in file order."""
+    """Return HubSpot name -> property for all that is delivered to HubSpot, in file order, then what humans write."""
     prefix = activation.workspace.prefix
     found = {f"{prefix}{p.name}": p for p in activation.properties.values() if "hubspot" in p.deliver}
+    found |= {f"{prefix}{p.name}": p for p in human_fields(activation)}
     if KEY in found:
         raise ConfigError(
             f"properties.{found[KEY].name}: HubSpot already calls our key {KEY}; give the property another name"

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from cio_activation.activation.models import Activation, Audience, Lane
 from cio_activation.delivery.destination import AbsoluteStep, Context, Step
-from cio_activation.destinations.common.actions.declared import ActionType, action_claim
+from cio_activation.destinations.common.actions.declared import ActionType, claim_of
 from cio_activation.destinations.common.actions.folding import fold_actions
 from cio_activation.destinations.common.actions.step import ActionStep, RetiredActionsStep
 from cio_activation.destinations.common.actions.texts import Text, text_of
@@ -32,9 +32,9 @@ TASKS = ActionType(NAME, "task", task_of)
 class TasksStep(ActionStep):
     """The tasks of one audience."""
 
-    def __init__(self, audience: Audience) -> None:
+    def __init__(self, audience: Audience, after: Sequence[str] = ()) -> None:
         before = f"list/{audience.name}" if options_of(audience).list else f"properties_{audience.lane.value}"
-        super().__init__(TASKS, audience, (before,))
+        super().__init__(TASKS, audience, (before, *after))
         options = task_of(audience)
         if options is None:
             raise ContractError(f"the audience {audience.name} asks for no task in HubSpot. This is a defect")
@@ -73,7 +73,7 @@ class TasksStep(ActionStep):
         return (LinksStep(activation, lane), PropertiesStep(activation, lane), TasksStep(self.audience))
 
     def _text(self, activation: Activation, operation: Operation) -> Text:
-        claim = operation.claim or action_claim(TASKS.word, str(operation.payload["entry_id"]))
+        claim = operation.claim or claim_of(TASKS.word, operation.payload)
         return text_of(activation, self.audience, self._options, operation.payload, claim)
 
     def _words(self, activation: Activation, operation: Operation) -> dict[str, str]:

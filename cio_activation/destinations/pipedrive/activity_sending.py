@@ -11,7 +11,7 @@ from cio_activation.activation.actions import ActionPriority
 from cio_activation.activation.models import Audience
 from cio_activation.delivery.destination import UNLEARNED, Context
 from cio_activation.delivery.outreach import Status
-from cio_activation.destinations.common.actions.declared import ActionType, action_claim, marker
+from cio_activation.destinations.common.actions.declared import ActionType, claim_of, marker
 from cio_activation.destinations.common.actions.handing import NO_OWNER
 from cio_activation.destinations.common.actions.markup import paragraphs
 from cio_activation.destinations.common.actions.texts import ended_line, text_of
@@ -104,7 +104,7 @@ class Sending:
 
         Whatever a human made of it since is theirs: it is taken to show what we wrote.
         """
-        its = marker(action_claim(self.type.word, operation.payload["entry_id"]))
+        its = marker(claim_of(self.type.word, operation.payload))
         for person in dict.fromkeys(p for p in (operation.target, linked) if p):
             async for activity in self._calls.of_person(person):
                 if its in activity.words:
@@ -216,7 +216,7 @@ class Sending:
         options = None if audience is None else activity_options(audience)
         if audience is None or options is None:
             return None
-        text = text_of(activation, audience, options, payload, action_claim(self.type.word, payload["entry_id"]))
+        text = text_of(activation, audience, options, payload, claim_of(self.type.word, payload))
         return Words(" ".join(text.subject.split()), paragraphs((*text.lines, text.marker)))
 
 

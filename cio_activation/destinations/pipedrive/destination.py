@@ -12,6 +12,7 @@ from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.settings import Settings
 from cio_activation.delivery.catalog import ADVICE
 from cio_activation.delivery.destination import Context, OwnedField, Step
+from cio_activation.destinations.common import outcome_fields as human
 from cio_activation.destinations.common import owned_fields
 from cio_activation.destinations.pipedrive import action_catalog, budget, checks, differing_emails, flags, schema
 from cio_activation.destinations.pipedrive.activities import ActivityStep, RetiredActivitiesStep
@@ -28,6 +29,7 @@ from cio_activation.destinations.pipedrive.deals import DealStep, RetiredDealsSt
 from cio_activation.destinations.pipedrive.matching import LinksStep
 from cio_activation.destinations.pipedrive.mirror import MirrorStep
 from cio_activation.destinations.pipedrive.notes import NOTE, NoteStep, RetiredNotesStep
+from cio_activation.destinations.pipedrive.outcome_fields import OutcomeFieldsStep
 from cio_activation.destinations.pipedrive.persons import FieldsStep, fields_name
 from cio_activation.destinations.pipedrive.reading_back import ReadingBack
 from cio_activation.destinations.pipedrive.removed_fields import RemovedPersonFieldsStep
@@ -60,7 +62,10 @@ class PipedriveDestination(ReadingBack):
         for lane in lanes or [Lane.DAILY]:
             audiences = [a.name for a in activation.lane_audiences(lane, NAME)]
             steps += [MirrorStep(lane), LinksStep(lane), FieldsStep(lane, audiences)]
-            steps += [ActivityStep(a, (fields_name(lane),)) for a in asking if a.lane is lane]
+            emptied = human.has_step(activation, NAME, lane)
+            steps += [OutcomeFieldsStep(activation, lane)] if emptied else []
+            first = (fields_name(lane), human.step_name(lane)) if emptied else (fields_name(lane),)
+            steps += [ActivityStep(a, first) for a in asking if a.lane is lane]
             steps += [NoteStep(a, (fields_name(lane),)) for a in noting if a.lane is lane]
             steps += [DealStep(a, (fields_name(lane),)) for a in dealing if a.lane is lane]
         retired = (RetiredActivitiesStep(asking), RetiredNotesStep(noting), RetiredDealsStep(dealing))
@@ -139,6 +144,7 @@ class PipedriveDestination(ReadingBack):
             owned_fields.key_field(wanted_fields(activation)[0].name),
             *audiences,
             *owned_fields.property_fields(activation, NAME),
+            *human.owned(activation),
             *owned_fields.first_fields(activation, first),
         ]
 

@@ -13,7 +13,9 @@ from math import ceil
 
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.delivery.destination import Context
+from cio_activation.delivery.outcomes import OutcomeFields, OutcomesAsked
 from cio_activation.delivery.outreach import HandledBy, OpenAction, Owner, PersonContext, SeenAction, Status
+from cio_activation.destinations.pipedrive import outcome_fields
 from cio_activation.destinations.pipedrive.activity_calls import ActivityCalls, SeenActivity, instant
 from cio_activation.destinations.pipedrive.activity_sending import ACTIVITY
 from cio_activation.destinations.pipedrive.api import MAX_IDS, PipedriveApi
@@ -91,11 +93,11 @@ class Hearing:
 
         Pipedrive counts a person's open activities and deals: of these, ours are taken off.
         """
-        api, found = PipedriveApi(client), []
+        api, found, written = PipedriveApi(client), [], outcome_fields.codes(context)
         mine = Counter((a.about, a.kind) for a in ours)
         activities = {a.record_id for a in ours if a.kind == ACTIVITY.word}
         for start in range(0, len(records), MAX_IDS):
-            page = await api.engagement(records[start : start + MAX_IDS], _ASKED)
+            page = await api.engagement(records[start : start + MAX_IDS], _ASKED, tuple(written.values()))
             now = page.told_at or (context.window.as_of if context.window else None)
             recent = None if now is None else now - settings_of(context.activation).recent_contact
             for person in page.rows:
@@ -109,8 +111,13 @@ class Hearing:
                 mails = [instant(person.get(f"last_{way}_mail_time")) for way in ("outgoing", "incoming")]
                 last = max((at for at in mails if at is not None), default=None)
                 handled, at = _handled(acts, deals, last, recent)
-                found.append(PersonContext(about, None if owner is None else str(owner), handled, at))
+                said = outcome_fields.fields_of(person, written, context.catalog)
+                found.append(PersonContext(about, None if owner is None else str(owner), handled, at, said))
         return found
+
+    async def outcomes(self, client: VendorClient, context: Context, asked: OutcomesAsked) -> list[OutcomeFields]:
+        """Return what humans wrote into the fields of outcomes; 10 tokens for each hundred."""
+        return await outcome_fields.outcomes(client, context, asked)
 
 
 def _handled(

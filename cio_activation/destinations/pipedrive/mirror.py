@@ -24,6 +24,7 @@ from typing import Any
 import orjson
 
 from cio_activation.activation.models import Lane
+from cio_activation.activation.outcomes import ACTIVE_FIELD
 from cio_activation.delivery.destination import AbsoluteStep, Context
 from cio_activation.destinations.pipedrive import lost_persons
 from cio_activation.destinations.pipedrive.api import PersonPage, PipedriveApi
@@ -45,7 +46,8 @@ def codes_of(context: Context) -> list[str]:
     """Return the codes of the fields the mirror keeps; ConfigError before the schema step ran."""
     if f"field:{ID}" not in context.catalog:
         raise ConfigError("Pipedrive's fields are not known yet; run the pipedrive schema step first")
-    names = (ID, AUDIENCES, *context.activation.kept_properties(NAME))
+    marked = () if context.activation.outreach_outcomes is None else (ACTIVE_FIELD,)
+    names = (ID, AUDIENCES, *context.activation.kept_properties(NAME), *marked)
     return [str(context.catalog[f"field:{name}"]) for name in names if f"field:{name}" in context.catalog]
 
 

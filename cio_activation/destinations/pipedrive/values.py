@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from cio_activation.activation.models import Activation, PropertyType
+from cio_activation.activation.outcomes import ACTIVE_FIELD
 from cio_activation.destinations.pipedrive.config import NAME
 from cio_activation.destinations.pipedrive.schema_names import AUDIENCES, ID
 from cio_activation.destinations.pipedrive.wanted import TEXTS
@@ -73,14 +74,19 @@ def new_person(operation: Operation, activation: Activation, catalog: Mapping[st
 def held(person: Mapping[str, Any], activation: Activation, catalog: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the mirror keeps of a person as the vendor showed it, besides name and e-mails.
 
-    ``fields`` holds the logical values of the properties that stay as a human changed them; an empty text is none.
+    ``fields`` holds the logical values of the properties that stay as a human changed them, and whether outreach is
+    marked as active; an empty text is none.
     """
     values = person.get("custom_fields") or {}
+    fields = logical_values(person, activation.kept_properties(NAME), activation, catalog)
+    marked = catalog.get(f"field:{ACTIVE_FIELD}")
+    if activation.outreach_outcomes is not None and marked in values:
+        fields[ACTIVE_FIELD] = held_text(ACTIVE_FIELD, values[marked], catalog)
     return {
         "external_id": values.get(catalog[f"field:{ID}"]) or None,
         "audiences": [int(i) for i in values.get(catalog.get(f"field:{AUDIENCES}")) or ()],
         "update_time": person.get("update_time") or person.get("add_time"),
-        "fields": logical_values(person, activation.kept_properties(NAME), activation, catalog),
+        "fields": fields,
     }
 
 

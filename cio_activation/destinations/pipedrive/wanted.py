@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cio_activation.activation.models import Activation, Property, PropertyType
+from cio_activation.destinations.common.outcome_fields import human_fields
 from cio_activation.destinations.pipedrive.config import NAME, settings_of
 from cio_activation.destinations.pipedrive.schema_names import AUDIENCES, ID, audience_labels, audiences_field
 from cio_activation.errors import ConfigError
@@ -15,7 +16,8 @@ FLAG_LABELS = ("true", "false")
 LABEL_MAX = 255
 """Longest option label and field name (OpenAPI)."""
 KEPT_MAX = 13
-"""Properties whose present value the mirror can hold: a list shows 15 custom fields, two are the id and audiences."""
+"""Properties whose present value the mirror can hold: a list shows 15 custom fields, two are the id and audiences, and
+one more is whether outreach is marked as active, where outcomes are read."""
 _TYPES: Mapping[PropertyType, str] = {
     PropertyType.ENUM: "enum",
     PropertyType.FLAG: "enum",
@@ -51,7 +53,7 @@ def wanted_fields(activation: Activation) -> tuple[WantedField, ...]:
     labels = tuple(dict.fromkeys(audience_labels(activation).values()))
     if labels:  # a set field cannot be created without options
         wanted.append(WantedField(AUDIENCES, audiences_field(activation), "set", labels))
-    for p in properties_of(activation):
+    for p in (*properties_of(activation), *human_fields(activation)):
         options = FLAG_LABELS if p.type is PropertyType.FLAG else p.labels
         wanted.append(WantedField(p.name, f"{prefix}{p.name}", _TYPES[p.type], options))
     problems = [
@@ -67,10 +69,11 @@ def wanted_fields(activation: Activation) -> tuple[WantedField, ...]:
         for label in field.labels
         if len(label) > LABEL_MAX
     ]
-    if len(kept := activation.kept_properties(NAME)) > KEPT_MAX:
+    room = KEPT_MAX - (activation.outreach_outcomes is not None)
+    if len(kept := activation.kept_properties(NAME)) > room:
         problems.append(
             f"{len(kept)} properties are kept as a human changed them in Pipedrive (on_conflict: keep), but its lists "
-            f"show {KEPT_MAX} of them at most; let {', '.join(kept[KEPT_MAX:])} overwrite"
+            f"show {room} of them at most; let {', '.join(kept[room:])} overwrite"
         )
     most = settings_of(activation).max_custom_fields
     if most is not None and len(wanted) > most:

@@ -24,6 +24,7 @@ from cio_activation.sandbox.hubspot.errors import (
     missing_fields,
     missing_records,
     no_content,
+    stamp,
 )
 from cio_activation.sandbox.hubspot.links import Link, Links
 from cio_activation.sandbox.hubspot.record import Record
@@ -31,6 +32,8 @@ from cio_activation.sandbox.hubspot.record_rules import prepare
 from cio_activation.sandbox.hubspot.records import Claims, Records
 from cio_activation.sandbox.hubspot.values import as_text, email_of
 
+HISTORY_MAX = 50
+"""Records in one read that asks for histories."""
 _READING: body_checks.Shape = {
     **dict.fromkeys(("properties", "propertiesWithHistory"), body_checks.texts),
     "idProperty": body_checks.text,
@@ -83,6 +86,12 @@ class BatchDesk:
         if any("id" not in item for item in inputs):
             raise missing_fields("id")
         names, history = body.get("properties"), body["propertiesWithHistory"]
+        if history and len(inputs) > HISTORY_MAX:
+            # As public integrations quote it (PipedreamHQ/pipedream#8462).
+            raise invalid_input(
+                "The maximum number of inputs supported in a batch request for property histories is "
+                f"{HISTORY_MAX}. Please reduce the number of items and try again"
+            )
         found: dict[int, Record] = {}
         missing: dict[str, None] = {}
         for item in inputs:
@@ -209,11 +218,11 @@ class BatchDesk:
 
 
 def with_history(records: Records, record: Record, row: dict[str, Any], names: list[str]) -> dict[str, Any]:
-    """Add the asked histories to a row; the sandbox keeps the newest value only, a cleared one as ''."""
+    """Add the asked histories to a row: the newest value of each property, with its instant; a cleared one as ''."""
     if names:
-        at = row["updatedAt"]
+        since = {name: stamp(record.written.get(name, record.created)) for name in names}
         row["propertiesWithHistory"] = {
-            name: [{"value": value or "", "timestamp": at, "sourceType": "INTEGRATION", "sourceId": "sandbox"}]
+            name: [{"value": value or "", "timestamp": since[name], "sourceType": "INTEGRATION", "sourceId": "sandbox"}]
             for name in names
             if (value := records.value(record, name)) is not None or name in record.ever
         }

@@ -6,7 +6,7 @@ from __future__ import annotations
 class Record:
     """One record. ``values`` is replaced, never changed in place, so that the search index can keep old ones."""
 
-    __slots__ = ("archived_at", "created", "emails", "ever", "id", "merged", "updated", "values")
+    __slots__ = ("archived_at", "created", "emails", "ever", "id", "merged", "updated", "values", "written")
 
     def __init__(self, record_id: int, values: dict[str, str], created: float) -> None:
         self.id, self.values = record_id, values
@@ -16,3 +16,5 @@ class Record:
         self.merged: tuple[int, ...] = ()
         self.ever: frozenset[str] = frozenset(values)
         """Names of what held a value at any time."""
+        self.written: dict[str, float] = {}
+        """When a property was last given another value; of the others that is when the record was made."""

@@ -220,8 +220,10 @@ class Records:
     def update(self, record: Record, changes: dict[str, str]) -> Record:
         """Change a record; the changes were checked before."""
         self.index.changed(record.id, record)
+        old, now = record.values, self._clock.now()
         self._store(record, changes)
-        record.updated = self._clock.now()
+        record.updated = now
+        record.written |= {name: now for name in changes if record.values.get(name) != old.get(name)}
         return record
 
     def add_emails(self, record: Record, emails: Iterable[str]) -> None:

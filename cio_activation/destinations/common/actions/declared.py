@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from cio_activation.activation.models import Audience
 from cio_activation.activation.sla import Sla
@@ -100,6 +100,11 @@ def action_claim_sql(word: str, entry_id: str, attempt: str) -> str:
 def action_claim(word: str, entry_id: str, attempt: int = 1) -> str:
     """Return that claim of one action."""
     return f"{word}:{entry_id}:{attempt}"
+
+
+def claim_of(word: str, payload: Mapping[str, Any]) -> str:
+    """Return the claim that an action of an operation's payload was made under, or is."""
+    return action_claim(word, str(payload["entry_id"]), int(payload.get("attempt") or 1))
 
 
 def marker(claim: str) -> str:

@@ -23,6 +23,7 @@ def fold_actions(con: Connection, kind: ActionType, finished: str) -> None:
         SELECT f.kind, f.cio_id, coalesce(f.result_record_id, f.record_id) AS record_id, f.target AS about,
             json_extract_string(f.payload, '$.entry_id') AS entry_id,
             json_extract_string(f.payload, '$.audience') AS audience,
+            coalesce(CAST(json_extract_string(f.payload, '$.attempt') AS INTEGER), 1) AS attempt,
             json_extract_string(f.payload, '$.content') AS content,
             json_extract_string(f.payload, '$.reason') AS reason,
             json_extract_string(f.observed, '$.status') AS status,
@@ -36,7 +37,7 @@ def fold_actions(con: Connection, kind: ActionType, finished: str) -> None:
     place, word = literal(kind.destination), literal(kind.word)
     con.execute(
         f"""INSERT INTO {ACTIONS} BY NAME
-        SELECT {place} AS destination, {word} AS kind, entry_id, 1 AS attempt, audience, cio_id, record_id, about,
+        SELECT {place} AS destination, {word} AS kind, entry_id, attempt, audience, cio_id, record_id, about,
             owner_id, due_at, content, shown, coalesce(status, 'open') AS status, intent_at AS opened_at
         FROM acted WHERE kind = {literal(kind.opens.name)}
             AND record_id NOT IN (

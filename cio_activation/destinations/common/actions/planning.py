@@ -7,6 +7,7 @@ from zlib import crc32
 
 from cio_activation.activation.models import Audience
 from cio_activation.delivery.destination import EXIT
+from cio_activation.destinations.common.actions.attempts import attempts_of
 from cio_activation.destinations.common.actions.declared import ActionType, Declared, action_claim_sql
 from cio_activation.destinations.common.actions.handing import is_raised, may_be_handed, plan_handing
 from cio_activation.warehouse.scope import Scope
@@ -30,6 +31,7 @@ def plan_audience(kind: ActionType, audience: Audience, scope: Scope) -> str:
     exclude = {"follow_owner", "sla"}  # these change nothing of what it says
     texts = options.model_dump_json(exclude=exclude)
     said = literal(f"{crc32(texts.encode() + audience.label.encode()):08x}")
+    assigned = attempts_of(kind, audience, scope)
     entries = f"""
         SELECT m.* REPLACE (
                 coalesce(m.exited_at, w.withdrawn_at) AS exited_at,
@@ -49,28 +51,28 @@ def plan_audience(kind: ActionType, audience: Audience, scope: Scope) -> str:
     return f"""
         WITH entries AS ({entries}), acts AS ({_acts(kind, scope)} AND audience = {literal(audience.name)}),
         asked AS (
-            SELECT e.*, x.record_id, x.about, x.shown FROM entries AS e LEFT JOIN acts AS x ON x.entry_id = e.entry_id
+            SELECT e.*, {assigned.open} FROM entries AS e LEFT JOIN {assigned.acts} AS x ON x.entry_id = e.entry_id
             WHERE e.exited_at IS NULL AND e.touch AND NOT e.ghost AND NOT e.baseline
-                AND (x.entry_id IS NULL OR x.status = 'open' AND x.content IS DISTINCT FROM e.content)
+                AND (x.entry_id IS NULL{assigned.again} OR x.status = 'open' AND x.content IS DISTINCT FROM e.content)
         ), moments AS ({_newest_moments("asked")})
         {_ended(kind, str(options.on_end), "entries", audience.name)}
         UNION ALL
         SELECT {literal(kind.opens.name)} AS kind, e.cio_id, {_NOTHING} AS record_id, l.record_id AS target,
             CAST(json_object({_told(audience)}, 'owner_id', a.owner_id, 'owner_from', a.owner_from,
-                'queue', a.queue, 'due_at', a.due_at) AS VARCHAR) AS payload,
+                'queue', a.queue, 'due_at', a.due_at{assigned.told_new}) AS VARCHAR) AS payload,
             '{{}}' AS keys, CAST(NULL AS UBIGINT) AS row_hash, 0 AS priority,
             {literal(f"{audience.name}/{kind.opens.name}")} AS batch_group,
-            {action_claim_sql(kind.word, "e.entry_id", "1")} AS claim
+            {action_claim_sql(kind.word, "e.entry_id", assigned.attempt)} AS claim
         FROM asked AS e
-        {"" if kind.assigned else "LEFT "}JOIN {scope.rows("audience.assignments")} AS a ON a.entry_id = e.entry_id
+        {"" if kind.assigned else "LEFT "}JOIN {assigned.rows} AS a ON a.entry_id = e.entry_id
         JOIN {scope.rows("delivery.links")} AS l
             ON l.destination = {literal(kind.destination)} AND l.cio_id = e.cio_id AND l.record_id IS NOT NULL
         LEFT JOIN moments AS o ON o.entry_id = e.entry_id
         WHERE e.record_id IS NULL AND coalesce(a.destination = {literal(kind.destination)}, TRUE)
         UNION ALL
         SELECT {literal(kind.changes.name)}, e.cio_id, e.record_id, e.about,
-            CAST(json_object({_told(audience)}, 'shown', e.shown{raised}) AS VARCHAR), '{{}}', CAST(NULL AS UBIGINT), 0,
-            {literal(f"{audience.name}/{kind.changes.name}")}, {_NOTHING}
+            CAST(json_object({_told(audience)}, 'shown', e.shown{assigned.told_open}{raised}) AS VARCHAR), '{{}}',
+            CAST(NULL AS UBIGINT), 0, {literal(f"{audience.name}/{kind.changes.name}")}, {_NOTHING}
         FROM asked AS e LEFT JOIN moments AS o ON o.entry_id = e.entry_id
         WHERE e.record_id IS NOT NULL{_handing(kind, options, audience, scope)}"""
 

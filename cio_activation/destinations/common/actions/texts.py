@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from cio_activation.activation.actions import ActionOptions, filled, shown
 from cio_activation.activation.checks import default_label
 from cio_activation.activation.models import Activation, AttributeType, Audience, PropertyType
+from cio_activation.activation.outcomes import OUTCOME_FIELD, OUTCOME_LABEL, Outcome
 from cio_activation.destinations.common.actions.declared import marker
 
 SUBJECT_LONGEST = 255
@@ -30,6 +31,7 @@ _ENDED = {
     "audience_removed": "the audience was removed",
     "done": "the person was taken care of",
     "withdrawn": "it was taken back",
+    "outcome": "an outcome was written on the record",
 }
 
 
@@ -59,7 +61,22 @@ def text_of(
     told += [f"{_moment(m['name'])}: {local(activation, m['at'])}" for m in payload.get("moments") or ()]
     owned = f"Audience: {audience.label}, owned by {audience.owner}"
     why = _why(activation, audience, payload, evidence)
-    return Text(subject, (body, why, *told[: EVIDENCE_LINES - 1], owned), marker(claim))
+    attempt = int(payload.get("attempt") or 1)
+    again = [f"Attempt {attempt}: nobody was reached before."] if attempt > 1 else []
+    return Text(
+        subject,
+        (body, why, *again, *told[: EVIDENCE_LINES - 1], *_asked_for(activation, audience), owned),
+        marker(claim),
+    )
+
+
+def _asked_for(activation: Activation, audience: Audience) -> list[str]:
+    """Return where whoever acts writes what came of it: a CRM shows a field by its label, another by its name."""
+    if audience.outcomes is None:
+        return []
+    said = ", ".join(outcome.value for outcome in Outcome)
+    field = f"{OUTCOME_LABEL} ({activation.workspace.prefix}{OUTCOME_FIELD})"
+    return [f"What came of it goes into the person's field {field}, with the day beside it: {said}."]
 
 
 def ended_line(reason: str) -> str:

@@ -18,30 +18,46 @@ FROM (
     w.cio_id,
     w.written_at,
     w.wanted,
-    CAST(TO_JSON(
-      MAP_FROM_ENTRIES(
-        [
-          {'k': 'cx_' || 'outreach_active', 'v': TO_JSON(w.wanted)},
-          {'k': 'cx_' || 'outreach_audience', 'v': TO_JSON(COALESCE(w.audience, ''))},
-          {'k': 'cx_' || 'outreach_until', 'v': COALESCE(TO_JSON(w.until), TO_JSON(''))}
-        ]
-      )
-    ) AS TEXT) AS payload
+    CASE
+      WHEN w.told IS NULL
+      THEN CAST(TO_JSON(
+        MAP_FROM_ENTRIES(
+          [
+            {'k': 'cx_' || 'outreach_active', 'v': TO_JSON(w.wanted)},
+            {'k': 'cx_' || 'outreach_audience', 'v': TO_JSON(COALESCE(w.audience, ''))},
+            {'k': 'cx_' || 'outreach_until', 'v': COALESCE(TO_JSON(w.until), TO_JSON(''))}
+          ]
+        )
+      ) AS TEXT)
+      ELSE CAST(TO_JSON(
+        MAP_FROM_ENTRIES(
+          [
+            {'k': 'cx_' || 'outreach_active', 'v': TO_JSON(w.wanted)},
+            {'k': 'cx_' || 'outreach_audience', 'v': TO_JSON(COALESCE(w.audience, ''))},
+            {'k': 'cx_' || 'outreach_until', 'v': COALESCE(TO_JSON(w.until), TO_JSON(''))},
+            {'k': 'cx_' || 'outreach_outcome', 'v': TO_JSON(COALESCE(w.outcome, ''))}
+          ]
+        )
+      ) AS TEXT)
+    END AS payload
   FROM (
     SELECT
       COALESCE(d.cio_id, s.cio_id) AS cio_id,
-      NOT d.cio_id IS NULL AS wanted,
+      COALESCE(d.active, FALSE) AS wanted,
       d.audience,
       d.until,
+      d.outcome,
+      s.outcome AS told,
       s.written_at,
       CASE
         WHEN s.cio_id IS NULL OR COALESCE(s.in_doubt, TRUE)
         THEN TRUE
         WHEN d.cio_id IS NULL
-        THEN s.active
-        ELSE NOT s.active
+        THEN s.active OR NOT s.outcome IS NULL
+        ELSE s.active IS DISTINCT FROM d.active
         OR s.audience IS DISTINCT FROM d.audience
         OR s.until IS DISTINCT FROM d.until
+        OR s.outcome IS DISTINCT FROM d.outcome
       END AS differs
     FROM (
       WITH asked AS (
@@ -120,8 +136,10 @@ FROM (
       )
       SELECT
         cio_id,
+        TRUE AS active,
         LEFT(CASE audience WHEN NULL THEN NULL ELSE audience END, 200) AS audience,
-        CAST(FLOOR(EPOCH(ends_at)) AS BIGINT) AS until
+        CAST(FLOOR(EPOCH(ends_at)) AS BIGINT) AS until,
+        CAST(NULL AS TEXT) AS outcome
       FROM newest
     ) AS d
     FULL JOIN (
@@ -140,15 +158,28 @@ FROM (
     s.cio_id,
     s.written_at,
     FALSE AS wanted,
-    CAST(TO_JSON(
-      MAP_FROM_ENTRIES(
-        [
-          {'k': s.prefix || 'outreach_active', 'v': TO_JSON('')},
-          {'k': s.prefix || 'outreach_audience', 'v': TO_JSON('')},
-          {'k': s.prefix || 'outreach_until', 'v': TO_JSON('')}
-        ]
-      )
-    ) AS TEXT) AS payload
+    CASE
+      WHEN s.outcome IS NULL
+      THEN CAST(TO_JSON(
+        MAP_FROM_ENTRIES(
+          [
+            {'k': s.prefix || 'outreach_active', 'v': TO_JSON('')},
+            {'k': s.prefix || 'outreach_audience', 'v': TO_JSON('')},
+            {'k': s.prefix || 'outreach_until', 'v': TO_JSON('')}
+          ]
+        )
+      ) AS TEXT)
+      ELSE CAST(TO_JSON(
+        MAP_FROM_ENTRIES(
+          [
+            {'k': s.prefix || 'outreach_active', 'v': TO_JSON('')},
+            {'k': s.prefix || 'outreach_audience', 'v': TO_JSON('')},
+            {'k': s.prefix || 'outreach_until', 'v': TO_JSON('')},
+            {'k': s.prefix || 'outreach_outcome', 'v': TO_JSON('')}
+          ]
+        )
+      ) AS TEXT)
+    END AS payload
   FROM delivery.outreach_flags AS s
   WHERE
     s.prefix <> 'cx_'
