@@ -34,6 +34,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         con.execute(
             "INSERT INTO feedback.owners (destination, owner_id, email, active) VALUES ('hubspot', '7', 'ada@example.com', true)"
         )
+        for outcome, at in (("no_answer", datetime(2020, 1, 2)), ("converted", datetime(2020, 1, 3))):
+            con.execute(
+                """INSERT INTO feedback.acts BY NAME SELECT 'pipedrive' AS destination, 'activity' AS kind,
+                '3' AS record_id, 'outcome' AS act, ? AS detail, CAST(? AS TIMESTAMP) AS happened_at""",
+                [outcome, at],
+            )
         for row in rows:
             con.execute(
                 """INSERT INTO delivery.actions (destination, kind, entry_id, audience, cio_id, record_id, owner_id, due_at,
@@ -56,7 +62,9 @@ def test_it_lists_what_is_not_ended_with_who_has_it_and_what_is_late() -> None:
     ]  # fmt: skip
     assert found["audiences"] == {"vip_cart_abandoners": {"late": 1, "open": 1}, "vip_churn_risk": {"done": 1}}
     assert found["load"][0] == {"owner": "ada@example.com", "open": 2, "late": 1, "done": 0}
-    assert [one["record_id"] for one in told("--state", "done")["actions"]] == ["3"]
+    done = told("--state", "done")
+    assert [(one["record_id"], one["outcome"]) for one in done["actions"]] == [("3", "converted")]
+    assert done["outcomes"] == {"vip_churn_risk": {"converted": 1}}
     assert told("--audience", "vip_churn_risk")["actions"] == []
     assert "no such state" in told("--state", "gone", code=2)["problems"][0]
 
