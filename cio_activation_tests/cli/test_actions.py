@@ -34,12 +34,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         con.execute(
             "INSERT INTO feedback.owners (destination, owner_id, email, active) VALUES ('hubspot', '7', 'ada@example.com', true)"
         )
-        for outcome, at in (("no_answer", datetime(2020, 1, 2)), ("converted", datetime(2020, 1, 3))):
-            con.execute(
-                """INSERT INTO feedback.acts BY NAME SELECT 'pipedrive' AS destination, 'activity' AS kind,
-                '3' AS record_id, 'outcome' AS act, ? AS detail, CAST(? AS TIMESTAMP) AS happened_at""",
-                [outcome, at],
-            )
         for row in rows:
             con.execute(
                 """INSERT INTO delivery.actions (destination, kind, entry_id, audience, cio_id, record_id, owner_id, due_at,
@@ -55,13 +49,20 @@ def told(*arguments: str, code: int = 0) -> dict[str, Any]:
     return found
 
 
-def test_it_lists_what_is_not_ended_with_who_has_it_and_what_is_late() -> None:
+def test_it_lists_what_is_not_ended_with_who_has_it_what_is_late_and_outcomes(tmp_path: Path) -> None:
     found = told()
     assert [(one["record_id"], one["state"], one["owner"]) for one in found["actions"]] == [
         ("2", "late", "ada@example.com"), ("1", "open", "ada@example.com"),
     ]  # fmt: skip
     assert found["audiences"] == {"vip_cart_abandoners": {"late": 1, "open": 1}, "vip_churn_risk": {"done": 1}}
     assert found["load"][0] == {"owner": "ada@example.com", "open": 2, "late": 1, "done": 0}
+    with Warehouse(tmp_path / "warehouse.duckdb").write() as con:
+        for outcome, at in (("no_answer", datetime(2020, 1, 2)), ("converted", datetime(2020, 1, 3))):
+            con.execute(
+                """INSERT INTO feedback.acts BY NAME SELECT 'pipedrive' AS destination, 'activity' AS kind,
+                '3' AS record_id, 'outcome' AS act, ? AS detail, CAST(? AS TIMESTAMP) AS happened_at""",
+                [outcome, at],
+            )
     done = told("--state", "done")
     assert [(one["record_id"], one["outcome"]) for one in done["actions"]] == [("3", "converted")]
     assert done["outcomes"] == {"vip_churn_risk": {"converted": 1}}

@@ -79,9 +79,16 @@ def shown_with_reason(rules: Rules, history: History, seen: Seen) -> Found:
             if over := _over(audience, who, seen):
                 wrong.append((about, f"{name} in {place} still shows {who}: {over}"))
             last = handled.get((name, who))
-            if last is not None and last.ended_by_human and (last.ended_at or 0) <= seen.began:
+            waits = last is not None and tried_again(rules, last)
+            if last is not None and last.ended_by_human and not waits and (last.ended_at or 0) <= seen.began:
                 wrong.append((about, f"{name} in {place} still shows {who}, whom a human handled by {last.key}"))
     return judged, wrong
+
+
+def tried_again(rules: Rules, record: Record) -> bool:
+    """Return whether another attempt follows, as far as the outcome goes: until then its person stays in."""
+    said = rules.outcomes.get(record.said or "")
+    return said is not None and said.again is not None and record.first.attempt <= said.attempts
 
 
 def on_suppression_lists(rules: Rules, seen: Seen) -> Found:

@@ -24,6 +24,8 @@ class Record:
     ended_at: float | None = None
     ended_by_human: bool = False
     taken_up: bool = False
+    said: str | None = None
+    """What a human wrote of it, once it was done."""
     moved_to: float | None = None
     """Until when a human moved what is due."""
 
@@ -112,3 +114,4 @@ class History:
         ]
         record.ended_by_human = bool(ends) or record.key not in seen.written | seen.created
         record.ended_at = ends[-1] if ends else at
+        record.said = next((d.said for d in seen.deeds if (d.place, d.item) == record.key and d.said), None)

@@ -27,6 +27,7 @@ from cio_activation_tests.life.history import History
 from cio_activation_tests.life.rules import Rules
 from cio_activation_tests.life.seen import Key, Seen
 from cio_activation_tests.life.touches import (
+    after_outcomes,
     due_in_working_time,
     not_above_cap,
     not_being_handled,
@@ -46,6 +47,7 @@ CHECKS = {
     "holdout": "held-out people who were shown or touched, or in the wrong share",
     "capacity": "actions given to somebody whose desk or day was full",
     "due": "due times outside of working time, or other than declared",
+    "outcome": "actions inside the time that an outcome asks for, attempts that none asks for, outcomes that we wrote",
     "one_open": "second open actions for a person and audience",
     "write_back": "people whose attributes in Customer.io differ from the open actions at a day's end",
     "counts": "windows whose decisions do not add up",
@@ -79,6 +81,7 @@ class Oracle:
         self._note("cap", seen, not_above_cap(rules, history, new))
         self._note("handled", seen, not_being_handled(history, new))
         self._note("capacity", seen, within_capacity(rules, history, new))
+        self._note("outcome", seen, after_outcomes(rules, history, new, seen))
         self._note("due", seen, due_in_working_time(rules, new))
         self._note("one_open", seen, one_at_a_time(history))
         self._note("human", seen, left_alone(history, seen))

@@ -81,7 +81,7 @@ class Reps:
         for place in self._ids:
             humans = self._town.sandbox.vendors[place].agents
             assert humans is not None
-            found += [Deed(place, deed["item"], deed["did"], deed["at"]) for deed in humans.work(until)]
+            found += [Deed(place, deed["item"], deed["did"], deed["at"], _said(deed)) for deed in humans.work(until)]
         return sorted(found, key=lambda deed: deed.at)
 
     def leave(self) -> None:
@@ -129,6 +129,11 @@ class Reps:
         elif place == "pipedrive" and there[place]["persons"]:
             who = rng.choice(sorted(there[place]["persons"]))
             self._town.by_hand(place, "create_activity", person=int(who), subject=subject, owner_id=owner)
+
+
+def _said(deed: Mapping[str, Any]) -> str | None:
+    """Return the outcome that goes with a completion."""
+    return str(deed["detail"]) if deed["did"] == "complete" and deed["detail"] else None
 
 
 def _email(name: str) -> str:

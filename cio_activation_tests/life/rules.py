@@ -54,6 +54,25 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class Said:
+    """What follows from an outcome, for the judge."""
+
+    quiet: float = 0.0
+    """Seconds in which nobody asks again: a cooldown, or until the person comes again."""
+    again: float | None = None
+    """Seconds until the next attempt; None: there is none."""
+    attempts: int = 0
+    """Further attempts at most."""
+
+    @classmethod
+    def of(cls, said: Mapping[str, Any]) -> Said:
+        """Return what one outcome leads to as written."""
+        retry = said.get("retry")
+        quiet = seconds(said.get("cooldown") or said.get("snooze"))
+        return cls(quiet, seconds(retry["after"]) if retry else None, retry["max"] if retry else 0)
+
+
+@dataclass(frozen=True)
 class AudienceRules:
     """What the file says of one audience, for the judge."""
 
@@ -117,6 +136,7 @@ class Rules:
     hours: Mapping[str, Hours]
     """By e-mail; under ``""`` those of everybody else."""
     writes_back: bool
+    outcomes: Mapping[str, Said]
 
     @classmethod
     def of(cls, file: Mapping[str, Any]) -> Rules:
@@ -133,6 +153,7 @@ class Rules:
             zone=zone,
             hours={email: Hours.of(common, own, zone) for email, own in people.items()},
             writes_back="customerio" in file["destinations"],
+            outcomes={name: Said.of(said) for name, said in file["outreach_outcomes"].items()},
         )
 
     def audience_of(self, place: str, subject: str) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +14,9 @@ from cio_activation_tests.life.rules import Rules
 
 Key = tuple[str, str]
 """The place, and the record's id there."""
-_MARK = re.compile(r"\[(?:task|activity):[0-9A-Za-z]+:\d+\]")
+_MARK = re.compile(r"\[(?:task|activity):[0-9A-Za-z]+:(\d+)\]")
+_OUTCOMES = ("cio_outreach_outcome", "cio_outreach_outcome_on", "cio_cx_outreach_active")
+"""The fields that only humans write."""
 _TASKS = re.compile(r"/(?:tasks|0-27)(?:/|$)")
 
 
@@ -33,6 +35,8 @@ class Item:
     created: float
     status: str
     """``open``, ``taken_up``, ``done`` or ``deleted``."""
+    attempt: int = 1
+    """The how manieth of its entry, as its mark says."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class Deed:
     item: str
     did: str
     at: float
+    said: str | None = None
+    """What the human wrote of it on the person's record."""
 
 
 @dataclass
@@ -66,6 +72,10 @@ class Seen:
     """Records that requests of ours made, and those that they named otherwise."""
     deeds: tuple[Deed, ...] = ()
     calls: Mapping[str, int] = field(default_factory=dict)
+    emptied: int = 0
+    """Writes of ours that emptied fields of outcomes."""
+    outcomes_written: tuple[str, ...] = ()
+    """What requests of ours wrote into them otherwise."""
 
 
 def look(town: Town, rules: Rules, lane: str, window_end: float, began: float, deeds: list[Deed]) -> Seen:
@@ -77,6 +87,7 @@ def look(town: Town, rules: Rules, lane: str, window_end: float, began: float, d
     items, shown = _hubspot(there["hubspot"], rules)
     more, flags = _pipedrive(there["pipedrive"], rules)
     created, written = _requests(entries)
+    ours = _outcomes(entries, _names(town))
     snapshot = town.world.at(town.now.timestamp())
     rows = snapshot.facts.to_pylist()
     attributes = snapshot.attributes([row["cio_id"] for row in rows]) if rules.writes_back else {}
@@ -97,7 +108,38 @@ def look(town: Town, rules: Rules, lane: str, window_end: float, began: float, d
         written=written,
         deeds=tuple(deeds),
         calls=calls,
+        emptied=sum(not value for value in ours),
+        outcomes_written=tuple(str(value) for value in ours if value),
     )
+
+
+def _names(town: Town) -> frozenset[str]:
+    """Return what the fields of outcomes are called in requests, in both CRMs."""
+    fields = town.sandbox.vendors["pipedrive"].company.fields.custom.values()  # type: ignore[attr-defined]
+    return frozenset(_OUTCOMES) | {field.code for field in fields if field.name in _OUTCOMES}
+
+
+def _outcomes(entries: Iterable[Entry], names: frozenset[str]) -> list[Any]:
+    """Return the values that writes of ours gave these fields."""
+    return [
+        value
+        for entry in entries
+        if entry.vendor != "customerio" and entry.method in ("POST", "PATCH", "PUT")
+        for value in _values(entry.request, names)
+    ]
+
+
+def _values(found: Any, names: frozenset[str]) -> list[Any]:
+    if isinstance(found, list):
+        return [value for one in found for value in _values(one, names)]
+    if not isinstance(found, dict):
+        return []
+    return [v for k, v in found.items() if k in names] + [x for v in found.values() for x in _values(v, names)]
+
+
+def _attempt(text: str) -> int:
+    match = _MARK.search(text)
+    return int(match[1]) if match else 1
 
 
 def _hubspot(there: Mapping[str, Any], rules: Rules) -> tuple[dict[Key, Item], dict[tuple[str, str], frozenset[str]]]:
@@ -117,6 +159,7 @@ def _hubspot(there: Mapping[str, Any], rules: Rules) -> tuple[dict[Key, Item], d
             status="deleted"
             if task["archived"]
             else {"NOT_STARTED": "open", "COMPLETED": "done"}.get(status, "taken_up"),
+            attempt=_attempt(held.get("hs_task_body", "")),
         )
     lists = {one["name"]: one["members"] for one in there["lists"] if not one["deleted"]}
     shown = {
@@ -141,6 +184,7 @@ def _pipedrive(there: Mapping[str, Any], rules: Rules) -> tuple[dict[Key, Item],
             due=_instant(due) if activity["due_date"] else 0.0,
             created=_instant(activity["add_time"]),
             status="done" if activity["done"] else "open",
+            attempt=_attempt(activity["note"] or ""),
         )
     shown = {
         ("pipedrive", a.name): frozenset(

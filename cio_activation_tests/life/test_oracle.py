@@ -176,6 +176,25 @@ def test_counts_that_do_not_add_up_are_told() -> None:
     assert after(("asked_where", end, "entered", None, 1), ("asked_where", end, "withheld", "grace", 1)) == set()
 
 
+def test_what_follows_from_an_outcome_is_judged() -> None:
+    """Asked again a day after nobody was reached; not after an hour, nor at all where they were not interested."""
+    later, first = DAY + 2 * HOUR, look({TASK: item()})
+
+    def after(outcome: str | None, wait: float, attempt: int, **more: Any) -> set[str]:
+        deed = Deed("hubspot", "1", "complete", NOW + HOUR, outcome)
+        done = look({TASK: item(status="done")}, HOUR + 60, created=frozenset(), deeds=(deed,))
+        again = item(created=NOW + HOUR + wait, due=NOW + HOUR + wait + 2 * HOUR, attempt=attempt)
+        both = look({TASK: item(status="done"), OTHER: again}, HOUR + wait, **more)
+        return broken(judged(first, done, both)) - {"due", "capacity"}
+
+    assert after("no_answer", later, 2) == set()
+    assert after("no_answer", HOUR, 2) == {"outcome"}
+    assert after("converted", later, 2) == {"outcome"}
+    assert after("no_answer", later, 4) == {"outcome"}
+    assert "outcome" in after("not_interested", 30 * DAY, 1)
+    assert after("no_answer", later, 2, outcomes_written=("converted",)) == {"outcome"}
+
+
 def test_every_check_is_broken_by_a_test_above() -> None:
     text = Path(__file__).read_text(encoding="utf-8").split("def test_every_check")[0]
     assert [name for name in CHECKS if f'"{name}"' not in text] == []

@@ -29,6 +29,8 @@ def not_in_cooldown(
             wrong.append((str(record.key), f"{record.key} is ours, and about nobody or no audience that is known"))
             continue
         judged += 1
+        if record.first.attempt > 1:  # an entry's further attempts are no touches of their own
+            continue
         cooldown = rules.audiences[record.audience].cooldown
         for other in history.ours():
             if other is record or (other.audience, other.who) != (record.audience, record.who):
@@ -56,12 +58,49 @@ def not_above_cap(rules: Rules, history: History, new: Sequence[Record]) -> Foun
         touched = [
             other
             for other in history.ours()
-            if other.who == record.who and since < other.first.created <= record.first.created
+            if other.who == record.who
+            and since < other.first.created <= record.first.created
+            and other.first.attempt == 1
         ]
         if len(touched) > rules.touches:
             text = f"{record.who} touched {len(touched)} times: {', '.join(str(o.audience) for o in touched)}"
             wrong.append((str(record.key), text))
     return len(new), wrong
+
+
+def after_outcomes(rules: Rules, history: History, new: Sequence[Record], seen: Seen) -> Found:
+    """After an outcome nobody is asked before its time; a further attempt only follows one that asks for it.
+
+    And the fields in which humans say so are theirs: what we write there is nothing.
+    """
+    wrong = [(f"{seen.window_end}/{value}", f"we wrote {value!r} as an outcome") for value in seen.outcomes_written]
+    for record in new:
+        text, earlier = f"{record.audience}: {record.who} asked by {record.key}", _before(history, record)
+        if record.first.attempt > 1:
+            said = rules.outcomes.get((earlier.said or "") if earlier else "")
+            if earlier is None or said is None or said.again is None:
+                wrong.append((str(record.key), f"{text} again, though no outcome says so"))
+            elif record.first.attempt > 1 + said.attempts or record.first.attempt != earlier.first.attempt + 1:
+                wrong.append((str(record.key), f"{text} for the {record.first.attempt}. time"))
+            elif (earlier.ended_at or 0) + said.again - SLACK_S > record.first.created:
+                wrong.append((str(record.key), f"{text} again too early"))
+        elif earlier is not None and earlier.said in rules.outcomes:
+            over = (earlier.ended_at or 0) + rules.outcomes[earlier.said].quiet - SLACK_S - record.first.created
+            if over > 0:
+                wrong.append((str(record.key), f"{text} {over / 3600:.1f} h before {earlier.said} was over"))
+    return len(new) + seen.emptied, wrong
+
+
+def _before(history: History, record: Record) -> Record | None:
+    """Return the action before it of the same person and audience."""
+    earlier = [
+        other
+        for other in history.ours()
+        if (other.audience, other.who) == (record.audience, record.who)
+        and other is not record
+        and other.first.created < record.first.created
+    ]
+    return max(earlier, key=lambda other: other.first.created, default=None)
 
 
 def not_being_handled(history: History, new: Sequence[Record]) -> Found:
