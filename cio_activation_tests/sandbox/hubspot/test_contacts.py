@@ -283,6 +283,22 @@ def test_histories_come_when_asked_for(kept: HubSpotStandIn) -> None:
     assert body["results"][0]["propertiesWithHistory"]["firstname"][0]["value"] == "Ann"
 
 
+def test_a_history_tells_when_a_value_was_written_and_is_of_fifty_contacts_a_call(world: HubSpotStandIn) -> None:
+    ann = world.id_of("ann@example.com")
+
+    def told(name: str) -> str:
+        (row,) = world.batch("read", [{"id": ann}], propertiesWithHistory=[name])["results"]
+        return str(row["propertiesWithHistory"][name][0]["timestamp"])
+
+    made, at = told("firstname"), world.shared.clock.now() + 86_400
+    world.shared.clock.set(at)
+    world.edit("set", id=ann, properties={"lastname": "Hathaway", "firstname": "Ann"})
+    assert told("firstname") == made, "the same value again is no news"
+    assert told("lastname") > made
+    many = {"inputs": [{"id": str(n)} for n in range(1, 52)], "properties": [], "propertiesWithHistory": ["firstname"]}
+    assert "50" in world.call("POST", f"{OBJECTS}/batch/read", many, status=400)["message"]
+
+
 def test_a_batch_of_100_takes_milliseconds_beside_a_hundred_thousand_contacts() -> None:
     seed = [{"email": f"p{i}@example.com", "first_name": "P", "last_name": str(i)} for i in range(100_000)]
     with portal(seed, limited=False) as world:
