@@ -112,7 +112,8 @@ class Demo:
         definitions = build_definitions(activation)
         lanes = Lanes.of(activation)
         daily, realtime = self._choose(lanes, sandbox.shared.clock.now())
-        people.hire(sandbox.urls, people.named(activation))
+        fields = people.outcome_fields(activation)
+        people.hire(sandbox.urls, people.named(activation), fields)
         with dg.DagsterInstance.get() as instance:
             for window in daily:
                 sandbox.shared.clock.set(window.end.timestamp() + SETTLE_SECONDS)
@@ -134,6 +135,7 @@ class Demo:
             **summarise(runtime),
             **read_back(sandbox.urls, activation.workspace.prefix),
             "work": people.asked_for(sandbox.urls),
+            "outcomes": people.outcomes(sandbox.urls, fields["outcome"]) if fields else {},
             "second_run": {
                 "window": daily[-1].key,
                 "write_calls": sum(after.values()) - sum(before.values()),
@@ -257,6 +259,11 @@ def _print(result: dict[str, Any]) -> None:
         for label, size in there.get("lists", {}).items():
             notes.print(f"   {size:>6,}  {label}", markup=False)
     _print_work(result["work"])
+    for vendor, said in result["outcomes"].items():
+        if not result["work"][vendor]:
+            continue
+        told = ", ".join(f"{count:,} {outcome}" for outcome, count in said.items()) or "nothing yet"
+        notes.print(f"{vendor}: people say of what came of it: {told}", markup=False)
     source = result["customerio"]
     notes.print(f"customerio: {sum(source['calls'].values()):,} calls, {source['throttled']} answered 429")
     notes.print(f"quarantined: {result['quarantined']}", markup=False)

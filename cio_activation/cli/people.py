@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -11,11 +12,13 @@ from urllib.request import Request, urlopen
 
 from cio_activation.activation.actions import AUDIENCE_OWNER, Rotation
 from cio_activation.activation.models import Activation
+from cio_activation.activation.outcomes import DATE_FIELD, OUTCOME_FIELD
 from cio_activation.cli.readback import control
 
 OURS = re.compile(r"\[(task|activity):")
 """What our actions carry in their text; whatever does not is some human's own."""
 HABITS = {"complete": 0.45, "snooze": 0.15, "take_up": 0.1, "reassign": 0.05, "delete": 0.05, "ignore": 0.2}
+OUTCOMES = {"converted": 3, "not_interested": 2, "bad_timing": 2, "no_answer": 2, "wrong_person": 0.3}
 SEED = 7
 _SHOWN = 200
 """Actions told of each CRM at most, the newest."""
@@ -36,8 +39,30 @@ def named(activation: Activation) -> dict[str, set[str]]:
     return found
 
 
-def hire(urls: dict[str, str], wanted: Mapping[str, Collection[str]]) -> None:
-    """Give every owner and user of the stand-ins working hours and habits; who of ``wanted`` is not there joins."""
+def outcome_fields(activation: Activation) -> dict[str, str]:
+    """Return what agents are told of where to say what came of it; nothing where outcomes are not read."""
+    if activation.outreach_outcomes is None:
+        return {}
+    prefix = activation.workspace.prefix
+    return {"outcome": f"{prefix}{OUTCOME_FIELD}", "outcome_at": f"{prefix}{DATE_FIELD}"}
+
+
+def outcomes(urls: dict[str, str], field: str) -> dict[str, dict[str, int]]:
+    """Return vendor -> outcome -> on how many records it stands in the stand-in."""
+    contacts = control(urls["hubspot"], "state?vendor=hubspot")["hubspot"]["contacts"]
+    persons = control(urls["pipedrive"], "state?vendor=pipedrive")["pipedrive"]["persons"]
+    said = {
+        "hubspot": [one.get(field) for one in _rows(contacts)],
+        "pipedrive": [(one.get("custom_fields") or {}).get(field) for one in _rows(persons)],
+    }
+    return {vendor: dict(sorted(Counter(str(one) for one in there if one).items())) for vendor, there in said.items()}
+
+
+def hire(urls: dict[str, str], wanted: Mapping[str, Collection[str]], fields: Mapping[str, str]) -> None:
+    """Give every owner and user of the stand-ins working hours and habits; who of ``wanted`` is not there joins.
+
+    ``fields``: where they say what came of it, as the stand-ins' agents are told; empty where nobody reads that.
+    """
     there = _owners(urls)
     for email in sorted(set(wanted["hubspot"]) - set(there["hubspot"].values())):
         _post(urls["hubspot"], "edit", {"vendor": "hubspot", "action": "add_owner", "email": email})
@@ -45,8 +70,9 @@ def hire(urls: dict[str, str], wanted: Mapping[str, Collection[str]]) -> None:
         name = email.split("@")[0].capitalize()
         _post(urls["pipedrive"], "edit", {"vendor": "pipedrive", "action": "add_user", "name": name, "email": email})
     for vendor, owners in _owners(urls).items():
-        agents = [{"owner": str(owner), "zone": "America/New_York", "does": HABITS} for owner in owners]
-        _post(urls[vendor], "agents", {"vendor": vendor, "seed": SEED, "agents": agents})
+        habits = {"zone": "America/New_York", "does": HABITS, **({"outcomes": OUTCOMES} if fields else {})}
+        agents = [{"owner": str(owner), **habits} for owner in owners]
+        _post(urls[vendor], "agents", {"vendor": vendor, "seed": SEED, "agents": agents, **fields})
 
 
 def work(urls: dict[str, str]) -> None:
