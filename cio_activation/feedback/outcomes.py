@@ -35,8 +35,8 @@ def asked(con: Connection, activation: Activation, destination: str, lane: Lane,
         UNION SELECT r.record_id FROM {REVIEWS} AS r JOIN {FIELDS} AS f USING (destination, record_id, outcome)
         WHERE r.destination = {place}"""
     records = con.execute(
-        f"""SELECT about FROM delivery.actions
-        WHERE destination = {place} AND {_KINDS} AND about IS NOT NULL AND {condition} AND (
+        f"""SELECT person_record FROM ({_actions(place)})
+        WHERE person_record IS NOT NULL AND {condition} AND (
             ended_at IS NULL OR ended_at > {timestamp(as_of - STILL_COMES)}){active}
         ORDER BY 1"""
     ).fetchall()
@@ -64,19 +64,20 @@ def land(
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE said AS
         WITH newest AS (
-            SELECT * FROM delivery.actions
-            WHERE destination = {place} AND {_KINDS} AND about IN (SELECT record_id FROM outcomes_seen)
-            QUALIFY row_number() OVER (PARTITION BY about ORDER BY opened_at DESC, attempt DESC, record_id) = 1
+            SELECT * FROM ({_actions(place)}) WHERE person_record IN (SELECT record_id FROM outcomes_seen)
+            QUALIFY row_number() OVER (
+                PARTITION BY person_record ORDER BY opened_at DESC, attempt DESC, record_id) = 1
         ), told AS (
             SELECT destination, kind, record_id, max(happened_at) AS told_at,
                 arg_max(detail, happened_at) AS told, arg_max(coalesce(until, {_NONE}), happened_at) AS told_until
             FROM {ACTS} WHERE destination = {place} AND act = 'outcome' GROUP BY ALL
         )
-        SELECT x.destination, x.kind, x.record_id, x.entry_id, x.audience, x.cio_id, s.outcome, s.until,
+        SELECT x.destination, x.kind, x.record_id, x.entry_id, x.audience, x.cio_id, x.person_record,
+            s.outcome, s.until,
             -- Of several of one action the newest counts.
             greatest(coalesce(s.set_at, {timestamp(as_of)}), t.told_at + INTERVAL 1 MICROSECOND) AS happened_at
         FROM outcomes_seen AS s
-        JOIN newest AS x ON x.about = s.record_id
+        JOIN newest AS x ON x.person_record = s.record_id
         LEFT JOIN {FIELDS} AS f ON f.destination = {place} AND f.record_id = s.record_id
         LEFT JOIN told AS t ON (t.destination, t.kind, t.record_id) = (x.destination, x.kind, x.record_id)
         WHERE s.counts AND (t.told IS DISTINCT FROM s.outcome OR t.told_until <> coalesce(s.until, {_NONE}))
@@ -114,14 +115,20 @@ def _list_for_review(con: Connection, activation: Activation, as_of: datetime) -
     ]
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE reviewed AS
-        SELECT s.destination, s.cio_id, x.about AS record_id, s.outcome, {timestamp(as_of)} AS noticed_at
-        FROM said AS s JOIN delivery.actions AS x USING (destination, kind, record_id)
-        WHERE (s.audience, s.outcome) IN ({", ".join(asking) or "(NULL, NULL)"})"""
+        SELECT destination, cio_id, person_record AS record_id, outcome, {timestamp(as_of)} AS noticed_at
+        FROM said WHERE (audience, outcome) IN ({", ".join(asking) or "(NULL, NULL)"})"""
     )
     same = "r.destination = n.destination AND r.record_id = n.record_id"
     con.execute(f"DELETE FROM {REVIEWS} AS r USING reviewed AS n WHERE {same}")
     con.execute(f"INSERT INTO {REVIEWS} BY NAME FROM reviewed")
     con.execute("DROP TABLE reviewed")
+
+
+def _actions(place: str) -> str:
+    """Return the SELECT of the actions somebody acts on, with the record that their person has now (merges move it)."""
+    return f"""SELECT x.*, coalesce(l.record_id, x.about) AS person_record FROM delivery.actions AS x
+        LEFT JOIN delivery.links AS l ON l.destination = x.destination AND l.cio_id = x.cio_id
+        WHERE x.destination = {place} AND x.{_KINDS}"""
 
 
 def register(con: Connection, activation: Activation, seen: Sequence[OutcomeFields]) -> None:

@@ -6,6 +6,7 @@ number of inputs supported in a batch request for property histories is 50", as 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 
@@ -18,8 +19,10 @@ from cio_activation.destinations.hubspot import api, outcome_api, writes
 from cio_activation.destinations.hubspot.config import NAME
 from cio_activation.destinations.hubspot.task_rows import instant
 from cio_activation.journal.operations import Operation, Result
+from cio_activation.transport.errors import Rejected
 from cio_activation.transport.http import VendorClient
 
+log = logging.getLogger("cio_activation.hubspot.outcomes")
 LAG = timedelta(minutes=10)
 """Before the last look: search shows a change some seconds late, and clocks differ."""
 
@@ -70,7 +73,7 @@ async def outcomes(client: VendorClient, context: Context, asked: OutcomesAsked)
     found: dict[str, OutcomeFields] = {}
     if ACTIVE_FIELD in known:
         since = None if asked.since is None else asked.since - LAG
-        for row in await outcome_api.active_contacts(client, known[ACTIVE_FIELD], tuple(known.values()), since):
+        for row in await _active(client, known, since):
             if (fields := fields_of(row, known)) is not None:
                 found[fields.record_id] = fields
     wanted = list(dict.fromkeys(asked.records))
@@ -86,6 +89,15 @@ async def outcomes(client: VendorClient, context: Context, asked: OutcomesAsked)
             fields = found[record_id]
             found[record_id] = OutcomeFields(record_id, fields.outcome, fields.outcome_on, fields.active, at)
     return list(found.values())
+
+
+async def _active(client: VendorClient, known: Mapping[str, str], since: datetime | None) -> list[api.Row]:
+    """Return the contacts that search shows as active. Where it is refused nobody else waits for that."""
+    try:
+        return await outcome_api.active_contacts(client, known[ACTIVE_FIELD], tuple(known.values()), since)
+    except Rejected as error:
+        log.warning("who is marked as active in HubSpot is not known: %s", error)
+        return []
 
 
 def _is_new(fields: OutcomeFields, known: OutcomeFields | None) -> bool:

@@ -93,12 +93,12 @@ def drift(name: str, prop: Property, found: Mapping[str, Any]) -> str | None:
     if found.get("type") != kind and not _is_checkbox(prop, found):
         return (
             f"HubSpot's contact property {name} has the type {found.get('type')}, the activation needs {kind}; "
-            f"archive it in HubSpot, or rename properties.{prop.name}"
+            f"archive it in HubSpot, or {_otherwise(prop)}"
         )
     if not is_writable(found):
         return (
             f"HubSpot's contact property {name} is calculated or read-only; "
-            f"archive it in HubSpot, or rename properties.{prop.name}"
+            f"archive it in HubSpot, or {_otherwise(prop)}"
         )
     return _option_clash(name, prop, found.get("options") or ())
 
@@ -141,6 +141,11 @@ def room_problems(limits: Mapping[str, Any], missing: Sequence[str]) -> list[str
                 f"needed ({', '.join(missing)}): archive some in HubSpot, or deliver fewer properties"
             )
     return problems
+
+
+def _otherwise(prop: Property) -> str:
+    """Return what in the activation would do without the property."""
+    return f"rename properties.{prop.name}" if prop.deliver else "leave outreach_outcomes out"
 
 
 def key_drift(found: Mapping[str, Any]) -> str | None:
