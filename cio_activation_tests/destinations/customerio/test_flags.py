@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from cio_activation.activation.models import Lane
+from cio_activation.activation.outcomes import Outcomes
 from cio_activation.delivery.resync import leave_account, resync
 from cio_activation.destinations.customerio import DESTINATION
 from cio_activation_tests.drivers.write_back import ENTERED, WriteBackBench, epoch, model
@@ -185,3 +186,34 @@ def test_resync_writes_everybody_again_and_another_account_is_first_contact(benc
     assert bench.shown(ann)[0] == "true"
     leave_account(bench.runtime, DESTINATION)
     assert bench.run().delivered == 1, "whoever is asked for now; of others it knows nothing any more"
+
+
+def test_what_came_of_it_is_told_until_somebody_is_asked_anew_and_taken_back_with_the_rest(
+    bench: WriteBackBench,
+) -> None:
+    ann, bob = bench.people[:2]
+    reading = model().model_copy(update={"outreach_outcomes": Outcomes()})
+    bench.use(reading)
+
+    def said(cio_id: str) -> str | None:
+        return bench.world.custom.get(cio_id, {}).get("cx_outreach_outcome") or None
+
+    for who in (ann, bob):
+        entry = bench.ask(who)
+        with bench.runtime.warehouse.write() as con:
+            con.execute(
+                """INSERT INTO feedback.acts BY NAME SELECT 'hubspot' AS destination, 'task' AS kind, ? AS record_id,
+                'outcome' AS act, 'bad_timing' AS detail, now()::TIMESTAMP AS happened_at""",
+                [f"of {entry}"],
+            )
+    bench.end(ann)
+    assert bench.run().delivered == 2
+    assert (bench.shown(ann), said(ann)) == (ENDED, "bad_timing")
+    assert (bench.shown(bob)[0], said(bob)) == ("true", "bad_timing")
+    assert bench.run().planned == 0
+    bench.ask(ann, "cart", opened_at=ENTERED + timedelta(hours=1))
+    bench.run()
+    assert (bench.shown(ann)[:2], said(ann)) == (("true", "cart"), None)
+    bench.use(model())
+    bench.run()
+    assert (bench.shown(bob)[0], said(bob)) == ("true", None), "outcomes are not read any more"
