@@ -45,6 +45,12 @@ def check_workspace(draft: Draft) -> None:
     if workspace.purchase_attribute is not None:
         path = ("workspace", "purchase_attribute")
         draft.attribute(path, workspace.purchase_attribute, (AttributeType.TIMESTAMP,))
+    if workspace.order_count_attribute is not None:
+        path = ("workspace", "order_count_attribute")
+        draft.attribute(path, workspace.order_count_attribute, (AttributeType.INTEGER,))
+    if workspace.total_spent_attribute is not None:
+        path = ("workspace", "total_spent_attribute")
+        draft.attribute(path, workspace.total_spent_attribute, (AttributeType.MONEY, AttributeType.NUMBER))
     if workspace.unsubscribed_attribute is not None:
         path = ("workspace", "unsubscribed_attribute")
         draft.attribute(path, workspace.unsubscribed_attribute, (AttributeType.BOOLEAN,))

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from cio_activation.activation.base import Duration, Name, Share
-from cio_activation.activation.life_cycle import Exclusive, Launch
+from cio_activation.activation.life_cycle import Exclusive, Launch, Measure
 from cio_activation.activation.models import (
     AttributeType,
     EpochUnit,
@@ -161,6 +161,8 @@ class AudienceFile(FileModel):
     """Touch audiences: whether a new version draws anew who is held out."""
     launch: Launch | None = None
     """Touch audiences: how it starts; those eligible already are skipped if left out."""
+    measure: Measure | None = None
+    """How it is measured; a touch audience is in any case, another one if it says so (measure: {})."""
     respect_handled: bool | None = None
     """Touch audiences: whether nobody enters whom a human or another tool is on already; true with an action."""
     route: list[Name] | None = None

@@ -7,8 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 from cio_activation.activation.draft import Draft
+from cio_activation.activation.durations import format_duration
 from cio_activation.activation.file import AudienceFile
-from cio_activation.activation.life_cycle import COOLDOWN, EXPIRES_AFTER
+from cio_activation.activation.life_cycle import COOLDOWN, EXPIRES_AFTER, Measure
 from cio_activation.activation.models import AttributeType, Lane, Property, PropertyType
 from cio_activation.activation.moment_checks import check_spans
 from cio_activation.activation.ordering import read_order
@@ -29,6 +30,7 @@ def life_defaults(written: AudienceFile) -> dict[str, Any]:
     return {
         "cooldown": COOLDOWN if written.cooldown is None else written.cooldown,
         "expires_after": EXPIRES_AFTER if written.expires_after is None else written.expires_after,
+        "measure": Measure() if written.measure is None else written.measure,
     }
 
 
@@ -50,10 +52,25 @@ def check_life(
         span = getattr(written, key)
         if span is not None and span < timedelta(0):
             draft.problems.add((*path, key), "must not be negative")
+    if touch or written.measure is not None:
+        _check_measure(draft, path, written.measure or Measure())
     if not touch:
         for key in TOUCH_KEYS:
             if getattr(written, key) is not None:
                 draft.problems.add((*path, key), _NOBODY_ACTS)
+
+
+def _check_measure(draft: Draft, path: Path, measure: Measure) -> None:
+    for key in ("within", "lapsed_after"):
+        if getattr(measure, key) < timedelta(days=1):
+            draft.problems.add((*path, "measure", key), "must be a day (1d) or more; outcomes are read once a day")
+    moment, needed = draft.file.workspace.purchase_moment, measure.within + timedelta(days=2)
+    if moment is not None and moment.value is not None and draft.file.workspace.moment_body_retention < needed:
+        draft.problems.add(
+            path if measure == Measure() else (*path, "measure", "within"),
+            f"purchase_moment.value is read from bodies until two days after {format_duration(measure.within)}; "
+            f"raise workspace.moment_body_retention to {format_duration(needed)}, or shorten measure.within",
+        )
 
 
 def _vocabulary(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from cio_activation.activation.base import Duration, Model, Name
+from cio_activation.activation.base import Duration, Model, Name, Share
 
 
 class Exclusive(Model):
@@ -44,6 +44,28 @@ class PersonCap(Model):
 
     max: Annotated[int, Field(ge=1)] = 1
     per: Duration = timedelta(days=7)
+
+
+class PurchaseMoment(Model):
+    """The moment that says a person bought, where purchases are told so and not by attributes."""
+
+    name: Annotated[str, Field(min_length=1)]
+    """What the webhook's event is called: order_completed."""
+    value: Annotated[str, Field(pattern=r"^[\w\- ]+(\.[\w\- ]+)*$")] | None = None
+    """Where the event's body has what the order was worth, dots lead into objects: order.total."""
+
+
+class Measure(Model):
+    """How an audience is measured: what people do after their first entry, against those who are held out."""
+
+    within: Duration = timedelta(days=30)
+    """Purchases count from the entry until so long after it; nobody is counted before that is over."""
+    lapsed_after: Duration = timedelta(days=90)
+    """Who had not bought for so long when they entered, and buys, is reactivated."""
+    revenue_cap: Annotated[float, Field(gt=0)] | None = None
+    """More than this of one person counts as this in the comparison, so that one large order does not decide it."""
+    smallest_effect: Annotated[Share, Field(gt=0)] = 0.05
+    """The smallest difference between the shares of buyers that is worth knowing of: 5% is from 3 to 8 of 100."""
 
 
 COOLDOWN = timedelta(days=7)

@@ -19,7 +19,7 @@ from cio_activation.activation.actions import Ask, HasAsk, ShowsValues
 from cio_activation.activation.alerts import Alerts
 from cio_activation.activation.audits import Audits
 from cio_activation.activation.base import AS_STORED, Duration, Model, Name, Share
-from cio_activation.activation.life_cycle import Exclusive, Launch, PersonCap
+from cio_activation.activation.life_cycle import Exclusive, Launch, Measure, PersonCap, PurchaseMoment
 from cio_activation.activation.moment_source import MomentSource
 from cio_activation.activation.outcomes import Outcomes
 from cio_activation.activation.working_time import Capacity, WorkingTime
@@ -63,6 +63,12 @@ class Workspace(Model):
     realtime_window: Duration = timedelta(minutes=15)
     purchase_attribute: Name | None = None
     """The timestamp attribute that moves when a person buys; ``exit_on: purchase`` reads it."""
+    order_count_attribute: Name | None = None
+    """The integer attribute that counts a person's orders; what an audience brings is counted by it."""
+    total_spent_attribute: Name | None = None
+    """The money or number attribute of what a person spent so far; revenue is counted by it."""
+    purchase_moment: PurchaseMoment | None = None
+    """The moment that says a person bought; if set, purchases and revenue are counted by it, not by attributes."""
     moment_retention: Duration = timedelta(days=400)
     """How long webhooks' events stay in the warehouse, by their own time."""
     moment_body_retention: Duration = timedelta(days=30)
@@ -261,6 +267,8 @@ class Audience(Model):
     redraw: bool = False
     """Whether a new version draws anew who is held out."""
     launch: Launch = Launch()
+    measure: Measure | None = None
+    """How it is measured; None: it is not."""
     respect_handled: bool | None = None
     """Whether nobody enters whom a human or another tool is on already, as the CRMs say. None: if it has an action."""
     route: tuple[Name, ...] = ()

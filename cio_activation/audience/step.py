@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from cio_activation.activation.durations import format_duration
-from cio_activation.audience import moments
+from cio_activation.audience import measured, moments
 from cio_activation.audience.inputs import Inputs
 from cio_activation.audience.judging import decisions
 from cio_activation.warehouse import change_log
@@ -48,6 +48,7 @@ def apply(con: Connection, inputs: Inputs) -> None:
         JOIN ({_numbers(name)}) AS n ON n.cio_id = d.cio_id
         WHERE d.enters"""
     )
+    measured.begin(con, inputs)
     _assign(con, inputs)
     con.execute(f"DELETE FROM audience.eligibility WHERE audience = {name} AND cio_id IN (SELECT cio_id FROM decided)")
     con.execute(

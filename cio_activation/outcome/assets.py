@@ -59,10 +59,12 @@ def build_assets(
         return dg.MaterializeResult(metadata=metadata)
 
     asking = any(a.touch for a in activation.audiences.values())
+    measured = any(a.measure is not None for a in activation.audiences.values())
     made = [
         write_volume,
         _match_rates_asset(activation, lanes, deps),
         *([_actions_asset(activation, lanes, deps)] if asking else []),
+        *([_audiences_asset(activation, lanes, deps)] if measured else []),
     ]
     return [*made, _warnings_asset(activation, lanes, [dg.AssetDep(key) for asset in made for key in asset.keys])]
 
@@ -153,6 +155,45 @@ def _actions_asset(activation: Activation, lanes: Lanes, deps: Sequence[dg.Asset
         return dg.MaterializeResult(metadata=metadata)
 
     return actions
+
+
+def _audiences_asset(activation: Activation, lanes: Lanes, deps: Sequence[dg.AssetDep]) -> dg.AssetsDefinition:
+    """Return ``outcome/audiences``: what people did after they entered, those held out apart."""
+
+    @dg.asset(
+        key=["outcome", "audiences"],
+        deps=list(deps),
+        partitions_def=lanes.daily,
+        group_name="outcome",
+        kinds={"duckdb"},
+        owners=owners(*(a.owner for a in activation.audiences.values() if a.measure is not None)),
+        tags={LANE_TAG: str(Lane.DAILY)},
+        description=(
+            "What each measured audience came to, by version: first entries whose span (`measure.within`) is over, "
+            "everybody who was let in, and those held out apart."
+        ),
+        metadata={"dagster/table_name": "outcome.entries"},
+    )
+    def audiences(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        from cio_activation.outcome import audiences as outcome
+        from cio_activation.outcome import entries
+
+        as_of = lanes.window(Lane.DAILY, context.partition_key).as_of
+        warehouse = runtime_of(activation, Lane.DAILY).warehouse
+        with failures():
+            with warehouse.write() as con:
+                reading = entries.read(con, activation, as_of)
+            with warehouse.read() as con:
+                found = outcome.outcomes(con)
+        metadata: dict[str, Any] = {
+            "dagster/row_count": sum(one.people + one.open for one in found),
+            "entries_read": reading.read,
+            "entries_closed": reading.closed,
+            "outcomes": table(outcome.COLUMNS, [one.shown() for one in found]),
+        }
+        return dg.MaterializeResult(metadata=metadata)
+
+    return audiences
 
 
 def _warnings_asset(activation: Activation, lanes: Lanes, deps: Sequence[dg.AssetDep]) -> dg.AssetsDefinition:

@@ -49,6 +49,8 @@ WORKSPACE = {
     "last_good_for: 1h": "workspace.last_good_for: must be a day (1d) or more",
     "purchase_attribute: last_ordr_at": "'last_ordr_at' is not a declared attribute; did you mean 'last_order_at'?",
     "purchase_attribute: category": "'category' is of type text, but this takes timestamp",
+    "order_count_attribute: category": "'category' is of type text, but this takes integer",
+    "total_spent_attribute: category": "'category' is of type text, but this takes money or number",
     "timezon: UTC": "workspace.timezon: is not a known key; did you mean 'timezone'?",
 }
 TOP = {

@@ -40,6 +40,7 @@ OLD_WORDS: tuple[OldWord, ...] = (
             "customerio/moment*",
             "activation/*",
             "audience/*",
+            "outcome/entries.py",
             "destinations/common/actions/*",
             "customerio/assets.py",
             "warehouse/tables.py",
