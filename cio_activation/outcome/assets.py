@@ -8,11 +8,13 @@ import dagster as dg
 
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.outcomes import Outcome
+from cio_activation.errors import ConfigError
 from cio_activation.lanes.failures import failures
 from cio_activation.lanes.metadata import bars, owners, table
 from cio_activation.lanes.partitions import LANE_TAG, Lanes, across_lanes
 from cio_activation.lanes.runs import runtime_of
 from cio_activation.outcome.warning_kinds import MEANING, FoundWarning, Kind
+from cio_activation.warehouse.sessions import Connection
 
 
 def build_assets(
@@ -170,7 +172,7 @@ def _audiences_asset(activation: Activation, lanes: Lanes, deps: Sequence[dg.Ass
         tags={LANE_TAG: str(Lane.DAILY)},
         description=(
             "What each measured audience came to, by version: first entries whose span (`measure.within`) is over, "
-            "everybody who was let in, and those held out apart."
+            "everybody who was let in, those held out apart, and what the difference says."
         ),
         metadata={"dagster/table_name": "outcome.entries"},
     )
@@ -185,15 +187,30 @@ def _audiences_asset(activation: Activation, lanes: Lanes, deps: Sequence[dg.Ass
                 reading = entries.read(con, activation, as_of)
             with warehouse.read() as con:
                 found = outcome.outcomes(con)
+                verdicts = _verdicts(con, activation, as_of)
         metadata: dict[str, Any] = {
             "dagster/row_count": sum(one.people + one.open for one in found),
             "entries_read": reading.read,
             "entries_closed": reading.closed,
             "outcomes": table(outcome.COLUMNS, [one.shown() for one in found]),
+            "verdicts": verdicts,
         }
         return dg.MaterializeResult(metadata=metadata)
 
     return audiences
+
+
+def _verdicts(con: Connection, activation: Activation, as_of: datetime) -> Any:
+    """Return each audience's verdict as a table; where the statistics are not installed, what to install."""
+    from cio_activation.outcome.comparing import compared
+    from cio_activation.outcome.lift import judge
+
+    try:
+        lifts = judge(compared(con, activation, as_of))
+    except ConfigError as error:
+        return str(error)
+    rows = [(f"{one.audience} v{one.version}", one.verdict.value, one.sentence) for one in lifts]
+    return table(("audience", "verdict", "says"), rows)
 
 
 def _warnings_asset(activation: Activation, lanes: Lanes, deps: Sequence[dg.AssetDep]) -> dg.AssetsDefinition:
