@@ -16,6 +16,7 @@ from cio_activation.audit import assets as audit
 from cio_activation.automation.alerts import alert_on_failure
 from cio_activation.automation.jobs import audit_job, lane_job
 from cio_activation.automation.pausing import pause_job
+from cio_activation.automation.reporting import report_schedule
 from cio_activation.automation.schedules import audit_schedule, daily_schedule
 from cio_activation.automation.sensors import realtime_sensor
 from cio_activation.automation.warned import warnings_sensor
@@ -53,19 +54,25 @@ def build_definitions(activation: Activation, destinations: Sequence[Destination
         for key in asset.keys
     }
     delivered = delivery.build_assets(activation, lanes, destinations, decided)
+    counted = outcome.build_assets(activation, lanes, delivered)
     assets = [
         *rooms,
         *delivered,
-        *outcome.build_assets(activation, lanes, delivered),
+        *counted,
         *privacy.build_assets(activation, lanes, delivered, destinations, forgetting.clean),
     ]
     daily, realtime = (lane_job(lane, lanes, assets) for lane in Lane)
+    report = outcome.report_asset(activation, counted)
     audits = audit.build_assets(activation, destinations, delivered)
     auditing = [audit_job(audits)] if audits else []
     return dg.Definitions(
-        assets=[*assets, *audits],
+        assets=[*assets, report, *audits],
         jobs=[daily, realtime, pause_job(activation), *auditing],
-        schedules=[daily_schedule(daily), *(audit_schedule(job, activation) for job in auditing)],
+        schedules=[
+            daily_schedule(daily),
+            report_schedule(activation, report),
+            *(audit_schedule(job, activation) for job in auditing),
+        ],
         sensors=[realtime_sensor(realtime, activation, lanes), alert_on_failure, warnings_sensor(activation, assets)],
         executor=dg.in_process_executor,
     )

@@ -141,7 +141,7 @@ class Demo:
                 "write_calls": sum(after.values()) - sum(before.values()),
                 "calls": {k: n - before.get(k, 0) for k, n in after.items() if n != before.get(k, 0)},
             },
-            "report": None,
+            "report": _report(runtime),
         }
 
     def _choose(self, lanes: Any, now: float) -> tuple[list[Window], list[tuple[Window, float]]]:
@@ -184,6 +184,17 @@ class Demo:
         os.environ.update(environment, ACTIVATION_HOME=str(self._home), DAGSTER_HOME=str(dagster_home))
         if self._activation is not None:
             os.environ["ACTIVATION_FILE"] = str(self._activation)
+
+
+def _report(runtime: Any) -> str | None:
+    """Write the report; None, and why, where the extra it needs is not installed."""
+    from cio_activation.outcome.report.build import write
+
+    try:
+        return str(write(runtime).path)
+    except CioActivationError as error:
+        notes.print(f"no report: {error}", markup=False)
+        return None
 
 
 def _reason(event: Any) -> str:
@@ -269,5 +280,7 @@ def _print(result: dict[str, Any]) -> None:
     notes.print(f"quarantined: {result['quarantined']}", markup=False)
     again = result["second_run"]["write_calls"]
     notes.print(f"the newest day again: {again} write calls; {result['seconds']['total']} s in all")
+    if result["report"]:
+        notes.print(f"the report: {result['report']}", markup=False, soft_wrap=True)
     for failure in result["failed"]:
         notes.print(f"[red]failed[/] {failure}")

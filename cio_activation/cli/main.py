@@ -16,6 +16,7 @@ from cio_activation.cli import (
     receive,
     rejected,
     release,
+    report,
     resync,
     sandbox,
     sql,
@@ -44,6 +45,7 @@ app.command("plan")(plan.plan)
 app.command("receive")(receive.receive)
 app.command("rejected")(rejected.rejected)
 app.command("release")(release.release)
+app.command("report")(report.report)
 app.command("resync")(resync.resync)
 app.command("sql")(sql.sql)
 app.command("why")(why.why)

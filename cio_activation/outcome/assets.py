@@ -264,3 +264,37 @@ def _warned(kind: Kind, found: Sequence[FoundWarning]) -> dg.AssetCheckResult:
         severity=dg.AssetCheckSeverity.WARN,
         description=". ".join(told) or None,
     )
+
+
+def report_asset(activation: Activation, assets: Sequence[dg.AssetsDefinition]) -> dg.AssetsDefinition:
+    """Return ``outcome/report``, which reads what all of ``assets`` left.
+
+    It is in no lane's job: drawing takes seconds, and a window does not wait for it. ``automation.reporting`` asks for
+    it every morning.
+    """
+
+    @dg.asset(
+        key=["outcome", "report"],
+        deps=sorted({key for asset in assets for key in asset.keys}),
+        group_name="outcome",
+        kinds={"html"},
+        owners=owners(*(a.owner for a in activation.audiences.values())),
+        description=(
+            "The report as one HTML file in the home: lanes, audiences, deliveries and what they brought. "
+            "`cio-activation report` writes the same."
+        ),
+    )
+    def report() -> dg.MaterializeResult:
+        from cio_activation.outcome.report.build import write
+
+        with failures():
+            written = write(runtime_of(activation))
+        return dg.MaterializeResult(
+            metadata={
+                "report": dg.MetadataValue.path(str(written.path)),
+                "as_of": str(written.as_of),
+                "bytes": written.bytes,
+            }
+        )
+
+    return report

@@ -13,8 +13,8 @@ from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.tables import MEASURED_ENTRIES
 
 COLUMNS = (
-    "audience", "arm", "people", "not over yet", "buyers", "share", "orders", "revenue", "repeat rate",
-    "reactivation rate", "synced", "actions made", "actions done", "time to act", "acts per buyer",
+    "audience", "arm", "people", "still open", "buyers", "share", "orders", "revenue", "repeat rate", "reactivated",
+    "synced", "actions", "done", "time to act", "acts per buyer",
 )  # fmt: skip
 
 

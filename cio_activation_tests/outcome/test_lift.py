@@ -12,10 +12,11 @@ import pyarrow as pa
 import pytest
 
 from cio_activation.activation.life_cycle import Measure
-from cio_activation.outcome import inference
+from cio_activation.outcome import inference, revenue
 from cio_activation.outcome.comparing import compared
 from cio_activation.outcome.inference import Rates
 from cio_activation.outcome.lift import Compared, Lift, Verdict, judge
+from cio_activation.outcome.revenue import Sums
 from cio_activation_tests.drivers import builders
 
 AS_OF, DAY = datetime(2026, 11, 1), timedelta(days=1)
@@ -129,11 +130,11 @@ def test_arms_and_money_are_those_of_the_rows(tmp_path: Path) -> None:
     ghost = random.random(3_000) < 0.2
     before = random.gamma(2, 100, 3_000).round(2)
     orders = random.poisson(np.where(ghost, 0.1, 0.2))
-    revenue = (orders * (20 + before / 4 + random.gamma(2, 10, 3_000))).round(2)
+    spent = (orders * (20 + before / 4 + random.gamma(2, 10, 3_000))).round(2)
     rows = pa.table({
         "audience": ["vip"] * 3_000, "version": [2] * 3_000, "cio_id": [f"p{i}" for i in range(3_000)],
         "ghost": ghost, "holdout": [0.2] * 3_000, "entered_at": [AS_OF - 60 * DAY] * 3_000, "orders": orders,
-        "revenue": revenue, "spent_before": before, "closed_at": [AS_OF - 30 * DAY] * 3_000,
+        "revenue": spent, "spent_before": before, "closed_at": [AS_OF - 30 * DAY] * 3_000,
     })  # fmt: skip
     with run.warehouse.write() as con:
         con.register("given", rows)
@@ -148,7 +149,7 @@ def test_arms_and_money_are_those_of_the_rows(tmp_path: Path) -> None:
     )  # fmt: skip
     assert (found.entries, found.shares) == (3_100, ((0.2, 3_000),))
     [lift] = judge([found])
-    capped = np.minimum(revenue, 150.0)
+    capped = np.minimum(spent, 150.0)
     slope = np.cov(capped, before)[0, 1] / before.var(ddof=1)
     rest = capped - slope * (before - before.mean())
     error = math.sqrt(rest[~ghost].var(ddof=1) / (~ghost).sum() + rest[ghost].var(ddof=1) / ghost.sum())
@@ -165,3 +166,23 @@ def test_arms_and_money_are_those_of_the_rows(tmp_path: Path) -> None:
     assert lift.order_value is not None
     assert lift.order_value.estimate == pytest.approx(treated - held)
     assert lift.order_value.high - lift.order_value.low == pytest.approx(2 * 1.96 * math.sqrt(noise + more), rel=0.02)
+
+
+@pytest.mark.parametrize("before", [5.0, 0.0])
+def test_orders_of_one_price_have_no_value_to_compare_and_few_buyers_none_at_all(before: float) -> None:
+    def sums(people: int, buyers: int) -> Sums:
+        orders = np.zeros(people)
+        orders[:buyers] = 1
+        spent, variance = orders * 19.9, float(np.var(orders, ddof=1))
+        earlier = np.arange(people) % 50 * before
+        return Sums(
+            people, buyers, float(spent.mean()), 19.9**2 * variance, buyers / people, variance, float(earlier.mean()),
+            float(earlier.var(ddof=1)), 19.9 * variance, float(np.cov(spent, earlier)[0, 1]),
+            float(np.cov(orders, earlier)[0, 1]),
+        )  # fmt: skip
+
+    assert revenue.per_order(sums(1_800, 257), sums(200, 29)) is None
+    gain = revenue.per_person(sums(1_800, 257), sums(200, 29))
+    assert gain is not None
+    assert gain.low < 0 < gain.high
+    assert revenue.per_person(sums(1_800, 257), sums(200, 9)) is None
