@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,6 +30,7 @@ def check(
     from cio_activation.activation.loader import load_activation
     from cio_activation.customerio.moment_names import never_received
     from cio_activation.destinations import DESTINATIONS
+    from cio_activation.outcome.expected import answers
     from cio_activation.outcome.summary import delivered_before
     from cio_activation.state.expressions import check_expressions
 
@@ -47,7 +49,8 @@ def check(
     home = str(settings.activation_home.absolute())
     problems, advice = ({}, {}) if offline else _vendors(settings, loaded)
     own = advice_of(loaded, starting=not delivered_before(settings.warehouse_path))
-    if own := own + never_received(settings.warehouse_path, loaded):
+    own += never_received(settings.warehouse_path, loaded)
+    if own := own + answers(settings.warehouse_path, loaded, datetime.now(UTC).replace(tzinfo=None)):
         advice = {"activation": own, **advice}
     failed = any(problems.values())
     if json:
