@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -77,6 +78,9 @@ def test_the_demo_runs_an_unseen_history_to_the_end(tmp_path: Path) -> None:
         ended = sum(counts[end] for end in ("delivered", "rejected", "unneeded", "held"))
         assert counts["planned"] == ended
     assert result["second_run"]["write_calls"] == 0
+    report = Path(result["report"]).read_text(encoding="utf-8")
+    assert report.startswith("<!doctype html>")
+    assert not re.search(r"[\w.+-]+@[\w-]+", report), "somebody's address"
     assert [result[vendor]["throttled"] for vendor in ("customerio", "hubspot", "pipedrive")] == [0, 0, 0]
     end = datetime.fromisoformat(result["windows"]["daily"][-1]).replace(tzinfo=ZoneInfo("America/New_York"))
     as_of = (end + timedelta(days=1)).astimezone(UTC)
