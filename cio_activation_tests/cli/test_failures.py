@@ -33,6 +33,7 @@ FAILING = {
     "audit": (),
     "rejected": (),
     "release": ("plan", "--why", "so"),
+    "report": (),
     "resume": ("vip",),
     "resync": (),
     "sandbox": ("--orders", "nowhere.parquet"),
