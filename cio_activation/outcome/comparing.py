@@ -6,7 +6,6 @@ compared with.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from cio_activation.activation.models import Activation
@@ -18,13 +17,6 @@ from cio_activation.warehouse.sql import literal, timestamp
 from cio_activation.warehouse.tables import MEASURED_ENTRIES
 
 
-@dataclass(frozen=True)
-class _Arm:
-    people: int
-    buyers: int
-    sums: Sums | None
-
-
 def compared(con: Connection, activation: Activation, as_of: datetime) -> list[Compared]:
     """Return what can be judged of the measured audiences, in their version of now, by what was known ``as_of``."""
     found = []
@@ -33,7 +25,12 @@ def compared(con: Connection, activation: Activation, as_of: datetime) -> list[C
             continue
         drawn = f"audience = {literal(audience.name)} AND version = {audience.version} AND holdout > 0"
         over = f"{drawn} AND closed_at <= {timestamp(as_of)}"
-        arms = {ghost: _arm(con, over, ghost, audience.measure.revenue_cap) for ghost in (False, True)}
+        (treated, bought), (ghosts, ghosts_bought) = (_arm(con, over, ghost) for ghost in (False, True))
+        # Of whom it was not told what they had spent is left out: that was so before anything happened, in both arms.
+        told = over
+        if activation.workspace.purchase_moment is None:
+            told += " AND (spent_before IS NOT NULL OR bought_before IS NULL)"
+        spent, ghosts_spent = (_sums(con, told, ghost, audience.measure.revenue_cap) for ghost in (False, True))
         shares = con.execute(
             f"SELECT holdout, count(*) FROM {MEASURED_ENTRIES} WHERE {over} GROUP BY holdout ORDER BY holdout"
         ).fetchall()
@@ -43,12 +40,9 @@ def compared(con: Connection, activation: Activation, as_of: datetime) -> list[C
         ).fetchall()[0]
         people = sum(count for _, count in shares)
         rates = None
-        if arms[False].people and arms[True].people:
+        if treated and ghosts:
             share = sum(share * count for share, count in shares) / people
-            rates = Rates(
-                arms[False].people, arms[False].buyers, arms[True].people, arms[True].buyers, share
-            )  # fmt: skip
-        treated, ghosts = arms[False].sums, arms[True].sums
+            rates = Rates(treated, bought, ghosts, ghosts_bought, share)
         found.append(
             Compared(
                 audience.name,
@@ -60,27 +54,34 @@ def compared(con: Connection, activation: Activation, as_of: datetime) -> list[C
                 as_of,
                 within=audience.measure.within,
                 smallest_effect=audience.measure.smallest_effect,
-                money=Money(treated, ghosts) if treated is not None and ghosts is not None else None,
+                money=None if spent is None or ghosts_spent is None else Money(spent, ghosts_spent),
             )
         )
     return found
 
 
-def _arm(con: Connection, where: str, ghost: bool, cap: float | None) -> _Arm:
-    """Return one arm's counts, and the means, variances and covariances of what its people spent."""
+def _arm(con: Connection, where: str, ghost: bool) -> tuple[int, int]:
+    """Return one arm's people and buyers."""
+    people, buyers = con.execute(
+        f"SELECT count(*), count(*) FILTER (orders > 0) FROM {MEASURED_ENTRIES} WHERE {where} AND ghost = {ghost}"
+    ).fetchall()[0]
+    return int(people), int(buyers)
+
+
+def _sums(con: Connection, where: str, ghost: bool, cap: float | None) -> Sums | None:
+    """Return the means, variances and covariances of what one arm's people spent; None where it is not told of all."""
     revenue = f"least(revenue, {cap})" if cap is not None else "revenue"
-    names = ("revenue", "orders", "before")
     told = ", ".join(
         [
-            *(f"avg({n}), var_samp({n})" for n in names),
+            *(f"avg({name}), var_samp({name})" for name in ("revenue", "orders", "before")),
             "covar_samp(revenue, orders), covar_samp(revenue, before), covar_samp(orders, before)",
         ]
     )
-    row = con.execute(
+    people, buyers, with_revenue, *sums = con.execute(
         f"""SELECT count(*), count(*) FILTER (orders > 0), count(revenue), {told} FROM (
             SELECT coalesce(orders, 0) AS orders, {revenue} AS revenue, coalesce(spent_before, 0) AS before
             FROM {MEASURED_ENTRIES} WHERE {where} AND ghost = {ghost})"""
     ).fetchall()[0]
-    people, buyers, with_revenue, *sums = row
-    told_of_all = people > 1 and with_revenue == people
-    return _Arm(int(people), int(buyers), Sums(int(people), int(buyers), *map(float, sums)) if told_of_all else None)
+    if people < 2 or with_revenue < people:
+        return None
+    return Sums(int(people), int(buyers), *map(float, sums))

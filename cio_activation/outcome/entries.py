@@ -51,7 +51,8 @@ def read(con: Connection, activation: Activation, as_of: datetime) -> Reading:
     ).fetchall()[0]
     con.execute(
         f"""UPDATE {MEASURED_ENTRIES} AS e SET orders = r.orders, revenue = r.revenue, read_at = {timestamp(as_of)}
-        FROM reading AS r WHERE {_ENTRY}"""
+        FROM reading AS r
+        WHERE {_ENTRY} AND (e.orders IS DISTINCT FROM r.orders OR e.revenue IS DISTINCT FROM r.revenue)"""
     )
     if over:
         _close(con, as_of)
@@ -69,9 +70,9 @@ def _by_attributes(workspace: Workspace) -> str:
     counted, spent = "1", "NULL"
     if workspace.order_count_attribute is not None:
         now = f"p.{identifier(workspace.order_count_attribute)}"
-        counted = f"greatest(coalesce({now} - coalesce(o.orders_before, 0), 1), 1)"
+        counted = f"greatest(coalesce({now} - {_before('orders_before')}, 1), 1)"
     if workspace.total_spent_attribute is not None:
-        spent = f"p.{identifier(workspace.total_spent_attribute)} - coalesce(o.spent_before, 0)"
+        spent = f"p.{identifier(workspace.total_spent_attribute)} - {_before('spent_before')}"
     nothing = "0" if workspace.total_spent_attribute is not None else "NULL"
     bought = f"{last} > o.entered_at AND {last} IS DISTINCT FROM o.bought_before"
     return f"""SELECT o.audience, o.version, o.cio_id,
@@ -80,6 +81,11 @@ def _by_attributes(workspace: Workspace) -> str:
             CAST(CASE WHEN p.cio_id IS NULL OR {last} > o.closes_at THEN coalesce(o.revenue, {nothing})
                 WHEN {bought} THEN {spent} ELSE {nothing} END AS DOUBLE) AS revenue
         FROM open_entries AS o LEFT JOIN {PEOPLE_CURRENT} AS p ON p.cio_id = o.cio_id"""
+
+
+def _before(column: str) -> str:
+    """Return SQL for what was so at the entry: nothing if nobody had bought, NULL if it was not told of a buyer."""
+    return f"coalesce(o.{column}, CASE WHEN o.bought_before IS NULL THEN 0 END)"
 
 
 def _by_moments(workspace: Workspace, as_of: datetime) -> str:

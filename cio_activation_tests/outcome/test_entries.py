@@ -92,6 +92,32 @@ def test_a_purchase_after_the_span_leaves_what_was_read_before_it(tmp_path: Path
     assert entries(stage) == {"a": (1, 20.0), "b": (0, 0.0)}
 
 
+def test_what_was_not_told_at_the_entry_is_not_taken_for_nothing(tmp_path: Path) -> None:
+    stage = stage_of(tmp_path)
+    stage.at(NOW, {"told": person(0, 0.0, None), "not": {"last_order_at": LATELY}, "new": {}}, ["told", "not", "new"])
+    bought = person(40, 900.0, NOW + DAY)
+    stage.world.people({"told": bought, "not": bought, "new": bought})
+    reading(stage, 10)
+    assert entries(stage) == {"told": (40, 900.0), "not": (1, None), "new": (40, 900.0)}
+
+
+def test_an_older_window_and_the_same_again_change_nothing(tmp_path: Path) -> None:
+    stage = stage_of(tmp_path)
+    stage.at(NOW, {"a": person(1, 10.0, LATELY), "b": person(1, 10.0, LATELY)}, ["a", "b"])
+    stage.world.people({"a": person(2, 30.0, NOW + 2 * DAY), "b": person(1, 10.0, LATELY)})
+    everything = "SELECT * FROM outcome.entries ORDER BY cio_id"
+    reading(stage, 3)
+    first = stage.world.rows(everything)
+    for days in (3, 2):
+        reading(stage, days)
+        assert stage.world.rows(everything) == first
+    reading(stage, 12)
+    closed = stage.world.rows(everything)
+    for days in (12, 11, 13):
+        assert reading(stage, days) == (0, 0)
+    assert stage.world.rows(everything) == closed
+
+
 def test_only_the_first_entry_of_a_version_is_measured(tmp_path: Path) -> None:
     stage = stage_of(tmp_path)
     stage.at(NOW, {"a": person(1, 10.0, LATELY)}, ["a"])

@@ -141,13 +141,18 @@ def test_arms_and_money_are_those_of_the_rows(tmp_path: Path) -> None:
         con.execute("INSERT INTO outcome.entries BY NAME FROM given")
         for change in ("0 AS holdout", "1 AS version", "NULL AS closed_at", "TIMESTAMP '2026-11-02' AS closed_at"):
             con.execute(f"INSERT INTO outcome.entries BY NAME SELECT * REPLACE ({change}) FROM given LIMIT 50")
+        con.execute(
+            """INSERT INTO outcome.entries BY NAME SELECT * REPLACE (
+                NULL AS spent_before, NULL AS revenue, 1 AS orders), TIMESTAMP '2026-01-01' AS bought_before
+            FROM given WHERE NOT ghost LIMIT 7"""
+        )
         con.unregister("given")
         [found] = compared(con, run.activation, AS_OF)
     assert found.rates == Rates(
-        int((~ghost).sum()), int((orders[~ghost] > 0).sum()), int(ghost.sum()), int((orders[ghost] > 0).sum()),
+        int((~ghost).sum()) + 7, int((orders[~ghost] > 0).sum()) + 7, int(ghost.sum()), int((orders[ghost] > 0).sum()),
         pytest.approx(0.2),
     )  # fmt: skip
-    assert (found.entries, found.shares) == (3_100, ((0.2, 3_000),))
+    assert (found.entries, found.shares) == (3_107, ((0.2, 3_007),))
     [lift] = judge([found])
     capped = np.minimum(spent, 150.0)
     slope = np.cov(capped, before)[0, 1] / before.var(ddof=1)

@@ -15,7 +15,7 @@ CREATE TABLE outcome.entries (
     spent_before   DOUBLE,
     orders         BIGINT,    -- since the entry, as of read_at
     revenue        DOUBLE,    -- the same; NULL: nothing is declared to tell
-    read_at        TIMESTAMP, -- as-of of the daily window that read it last
+    read_at        TIMESTAMP, -- as-of of the daily window that last read something new
     closed_at      TIMESTAMP, -- as-of of the daily window that found it over; NULL: not over yet
     actions        BIGINT,    -- made for the person within the span
     done           BIGINT,    -- of these done by a human
