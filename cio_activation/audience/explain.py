@@ -15,10 +15,20 @@ def sentences(activation: Activation, audience: Audience) -> list[str]:
     """Return what applies to ``audience``, a sentence a rule, in the order in which a person meets them."""
     told = [*_source(activation, audience), *_exits(activation, audience)]
     if not audience.touch:
-        return [*told, "It asks nobody to act, so it waits for no cooldown, cap, start or holdout."]
+        waits = "It asks nobody to act, so it waits for no cooldown, cap, start or holdout."
+        return [*told, waits, *_measured(activation, audience)]
     rules = [*_start(audience), *_restraint(activation, audience), *_holdout(activation, audience)]
     said = explain_outcomes.sentences(activation, audience)
-    return [*told, *_actions(activation, audience), *said, *rules]
+    return [*told, *_actions(activation, audience), *said, *rules, *_measured(activation, audience)]
+
+
+def _measured(activation: Activation, audience: Audience) -> list[str]:
+    if audience.measure is None:
+        return []
+    workspace = activation.workspace
+    if workspace.purchase_attribute is None and workspace.purchase_moment is None:
+        return ["What it brings is not known: `workspace.purchase_attribute` names no attribute."]
+    return [f"Whoever buys within {format_duration(audience.measure.within)} of their first entry is counted for it."]
 
 
 def _source(activation: Activation, audience: Audience) -> list[str]:

@@ -88,6 +88,7 @@ def test_what_holds_without_another_word_is_said(file: str) -> None:
         "Who takes no messages (`unsubscribed`) is left alone.",
         "Nobody enters by a value that could not be read today.",
         "5% of all people are held out of every such audience.",
+        "Whoever buys within 30d of their first entry is counted for it.",
     ]
 
 
