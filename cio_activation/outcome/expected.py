@@ -13,7 +13,7 @@ from pathlib import Path
 from cio_activation.activation.durations import format_duration
 from cio_activation.activation.models import Activation, Audience
 from cio_activation.outcome.inference import Rates, people_needed
-from cio_activation.outcome.lift import LONGEST, more_held_out
+from cio_activation.outcome.lift import LONGEST, larger_holdout
 from cio_activation.warehouse.sessions import Connection, Warehouse
 from cio_activation.warehouse.sql import exists
 from cio_activation.warehouse.tables import MEASURED_ENTRIES, SEGMENT_TURNOVER
@@ -51,9 +51,9 @@ def _sentence(audience: Audience, share: float, pace: float | None, now: datetim
     most = audience.launch.max_entries_per_day
     if pace is not None and most is not None:
         pace = min(pace, most)
-    more = more_held_out(share)
+    more = larger_holdout(share)
     told = [
-        f"{people:,} people with {part:.0%} held out{_about(people, pace, within, now)}"
+        f"{people:,} people with {part:.0%} held out{_when(people, pace, within, now)}"
         for part in dict.fromkeys((share, more))
         if (people := _needed(part, effect))
     ]
@@ -71,7 +71,7 @@ def _needed(share: float, effect: float) -> int:
     return people_needed(Rates(many, bought + round(effect * many), many, bought, share), effect)
 
 
-def _about(people: int, pace: float | None, within: timedelta, now: datetime) -> str:
+def _when(people: int, pace: float | None, within: timedelta, now: datetime) -> str:
     if not pace:
         return ""
     days = math.ceil(people / pace)

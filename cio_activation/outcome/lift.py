@@ -144,14 +144,14 @@ def when_it_answers(one: Compared, rates: Rates) -> str:
     """Return when an effect of the size asked for would be seen, and when it would with more people held out."""
     now = _date(one, inference.people_needed(rates, one.smallest_effect))
     told = f"answers about {now}" if now is not None else "at this pace it answers in no less than ten years"
-    more = more_held_out(rates.share)
+    more = larger_holdout(rates.share)
     sooner = _date(one, inference.people_needed(rates, one.smallest_effect, more)) if more > rates.share else None
     if sooner is not None and (now is None or sooner < now):
         told += f"; with a holdout of {more:.0%}, about {sooner}"
     return told
 
 
-def more_held_out(share: float) -> float:
+def larger_holdout(share: float) -> float:
     """Return the holdout that is told beside the one in force: twice as many, a fifth at least, half at most."""
     return max(share, min(0.5, max(0.2, 2 * share)))
 
