@@ -11,6 +11,7 @@ from cio_activation.cli import (
     demo,
     fields,
     forget,
+    metrics,
     pause,
     plan,
     receive,
@@ -39,6 +40,7 @@ app.command("fields")(fields.fields)
 app.command("forget")(forget.forget)
 app.add_typer(actions.actions)
 app.command("audit")(audit.audit)
+app.command("metrics")(metrics.metrics)
 app.command("pause")(pause.pause)
 app.command("resume")(pause.resume)
 app.command("plan")(plan.plan)

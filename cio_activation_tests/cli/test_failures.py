@@ -26,6 +26,7 @@ FAILING = {
     "demo": ("--orders", "nowhere.parquet", "--home", "there"),
     "fields": ("--activation", "nowhere.yaml"),
     "forget": ("nobody@example.com",),
+    "metrics": (),
     "pause": (),
     "plan": (),
     "receive": (),
