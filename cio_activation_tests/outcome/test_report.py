@@ -68,6 +68,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
             [f"<b>nobody</b> like {LEAKS[1]}", as_of, as_of],
         )
         con.execute(
+            """INSERT INTO delivery.links BY NAME SELECT 'toy' AS destination, cio_id FROM identity.persons LIMIT 3"""
+        )
+        con.execute(
             """INSERT INTO delivery.plans BY NAME SELECT 'p' AS plan_id, 'hubspot' AS destination, 's' AS step,
                 'held' AS status, 4 AS held, ?::TIMESTAMP AS window_end, ? AS note, 'daily' AS lane""",
             [as_of, f"held by {LEAKS[2]}"],
@@ -156,12 +159,14 @@ def test_its_sections_say_what_the_tables_say(home: Home) -> None:
             "SELECT count(DISTINCT cio_id) FROM audience.memberships WHERE exited_at IS NULL AND NOT ghost"
         ).fetchall()[0][0]
         linked = con.execute(
-            "SELECT count(*) FROM delivery.links WHERE destination = 'hubspot' "
+            "SELECT count(*) FROM delivery.links WHERE destination = 'hubspot' AND record_id IS NOT NULL "
             "AND cio_id IN (SELECT cio_id FROM identity.persons)"
         ).fetchall()[0][0]
         windows = con.execute("SELECT DISTINCT lane FROM meta.published ORDER BY 1").fetchall()
     assert f"<b>{inside:,}</b><span>in one of" in home.text
     assert re.search(rf"<td class=s>hubspot</td>(<td class=n>[\d,]+</td>){{2}}<td class=n>{linked:,}</td>", home.text)
+    nowhere = r"<td class=s>toy</td>(<td class=n>[\d,]+</td>){2}<td class=n>0</td>"
+    assert re.search(nowhere, home.text), "who was looked for and not found has no record"
     assert [lane for (lane,) in windows] == ["daily", "realtime"]
     for title in ("Health", "Audiences", "People who act", "States", "Match rates", "Outcomes and verdicts"):
         assert f"<h2>{title}</h2>" in home.text

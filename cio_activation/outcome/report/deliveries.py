@@ -78,12 +78,12 @@ def found(con: Connection, _activation: Activation, _as_of: datetime) -> Section
         SELECT d.destination, (SELECT count(*) FROM people), (SELECT count(*) FROM people WHERE deliverable),
             count(l.cio_id), printf('%.1f %%', 100.0 * count(l.cio_id) / nullif((SELECT count(*) FROM people), 0))
         FROM places AS d LEFT JOIN delivery.links AS l
-            ON l.destination = d.destination AND l.cio_id IN (SELECT cio_id FROM people)
+            ON l.destination = d.destination AND l.record_id IS NOT NULL AND l.cio_id IN (SELECT cio_id FROM people)
         GROUP BY d.destination ORDER BY d.destination"""
     ).fetchall()
     by = con.execute(
-        """SELECT destination, coalesce(matched_by, '?'), count(*) FROM delivery.links GROUP BY ALL
-        ORDER BY 1, 3 DESC, 2"""
+        """SELECT destination, coalesce(matched_by, '?'), count(*) FROM delivery.links
+        WHERE record_id IS NOT NULL GROUP BY ALL ORDER BY 1, 3 DESC, 2"""
     ).fetchall()
     without = con.execute(
         """SELECT coalesce(undeliverable_reason, 'undeliverable'), count(*) FROM identity.persons WHERE NOT deliverable
