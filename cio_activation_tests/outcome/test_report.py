@@ -10,13 +10,15 @@ from datetime import datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from typer.testing import CliRunner
 
 from cio_activation.activation.life_cycle import Measure
 from cio_activation.cli import report as command
 from cio_activation.cli.main import app
-from cio_activation.outcome import extra
+from cio_activation.lanes.partitions import Lanes
+from cio_activation.outcome import assets, extra
 from cio_activation.outcome.report.build import write
 from cio_activation.outcome.report.page import masked
 from cio_activation.runtime import Runtime
@@ -191,3 +193,32 @@ def test_without_the_extra_it_is_named(home: Home, monkeypatch: pytest.MonkeyPat
     told = json.loads(result.stdout)
     assert result.exit_code == 2
     assert "need the extra [report]; pip install 'cio-activation[report]'" in told["problems"][0]
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_the_days_asset_counts_with_or_without_the_extra(
+    home: Home, monkeypatch: pytest.MonkeyPatch, installed: bool
+) -> None:
+    def absent(name: str) -> object:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name.partition(".")[0])
+
+    if not installed:
+        monkeypatch.setattr(extra, "import_module", absent)
+    monkeypatch.setattr(assets, "runtime_of", lambda *_: home.runtime)
+    lanes = Lanes.of(home.runtime.activation)
+    [asset] = [
+        one
+        for one in assets.build_assets(home.runtime.activation, lanes, [])
+        if one.key == dg.AssetKey(["outcome", "audiences"])
+    ]
+    with home.runtime.warehouse.read() as con:
+        day = con.execute("SELECT max(window_key) FROM meta.published WHERE lane = 'daily'").fetchall()[0][0]
+    result = dg.materialize([asset], partition_key=day)
+    [shown] = result.asset_materializations_for_node("outcome__audiences")
+    arms = [record.data["arm"] for record in shown.metadata["outcomes"].value.records]
+    assert arms == ["let in", "held out"]
+    verdicts = shown.metadata["verdicts"].value
+    if installed:
+        assert len(verdicts.records) == 1
+    else:
+        assert "the extra [report]" in verdicts
