@@ -140,27 +140,31 @@ def _owners(con: Connection, place: str) -> dict[str, Owner]:
 def _load(con: Connection, activation: Activation, as_of: datetime) -> dict[str, tuple[int, int]]:
     """Return desk -> (open entries, new ones on the workspace's day), over all audiences and CRMs.
 
-    Who has it now counts: what a human gave to somebody else is on that one's desk, and what is ended is on nobody's,
-    though its entry ends with this very decision.
+    Open is on the desk of who has it now: what a human gave to somebody else is on that one's, and what is ended is on
+    nobody's, though its entry ends with this very decision. New is for both: who passes work on has a free place, and
+    no more of a day.
     """
     begin, end = day_of(activation.workspace.timezone, as_of)
     found = con.execute(
-        f"""SELECT coalesce(o.email, x.owner_id, a.owner_email, a.owner_id) AS desk,
-            count(DISTINCT (a.entry_id, a.attempt)) FILTER (m.exited_at IS NULL AND e.entry_id IS NULL),
-            count(DISTINCT (a.entry_id, a.attempt))
-                FILTER (a.as_of > {timestamp(begin)} AND a.as_of <= {timestamp(end)})
-        FROM audience.assignments AS a
-        JOIN audience.memberships AS m ON m.entry_id = a.entry_id
-        LEFT JOIN (
-            SELECT DISTINCT entry_id, destination, attempt FROM delivery.actions
-            WHERE kind IN ('task', 'activity') AND ended_at IS NOT NULL
-        ) AS e ON e.entry_id = a.entry_id AND e.destination = a.destination AND e.attempt = a.attempt
-        LEFT JOIN (
-            SELECT entry_id, destination, attempt, any_value(owner_id) AS owner_id FROM delivery.actions
-            WHERE ended_at IS NULL AND owner_id IS NOT NULL GROUP BY ALL
-        ) AS x ON x.entry_id = a.entry_id AND x.destination = a.destination AND x.attempt = a.attempt
-        LEFT JOIN feedback.owners AS o ON o.destination = x.destination AND o.owner_id = x.owner_id
-        GROUP BY desk HAVING desk IS NOT NULL"""
+        f"""WITH given AS (
+            SELECT a.entry_id, a.attempt, m.exited_at IS NULL AND e.entry_id IS NULL AS is_open,
+                a.as_of > {timestamp(begin)} AND a.as_of <= {timestamp(end)} AS is_new,
+                coalesce(a.owner_email, a.owner_id) AS given_to, coalesce(o.email, x.owner_id, given_to) AS has_it
+            FROM audience.assignments AS a
+            JOIN audience.memberships AS m ON m.entry_id = a.entry_id
+            LEFT JOIN (
+                SELECT DISTINCT entry_id, destination, attempt FROM delivery.actions
+                WHERE kind IN ('task', 'activity') AND ended_at IS NOT NULL
+            ) AS e ON e.entry_id = a.entry_id AND e.destination = a.destination AND e.attempt = a.attempt
+            LEFT JOIN (
+                SELECT entry_id, destination, attempt, any_value(owner_id) AS owner_id FROM delivery.actions
+                WHERE ended_at IS NULL AND owner_id IS NOT NULL GROUP BY ALL
+            ) AS x ON x.entry_id = a.entry_id AND x.destination = a.destination AND x.attempt = a.attempt
+            LEFT JOIN feedback.owners AS o ON o.destination = x.destination AND o.owner_id = x.owner_id
+        )
+        SELECT desk, count(DISTINCT (entry_id, attempt)) FILTER (is_open AND desk = has_it),
+            count(DISTINCT (entry_id, attempt)) FILTER (is_new)
+        FROM (SELECT *, unnest(list_distinct([has_it, given_to])) AS desk FROM given) GROUP BY desk"""
     ).fetchall()
     return {str(desk): (int(open_now), int(new)) for desk, open_now, new in found}
 

@@ -9,7 +9,7 @@ import dagster as dg
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.delivery.destination import Destination
 from cio_activation.lanes.failures import failures
-from cio_activation.lanes.metadata import counted
+from cio_activation.lanes.metadata import counted, owners
 from cio_activation.lanes.partitions import LANE_TAG, Lanes
 from cio_activation.lanes.runs import runtime_of
 
@@ -40,6 +40,7 @@ def build_assets(
         partitions_def=lanes.daily,
         group_name="privacy",
         kinds={"duckdb"},
+        owners=owners(*(p.owner for p in activation.properties.values())),
         tags={LANE_TAG: str(Lane.DAILY)},
         description=(
             "Whoever `cio-activation forget` named and has nothing of ours left in a CRM is erased here: files, "

@@ -122,6 +122,26 @@ def test_a_day_has_so_many_new_ones_and_the_ranking_says_for_whom(tmp_path: Path
     assert inside(stage) == ["a", "b"]
 
 
+def test_what_a_human_passed_on_was_given_that_day_all_the_same(tmp_path: Path) -> None:
+    """Who passes work on has a free place on the desk, and no more of a day."""
+    both = {"owner": [{"rotate": [REP, OTHER]}]}
+    stage = stage_of(tmp_path, asking(task=both), limits=limits(capacity=Capacity(new_per_owner_per_day=1)))
+    people = {"a": RICH, "b": RICH, "c": RICH}
+    begin = NOW + HOUR  # of the workspace's day the first hour is over
+    heard(stage, begin, {"a": {}})
+    stage.at(begin, people, ["a"])
+    assert assigned(stage)["a"][1] == "1"
+    with stage.world.runtime.warehouse.write() as con:
+        con.execute(
+            """INSERT INTO delivery.actions BY NAME SELECT 'hubspot' AS destination, 'task' AS kind, '9' AS record_id,
+            entry_id, audience, cio_id, '2' AS owner_id, 'open' AS status, attempt FROM audience.assignments"""
+        )
+    later = begin + HOUR
+    heard(stage, later, {"b": {}, "c": {}})
+    stage.at(later, people, ["a", "b", "c"])
+    assert codes(stage) == {"b": "capacity", "c": "capacity"}
+
+
 def test_held_out_people_take_nobodys_time(tmp_path: Path) -> None:
     daily = limits(capacity=Capacity(new_per_owner_per_day=4))
     stage = stage_of(tmp_path, asking(task={"owner": REP}, holdout=0.5), limits=daily)

@@ -113,7 +113,7 @@ class Oracle:
 
     def summary(self) -> str:
         """Return in a few words how it stands."""
-        wrong = {name: len(found) for name, found in self.violations.items() if found}
+        wrong = {name: f"{len(found)}, such as {found[0]}" for name, found in self.violations.items() if found}
         ours = list(self.history.ours())
         return f"{len(ours)} actions, {sum(r.open for r in ours)} open, wrong: {wrong or 'nothing'}"
 
