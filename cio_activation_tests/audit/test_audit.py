@@ -287,10 +287,13 @@ def test_the_same_window_draws_the_same_people_and_a_budget_ends_it_early(story:
 
 def test_findings_are_told_in_words(story: Story) -> None:
     edit(story.here, story.repaired["who"]["keyless"], returning="")
-    result = CliRunner().invoke(app, ["audit", "--all", "--destination", "hubspot"], catch_exceptions=False)
+    wide = {"COLUMNS": "300"}
+    result = CliRunner().invoke(app, ["audit", "--all", "--destination", "hubspot"], env=wide, catch_exceptions=False)
     assert result.exit_code == 0
     assert "1 of " in result.output
     assert "by the next run of its lane" in result.output
-    result = CliRunner().invoke(app, ["audit", "--findings", "--destination", "hubspot"], catch_exceptions=False)
+    result = CliRunner().invoke(
+        app, ["audit", "--findings", "--destination", "hubspot"], env=wide, catch_exceptions=False
+    )
     assert f"hubspot cleared field returning {story.repaired['who']['keyless']} " in result.stdout
     assert "hubspot foreign list hot_cart nobody of ours record " in result.stdout
