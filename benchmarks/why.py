@@ -57,9 +57,9 @@ def _derived(site: Site, name: str) -> float:
     if name.startswith("without"):
         workspace = run.activation.workspace.model_copy(update={"history_retention": timedelta(0)})
         run = Runtime(run.settings, run.activation.model_copy(update={"workspace": workspace}), run.warehouse)
-    before = _cpu()
+    before = cpu()
     derive(run, people.window(2))
-    return round(_cpu() - before, 3)
+    return round(cpu() - before, 3)
 
 
 def _grown(run: Runtime, windows: int) -> float:
@@ -166,7 +166,7 @@ def _size(run: Runtime) -> int:
     return int(used) * int(size)
 
 
-def _cpu() -> float:
+def cpu() -> float:
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 
