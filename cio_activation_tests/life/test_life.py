@@ -1,6 +1,11 @@
-"""Days of the simulation in which the clocks change in Berlin and New York; ``report.py`` lives 120 days."""
+"""Days of the simulation in which the clocks change: in New York, in the long form in Berlin too.
+
+``report.py`` lives 120 days.
+"""
 
 from __future__ import annotations
+
+from datetime import timedelta
 
 import pytest
 
@@ -9,7 +14,8 @@ from cio_activation_tests.life.oracle import CHECKS
 from cio_activation_tests.life.play import Life, live
 from cio_activation_tests.life.world import AUTUMN
 
-DAYS, PEOPLE = form(9, 15), 100
+DAYS, PEOPLE = form(5, 15), 100
+FIRST = AUTUMN + form(timedelta(days=5), timedelta(0))
 """A third of the people of the report: there is news in fewer windows."""
 
 
@@ -18,7 +24,7 @@ pytestmark = pytest.mark.timeout(900)
 
 @pytest.fixture(scope="module")
 def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
-    return live(tmp_path_factory.mktemp("life") / "home", DAYS, people=PEOPLE, first=AUTUMN)
+    return live(tmp_path_factory.mktemp("life") / "home", DAYS, people=PEOPLE, first=FIRST)
 
 
 @pytest.mark.parametrize("check", CHECKS)
