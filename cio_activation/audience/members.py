@@ -14,7 +14,7 @@ from cio_activation.audience.step import MEMBERSHIPS, apply, decide
 from cio_activation.audience.touch import entered_today
 from cio_activation.errors import ConfigError
 from cio_activation.runtime import Runtime
-from cio_activation.warehouse import activations, change_log, published
+from cio_activation.warehouse import activations, change_log, published, signatures
 from cio_activation.warehouse.scope import EVERYONE, narrowed_to
 from cio_activation.warehouse.sessions import YIELD_S, Connection
 from cio_activation.warehouse.sql import literal, timestamp
@@ -44,6 +44,8 @@ class AudienceResult:
     """A newer window decided this audience already: nothing was changed."""
     paused: str | None = None
     """Since when, by whom and why, if it is: nobody entered."""
+    signed: str | None = None
+    """Who signed this version, when and on which sample; of one that asks a human to act also that nobody did."""
     skipped: str | None = None
     """What the warehouse did not have yet; nothing was changed."""
 
@@ -121,6 +123,7 @@ def _update_one(con: Connection, inputs: Inputs, run_id: str, planned_at: dateti
         candidates=counts.candidates,
         withheld=counts.withheld,
         paused=str(inputs.paused) if inputs.paused else None,
+        signed=signatures.told(con, audience),
     )
 
 

@@ -33,6 +33,7 @@ def check(
     from cio_activation.outcome.expected import answers
     from cio_activation.outcome.summary import delivered_before
     from cio_activation.state.expressions import check_expressions
+    from cio_activation.warehouse import signatures
 
     with exit_codes(json):
         settings = Settings()
@@ -50,6 +51,7 @@ def check(
     problems, advice = ({}, {}) if offline else _vendors(settings, loaded)
     own = advice_of(loaded, starting=not delivered_before(settings.warehouse_path))
     own += never_received(settings.warehouse_path, loaded)
+    own += signatures.advice(settings.warehouse_path, loaded)
     if own := own + answers(settings.warehouse_path, loaded, datetime.now(UTC).replace(tzinfo=None)):
         advice = {"activation": own, **advice}
     failed = any(problems.values())

@@ -19,7 +19,9 @@ from cio_activation.cli import (
     release,
     report,
     resync,
+    sample,
     sandbox,
+    sign,
     sql,
     why,
 )
@@ -34,6 +36,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command("demo")(demo.demo)
+app.command("sample")(sample.sample)
 app.command("sandbox")(sandbox.sandbox)
 app.command("check")(check.check)
 app.command("fields")(fields.fields)
@@ -49,6 +52,7 @@ app.command("rejected")(rejected.rejected)
 app.command("release")(release.release)
 app.command("report")(report.report)
 app.command("resync")(resync.resync)
+app.command("sign")(sign.sign)
 app.command("sql")(sql.sql)
 app.command("why")(why.why)
 

@@ -321,6 +321,14 @@ class ReadsAddresses(Protocol):
 
 
 @runtime_checkable
+class GivesAddresses(Protocol):
+    """A destination that can say at which address a person finds a record."""
+
+    async def record_pages(self, client: VendorClient) -> str:
+        """Return the address of a person's record without its id, which comes last; one call."""
+
+
+@runtime_checkable
 class Advising(Protocol):
     """A destination that has more to say than what is wrong."""
 

@@ -19,6 +19,7 @@ class Kind(StrEnum):
     SOFT_SEGMENT = "soft_segment"
     NEAR_DUPLICATE = "near_duplicate"
     WEBHOOK_FAIR_USE = "webhook_fair_use"
+    UNSIGNED = "unsigned"
 
 
 MEANING: dict[Kind, str] = {
@@ -32,6 +33,7 @@ MEANING: dict[Kind, str] = {
     Kind.SOFT_SEGMENT: "no segment turns over more than `limits.alerts.segment_turnover` of its members a day",
     Kind.NEAR_DUPLICATE: "no two audiences have more than `limits.alerts.audience_overlap` of their people in common",
     Kind.WEBHOOK_FAIR_USE: "journeys' webhooks are below half of `limits.alerts.webhook_fair_use`",
+    Kind.UNSIGNED: "a human signed every audience that asks a human to act, in its version",
 }
 """Each kind by what is in order while it does not hold."""
 DAILY_KINDS = frozenset({Kind.NEAR_DUPLICATE})

@@ -16,6 +16,7 @@ from cio_activation.activation.models import Activation, Lane
 from cio_activation.customerio.segment_changes import Change
 from cio_activation.outcome.late_actions import late_actions
 from cio_activation.outcome.warning_kinds import FoundWarning, Kind
+from cio_activation.warehouse import signatures
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.tables import WARNINGS
 
@@ -253,6 +254,18 @@ def _webhook_fair_use(con: Connection, activation: Activation, now: datetime) ->
         )
 
 
+def _unsigned(con: Connection, activation: Activation, _now: datetime) -> Iterator[FoundWarning]:
+    """Give one warning for all of them: it is told once, and is over with the last signature."""
+    if found := signatures.unsigned(con, activation):
+        yield FoundWarning(
+            Kind.UNSIGNED.value,
+            Kind.UNSIGNED,
+            ", ".join(a.name for a in found),
+            signatures.sentence(found),
+            signatures.MEND,
+        )
+
+
 def _readers(activation: Activation, segment: int) -> str:
     return ", ".join(a.name for a in activation.audiences.values() if a.segment == segment)
 
@@ -272,4 +285,5 @@ _FINDERS: dict[Kind, Callable[[Connection, Activation, datetime], Iterator[Any]]
     Kind.SOFT_SEGMENT: _soft_segment,
     Kind.NEAR_DUPLICATE: _near_duplicate,
     Kind.WEBHOOK_FAIR_USE: _webhook_fair_use,
+    Kind.UNSIGNED: _unsigned,
 }

@@ -54,6 +54,7 @@ DECISIONS = "audience.decisions"
 DECISION_COUNTS = "audience.counts"
 LAUNCHES = "audience.launches"
 PAUSES = "audience.pauses"
+SIGNATURES = "audience.signatures"
 ACTIVATIONS = "audience.activations"
 ASSIGNMENTS = "audience.assignments"
 CURRENT_EVIDENCE = "audience.current_evidence"
@@ -75,6 +76,7 @@ MEMBERS = "delivery.members"
 ACTIONS = "delivery.actions"
 AUDITS = "delivery.audits"
 AUDIT_FINDINGS = "delivery.audit_findings"
+SAMPLES = "delivery.samples"
 OUTREACH_FLAGS = "delivery.outreach_flags"
 CATALOG = "delivery.catalog"
 LEDGER = "delivery.ledger"
@@ -119,7 +121,7 @@ MIGRATED = frozenset({
     LEDGER, REJECTED, LAST_FOLD, PLANS, RELEASES, CONFLICTS, DEFERRED, SCOPES, HUBSPOT_LISTS, RETIRED_LISTS,
     PIPEDRIVE_PERSONS, PIPEDRIVE_MIRROR_STATE, PIPEDRIVE_RELEASED, PIPEDRIVE_FIELD_CODES, WRITE_VOLUME, WARNINGS,
     MATCH_RATES, FORGET_REQUESTS, TOMBSTONES, TOMBSTONE_SALT, RECEIPTS, LEFTOVERS, WHY_DECISIONS, WHY_WRITES,
-    WHY_ACTS, WHY_OBSTACLES, DERIVATIONS, VALUE_CHANGES, WHY_VALUES, OUTCOME_FIELDS, REVIEWS,
+    SIGNATURES, SAMPLES, WHY_ACTS, WHY_OBSTACLES, DERIVATIONS, VALUE_CHANGES, WHY_VALUES, OUTCOME_FIELDS, REVIEWS,
 })  # fmt: skip
 """What the migrations make."""
 

@@ -37,7 +37,9 @@ FAILING = {
     "report": (),
     "resume": ("vip",),
     "resync": (),
+    "sample": (),
     "sandbox": ("--orders", "nowhere.parquet"),
+    "sign": ("--all", "--why", "so"),
     "sql": ("SELECT 1",),
     "why": ("nobody@example.com",),
 }

@@ -177,6 +177,11 @@ class HubSpot:
         found = re.search(r"//[^/]*hubspot\.com/contacts/\d+/(?:record/0-1|contact)/(\d+)", address)
         return found[1] if found else None
 
+    async def record_pages(self, client: VendorClient) -> str:
+        """Return the portal's address of contacts; of portals in Europe the host is another (``uiDomain``)."""
+        found = await api.account(client)
+        return f"https://{found.get('uiDomain') or 'app.hubspot.com'}/contacts/{found['portalId']}/record/0-1/"
+
     async def advise(self, client: VendorClient, context: Context) -> list[str]:
         """Return which lists are called something else there or are about to be retired, and whose e-mail differs."""
         lists = known_lists.advice(context, await known_lists.find(client, context))

@@ -133,6 +133,10 @@ class PipedriveDestination(ReadingBack):
         found = re.search(r"//[^/]*pipedrive\.com/persons?/(\d+)", address)
         return found[1] if found else None
 
+    async def record_pages(self, client: VendorClient) -> str:
+        """Return the company's address of persons."""
+        return f"https://{(await PipedriveApi(client).me())['company_domain']}.pipedrive.com/person/"
+
     def fields(self, activation: Activation) -> Sequence[OwnedField]:
         """Return id, the field of audiences, properties, and what a person is made with."""
         flagged = [a for a in activation.audiences.values() if NAME in a.deliver]

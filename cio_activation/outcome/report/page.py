@@ -53,7 +53,14 @@ class Tile:
     label: str
 
 
-Block = Table | Chart | Note
+@dataclass(frozen=True)
+class Markup:
+    """HTML as it stands; whoever made it has escaped what is in it."""
+
+    html: str
+
+
+Block = Table | Chart | Note | Markup
 
 
 @dataclass(frozen=True)
@@ -85,9 +92,9 @@ def masked(text: str) -> str:
     return _EMAIL.sub(r"\1", text)
 
 
-def page(title: str, subtitle: str, tiles: Sequence[Tile], sections: Sequence[Section]) -> str:
-    """Return the whole file."""
-    style = resources.files(__package__).joinpath("report.css").read_text(encoding="utf-8")
+def page(title: str, subtitle: str, tiles: Sequence[Tile], sections: Sequence[Section], *, style: str = "") -> str:
+    """Return the whole file; ``style`` is added to the rules that all pages have."""
+    style = resources.files(__package__).joinpath("report.css").read_text(encoding="utf-8") + style
     links = "".join(f'<a href="#{_anchor(s.title)}">{shown(s.title)}</a>' for s in sections)
     heads = "".join(f"<div><b>{shown(t.value)}</b><span>{shown(t.label)}</span></div>" for t in tiles)
     body = "\n".join(_section(section) for section in sections)
@@ -124,6 +131,8 @@ def _section(section: Section) -> str:
             charts = []
         if isinstance(block, Table):
             parts.append(_table(block))
+        elif isinstance(block, Markup):
+            parts.append(block.html)
         elif isinstance(block, Note):
             parts.append(f'<p class="note {block.kind}">{shown(block.text)}</p>')
     inside = "".join(parts)

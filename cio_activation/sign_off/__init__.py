@@ -1,0 +1,1 @@
+"""The sample of people that a human looks at, here and there side by side, before signing an audience."""
