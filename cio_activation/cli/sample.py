@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cio_activation.cli.output import Json, decided, emit, exit_codes, notes
+from cio_activation.errors import ConfigError
 
 if TYPE_CHECKING:
     from cio_activation.runtime import Runtime
@@ -34,6 +35,8 @@ def sample(
         from cio_activation.destinations import DESTINATIONS
         from cio_activation.sign_off.sample import make
 
+        if not out.parent.is_dir() or out.is_dir():  # said before anybody is called
+            raise ConfigError(f"--out {out}: name a file in a folder that is there")
         runtime = decided()
         found = make(runtime, DESTINATIONS, people)
         _write(runtime, found, out, personal)

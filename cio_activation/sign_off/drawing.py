@@ -6,11 +6,10 @@ several strata would take are drawn once for all of these, and few people show m
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cio_activation.activation.models import Activation, Property, PropertyType
+from cio_activation.activation.models import Activation, Lane, Property, PropertyType
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import exists, identifier, literal
 from cio_activation.warehouse.tables import AUDIENCE_MEMBERSHIPS, LINKS, PERSONS
@@ -21,6 +20,14 @@ DRAWN = "sample_drawn"
 """Temporary table of who was drawn: ``cio_id, place``."""
 _PREFERRED = 2
 """Of each audience so many are drawn first for values of properties, too."""
+
+
+_PLACES = 2**60
+"""Places in the order are numbers below this: the first 15 digits of an md5."""
+
+
+_FIRST = f"list_transform(min(o.turn, {MOST}), lambda turn: turn % {_PLACES})"
+"""SQL for the places of the first ones of a group."""
 
 
 class Of(StrEnum):
@@ -55,23 +62,23 @@ def draw(con: Connection, activation: Activation, seed: str, size: int) -> list[
     con.execute(f"CREATE OR REPLACE TEMP TABLE sample_strata AS {_audiences(activation)}")
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE sample_order AS
-        SELECT p.cio_id, p.place, concat(f.cio_id IS NULL, NOT p.linked, p.place) AS turn
+        SELECT p.cio_id, p.place + {_PLACES} * ((NOT p.linked)::BIGINT + 2 * (f.place IS NULL)::BIGINT) AS turn
         FROM sample_pool AS p LEFT JOIN (
-            SELECT DISTINCT unnest(first[:{_PREFERRED}]) AS cio_id FROM sample_strata) AS f ON f.cio_id = p.cio_id"""
+            SELECT DISTINCT unnest(first[:{_PREFERRED}]) AS place FROM sample_strata) AS f ON f.place = p.place"""
     )
-    for select in (_in_none(), *_values(con, activation)):
-        con.execute(f"INSERT INTO sample_strata BY NAME {select}")
+    con.execute(f"INSERT INTO sample_strata BY NAME {_in_none()}")
+    _values(con, activation)
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE {DRAWN} AS
         WITH ranked AS (
-            SELECT "of", unnest(first) AS cio_id, generate_subscripts(first, 1) AS rank FROM sample_strata
+            SELECT "of", unnest(first) AS place, generate_subscripts(first, 1) AS rank FROM sample_strata
         ), rounds AS (
             -- A round shows every stratum once; within one, audiences go first.
-            SELECT cio_id, min(rank) AS round, min(concat(lpad(CAST(rank AS VARCHAR), 3, '0'), "of")) AS turn
-            FROM ranked GROUP BY cio_id
+            SELECT place, min(rank) AS round, min(concat(lpad(CAST(rank AS VARCHAR), 3, '0'), "of")) AS turn
+            FROM ranked GROUP BY place
         )
-        SELECT r.cio_id, row_number() OVER (ORDER BY r.turn, p.place) AS place
-        FROM rounds AS r JOIN sample_pool AS p ON p.cio_id = r.cio_id
+        SELECT p.cio_id, row_number() OVER (ORDER BY r.turn, r.place, p.cio_id) AS place
+        FROM rounds AS r JOIN sample_pool AS p ON p.place = r.place
         ORDER BY place
         LIMIT greatest({size}, least({MOST}, (SELECT count(*) FROM rounds WHERE round = 1)))"""
     )
@@ -80,10 +87,11 @@ def draw(con: Connection, activation: Activation, seed: str, size: int) -> list[
 
 def _pool(con: Connection, activation: Activation, seed: str) -> None:
     places = ", ".join(map(literal, activation.destinations)) or "NULL"
-    # Not DuckDB's own hash, which may be another one in its next release.
+    # Not DuckDB's own hash, which may be another one in its next release. A number: of millions a few are looked for.
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE sample_pool AS
-        SELECT p.cio_id, md5(concat({literal(f"sample/{seed}/")}, p.cio_id)) AS place, l.cio_id IS NOT NULL AS linked
+        SELECT p.cio_id, l.cio_id IS NOT NULL AS linked,
+            CAST(concat('0x', left(md5(concat({literal(f"sample/{seed}/")}, p.cio_id)), 15)) AS BIGINT) AS place
         FROM {PERSONS} AS p LEFT JOIN (
             SELECT DISTINCT cio_id FROM {LINKS} WHERE record_id IS NOT NULL AND destination IN ({places})
         ) AS l ON l.cio_id = p.cio_id"""
@@ -98,29 +106,40 @@ def _inside(activation: Activation) -> str:
 
 
 def _audiences(activation: Activation) -> str:
-    newest = "concat(strftime(m.entered_at, '%Y-%m-%dT%H:%M:%S'), p.place)"
+    newest = "concat(strftime(m.entered_at, '%Y-%m-%dT%H:%M:%S'), lpad(CAST(p.place AS VARCHAR), 19, '0'))"
     return f"""SELECT '{Of.AUDIENCE}' AS "of", m.audience AS name, '' AS label, count(*) AS people,
-            max_by(m.cio_id, {newest}, {MOST}) AS first
+            max_by(p.place, {newest}, {MOST}) AS first
         FROM ({_inside(activation)}) AS m JOIN sample_pool AS p ON p.cio_id = m.cio_id GROUP BY m.audience"""
 
 
 def _in_none() -> str:
     return f"""SELECT '{Of.NONE}' AS "of", '' AS name, '' AS label, count(*) AS people,
-            min_by(o.cio_id, o.turn, {MOST}) AS first
+            {_FIRST} AS first
         FROM sample_order AS o WHERE NOT EXISTS (
             SELECT 1 FROM {AUDIENCE_MEMBERSHIPS} AS m WHERE m.cio_id = o.cio_id AND m.exited_at IS NULL
         ) HAVING count(*) > 0"""
 
 
-def _values(con: Connection, activation: Activation) -> Iterator[str]:
-    for prop in closed(activation):
-        table = f"state.{prop.lane}_properties"
-        if exists(con, table) and prop.name in {row[0] for row in con.execute(f"DESCRIBE {table}").fetchall()}:
-            value = f"CAST(s.{identifier(prop.name)} AS VARCHAR)"
-            yield f"""SELECT '{Of.PROPERTY}' AS "of", {literal(prop.name)} AS name, {value} AS label,
-                    count(*) AS people, min_by(o.cio_id, o.turn, {MOST}) AS first
-                FROM {table} AS s JOIN sample_order AS o ON o.cio_id = s.cio_id
-                WHERE s.{identifier(prop.name)} IS NOT NULL GROUP BY {value}"""
+def _values(con: Connection, activation: Activation) -> None:
+    """Add a stratum for each value that somebody has: one join a lane, then a look at each column."""
+    for lane in Lane:
+        table = f"state.{lane}_properties"
+        there = {row[0] for row in con.execute(f"DESCRIBE {table}").fetchall()} if exists(con, table) else set()
+        names = [p.name for p in closed(activation) if p.lane is lane and p.name in there]
+        if not names:
+            continue
+        columns = ", ".join(f"CAST(s.{identifier(name)} AS VARCHAR) AS {identifier(name)}" for name in names)
+        con.execute(
+            f"""CREATE OR REPLACE TEMP TABLE sample_values AS
+            SELECT o.turn, {columns} FROM {table} AS s JOIN sample_order AS o ON o.cio_id = s.cio_id"""
+        )
+        for name in names:
+            con.execute(
+                f"""INSERT INTO sample_strata BY NAME
+                SELECT '{Of.PROPERTY}' AS "of", {literal(name)} AS name, {identifier(name)} AS label,
+                    count(*) AS people, {_FIRST} AS first
+                FROM sample_values AS o WHERE {identifier(name)} IS NOT NULL GROUP BY {identifier(name)}"""
+            )
 
 
 def closed(activation: Activation) -> list[Property]:

@@ -84,8 +84,8 @@ MEND = "`cio-activation sample` writes the page to look at, `cio-activation sign
 def sentence(found: Sequence[Audience]) -> str:
     """Return what is to be said of audiences that are unsigned."""
     names = ", ".join(f"{a.name} (version {a.version})" for a in found)
-    asks = "asks" if len(found) == 1 else "ask"
-    return f"nobody signed what {asks} a human to act: {names}"
+    asks, them = ("asks", "it") if len(found) == 1 else ("ask", "them")
+    return f"{names} {asks} a human to act, and nobody signed {them}"
 
 
 def sign(

@@ -28,8 +28,11 @@ LABELS = {"lapse_bucket": ("0-30", "31-90", "91+"), "returning": ("true", "false
 
 
 def declared(version: int = 1) -> str:
-    """Return the small activation with a task for hot carts, in a version of that audience."""
-    before, cart, after = lanes.ACTIVATION.partition("hot_cart: {")
+    """Return the small activation with a task for hot carts, in a version of that audience, and addresses as values."""
+    text = lanes.ACTIVATION.replace("attributes:\n", "attributes:\n  address: {from: email, type: text}\n", 1)
+    mail = "{value: address, lane: daily, owner: retention@example.com, deliver: [hubspot]}"
+    text = text.replace("properties:\n", f"properties:\n  mail: {mail}\n", 1)
+    before, cart, after = text.partition("hot_cart: {")
     after = after.replace("hubspot: {list: true}", f"hubspot: {{list: true, {TASK}}}", 1)
     after = after.replace("version: 1", f"version: {version}", 1)
     return f"{before}{cart}launch: {{baseline: include}}, {after}"
@@ -169,10 +172,15 @@ def test_the_same_window_gives_the_same_page_without_anybodys_address(story: Sto
     addresses = {c["email"] for _, c in contacts(story.here).values() if c.get("email")}
     assert [a for a in addresses if a in story.quiet.page] == []
     assert [a for a in addresses if a in story.personal.page] != []
+    assert story.quiet.page.count("<tr><td>mail</td><td>(hidden)</td><td>(hidden)</td>") > 20
+    assert "(hidden)" not in story.personal.page
     assert story.personal.said["sample_id"] == story.quiet.said["sample_id"]
     assert "<script" not in story.quiet.page
     assert "src=" not in story.quiet.page
     assert "default-src 'none'" in story.quiet.page
+    assert told("sample", "--out", str(story.folder / "none" / "a.html"), code=2)["problems"] == [
+        f"--out {story.folder / 'none' / 'a.html'}: name a file in a folder that is there"
+    ]
     assert (story.folder / "sample.html").stat().st_mode & 0o077 == 0
 
 
@@ -194,7 +202,7 @@ def unsigned(here: Town) -> list[str]:
 
 def test_an_audience_with_actions_is_warned_of_until_its_version_is_signed(story: Story) -> None:
     here, sample = story.here, story.after.said["sample_id"]
-    assert unsigned(here) == ["nobody signed what asks a human to act: hot_cart (version 1)"]
+    assert unsigned(here) == ["hot_cart (version 1) asks a human to act, and nobody signed it"]
     assert any("hot_cart (version 1)" in one for one in told("check")["advice"]["activation"])
     result = here.run(Lane.REALTIME).decided["audiences"]
     assert result["hot_cart"].signed == "not signed: version 1"
@@ -213,7 +221,7 @@ def test_an_audience_with_actions_is_warned_of_until_its_version_is_signed(story
     assert here.run(Lane.REALTIME).decided["audiences"]["hot_cart"].signed.startswith("version 1 on ")
 
     here.activation = lanes.small_activation(story.folder, declared(version=2))
-    assert unsigned(here) == ["nobody signed what asks a human to act: hot_cart (version 2)"]
+    assert unsigned(here) == ["hot_cart (version 2) asks a human to act, and nobody signed it"]
     refused = told("sign", "hot_cart", "--why", "the same", code=2)["problems"]
     assert refused == [
         f"the sample {sample} does not show hot_cart version 2: `cio-activation sample` makes one that does"
