@@ -38,6 +38,9 @@ def check_workspace(draft: Draft) -> None:
             problems.add(
                 ("workspace", name), "must be a day (1d) or more; webhooks come late and are looked into later"
             )
+    for name in ("raw_retention", "plan_retention"):
+        if getattr(workspace, name) < timedelta(days=1):
+            problems.add(("workspace", name), "must be a day (1d) or more; a window that is run again reads its files")
     if workspace.last_good_for < timedelta(days=1):
         problems.add(("workspace", "last_good_for"), "must be a day (1d) or more; a snapshot comes once a day")
     if workspace.history_retention < timedelta(0):

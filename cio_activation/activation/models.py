@@ -73,6 +73,10 @@ class Workspace(Model):
     """How long webhooks' events stay in the warehouse, by their own time."""
     moment_body_retention: Duration = timedelta(days=30)
     """How long their bodies stay, which hold whatever a journey's author wrote."""
+    raw_retention: Duration = timedelta(days=30)
+    """How long files stay as Customer.io sent them; the newest window of each lane always does."""
+    plan_retention: Duration = timedelta(days=90)
+    """How long the files of plans stay; those that guards and releases compare with always do."""
     history_retention: Duration = timedelta(days=400)
     """How long it is told what people's properties were and why they changed; 0d: not at all."""
     unsubscribed_attribute: Name | None = None

@@ -47,7 +47,7 @@ def forget(
         done = erase(runtime, now, DESTINATIONS, beside=lambda names: beside(home, names))
         cleaned = clean(runtime)
     if json:
-        emit({"ok": True, "asked": asked, **dataclasses.asdict(done), "cleaned": cleaned})
+        emit({"ok": True, "asked": asked, **dataclasses.asdict(done), "cleaned": done.cleaned + cleaned})
         return
     _show(asked, done)
 
@@ -70,7 +70,7 @@ def _show(asked: int, done: Erased) -> None:
         told = "; ".join(f"{destination}: {', '.join(what)}" for destination, what in places.items())
         notes.print(f"{cio_id} waits for the lanes' next runs ({told})", markup=False)
     if done.erased:
-        notes.print(f"[green]{done.erased:,} people are erased[/]: {done.rows:,} rows, {done.files:,} files")
+        notes.print(f"[green]{done.erased:,} people are erased[/]: {done.rows:,} rows, {done.cleaned:,} files")
         notes.print('receipts: `cio-activation sql "FROM privacy.receipts"`')
         notes.print("the profiles themselves are to be deleted in Customer.io")
     if not (asked or done.waiting or done.erased):

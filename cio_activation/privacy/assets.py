@@ -9,7 +9,7 @@ import dagster as dg
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.delivery.destination import Destination
 from cio_activation.lanes.failures import failures
-from cio_activation.lanes.metadata import counted, owners
+from cio_activation.lanes.metadata import counted, metadata_of, owners
 from cio_activation.lanes.partitions import LANE_TAG, Lanes
 from cio_activation.lanes.runs import runtime_of
 
@@ -24,6 +24,8 @@ def build_assets(
     beside: Callable[[Path, Sequence[str]], int],
 ) -> list[dg.AssetsDefinition]:
     """Return the asset that erases people once ``delivered``, the daily deliveries, took back what was theirs.
+
+    Beside it the one that deletes files which are old.
 
     ``beside`` takes people (by their names) out of what Dagster keeps; it is told the home.
     """
@@ -49,17 +51,38 @@ def build_assets(
         metadata={"dagster/table_name": "privacy.receipts"},
     )
     def forgetting() -> dg.MaterializeResult:
-        from cio_activation.privacy import erasing, keeping_out
+        from cio_activation.privacy.erasing import erase
+        from cio_activation.privacy.keeping_out import clean
 
         with failures():
             runtime = runtime_of(activation, Lane.DAILY)
             home = runtime.settings.activation_home
-            done = erasing.erase(
+            done = erase(
                 runtime, datetime.now(UTC).replace(tzinfo=None), destinations, beside=lambda names: beside(home, names)
             )
-            cleaned = keeping_out.clean(runtime)
+            cleaned = clean(runtime)
         return dg.MaterializeResult(
-            metadata=counted(erased=done.erased, waiting_to_be_erased=len(done.waiting), cleaned=cleaned + done.files)
+            metadata=counted(erased=done.erased, waiting_to_be_erased=len(done.waiting), cleaned=cleaned + done.cleaned)
         )
 
-    return [forgetting]
+    @dg.asset(
+        key=["privacy", "retention"],
+        deps=deps,
+        partitions_def=lanes.daily,
+        group_name="privacy",
+        kinds={"duckdb"},
+        owners=owners(*(p.owner for p in activation.properties.values())),
+        tags={LANE_TAG: str(Lane.DAILY)},
+        description=(
+            "Deletes raw files older than `workspace.raw_retention` and plans older than `workspace.plan_retention`, "
+            "but those that something still reads."
+        ),
+    )
+    def retention() -> dg.MaterializeResult:
+        from cio_activation.privacy.retention import prune
+
+        with failures():
+            done = prune(runtime_of(activation, Lane.DAILY), datetime.now(UTC).replace(tzinfo=None))
+        return dg.MaterializeResult(metadata=metadata_of(done))
+
+    return [forgetting, retention]

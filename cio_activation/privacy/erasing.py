@@ -58,7 +58,7 @@ class Erased:
     """``cio_id`` -> destination -> what has still to be taken back there by the lanes' next runs."""
     rows: int = 0
     """Rows deleted from the warehouse."""
-    files: int = 0
+    cleaned: int = 0
     """Files written anew."""
 
 

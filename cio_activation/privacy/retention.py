@@ -1,0 +1,96 @@
+"""How long files stay: what Customer.io sent, and what was planned. A home must not grow for ever.
+
+By the age of the files themselves, window by window. What something still reads stays however old it is: the newest
+window of each lane, the newest plan of each step that was let through (guards compare with it), plans that a guard
+holds and those that somebody released.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from cio_activation.runtime import Runtime
+from cio_activation.warehouse.sessions import Connection
+from cio_activation.warehouse.tables import FILES, FILES_SET_ASIDE, PLANS, RELEASES
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What was deleted, and what stays."""
+
+    raw_windows: int = 0
+    """Windows whose raw files were deleted."""
+    plan_files: int = 0
+    freed_bytes: int = 0
+    home_bytes: int = 0
+    """Size of the home afterwards."""
+
+
+def prune(runtime: Runtime, now: datetime) -> Pruned:
+    """Delete raw files and plans that are older at ``now`` (naive UTC) than the workspace keeps them.
+
+    Files first, then the books: whoever dies in between leaves rows of files that are gone, which ask for new ones.
+    """
+    workspace, home = runtime.activation.workspace, runtime.settings.activation_home
+    with runtime.warehouse.read() as con:
+        read_still = _read_still(con)
+    windows = list(_old_windows(runtime.settings.raw_dir, _before(now, workspace.raw_retention)))
+    plans = list(_old_plans(home / "plans", _before(now, workspace.plan_retention), read_still))
+    freed = sum(path.stat().st_size for path in [*plans, *(file for folder in windows for file in _files(folder))])
+    for folder in windows:
+        for path in _files(folder):
+            path.unlink(missing_ok=True)
+        folder.rmdir()
+    if windows:
+        _forget(runtime, [folder.relative_to(home).as_posix() for folder in windows])
+    for path in plans:
+        path.unlink(missing_ok=True)
+        if not any(path.parent.iterdir()):
+            path.parent.rmdir()
+    return Pruned(len(windows), len(plans), freed, sum(path.stat().st_size for path in _files(home)))
+
+
+def _read_still(con: Connection) -> frozenset[str]:
+    """Return the plans whose file is read by what is to come."""
+    rows = con.execute(
+        f"""(SELECT plan_id FROM {PLANS} WHERE status <> 'held' AND planned > 0
+            QUALIFY row_number() OVER (
+                PARTITION BY destination, step ORDER BY made_at DESC NULLS LAST, window_end DESC) = 1)
+        UNION SELECT plan_id FROM {PLANS} WHERE status IN ('held', 'sending')
+        UNION SELECT plan_id FROM {RELEASES} WHERE spent_by IS NULL"""
+    ).fetchall()
+    return frozenset(str(plan_id) for (plan_id,) in rows)
+
+
+def _old_windows(raw: Path, before: float) -> Iterator[Path]:
+    """Yield the folders of windows in which nothing is younger than ``before``; never a lane's newest one."""
+    for lane in sorted(path for path in raw.glob("*") if path.is_dir()):
+        aged = {folder: max(map(_written, _files(folder)), default=0.0) for folder in lane.iterdir() if folder.is_dir()}
+        newest = max(aged.values(), default=0.0)
+        yield from sorted(folder for folder, at in aged.items() if at < before and at < newest)
+
+
+def _old_plans(plans: Path, before: float, read_still: frozenset[str]) -> Iterator[Path]:
+    yield from (path for path in _files(plans) if _written(path) < before and path.stem not in read_still)
+
+
+def _forget(runtime: Runtime, folders: list[str]) -> None:
+    with runtime.warehouse.write() as con:
+        for table in (FILES, FILES_SET_ASIDE):
+            for folder in folders:
+                con.execute(f"DELETE FROM {table} WHERE starts_with(path, ?)", [f"{folder}/"])
+
+
+def _before(now: datetime, retention: timedelta) -> float:
+    return (now - retention - datetime(1970, 1, 1)).total_seconds()
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    yield from (path for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def _written(path: Path) -> float:
+    return path.stat().st_mtime
