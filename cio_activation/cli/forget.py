@@ -65,12 +65,14 @@ def _given(person: str | None, batch: Path | None) -> list[str]:
 
 def _show(asked: int, done: Erased) -> None:
     if asked:
-        notes.print(f"{asked:,} people are to be forgotten; from now on nothing takes them in")
+        who = "1 person is" if asked == 1 else f"{asked:,} people are"
+        notes.print(f"{who} to be forgotten; from now on nothing takes them in")
     for cio_id, places in done.waiting.items():
         told = "; ".join(f"{destination}: {', '.join(what)}" for destination, what in places.items())
         notes.print(f"{cio_id} waits for the lanes' next runs ({told})", markup=False)
     if done.erased:
-        notes.print(f"[green]{done.erased:,} people are erased[/]: {done.rows:,} rows, {done.cleaned:,} files")
+        who = "1 person is" if done.erased == 1 else f"{done.erased:,} people are"
+        notes.print(f"[green]{who} erased[/]: {done.rows:,} rows, {done.cleaned:,} files")
         notes.print('receipts: `cio-activation sql "FROM privacy.receipts"`')
         notes.print("the profiles themselves are to be deleted in Customer.io")
     if not (asked or done.waiting or done.erased):

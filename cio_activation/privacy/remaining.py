@@ -22,7 +22,9 @@ def remaining(
 
     def note(destination: str, what: str, select: str) -> None:
         for (cio_id,) in con.execute(select, [list(people)]).fetchall():
-            found.setdefault(str(cio_id), {}).setdefault(destination, []).append(what)
+            there = found.setdefault(str(cio_id), {}).setdefault(destination, [])
+            if what not in there:  # both lanes have fields
+                there.append(what)
 
     them = "cio_id IN (SELECT unnest(?::VARCHAR[]))"
     for destination in activation.destinations:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,14 +13,17 @@ from typing import Any
 
 import duckdb
 import pytest
+from typer.testing import CliRunner
 
 from cio_activation.activation.models import Lane
+from cio_activation.cli.main import app
 from cio_activation.destinations import DESTINATIONS
 from cio_activation.errors import ConfigError
 from cio_activation.privacy import keeping_out
 from cio_activation.privacy.erasing import Erased, erase
 from cio_activation.privacy.people import found
 from cio_activation.privacy.requests import ask
+from cio_activation_tests.drivers import lanes
 from cio_activation_tests.drivers.town import Town, town
 
 DAY, QUARTER = timedelta(days=1), timedelta(minutes=15)
@@ -181,3 +185,25 @@ def test_both_databases_are_whole(forgetting: Forgetting) -> None:
     views = forgetting.town.query("SELECT view_name FROM duckdb_views() WHERE NOT internal ORDER BY ALL")
     assert ("people_current",) in views
     assert forgetting.town.query("SELECT count(*) FROM privacy.leftovers") == [(0,)]
+
+
+def test_the_command_takes_a_file_of_people_and_says_who_waits(
+    forgetting: Forgetting, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    town = forgetting.town
+    for name, value in town.sandbox.environment().items():
+        monkeypatch.setenv(name, value)
+    file = tmp_path / "activation.yaml"
+    file.write_text(lanes.ACTIVATION)
+    monkeypatch.setenv("ACTIVATION_HOME", str(town.home))
+    monkeypatch.setenv("ACTIVATION_FILE", str(file))
+    others = [str(row[0]) for row in town.query("SELECT cio_id FROM identity.persons ORDER BY cio_id LIMIT 2")]
+    batch = tmp_path / "batch.txt"
+    batch.write_text("\n".join(others) + "\n\n")
+    told = json.loads(CliRunner().invoke(app, ["forget", "--batch", str(batch), "--why", "so", "--json"]).stdout)
+    assert (told["asked"], set(told["waiting"]) <= set(others)) == (2, True)
+    again = CliRunner().invoke(app, ["forget"])
+    assert again.exit_code == 0
+    assert len(told["waiting"]) == sum(" waits for the lanes' next runs" in line for line in again.output.splitlines())
+    both = CliRunner().invoke(app, ["forget", others[0], "--batch", str(batch), "--json"])
+    assert (both.exit_code, json.loads(both.stdout)["problems"]) == (2, ["give one person, or --batch, not both"])
