@@ -66,6 +66,9 @@ def hear(runtime: Runtime, destination: Destination, window: Window) -> Heard:
         said = None if again else outcomes.asked(con, runtime.activation, destination.name, window.lane, window.as_of)
     context = Context(runtime.settings, runtime.activation, window, known)
     with closing(Journal(runtime.settings.journal)) as journal:
+        # Of what a run died over nobody knows yet what it wrote: another text there is no human's.
+        at_work = journal.records_at_work(destination.name)
+        open_now = [replace(one, shown=None) if one.record_id in at_work else one for one in open_now]
         pacer = pacer_for(runtime.activation, journal, destination, str(window.lane), known)
 
         async def work() -> Heard:

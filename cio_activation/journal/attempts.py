@@ -115,6 +115,14 @@ class Journal(JournalDatabase):
         with self.engine.connect() as con:
             return {str(cio_id) for (cio_id,) in con.execute(query)}
 
+    def records_at_work(self, destination: str) -> set[str]:
+        """Return the records that an attempt that is not folded yet is about."""
+        query = sa.select(attempts.c.record_id).where(
+            attempts.c.destination == destination, attempts.c.record_id.is_not(None)
+        )
+        with self.engine.connect() as con:
+            return {str(record_id) for (record_id,) in con.execute(query.distinct())}
+
     def prune(self, ids: Sequence[int]) -> None:
         """Delete folded attempts."""
         if ids:

@@ -41,6 +41,7 @@ class Pipedrive:
     """What the tests do and see in Pipedrive's stand-in."""
 
     name, word = "pipedrive", "activity"
+    change = ("PATCH", "/api/v2/activities/*")
 
     def __init__(self, here: Town) -> None:
         self.here = here
@@ -67,6 +68,7 @@ class HubSpot:
     """What the tests do and see in HubSpot's stand-in."""
 
     name, word = "hubspot", "task"
+    change = ("POST", "*/tasks/batch/update")
 
     def __init__(self, here: Town) -> None:
         self.here = here
@@ -162,6 +164,27 @@ def test_what_a_human_puts_off_stays_and_all_else_is_taken_back_when_its_time_is
     assert put_off in there.open()
     assert exits(here).get("expired", 0) >= CARTS - 1
     assert here.query("SELECT act FROM feedback.acts") == [("snoozed",)], "what we took back ourselves is no act"
+
+
+@pytest.mark.parametrize("vendor", sorted(CRMS))
+def test_what_we_wrote_and_got_no_answer_to_is_no_humans_work(here: Town, vendor: str) -> None:
+    """The next reading comes before anybody finds out what became of the write."""
+    there = asking(here, vendor)
+    method, path = there.change
+    here.fault(vendor=vendor, kind="reset", when="after", method=method, path=path, times=200)
+    for who in here.people()[:CARTS]:
+        here.act("fill_cart", cio_id=who, value=180.0)
+    here.wait(timedelta(minutes=20))
+    here.run(Lane.REALTIME)
+    assert {there.subject(action) for action in there.open()} >= {"Cart of 180 USD"}, "it had arrived"
+    here.clear_faults()
+    here.wait(timedelta(minutes=20))
+    here.settle()
+    assert here.query("SELECT act FROM feedback.acts") == []
+    assert here.query("SELECT DISTINCT status FROM delivery.actions") == [("open",)]
+    here.wait(timedelta(hours=6))
+    here.settle()
+    assert there.open() == [], "and it is taken back when its time is over"
 
 
 @pytest.mark.parametrize("vendor", sorted(CRMS))
