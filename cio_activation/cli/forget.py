@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def forget(
     person: Annotated[
         str | None,
-        typer.Argument(help="cio_id, id, e-mail address, or the id of the record in a CRM. Without one, whoever was "
+        typer.Argument(help="cio_id, id, e-mail address, or a CRM's record (id or address). Without one, whoever was "
                        "asked for is erased as far as the CRMs hold nothing of ours any more."),
     ] = None,
     batch: Annotated[Path | None, typer.Option(help="File with a person a line.", exists=True, dir_okay=False)] = None,
@@ -42,7 +42,7 @@ def forget(
         runtime, now = decided(), datetime.now(UTC).replace(tzinfo=None)
         if given:
             with runtime.warehouse.write() as con:
-                asked = ask(con, [found(con, one) for one in given], now, who or getpass.getuser(), why)
+                asked = ask(con, [found(con, one, DESTINATIONS) for one in given], now, who or getpass.getuser(), why)
         home = runtime.settings.activation_home
         done = erase(runtime, now, DESTINATIONS, beside=lambda names: beside(home, names))
         cleaned = clean(runtime)

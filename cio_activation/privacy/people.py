@@ -4,36 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cio_activation.delivery.destination import Destination
 from cio_activation.errors import ConfigError
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import exists
 from cio_activation.warehouse.tables import PEOPLE_CURRENT, PERSONS
+from cio_activation.why.people import PLACES, find
 
 _LINKS = "delivery.links"
-_PLACES = (
-    f"SELECT cio_id FROM {PERSONS} WHERE cio_id = $1 OR external_id = $1 OR lower(email) = lower($1)",
-    "SELECT cio_id FROM {people} WHERE cio_id = $1 OR external_id = $1 OR lower(email) = lower($1)",
-    f"SELECT cio_id FROM {_LINKS} WHERE record_id = $1 OR cio_id = $1",
-    "SELECT cio_id FROM delivery.ledger WHERE cio_id = $1",
-    "SELECT cio_id FROM audience.memberships WHERE cio_id = $1",
-)
 
 
-def found(con: Connection, given: str) -> str:
-    """Return the ``cio_id`` of whom ``given`` means: an id of Customer.io, an e-mail address, the id of a CRM's record.
+def found(con: Connection, given: str, destinations: Sequence[Destination]) -> str:
+    """Return the ``cio_id`` of whom ``given`` means, by whatever ``cio-activation why`` takes too.
 
-    Raises ConfigError for nobody, and for several.
+    Raises ConfigError for nobody, and for several; the error does not repeat what was given, which may be an address.
     """
-    people = PEOPLE_CURRENT if exists(con, PEOPLE_CURRENT) else None
-    selects = [place.format(people=people) for place in _PLACES if people or "{people}" not in place]
-    rows = con.execute(f"SELECT DISTINCT cio_id FROM ({' UNION ALL '.join(selects)})", [given]).fetchall()
-    if len(rows) == 1:
-        return str(rows[0][0])
-    if rows:
-        told = ", ".join(sorted(str(cio_id) for (cio_id,) in rows))
-        raise ConfigError(f"{given} is said of {len(rows)} people: {told}; give the cio_id of one of them")
+    people = find(con, given, destinations)
+    if len(people) == 1:
+        return people[0].cio_id
+    if people:
+        told = ", ".join(f"{one.cio_id} ({', '.join(one.by)})" for one in people)
+        raise ConfigError(f"that is said of {len(people)} people: {told}; give the cio_id of one of them")
     raise ConfigError(
-        f"{given} is nobody's cio_id, id, e-mail address or record here; nor is whoever was forgotten already"
+        f"nobody is known by that; looked in {PLACES}. Whoever was forgotten already is not known any more"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ from cio_activation.delivery.catalog import load
 from cio_activation_tests.drivers.town import Town
 
 
-class Crm:
+class Crm(ABC):
     """One CRM of a town; records and actions by the person they are about."""
 
     name, word = "", ""
@@ -17,37 +18,37 @@ class Crm:
     def __init__(self, here: Town) -> None:
         self.here = here
 
+    @abstractmethod
     def hire(self, email: str) -> str:
         """Have one more colleague; return their id."""
-        raise NotImplementedError
 
+    @abstractmethod
     def dismiss(self, owner: str) -> None:
         """Have one leave."""
-        raise NotImplementedError
 
+    @abstractmethod
     def own(self, who: str, owner: str) -> None:
         """Give somebody's record to a colleague."""
-        raise NotImplementedError
 
+    @abstractmethod
     def give(self, who: str, owner: str) -> None:
         """Give what is asked about somebody to a colleague, by hand."""
-        raise NotImplementedError
 
+    @abstractmethod
     def take_up(self, who: str) -> None:
         """Begin with what is asked about somebody."""
-        raise NotImplementedError
 
+    @abstractmethod
     def contact(self, who: str) -> None:
         """Call or write to somebody, and log it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def high(self) -> Any:
         """Return how the highest priority reads there."""
-        raise NotImplementedError
 
+    @abstractmethod
     def state(self, who: str) -> dict[str, Any]:
         """Return ``owner``, ``priority`` and ``due`` of what is asked about somebody."""
-        raise NotImplementedError
 
     def owner(self, who: str) -> str:
         return str(self.state(who)["owner"])
