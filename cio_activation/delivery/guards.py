@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from cio_activation.activation.models import Guards
+from cio_activation.activation.guards import Guards
 from cio_activation.delivery.destination import Context, Step
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal, timestamp

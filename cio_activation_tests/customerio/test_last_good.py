@@ -9,7 +9,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from cio_activation.activation.models import Case, Cases, Flag, Guards, Lane, Limits, PropertyType
+from cio_activation.activation.guards import Guards
+from cio_activation.activation.models import Case, Cases, Flag, Lane, Limits, PropertyType
 from cio_activation.customerio.assets import build_assets
 from cio_activation.customerio.live import pull_live
 from cio_activation.customerio.people import land

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cio_activation.activation.models import Guards
+from cio_activation.activation.guards import Guards
 from cio_activation.delivery.guards import Movement, _shares, held_because
 from cio_activation.delivery.plan import operations
 from cio_activation_tests.drivers import builders

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cio_activation.activation.models import Guards, Lane, Limits, PropertyType
+from cio_activation.activation.guards import Guards
+from cio_activation.activation.models import Lane, Limits, PropertyType
 from cio_activation.delivery.report import StepReport
 from cio_activation.warehouse import change_log
 from cio_activation_tests.drivers.hubspot import (

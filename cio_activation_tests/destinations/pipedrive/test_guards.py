@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from cio_activation.activation.models import Guards, Lane, Limits
+from cio_activation.activation.guards import Guards
+from cio_activation.activation.models import Lane, Limits
 from cio_activation_tests.drivers.pipedrive import Make, PipedriveBench, audience, model
 
 PEOPLE = 30
