@@ -1,6 +1,6 @@
 """Outcome assets: what the deliveries of the last days came to, for people to read."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,19 +28,16 @@ def build_assets(
         for key in sorted(asset.keys)
     ]
 
-    @dg.asset(
-        key=["outcome", "write_volume"],
-        deps=deps,
-        partitions_def=lanes.daily,
-        group_name="outcome",
-        kinds={"duckdb"},
-        owners=owners(*(p.owner for p in activation.properties.values())),
-        tags={LANE_TAG: str(Lane.DAILY)},
+    @_daily(
+        "write_volume",
+        lanes,
+        deps,
+        "outcome.write_volume",
+        owners(*(p.owner for p in activation.properties.values())),
         description=(
             "Writes per day, destination and audience, of both lanes and the last 30 days (UTC), by the ledger. "
             "The table `outcome.write_volume` has all days."
         ),
-        metadata={"dagster/table_name": "outcome.write_volume"},
     )
     def write_volume() -> dg.MaterializeResult:
         from cio_activation.outcome import volume
@@ -71,22 +68,36 @@ def build_assets(
     return [*made, _warnings_asset(activation, lanes, [dg.AssetDep(key) for asset in made for key in asset.keys])]
 
 
-def _match_rates_asset(activation: Activation, lanes: Lanes, deps: Sequence[dg.AssetDep]) -> dg.AssetsDefinition:
-    """Return ``outcome/match_rates``: how everybody was matched at each destination, and how that moves."""
-
-    @dg.asset(
-        key=["outcome", "match_rates"],
+def _daily(
+    name: str, lanes: Lanes, deps: Sequence[dg.AssetDep], table_name: str, owned_by: Sequence[str], *, description: str
+) -> Callable[[Callable[..., dg.MaterializeResult]], dg.AssetsDefinition]:
+    """Return what makes a function the daily asset ``outcome/<name>`` over the table ``table_name``."""
+    return dg.asset(
+        key=["outcome", name],
         deps=list(deps),
         partitions_def=lanes.daily,
         group_name="outcome",
         kinds={"duckdb"},
-        owners=owners(*(p.owner for p in activation.properties.values())),
+        owners=list(owned_by),
         tags={LANE_TAG: str(Lane.DAILY)},
+        description=description,
+        metadata={"dagster/table_name": table_name},
+    )
+
+
+def _match_rates_asset(activation: Activation, lanes: Lanes, deps: Sequence[dg.AssetDep]) -> dg.AssetsDefinition:
+    """Return ``outcome/match_rates``: how everybody was matched at each destination, and how that moves."""
+
+    @_daily(
+        "match_rates",
+        lanes,
+        deps,
+        "outcome.match_rates",
+        owners(*(p.owner for p in activation.properties.values())),
         description=(
             "How everybody was matched with the records of each CRM: by our id, by e-mail, by phone, made, or why not. "
             "Each person once; the table `outcome.match_rates` has all windows."
         ),
-        metadata={"dagster/table_name": "outcome.match_rates"},
     )
     def match_rates(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         from cio_activation.outcome import match_rates as outcome
@@ -115,19 +126,16 @@ def _match_rates_asset(activation: Activation, lanes: Lanes, deps: Sequence[dg.A
 def _actions_asset(activation: Activation, lanes: Lanes, deps: Sequence[dg.AssetDep]) -> dg.AssetsDefinition:
     """Return ``outcome/actions``: what people are asked to do, and what keeps others from being asked for."""
 
-    @dg.asset(
-        key=["outcome", "actions"],
-        deps=list(deps),
-        partitions_def=lanes.daily,
-        group_name="outcome",
-        kinds={"duckdb"},
-        owners=owners(*(a.owner for a in activation.audiences.values() if a.touch)),
-        tags={LANE_TAG: str(Lane.DAILY)},
+    @_daily(
+        "actions",
+        lanes,
+        deps,
+        "delivery.actions",
+        owners(*(a.owner for a in activation.audiences.values() if a.touch)),
         description=(
             "What people are asked to do: by audience, by who acts, what came of it, and by which codes others were "
             "withheld in the last 14 days. `cio-activation actions` lists them."
         ),
-        metadata={"dagster/table_name": "delivery.actions"},
     )
     def actions(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         from cio_activation.outcome import actions as outcome
@@ -162,19 +170,16 @@ def _actions_asset(activation: Activation, lanes: Lanes, deps: Sequence[dg.Asset
 def _audiences_asset(activation: Activation, lanes: Lanes, deps: Sequence[dg.AssetDep]) -> dg.AssetsDefinition:
     """Return ``outcome/audiences``: what people did after they entered, those held out apart."""
 
-    @dg.asset(
-        key=["outcome", "audiences"],
-        deps=list(deps),
-        partitions_def=lanes.daily,
-        group_name="outcome",
-        kinds={"duckdb"},
-        owners=owners(*(a.owner for a in activation.audiences.values() if a.measure is not None)),
-        tags={LANE_TAG: str(Lane.DAILY)},
+    @_daily(
+        "audiences",
+        lanes,
+        deps,
+        "outcome.entries",
+        owners(*(a.owner for a in activation.audiences.values() if a.measure is not None)),
         description=(
             "What each measured audience came to, by version: first entries whose span (`measure.within`) is over, "
             "everybody who was let in, those held out apart, and what the difference says."
         ),
-        metadata={"dagster/table_name": "outcome.entries"},
     )
     def audiences(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         from cio_activation.outcome import audiences as outcome
