@@ -10,6 +10,7 @@ from cio_activation.audience.members import narrowed
 from cio_activation.audience.step import statements
 from cio_activation.warehouse import published
 from cio_activation.warehouse.sessions import Connection
+from cio_activation.warehouse.sql import columns
 
 ENTRANTS = "entrants"
 
@@ -20,9 +21,10 @@ def find(con: Connection, activation: Activation, window: Window) -> str:
     Of an audience that cannot be decided in this window (a newer one was, or something is not there yet) nobody.
     """
     con.execute(f"CREATE OR REPLACE TEMP TABLE {ENTRANTS} (cio_id VARCHAR)")
+    there = columns(con)
     for audience in activation.lane_audiences(window.lane):
         inputs = Inputs.of(activation, audience, window)
-        if not inputs.places or published.superseded(con, f"audience.{audience.name}", window) or inputs.missing(con):
+        if not inputs.places or published.superseded(con, f"audience.{audience.name}", window) or inputs.missing(there):
             continue
         inputs = narrowed(con, inputs)
         for table, select in statements(inputs).items():

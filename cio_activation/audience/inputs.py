@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -17,6 +18,7 @@ from cio_activation.activation.expressions import (
 from cio_activation.activation.models import Activation, Audience, ExitReason, Lane
 from cio_activation.activation.moment_terms import MomentCount
 from cio_activation.activation.ordering import Rank, read_order
+from cio_activation.activation.terms import Clock
 from cio_activation.activation.windows import Window
 from cio_activation.audience import moments
 from cio_activation.audience.desks import Desks
@@ -24,8 +26,8 @@ from cio_activation.audience.pauses import Pause
 from cio_activation.state.columns import attribute_types, property_types, source, table
 from cio_activation.state.rules import as_timestamp, derive_property
 from cio_activation.warehouse import stale
+from cio_activation.warehouse.change_log import members_of
 from cio_activation.warehouse.scope import EVERYONE, Scope
-from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import identifier, literal, timestamp
 from cio_activation.warehouse.tables import MOMENTS
 
@@ -80,11 +82,6 @@ class Inputs:
         return self.window.as_of
 
     @property
-    def basis(self) -> str:
-        """What everybody is decided on: by another one nobody's decision stands as it is."""
-        return f"{self.rules}, paused" if self.paused else self.rules
-
-    @property
     def people(self) -> str:
         """The relation of people the audience's lane decides from."""
         return source(self.audience.lane)
@@ -113,9 +110,18 @@ class Inputs:
         """Return the SELECT of ``cio_id`` of those the audience takes its people from now, of those in scope."""
         if self.audience.moment is not None:
             return moments.members(self)
+        return f"SELECT cio_id FROM {self.in_segment()}{self.scope.condition()}"
+
+    def in_segment(self) -> str:
+        """Return the rows of who is in the audience's segment now: a table, and the begin of its WHERE."""
         lane, segment = self.audience.lane.value, self.audience.segment
-        inside = f"SELECT cio_id FROM raw.memberships WHERE lane = {literal(lane)} AND segment_id = {segment}"
-        return inside + self.scope.condition()
+        return f"raw.memberships WHERE lane = {literal(lane)} AND segment_id = {segment}"
+
+    @property
+    def clocks(self) -> tuple[Clock, ...]:
+        """When what the audience's expressions say may change though no data does."""
+        parts = (self.gate, self.hold, self.only)
+        return tuple(sorted({clock for part in parts if part is not None for clock in part.clocks}))
 
     @cached_property
     def moment_counts(self) -> tuple[MomentCount, ...]:
@@ -127,7 +133,7 @@ class Inputs:
         """The tables of which a change can move a person into the audience or out of it."""
         lanes = sorted({lane for c in self.columns if (lane := self._lane_of(c)) is not None})
         touch = ("audience.memberships", "feedback.acts", "identity.persons") if self.audience.touch else ()
-        source = "raw.memberships" if self.audience.moment is None else "audience.memberships"
+        source = members_of(self.audience.lane) if self.audience.moment is None else "audience.memberships"
         told = (MOMENTS,) if self.moment_counts or self.audience.moment is not None else ()
         asked = ("feedback.contexts", "delivery.actions") if self.places else ()
         return (source, self.people, *map(table, lanes), *told, *touch, *asked)
@@ -215,19 +221,14 @@ class Inputs:
             f"ELSE json_object({told}, 'stale', {old}) END AS VARCHAR)"
         )
 
-    def missing(self, con: Connection) -> str | None:
+    def missing(self, columns: Mapping[str, Collection[str]]) -> str | None:
         """Return what the warehouse does not have yet of what the audience reads; None if it is all there.
 
-        Deciding without it would throw everybody out, so the audience waits instead.
+        Deciding without it would throw everybody out, so the audience waits instead. ``columns``: see
+        :func:`warehouse.sql.columns`.
         """
         for relation, names in self._needs().items():
-            schema, _, name = relation.partition(".")
-            there = {
-                row[0]
-                for row in con.execute(
-                    "SELECT column_name FROM duckdb_columns() WHERE schema_name = ? AND table_name = ?", [schema, name]
-                ).fetchall()
-            }
+            there = columns.get(relation, ())
             lacking = [n for n in names if n not in there]
             if lacking:
                 return f"{relation} has no {', '.join(lacking)} yet" if there else f"{relation} is not there yet"

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from cio_activation.activation.models import Activation, Audience, Lane
+from cio_activation.activation.models import Activation, Audience
 from cio_activation.activation.windows import Window
-from cio_activation.audience import desks, escalating, handing, pauses, record, retries
+from cio_activation.audience import desks, escalating, handing, pauses, record, retries, scoping
 from cio_activation.audience.inputs import Inputs
-from cio_activation.audience.step import MEMBERSHIPS, apply, decide
+from cio_activation.audience.step import MEMBERSHIPS, apply, bring_up_to_date, decide
 from cio_activation.audience.touch import entered_today
 from cio_activation.errors import ConfigError
 from cio_activation.runtime import Runtime
 from cio_activation.warehouse import activations, change_log, published, signatures
-from cio_activation.warehouse.scope import EVERYONE, narrowed_to
 from cio_activation.warehouse.sessions import YIELD_S, Connection
-from cio_activation.warehouse.sql import literal, timestamp
+from cio_activation.warehouse.sql import columns, literal, timestamp
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,8 @@ class AudienceResult:
     entered: int = 0
     exited: dict[str, int] = field(default_factory=dict)
     """By reason."""
+    people_in_scope: int | None = None
+    """Of whom it was asked, because they could come out different; None: of everybody."""
     candidates: int = 0
     """Decided in this window: entered + stayed + left + withheld by each code."""
     withheld: dict[str, int] = field(default_factory=dict)
@@ -71,8 +72,11 @@ def update(
         if not _behind_lane(con, window):
             _close_removed(con, runtime.activation, window, run_id)
         rules = activations.note(con, runtime.activation, window)
+        there = columns(con)
         found = {
-            a.name: _update_one(con, replace(Inputs.of(runtime.activation, a, window), rules=rules), run_id, planned_at)
+            a.name: _update_one(
+                con, replace(Inputs.of(runtime.activation, a, window), rules=rules), there, run_id, planned_at
+            )
             for a in _by_priority(audiences)
         }
         return {a.name: found[a.name] for a in audiences}
@@ -92,34 +96,40 @@ def _by_priority(audiences: Sequence[Audience]) -> list[Audience]:
     return sorted(audiences, key=lambda a: -a.exclusive.priority if a.exclusive is not None else 0)
 
 
-def _update_one(con: Connection, inputs: Inputs, run_id: str, planned_at: datetime | None) -> AudienceResult:
+def _update_one(
+    con: Connection,
+    inputs: Inputs,
+    there: Mapping[str, Collection[str]],
+    run_id: str,
+    planned_at: datetime | None,
+) -> AudienceResult:
     audience, window = inputs.audience, inputs.window
     name = f"audience.{audience.name}"
     if published.superseded(con, name, window):
         return replace(_present(con, audience.name), superseded=True)
-    if lacking := inputs.missing(con):
+    if lacking := inputs.missing(there):
         return replace(_present(con, audience.name), skipped=lacking)
     inputs = readied(con, inputs, planned_at)
     if retries.assign(con, inputs):  # desks are fuller by these
         inputs = readied(con, inputs, planned_at)
-    decide(con, inputs)
+    decided = decide(con, inputs)
     if inputs.first:
         record.launch(con, inputs)
-    apply(con, inputs)
+    if decided.people:
+        apply(con, inputs)
+    bring_up_to_date(con, inputs)
     handing.follow(con, inputs)
     escalating.escalate(con, inputs)
-    record.log(con, inputs, run_id)
+    if decided.people:
+        record.log(con, inputs, run_id)
     counts = record.count(con, inputs)
-    entered = con.execute("SELECT count(*) FROM decided WHERE enters").fetchall()[0][0]
-    exited = con.execute(
-        "SELECT exit_reason, count(*) FROM decided WHERE exit_reason IS NOT NULL GROUP BY ALL ORDER BY ALL"
-    ).fetchall()
     present = _present(con, audience.name)
-    published.publish(con, name, window, present.members, run_id, basis=inputs.basis)
+    published.publish(con, name, window, present.members, run_id, basis=scoping.basis(inputs))
     return replace(
         present,
-        entered=int(entered),
-        exited={str(reason): int(n) for reason, n in exited},
+        entered=decided.entered,
+        exited=decided.exited,
+        people_in_scope=inputs.scope.size(con),
         candidates=counts.candidates,
         withheld=counts.withheld,
         paused=str(inputs.paused) if inputs.paused else None,
@@ -141,20 +151,13 @@ def readied(con: Connection, inputs: Inputs, planned_at: datetime | None = None)
 
 def narrowed(con: Connection, inputs: Inputs) -> Inputs:
     """Return the inputs with what our own data tells beside the statement: switch, scope, start and day."""
-    audience, window = inputs.audience, inputs.window
+    audience = inputs.audience
     inputs = replace(inputs, paused=pauses.in_force(con).get(audience.name))
-    if window.lane is Lane.REALTIME:
-        name = f"audience.{audience.name}"
-        people = published.changed_since(con, name, window, inputs.basis, inputs.reads)
-        if people is not None and inputs.places:  # desks and CRMs may have changed for whoever waits
-            waiting = f"SELECT cio_id FROM audience.eligibility WHERE audience = {literal(audience.name)}"
-            people = f"{people} UNION ALL {waiting} AND stage = 'waiting'"
-        inputs = replace(inputs, scope=EVERYONE if people is None else narrowed_to(con, people))
     if audience.touch:
         # An audience that is paused does not start: its start is when people can enter.
         first = inputs.paused is None and record.is_first(con, audience.name)
         inputs = replace(inputs, first=first, entered_today=entered_today(con, inputs))
-    return inputs
+    return replace(inputs, scope=scoping.find(con, inputs))
 
 
 def _present(con: Connection, audience: str) -> AudienceResult:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from cio_activation.activation.durations import format_duration
 from cio_activation.audience import measured, moments
 from cio_activation.audience.inputs import Inputs
@@ -16,10 +18,29 @@ from cio_activation.warehouse.sql import literal, timestamp
 MEMBERSHIPS = "audience.memberships"
 
 
-def decide(con: Connection, inputs: Inputs) -> None:
-    """Fill the temporary table ``decided`` with everyone of whom something changes; see ``judging.decisions``."""
+@dataclass(frozen=True)
+class Decided:
+    """Of how many something changes, how many of them enter, and how many leave, by reason."""
+
+    people: int = 0
+    entered: int = 0
+    exited: dict[str, int] = field(default_factory=dict)
+
+
+def decide(con: Connection, inputs: Inputs) -> Decided:
+    """Fill the temporary table ``decided`` with everyone of whom something changes; see ``judging.decisions``.
+
+    Where nobody is in scope nothing is asked, and the table is not there.
+    """
+    if inputs.scope.size(con) == 0:
+        return Decided()
     for table, select in statements(inputs).items():
         con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {select}")
+    found = con.execute(
+        "SELECT exit_reason, count(*), count(*) FILTER (enters) FROM decided GROUP BY ALL ORDER BY ALL"
+    ).fetchall()
+    exited = {str(reason): int(people) for reason, people, _ in found if reason is not None}
+    return Decided(sum(int(r[1]) for r in found), sum(int(r[2]) for r in found), exited)
 
 
 def statements(inputs: Inputs) -> dict[str, str]:
@@ -56,10 +77,16 @@ def apply(con: Connection, inputs: Inputs) -> None:
         SELECT {name}, cio_id, since, stage, bought_before, code, baseline, spent_at
         FROM decided WHERE stage IS NOT NULL"""
     )
-    moments.keep_newest(con, inputs)
     change_log.note(con, MEMBERSHIPS, "SELECT cio_id FROM decided WHERE enters OR exit_reason IS NOT NULL")
+
+
+def bring_up_to_date(con: Connection, inputs: Inputs) -> None:
+    """Keep what is known now of the entries that stay open: their newest moment, and what the rules read."""
+    if inputs.scope.size(con) == 0:
+        return
+    moments.keep_newest(con, inputs)
     if inputs.desks is not None:
-        _bring_up_to_date(con, inputs)
+        _keep_evidence(con, inputs)
 
 
 def _assign(con: Connection, inputs: Inputs) -> None:
@@ -83,7 +110,7 @@ def _assign(con: Connection, inputs: Inputs) -> None:
     change_log.note(con, "audience.assignments", "SELECT cio_id FROM decided WHERE enters AND NOT ghost")
 
 
-def _bring_up_to_date(con: Connection, inputs: Inputs) -> None:
+def _keep_evidence(con: Connection, inputs: Inputs) -> None:
     """Keep what the rules read now of those who are in, where it differs from what was kept last.
 
     An action that is open is brought up to date from it. The spell's begin stands: it is the entry's.

@@ -35,8 +35,8 @@ from cio_activation.runtime import Runtime
 from cio_activation.transport.http import Pacer
 from cio_activation.warehouse import change_log, published, quarantine, stale
 from cio_activation.warehouse.sessions import YIELD_S, Connection
-from cio_activation.warehouse.sql import scalar
-from cio_activation.warehouse.tables import FILES_SET_ASIDE, PEOPLE, PEOPLE_CURRENT
+from cio_activation.warehouse.sql import literal, scalar
+from cio_activation.warehouse.tables import FILES_SET_ASIDE, PEOPLE, PEOPLE_CURRENT, STALE_CELLS
 
 NEXT = "raw.people_next"
 FILES_PER_RUN = 3
@@ -185,6 +185,14 @@ def _swap(con: Connection) -> tuple[int, int, int]:
     rows, changed = con.execute(f"SELECT count(*), count(*) FILTER (_changed) FROM {NEXT}").fetchall()[0]
     departed = scalar(
         con, f"SELECT count(*) FROM {PEOPLE} AS p WHERE NOT EXISTS (FROM {NEXT} AS n WHERE n.cio_id = p.cio_id)"
+    )
+    change_log.note(
+        con,
+        PEOPLE,
+        f"""SELECT cio_id FROM {NEXT} WHERE _changed
+        UNION ALL SELECT cio_id FROM {PEOPLE} AS p WHERE NOT EXISTS (FROM {NEXT} AS n WHERE n.cio_id = p.cio_id)
+        UNION ALL SELECT cio_id FROM {STALE_CELLS} WHERE relation = {literal(PEOPLE)}
+        UNION ALL SELECT cio_id FROM {stale.MARKS}""",
     )
     for column in ("_bad", "_row", "_changed"):
         con.execute(f"ALTER TABLE {NEXT} DROP COLUMN {column}")

@@ -204,7 +204,7 @@ def _publish_one(
             f"INSERT INTO {MEMBERSHIP_CHANGES} SELECT ?, cio_id, external_id, change, ? FROM difference",
             [segment, noted_at],
         )
-        change_log.note(con, MEMBERSHIPS, "SELECT cio_id FROM difference")
+    change_log.note(con, change_log.members_of(window.lane), "SELECT cio_id FROM difference")
     found = dict(con.execute("SELECT change, count(*) FROM difference GROUP BY change").fetchall())
     return SegmentSnapshot(
         segment, reading.name, _members(con, lane, segment), int(found.get("entered", 0)), int(found.get("left", 0))
@@ -259,9 +259,8 @@ def _drop_unused(con: Connection, window: Window, used: Sequence[int], noted_at:
             f"SELECT segment_id, cio_id, NULL, 'left', ? FROM {MEMBERSHIPS} WHERE {unused}",
             [noted_at, window.lane.value, list(used)],
         )
-        change_log.note(
-            con, MEMBERSHIPS, f"SELECT cio_id FROM {MEMBERSHIPS} WHERE {unused}", [window.lane.value, list(used)]
-        )
+    leaving = f"SELECT cio_id FROM {MEMBERSHIPS} WHERE {unused}"
+    change_log.note(con, change_log.members_of(window.lane), leaving, [window.lane.value, list(used)])
     con.execute(f"DELETE FROM {MEMBERSHIPS} WHERE {unused}", [window.lane.value, list(used)])
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 
+from cio_activation.activation.models import Lane
 from cio_activation.activation.settings import Settings
 from cio_activation.customerio.client import VENDOR, CustomerIO
 from cio_activation.errors import ContractError
@@ -90,5 +91,5 @@ def leave_workspace(runtime: Runtime) -> None:
         for table in (FILES, EXPORTS):  # a window that has its files would land the old workspace's again
             con.execute(f"DELETE FROM {table}")
         accounts.forget(con, VENDOR)
-        for table in (PEOPLE_CURRENT, MEMBERSHIPS):
+        for table in (PEOPLE, PEOPLE_CURRENT, *map(change_log.members_of, Lane)):
             change_log.note(con, table, None)

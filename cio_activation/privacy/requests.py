@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from cio_activation.activation.models import Lane
 from cio_activation.privacy.people import identifiers, records
 from cio_activation.warehouse import change_log, tombstones
 from cio_activation.warehouse.sessions import Connection
@@ -66,9 +67,8 @@ def requests(con: Connection) -> list[Request]:
 def _let_go(con: Connection, people: Sequence[str]) -> None:
     """Take what was read of ``people`` out of the raw tables, as if Customer.io had them no more."""
     them = "SELECT unnest(?::VARCHAR[]) AS cio_id"
-    change_log.note(con, PEOPLE_CURRENT, them, [list(people)])
-    change_log.note(con, MEMBERSHIPS, them, [list(people)])
-    change_log.note(con, MOMENTS, them, [list(people)])
+    for changed in (PEOPLE, PEOPLE_CURRENT, *map(change_log.members_of, Lane), MOMENTS):
+        change_log.note(con, changed, them, [list(people)])
     for table in (PEOPLE, PEOPLE_LIVE, STALE_CELLS, MEMBERSHIPS, MEMBERSHIP_CHANGES, MOMENTS):
         if exists(con, table):
             con.execute(f"DELETE FROM {table} WHERE {identifier('cio_id')} IN ({them})", [list(people)])

@@ -24,6 +24,7 @@ from cio_activation.activation.models import (
     Tiers,
     Value,
 )
+from cio_activation.activation.terms import Clock
 from cio_activation.state.timezone_sql import local_time
 from cio_activation.warehouse.sql import identifier, literal, timestamp
 from cio_activation.warehouse.tables import SQL_TYPE
@@ -78,6 +79,11 @@ def as_timestamp(activation: Activation, attribute: str) -> str:
     column = identifier(attribute)
     is_date = activation.attributes[attribute].type is AttributeType.DATE
     return f"CAST({column} AS TIMESTAMP)" if is_date else column
+
+
+def next_instant(activation: Activation, clock: Clock, as_of: datetime) -> str:
+    """Return SQL for when an expression may change by ``clock``, NULL if it does not after ``as_of`` (naive UTC)."""
+    return _next_of(as_timestamp(activation, clock.attribute), [_UNITS[clock.unit] * clock.n], as_of)
 
 
 def _days_since(activation: Activation, rule: DaysSince, as_of: datetime) -> Derived:

@@ -10,13 +10,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from cio_activation.activation.models import Lane
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal, scalar
+from cio_activation.warehouse.tables import MEMBERSHIPS
 
 MANY = 10_000
-"""People touched at once from which on everybody is noted: looking at all is as fast, and the notes stay few."""
-RETAINED = 100_000
-"""Notes retained at most."""
+"""People touched at once from which on everybody is noted, where there are not many more: all are read as fast."""
+SHARE = 0.03
+"""Of all people, where that is more than ``MANY``."""
+RETAINED = 10
+"""Notes retained at most, in times as many as a change may touch by name."""
+
+
+def members_of(lane: Lane) -> str:
+    """Return what the change log calls the members of a lane's segments: one table, of which a lane reads its own."""
+    return f"{MEMBERSHIPS}/{lane.value}"
 
 
 def next_sequence(con: Connection) -> int:
@@ -30,18 +39,18 @@ def next_sequence(con: Connection) -> int:
 
 def note(con: Connection, table: str, people: str | None, parameters: Sequence[Any] = ()) -> None:
     """Note that a change of ``table`` touched ``people``, a SELECT of ``cio_id``; None: everybody."""
-    sequence = next_sequence(con)
+    sequence, many = next_sequence(con), _many(con)
     if people is not None:
         con.execute(
             f"INSERT INTO meta.change_log SELECT DISTINCT ?, ?, cio_id FROM ({people}) "
             "WHERE cio_id IS NOT NULL LIMIT ?",
-            [sequence, table, *parameters, MANY],
+            [sequence, table, *parameters, many],
         )
     noted = scalar(con, "SELECT count(*) FROM meta.change_log WHERE sequence = ?", [sequence])
-    if people is None or noted == MANY:
+    if people is None or noted == many:
         con.execute("DELETE FROM meta.change_log WHERE table_name = ?", [table])  # everybody says it all
         con.execute("INSERT INTO meta.change_log VALUES (?, ?, NULL)", [sequence, table])
-    if int(str(scalar(con, "SELECT count(*) FROM meta.change_log"))) > RETAINED:
+    if int(str(scalar(con, "SELECT count(*) FROM meta.change_log"))) > RETAINED * many:
         _forget(con)
 
 
@@ -52,6 +61,11 @@ def since(con: Connection, sequence: int, tables: Sequence[str]) -> str | None:
     if scalar(con, f"SELECT count(*) {touched} AND cio_id IS NULL"):
         return None
     return f"SELECT cio_id {touched}"
+
+
+def _many(con: Connection) -> int:
+    """Return how many people may be touched by name."""
+    return max(MANY, int(SHARE * int(str(scalar(con, "SELECT count(*) FROM identity.persons")))))
 
 
 def _forget(con: Connection) -> None:

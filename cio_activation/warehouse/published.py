@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from cio_activation.activation.windows import Window
@@ -25,6 +26,26 @@ def rows_of(con: Connection, name: str, lane: str) -> int | None:
     """Return how many rows the newest publication of ``name`` in ``lane`` had, None if there was none."""
     found = con.execute("SELECT rows FROM meta.published WHERE name = ? AND lane = ?", [name, lane]).fetchall()
     return int(found[0][0]) if found else None
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A lane's newest publication of a table: of which window, on what basis, and up to where it had read."""
+
+    window_end: datetime
+    """Naive UTC."""
+    basis: str | None
+    sequence: int
+    """In the order of the change log."""
+
+
+def last(con: Connection, name: str, window: Window) -> Publication | None:
+    """Return the newest publication of ``name`` in the lane of ``window``; None: there is none that says all this."""
+    rows = con.execute(
+        "SELECT window_end, basis, sequence FROM meta.published WHERE name = ? AND lane = ? AND sequence IS NOT NULL",
+        [name, window.lane.value],
+    ).fetchall()
+    return Publication(rows[0][0], rows[0][1], int(rows[0][2])) if rows else None
 
 
 def superseded(con: Connection, name: str, window: Window) -> bool:

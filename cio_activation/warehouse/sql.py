@@ -35,6 +35,15 @@ def scalar(con: Connection, query: str, parameters: list[object] | None = None) 
     return con.execute(query, parameters or []).fetchall()[0][0]
 
 
+def columns(con: Connection) -> dict[str, set[str]]:
+    """Return the columns of every table and view, by ``schema.table``."""
+    found: dict[str, set[str]] = {}
+    query = "SELECT schema_name || '.' || table_name, column_name FROM duckdb_columns() WHERE NOT internal"
+    for relation, name in con.execute(query).fetchall():
+        found.setdefault(str(relation), set()).add(str(name))
+    return found
+
+
 def exists(con: Connection, name: str) -> bool:
     """Return whether the table or view ``name`` (``schema.table``) is there."""
     query = """SELECT count(*) FROM information_schema.tables

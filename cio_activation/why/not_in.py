@@ -14,11 +14,12 @@ from cio_activation.activation.models import Activation, Audience
 from cio_activation.audience import moments
 from cio_activation.audience.codes import Code
 from cio_activation.audience.inputs import Inputs
+from cio_activation.audience.scoping import rules_of
 from cio_activation.errors import ConfigError
 from cio_activation.state.columns import source
 from cio_activation.state.rules import derive_property
 from cio_activation.warehouse.scope import narrowed_to
-from cio_activation.warehouse.sql import identifier, literal, scalar
+from cio_activation.warehouse.sql import columns, identifier, literal, scalar
 from cio_activation.why import then
 from cio_activation.why.decisions import withheld
 from cio_activation.why.facts import HIDDEN, Asking, told
@@ -71,9 +72,10 @@ class _Question:
 
     def __init__(self, asking: Asking, cio_id: str, audience: str, published: dict[str, Any]) -> None:
         self.asking, self.cio_id, self.published = asking, cio_id, published
-        self.activation, self.notes = _of_the_day(asking, audience, published["basis"])
+        self.rules = rules_of(published["basis"])
+        self.activation, self.notes = _of_the_day(asking, audience, self.rules)
         self.audience = self.activation.audiences[audience]
-        self.label = asking.label(audience, published["basis"])
+        self.label = asking.label(audience, self.rules)
 
     def answer(self) -> WhyNot:
         """Return the first thing that failed, in the order in which a window asks."""
@@ -83,7 +85,7 @@ class _Question:
         return WhyNot(
             cio_id=self.cio_id, audience=self.audience.name, because=because, sentence=sentence, notes=self.notes,
             window_key=self.published["window_key"], as_of=self.published["window_end"],
-            activation=self.published["basis"], **more,
+            activation=self.rules, **more,
         )  # fmt: skip
 
     def _inside(self) -> WhyNot | None:
@@ -105,7 +107,7 @@ class _Question:
         if window is None:
             return self._told("undecided", f"the window {self.published['window_key']} is none of the lane's any more")
         self.inputs = Inputs.of(self.activation, self.audience, window)
-        if lacking := self.inputs.missing(self.asking.con):
+        if lacking := self.inputs.missing(columns(self.asking.con)):
             return self._told("undecided", f"{self.label} cannot be decided: {lacking}")
         scope = narrowed_to(self.asking.con, f"SELECT {literal(self.cio_id)} AS cio_id")
         self.inputs = replace(self.inputs, scope=scope)

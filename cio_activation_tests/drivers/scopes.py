@@ -43,15 +43,16 @@ def _find_candidates(self: Any, scope: Scope) -> tuple[int, int]:
     return found
 
 
-def _decide(con: Connection, inputs: Inputs) -> None:
+def _decide(con: Connection, inputs: Inputs) -> step.Decided:
     whole = None
     if not inputs.scope.is_everyone:
         step.decide(con, replace(inputs, scope=EVERYONE))
         whole = _rows(con, "FROM decided")
-    step.decide(con, inputs)
+    found = step.decide(con, inputs)
     if whole is not None:
-        few = _rows(con, "FROM decided")
+        few = Counter[tuple[Any, ...]]() if inputs.scope.size(con) == 0 else _rows(con, "FROM decided")
         assert few == whole, f"{inputs.audience.name}: few were not enough: {whole - few} against {few - whole}"
+    return found
 
 
 def _make_plan(con: Connection, its_step: Step, destination: str, context: Context, *rest: Any) -> Any:

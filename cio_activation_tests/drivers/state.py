@@ -166,7 +166,7 @@ class StateBench:
     def people(self, rows: Mapping[str, Mapping[str, Any]] | Sequence[tuple[str | None, Mapping[str, Any]]]) -> None:
         """Publish a ``raw.people`` that holds exactly these people; nobody was fetched since."""
         pairs = list(rows.items()) if isinstance(rows, Mapping) else list(rows)
-        with self.runtime.warehouse.write() as con, noting(con, "raw.people_current"):
+        with self.runtime.warehouse.write() as con, noting(con, "raw.people", "raw.people_current"):
             _write_people(con, self.runtime.activation, pairs)
             con.execute("CREATE OR REPLACE TABLE raw.people_live AS FROM raw.people LIMIT 0")
             con.execute("CREATE OR REPLACE TABLE raw.people_gone (cio_id VARCHAR)")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from cio_activation.activation.models import Lane
 from cio_activation.runtime import Runtime
 from cio_activation.warehouse import change_log
 from cio_activation.warehouse.sessions import Connection
@@ -20,11 +21,9 @@ def noting(con: Connection, *tables: str) -> Iterator[None]:
     for number, table in enumerate(tables):
         con.execute(f"CREATE OR REPLACE TEMP TABLE after_{number} AS {_picture(con, table)}")
         old, new = f"before_{number}", f"after_{number}"
-        change_log.note(
-            con,
-            table,
-            f"""SELECT cio_id FROM ((FROM {old} EXCEPT ALL FROM {new}) UNION ALL (FROM {new} EXCEPT ALL FROM {old}))""",
-        )
+        differ = f"SELECT cio_id FROM ((FROM {old} EXCEPT ALL FROM {new}) UNION ALL (FROM {new} EXCEPT ALL FROM {old}))"
+        for name in map(change_log.members_of, Lane) if table == "raw.memberships" else (table,):
+            change_log.note(con, name, differ)
         con.execute(f"DROP TABLE {old}; DROP TABLE {new}")
 
 

@@ -73,7 +73,7 @@ def test_nobody_is_forgotten_whatever_is(changes: list[tuple[str, list[int]]], r
     warehouse.migrate()
     with pytest.MonkeyPatch.context() as patch, warehouse.write() as con:
         patch.setattr(change_log, "MANY", 5)
-        patch.setattr(change_log, "RETAINED", 8)
+        patch.setattr(change_log, "RETAINED", 2)
         sequence, touched = 0, set[str]()
         for number, (table, people) in enumerate(changes):
             if number == read:
@@ -82,4 +82,4 @@ def test_nobody_is_forgotten_whatever_is(changes: list[tuple[str, list[int]]], r
             touched |= {str(p) for p in people} if table == "a" else set()
         found = since(con, sequence, "a")
         assert found is None or found == touched
-        assert int(con.execute("SELECT count(*) FROM meta.change_log").fetchall()[0][0]) <= 8 + 1
+        assert int(con.execute("SELECT count(*) FROM meta.change_log").fetchall()[0][0]) <= 2 * 5 + 1

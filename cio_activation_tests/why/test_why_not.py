@@ -17,6 +17,7 @@ from cio_activation.destinations import DESTINATIONS
 from cio_activation.why.facts import Asking
 from cio_activation.why.not_in import WhyNot, why_not_in
 from cio_activation_tests.audience.stage import DAY, HOUR, NOW, Stage, audience
+from cio_activation_tests.audience.test_pauses import paused
 from cio_activation_tests.audience.test_touch import stage_of, touching
 from cio_activation_tests.drivers.state import activation
 
@@ -211,3 +212,13 @@ def test_of_the_past_the_properties_of_that_day_are_asked(tmp_path: Path) -> Non
 def test_a_gate_is_taken_apart_where_and_joins_it(written: str, parts: list[str]) -> None:
     one = audience("vip", gate=written)
     assert [c.text for c in gate_conditions(activation(audiences=[one]), one)] == parts
+
+
+def test_a_paused_audience_is_explained_by_the_rules_it_was_decided_by(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, audience("vip", gate="spent >= 100"))
+    paused(stage)
+    stage.at(NOW, {"a": {"spent": 50.0}}, ["a"])
+    rules = stage.world.runtime.activation.fingerprint()
+    stage.declare(audience("vip", gate="spent >= 20"))
+    answer = told(stage, "a", "vip")
+    assert (answer.condition, answer.activation) == ("spent >= 100", rules)
