@@ -27,6 +27,8 @@ def find(con: Connection, activation: Activation, window: Window) -> str:
         if not inputs.places or published.superseded(con, f"audience.{audience.name}", window) or inputs.missing(there):
             continue
         inputs = narrowed(con, inputs)
+        if inputs.scope.size(con) == 0:
+            continue
         for table, select in statements(inputs).items():
             if table != "decided":
                 con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {select}")

@@ -67,9 +67,11 @@ def make_plan(
     """
     _require_state(con, step, destination, context)
     step.refresh(con, context)
+    people_in_scope = context.scope.size(con)
+    if people_in_scope == 0:  # most steps of a quiet window: nobody wants anything, and nothing of theirs waits
+        return Plan(plan_id, path, 0, 0, {}, people_in_scope=0)
     gather(con, context.scope, step.reads(context))
     select = step.plan(con, context)
-    people_in_scope = context.scope.size(con)
     if select is None:
         return Plan(plan_id, path, 0, 0, {})
     con.execute(f"CREATE OR REPLACE TEMP TABLE wanted AS {_identified(select, destination, step)}")

@@ -17,9 +17,9 @@ from cio_activation.warehouse.tables import MEMBERSHIPS
 
 MANY = 10_000
 """People touched at once from which on everybody is noted, where there are not many more: all are read as fast."""
-SHARE = 0.03
+SHARE = 0.1
 """Of all people, where that is more than ``MANY``."""
-RETAINED = 10
+RETAINED = 4
 """Notes retained at most, in times as many as a change may touch by name."""
 
 
