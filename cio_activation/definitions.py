@@ -26,6 +26,7 @@ from cio_activation.delivery import assets as delivery
 from cio_activation.delivery.destination import Destination
 from cio_activation.destinations import DESTINATIONS
 from cio_activation.feedback import assets as feedback
+from cio_activation.governance import assets as governance
 from cio_activation.identity import assets as identity
 from cio_activation.lanes.partitions import Lanes
 from cio_activation.outcome import assets as outcome
@@ -59,6 +60,7 @@ def build_definitions(activation: Activation, destinations: Sequence[Destination
         *rooms,
         *delivered,
         *counted,
+        *governance.build_assets(activation, lanes, counted),
         *privacy.build_assets(activation, lanes, delivered, destinations, forgetting.clean),
     ]
     daily, realtime = (lane_job(lane, lanes, assets) for lane in Lane)

@@ -78,6 +78,16 @@ def _check_email_system(draft: Draft) -> None:
         )
 
 
+def check_governance(draft: Draft) -> None:
+    """Note an owner of all who could not be asked, and spans that cannot be right."""
+    governance, problems = draft.file.governance, draft.problems
+    if governance.owner is not None:
+        draft.owner(("governance", "owner"), governance.owner)
+    for name in ("stale_after", "unused_after", "retire_after"):
+        if getattr(governance, name) < timedelta(days=1):
+            problems.add(("governance", name), "must be a day (1d) or more; it is looked at once a day")
+
+
 def check_names(draft: Draft) -> None:
     """Note names that mean two things, cannot be a column, or are too long for a CRM."""
     file, problems = draft.file, draft.problems
@@ -119,10 +129,9 @@ def check_unique(draft: Draft) -> None:
 
 
 def check_audiences(draft: Draft) -> None:
-    """Note owners, labels, spans and exits that cannot be right."""
+    """Note labels, spans and exits that cannot be right."""
     for name, audience in draft.file.audiences.items():
         path: Path = ("audiences", name)
-        draft.owner((*path, "owner"), audience.owner)
         draft.labels((*path, "label"), [audience.label])
         if audience.grace < timedelta(0):
             draft.problems.add((*path, "grace"), "must not be negative")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 
 from cio_activation.activation.expressions import Expression, parse_expression
 from cio_activation.activation.file import ActivationFile
@@ -66,10 +67,18 @@ class Draft:
             self.problems.add_all(path, error)
             return None
 
-    def owner(self, path: Path, owner: str) -> None:
-        """Note a problem if ``owner`` is nobody who could be asked."""
-        if not _OWNER.match(owner):
+    def owner(self, path: Path, owner: str | None) -> str:
+        """Return who answers for what has ``path``: ``owner``, else who does for all; a problem if that is nobody."""
+        if owner is not None and not _OWNER.match(owner):
             self.problems.add(path, f"{owner!r} is no owner; write an e-mail address or team:name")
+        elif owner is None and self.file.governance.owner is None and ("governance",) not in self.broken:
+            self.problems.add(path, "is missing; add it, or name who answers for all as governance.owner")
+        return owner or self.file.governance.owner or ""
+
+    def reviewed(self, reviewed: date | None) -> date | None:
+        """Return the later of ``reviewed`` and of when all was reviewed."""
+        named = [day for day in (reviewed, self.file.governance.reviewed) if day is not None]
+        return max(named, default=None)
 
     def labels(self, path: Path, labels: Sequence[str]) -> bool:
         """Tell whether every one of ``labels`` can be an option in a CRM and none reads like another."""

@@ -6,12 +6,13 @@ These models check what one key alone can tell (names, types, spans) and are wha
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from cio_activation.activation.base import Duration, Name, Share
+from cio_activation.activation.governance import Governance
 from cio_activation.activation.life_cycle import Exclusive, Launch, Measure
 from cio_activation.activation.models import (
     AttributeType,
@@ -101,8 +102,12 @@ class PropertyFile(FileModel):
     min_dwell: Duration = timedelta(0)
     """Buckets and flags: another value has to stand this long before it is taken, so that whoever sways around an edge
     is left where they are."""
-    owner: Text
-    """Who answers for it: an e-mail address or team:name."""
+    owner: Text | None = None
+    """Who answers for it: an e-mail address or team:name; as governance says if left out."""
+    version: Annotated[int, Field(ge=1)] = 1
+    """Raised when the meaning changes."""
+    reviewed: date | None = None
+    """When somebody last looked whether it is right and needed; as governance says if left out."""
     label: Text | None = None
     """How the field is called in the CRM; made from the name if left out."""
     description: Text | None = None
@@ -125,8 +130,10 @@ class AudienceFile(FileModel):
     """Why these people, and what is expected of whoever sees them."""
     version: Annotated[int, Field(ge=1)] = 1
     """Raised when the meaning changes."""
-    owner: Text
-    """Who answers for it: an e-mail address or team:name."""
+    owner: Text | None = None
+    """Who answers for it and for its list: an e-mail address or team:name; as governance says if left out."""
+    reviewed: date | None = None
+    """When somebody last looked whether it is right and needed; as governance says if left out."""
     segment: Annotated[int, Field(ge=1)] | None = None
     """Id of the one Customer.io segment it comes from; or else it says a moment."""
     moment: MomentSource | None = None
@@ -187,6 +194,8 @@ class ActivationFile(FileModel):
     audiences: dict[Name, AudienceFile] = {}
     """Who is in now, delivered as lists and flags."""
     limits: Limits = Limits()
+    governance: Governance = Governance()
+    """Who answers for what names nobody, and when something is told to be stale or unused."""
     outreach_outcomes: Outcomes | None = None
     """Humans write what came of an outreach on the record, and what follows from it; not read if left out."""
     destinations: dict[str, Options]

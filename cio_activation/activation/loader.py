@@ -75,6 +75,7 @@ def load_activation(path: FilePath, destinations: Sequence[DestinationOptions]) 
     draft.attributes = _attributes(draft)
     for check in (
         checks.check_workspace,
+        checks.check_governance,
         checks.check_names,
         checks.check_unique,
         checks.check_audiences,
@@ -93,6 +94,7 @@ def load_activation(path: FilePath, destinations: Sequence[DestinationOptions]) 
         properties=properties,
         audiences=audiences,
         limits=file.limits,
+        governance=file.governance,
         outreach_outcomes=file.outreach_outcomes,
         destinations=settings,
     )
@@ -138,7 +140,7 @@ def _properties(draft: Draft) -> dict[str, Property]:
 
 def _property(draft: Draft, name: str, written: PropertyFile) -> Property | None:
     path: Path = ("properties", name)
-    draft.owner((*path, "owner"), written.owner)
+    owner = draft.owner((*path, "owner"), written.owner)
     deliver = written.deliver if written.deliver is not None else draft.receiving
     for index, destination in enumerate(deliver):
         _check_destination(draft, (*path, "deliver", index), destination)
@@ -151,7 +153,9 @@ def _property(draft: Draft, name: str, written: PropertyFile) -> Property | None
         name=name,
         label=written.label or checks.default_label(name),
         description=written.description or ruled.sentence,
-        owner=written.owner,
+        owner=owner,
+        version=written.version,
+        reviewed=draft.reviewed(written.reviewed),
         lane=written.lane,
         rule=ruled.rule,
         type=ruled.type,
@@ -175,6 +179,8 @@ def _audiences(
         audiences[name] = Audience.model_validate(
             {key: value for key, value in dict(written).items() if value is not None}
             | {"name": name, "deliver": deliver, "touch": touch}
+            | {"owner": draft.owner(("audiences", name, "owner"), written.owner)}
+            | {"reviewed": draft.reviewed(written.reviewed)}
             | {"exit_on": exits(written)}
             | outcomes_of(draft, name, written, deliver)
             | (life_defaults(written) if touch else {})

@@ -19,6 +19,7 @@ from cio_activation.activation.actions import Ask, HasAsk, ShowsValues
 from cio_activation.activation.alerts import Alerts
 from cio_activation.activation.audits import Audits
 from cio_activation.activation.base import AS_STORED, Duration, Model, Name, Share
+from cio_activation.activation.governance import Governance
 from cio_activation.activation.guards import Guards
 from cio_activation.activation.life_cycle import Exclusive, Launch, Measure, PersonCap, PurchaseMoment
 from cio_activation.activation.moment_source import MomentSource
@@ -215,6 +216,9 @@ class Property(Model):
     label: str
     description: str
     owner: str
+    version: Annotated[int, Field(ge=1)] = 1
+    reviewed: date | None = None
+    """When somebody last looked at it; None: nobody said."""
     lane: Lane
     rule: Rule
     type: PropertyType
@@ -244,6 +248,8 @@ class Audience(Model):
     description: str
     version: Annotated[int, Field(ge=1)] = 1
     owner: str
+    reviewed: date | None = None
+    """When somebody last looked at it; None: nobody said."""
     segment: Annotated[int, Field(ge=1)] | None = None
     moment: MomentSource | None = None
     """What it starts from, if not from a segment; it has exactly one of the two."""
@@ -332,6 +338,7 @@ class Activation(Model):
     properties: dict[str, Property]
     audiences: dict[str, Audience]
     limits: Limits = Limits()
+    governance: Governance = Governance()
     outreach_outcomes: Outcomes | None = None
     """None: outcomes are not read, and there are no fields for them."""
     destinations: dict[str, Any]

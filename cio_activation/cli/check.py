@@ -48,12 +48,15 @@ def check(
             typer.echo("\n".join(applies))
         return
     home = str(settings.activation_home.absolute())
-    problems, advice = ({}, {}) if offline else _vendors(settings, loaded)
+    there: dict[str, Any] = {}
+    problems, advice = ({}, {}) if offline else _vendors(settings, loaded, there)
     own = advice_of(loaded, starting=not delivered_before(settings.warehouse_path))
     own += never_received(settings.warehouse_path, loaded)
     own += signatures.advice(settings.warehouse_path, loaded)
     if own := own + answers(settings.warehouse_path, loaded, datetime.now(UTC).replace(tzinfo=None)):
         advice = {"activation": own, **advice}
+    if not offline and (governance := _governed(settings, loaded, there, advice)):
+        advice["governance"] = governance
     failed = any(problems.values())
     if json:
         emit({"ok": not failed, "activation": str(path), "home": home, "problems": problems, "advice": advice})
@@ -68,6 +71,8 @@ def check(
                 notes.print(f"   {problem}", markup=False)
             for sentence in advice.get(vendor, ()):
                 notes.print(f"   advice: {sentence}", markup=False)
+        for sentence in advice.get("governance", ()):
+            notes.print(f"governance: {sentence}", markup=False)
     if failed:
         raise typer.Exit(1)
 
@@ -84,11 +89,24 @@ def _explained(activation: Activation, name: str) -> list[str]:
 Told = dict[str, list[str]]
 
 
-def _vendors(settings: Settings, activation: Activation) -> tuple[Told, Told]:
-    """Return what is wrong at every vendor, and what else there is to say where nothing is."""
+def _governed(settings: Settings, activation: Activation, there: dict[str, Any], told: Told) -> list[str]:
+    """Return what should be looked at, but for what the vendors' advice has told already."""
+    from cio_activation.governance.checking import present
+
+    found = present(settings.warehouse_path, activation, there)
+    said = " ".join(sentence for sentences in told.values() for sentence in sentences)
+    return [str(one) for one in found if one.sentence not in said]
+
+
+def _vendors(settings: Settings, activation: Activation, there: dict[str, Any]) -> tuple[Told, Told]:
+    """Return what is wrong at every vendor, and what else there is to say where nothing is.
+
+    ``there`` takes in what those have of ours where nothing is wrong.
+    """
     from cio_activation.customerio.check import check_customerio
     from cio_activation.customerio.limits import customerio_pacer
     from cio_activation.delivery.accounts import compared
+    from cio_activation.delivery.definitions import Defining
     from cio_activation.delivery.destination import Advising, Context, Destination
     from cio_activation.delivery.pacing import pacer_for
     from cio_activation.destinations import DESTINATIONS
@@ -117,6 +135,8 @@ def _vendors(settings: Settings, activation: Activation) -> tuple[Told, Told]:
             advice[destination.name] = [note] if note else []
             if isinstance(destination, Advising):
                 advice[destination.name] += await destination.advise(client, context)
+            if isinstance(destination, Defining):
+                there[destination.name] = await destination.definitions(client, context)
             return []
 
     def safely(call: Any) -> list[str]:

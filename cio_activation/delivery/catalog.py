@@ -13,6 +13,9 @@ from cio_activation.warehouse.sessions import Connection, Warehouse
 ADVICE = "advice"
 """Key under which a destination's schema step keeps sentences that a person may want to read: nothing is wrong."""
 
+TOLD = "told:"
+"""Start of entries of what people there are told of a field (``told:<property>``): ids and values do not hang on it."""
+
 
 def load(warehouse: Warehouse, destination: str) -> Mapping[str, Any]:
     """Return the vendor ids the schema step stored; empty before it ran."""

@@ -231,7 +231,8 @@ class Destination(Protocol):
     async def ensure_schema(self, client: VendorClient, context: Context) -> Mapping[str, Any]:
         """Create or extend fields, options and lists; return the catalog. Calls do not grow with people.
 
-        What it had to make again adds an entry ``delivery.resync.ANEW``, so that it is filled.
+        What it had to make again adds an entry ``delivery.resync.ANEW``, so that it is filled; what it found of ours or
+        under our prefix goes under ``delivery.definitions.FOUND``.
         """
 
     async def check(self, client: VendorClient, context: Context) -> list[str]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from cio_activation.delivery import unmatched
 from cio_activation.delivery.apart import REFUSED
-from cio_activation.delivery.catalog import ADVICE
+from cio_activation.delivery.catalog import ADVICE, TOLD
 from cio_activation.delivery.destination import NOT_MADE, UNLEARNED, Context
 from cio_activation.journal.operations import Cause
 from cio_activation.warehouse import change_log
@@ -59,7 +59,8 @@ def catalog_hash(catalog: Mapping[str, Any]) -> str:
 
 def _cause_hash(catalog: Mapping[str, Any]) -> str:
     """Return a hash of a catalog's ids; what it only tells (advice, a yes or no) mends nothing that was rejected."""
-    return catalog_hash({k: v for k, v in catalog.items() if k != ADVICE and not isinstance(v, bool)})
+    ids = {k: v for k, v in catalog.items() if k != ADVICE and not k.startswith(TOLD) and not isinstance(v, bool)}
+    return catalog_hash(ids)
 
 
 def waiting(destination: str, step: str, context: Context, as_of: datetime) -> str:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from cio_activation.activation.models import Lane
-from cio_activation.delivery import catalog
+from cio_activation.delivery import catalog, definitions
 from cio_activation.delivery.accounts import require_account
 from cio_activation.delivery.destination import Context, Destination
 from cio_activation.delivery.pacing import pacer_for
@@ -39,6 +39,9 @@ def run_schema(runtime: Runtime, destination: Destination, max_age: timedelta | 
 
         with lease(journal, f"{destination.name}/schema"):
             found = asyncio.run(work())
-    found = refill(runtime, destination.name, found)
+    there = {key: value for key, value in found.items() if key != definitions.FOUND}
+    with runtime.warehouse.write() as con:
+        definitions.replace(con, destination.name, found.get(definitions.FOUND, ()))
+    found = refill(runtime, destination.name, there)
     catalog.store(runtime, destination.name, found)
     return found

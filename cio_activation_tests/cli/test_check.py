@@ -231,6 +231,35 @@ def test_addresses_that_differ_are_listed_with_where_to_mend_them(
         assert expected.format(title) in told
 
 
+def test_what_is_there_and_nobody_declares_is_listed_with_the_mend(
+    settings: pytest.MonkeyPatch, sandbox: RunningSandbox
+) -> None:
+    runtime = Runtime.build(Settings(), load_activation(DEFAULT_ACTIVATION, DESTINATIONS))
+    for destination in DESTINATIONS:
+        if destination.name in ("hubspot", "pipedrive"):
+            run_schema(runtime, destination)
+    sandbox.vendors["pipedrive"].edit({"action": "create_field", "name": "cio_by_hand", "type": "varchar"})
+    sandbox.vendors["pipedrive"].edit({"action": "rename_field", "field": "cio_ltv_tier", "name": "Worth"})
+    before = writes(sandbox)
+    code, result = run("check")
+    assert (code, writes(sandbox)) == (0, before)
+    told = "\n".join(result["advice"]["governance"])
+    assert "orphaned: pipedrive has the field 'cio_by_hand'" in told
+    assert "Mend: delete it in Pipedrive if nothing there reads it, or declare it (again) under properties" in told
+    assert "drifted: Pipedrive's field cio_ltv_tier is called 'Worth' there" in told
+    with runtime.warehouse.write() as con:
+        con.execute(
+            """INSERT INTO meta.published (name, lane, window_end) VALUES ('x', 'daily', '2026-11-03');
+            INSERT INTO feedback.owners (destination, owner_id, email, active)
+                VALUES ('hubspot', '7', 'cx@example.com', FALSE)"""
+        )
+    code, result = run("check")
+    told = "\n".join(result["advice"]["governance"])
+    assert "unowned: audiences.vip_cart_abandoners belongs to cx@example.com, who is deactivated in the CRM" in told
+    assert "orphaned" in told
+    assert run("check", "--offline")[1]["advice"].get("governance") is None
+
+
 @pytest.mark.parametrize("there_is_a_home", [False, True])
 def test_a_window_that_others_have_used_up_is_waited_for(
     settings: pytest.MonkeyPatch, sandbox: RunningSandbox, there_is_a_home: bool

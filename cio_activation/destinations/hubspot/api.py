@@ -197,12 +197,11 @@ async def create_properties(client: VendorClient, definitions: Sequence[Row]) ->
     return BatchReply(answer.status, rows_of(found, "results"), rows_of(found, "errors"), answer.request_id)
 
 
-async def replace_options(client: VendorClient, name: str, options: Sequence[Row]) -> None:
-    """Make ``options`` the property's whole list of options: those left out vanish."""
+async def change_property(client: VendorClient, name: str, changes: Row) -> None:
+    """Change a property's definition. ``options``, if given, replace all there are: those left out vanish."""
     await client.request(
-        "PATCH", f"{_PROPERTIES}/{quote(name, safe='')}", operation="properties.update",
-        json={"options": list(options)}, repeatable=True,
-    )  # fmt: skip
+        "PATCH", f"{_PROPERTIES}/{quote(name, safe='')}", operation="properties.update", json=changes, repeatable=True
+    )
 
 
 async def custom_property_limits(client: VendorClient) -> Row:
@@ -234,6 +233,16 @@ async def list_by_id(client: VendorClient, list_id: str) -> Row | None:
         raise
     found = _inner(client, "lists.get", answer, "list")
     return None if found.get("deletedAt") else found  # asked by id, HubSpot shows deleted ones too
+
+
+async def lists_by_ids(client: VendorClient, list_ids: Sequence[str]) -> list[Row]:
+    """Return the lists with these ids, 100 a call; deleted ones do not show."""
+    found: list[Row] = []
+    for start in range(0, len(list_ids), MAX_BATCH):
+        params = {"listIds": list(list_ids[start : start + MAX_BATCH])}
+        answer = await client.request("GET", _LISTS, operation="lists.several", params=params)
+        found += rows_of(object_of(client, "lists.several", answer), "lists")
+    return found
 
 
 def list_size(row: Row) -> int | None:
@@ -292,6 +301,17 @@ async def root_folder(client: VendorClient) -> Row:
     """Return the tree of list folders, from the root (id 0); children are in ``childNodes``."""
     answer = await client.request("GET", f"{_LISTS}/folders", operation="lists.folders", params={"folderId": "0"})
     return _inner(client, "lists.folders", answer, "folder")
+
+
+def folder_called(tree: Row, name: str) -> Row | None:
+    """Return the folder of that name, whatever its case, in the whole tree; None if there is none."""
+    pending = [tree]
+    while pending:
+        folder = pending.pop()
+        if str(folder.get("name", "")).casefold() == name.casefold():
+            return folder
+        pending += [child for child in folder.get("childNodes") or () if isinstance(child, dict)]
+    return None
 
 
 async def create_folder(client: VendorClient, name: str) -> Row:

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.settings import Settings
+from cio_activation.delivery.definitions import Definition
 from cio_activation.delivery.destination import Context, OwnedField, Step
 from cio_activation.delivery.outcomes import OutcomeFields, OutcomesAsked
 from cio_activation.delivery.outreach import OpenAction, Owner, PersonContext, SeenAction
@@ -21,6 +22,7 @@ from cio_activation.destinations.common.people import lane_is_delivered
 from cio_activation.destinations.hubspot import (
     api,
     checks,
+    definitions,
     differing_emails,
     known_lists,
     outcome_fields,
@@ -187,6 +189,12 @@ class HubSpot:
         lists = known_lists.advice(context, await known_lists.find(client, context))
         owners = await owner_advice(client, context)
         return lists + owners + await differing_emails.advice(client, context)
+
+    async def definitions(self, client: VendorClient, context: Context) -> Sequence[Definition]:
+        """Return our properties and lists, those under our prefix and those in our folder: four calls at most."""
+        there, lists = await api.properties(client), await known_lists.known(client, context.catalog)
+        strangers = await definitions.strangers(client, context, context.catalog)
+        return definitions.of(context, context.catalog, there, lists, strangers)
 
     def asks(self, activation: Activation) -> bool:
         """Return whether an audience asks for a task or a note."""

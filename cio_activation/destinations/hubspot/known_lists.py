@@ -52,6 +52,17 @@ async def find(client: VendorClient, context: Context) -> KnownLists:
     return KnownLists(present, retired)
 
 
+async def known(client: VendorClient, catalog: Mapping[str, Any]) -> KnownLists:
+    """Return the lists of the catalog that are there, by a call for all of them: what a look at them needs."""
+    ids = {key.removeprefix("list:"): str(list_id) for key, list_id in catalog.items() if key.startswith("list:")}
+    retired = {key.removeprefix(RETIRED): was for key, was in catalog.items() if key.startswith(RETIRED)}
+    rows = {str(row["listId"]): row for row in await api.lists_by_ids(client, [*ids.values(), *retired])}
+    there = {
+        list_id: {**was, "name": str(rows[list_id].get("name"))} for list_id, was in retired.items() if list_id in rows
+    }
+    return KnownLists({name: rows.get(list_id) for name, list_id in ids.items()}, there)
+
+
 async def rename(client: VendorClient, context: Context, known: KnownLists) -> dict[str, str]:
     """Give lists the names that changed here since we last named them; return ``list_name:`` entries.
 
@@ -75,21 +86,26 @@ async def rename(client: VendorClient, context: Context, known: KnownLists) -> d
 
 def advice(context: Context, known: KnownLists) -> list[str]:
     """Return what a person may want to know of our lists; nothing of it keeps a run from working."""
-    told = []
-    for audience in listed_audiences(context.activation):
-        row, ours = known.present[audience.name], list_name(audience)
-        given = context.catalog.get(f"list_name:{audience.name}")
-        there = str(row.get("name")) if row else ours
-        if there.casefold() not in (ours.casefold(), str(given).casefold()):
-            told.append(
-                f"HubSpot's list of audience {audience.name} is called {there!r} there and {ours!r} here; it is "
-                f"delivered to all the same. To take that name over, change audiences.{audience.name}.label"
-            )
-    return told + [
+    named = [(a, known.present[a.name]) for a in listed_audiences(context.activation)]
+    differ = [renamed(context, audience, row) for audience, row in named if row is not None]
+    return [f"{sentence}. {mend}" for sentence, mend in filter(None, differ)] + [
         f"HubSpot's list {was['name']!r} ({list_id}) was audience {was['audience']}'s, which does not list "
         "people here any more: it is emptied, and deleted after destinations.hubspot.retire_lists_after"
         for list_id, was in known.retired.items()
     ]
+
+
+def renamed(context: Context, audience: Audience, row: api.Row) -> tuple[str, str] | None:
+    """Return that the audience's list is called something else there, with the mend; None if it is not."""
+    there, ours = str(row.get("name")), list_name(audience)
+    given = context.catalog.get(f"list_name:{audience.name}")
+    if there.casefold() in (ours.casefold(), str(given).casefold()):
+        return None
+    return (
+        f"HubSpot's list of audience {audience.name} is called {there!r} there and {ours!r} here; it is "
+        "delivered to all the same",
+        f"To take that name over, change audiences.{audience.name}.label",
+    )
 
 
 def _known_id(audience: Audience, catalog: Mapping[str, Any]) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 from cio_activation.activation.models import Activation, Property, PropertyType
 from cio_activation.destinations.common.outcome_fields import human_fields
 from cio_activation.destinations.hubspot.api import CONTACT_TYPE, KEY
+from cio_activation.destinations.hubspot.described import description
 from cio_activation.errors import ConfigError
 
 UNIQUE_MAX = 10
@@ -53,7 +54,7 @@ def definition(name: str, prop: Property) -> Row:
     kind, field_type = KINDS[prop.type]
     made: Row = {
         "name": name, "label": prop.label, "groupName": GROUP, "type": kind, "fieldType": field_type,
-        "description": prop.description, "formField": False,
+        "description": description(prop), "formField": False,
     }  # fmt: skip
     options = wanted_options(prop)
     return made | ({"options": options} if options else {})

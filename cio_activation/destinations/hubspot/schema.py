@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from cio_activation.activation.models import Audience, Property
-from cio_activation.delivery.catalog import ADVICE
+from cio_activation.delivery.catalog import ADVICE, TOLD
+from cio_activation.delivery.definitions import FOUND
 from cio_activation.delivery.destination import Context
 from cio_activation.delivery.resync import ANEW, MEMBERS
 from cio_activation.destinations.common.removed_fields import still_there
-from cio_activation.destinations.hubspot import api, known_lists, property_definitions
+from cio_activation.destinations.hubspot import api, definitions, described, known_lists, property_definitions
 from cio_activation.destinations.hubspot.config import NAME, asked, list_name, settings_of
 from cio_activation.destinations.hubspot.errors import reason
 from cio_activation.destinations.hubspot.quota import TIME_ZONE
@@ -33,8 +34,9 @@ async def ensure_schema(client: VendorClient, context: Context) -> Mapping[str, 
 
     Catalog: ``field:<property>`` -> HubSpot's name (also of properties not delivered any more),
     ``options:<property>`` -> its values where they are a closed set, lists as :mod:`known_lists` says,
-    ``asked:<audience>`` of every audience that ever asked for tasks, and the account's time zone, in which its day
-    turns. Raises ConfigError, before anything is written, if something of the same name cannot take our values.
+    ``told:<property>`` as :mod:`described` says, ``asked:<audience>`` of every audience that ever asked for tasks, what
+    is there under our prefix, and the account's time zone, in which its day turns. Raises ConfigError, before anything
+    is written, if something of the same name cannot take our values.
     """
     wanted = property_definitions.delivered(context.activation)
     present = await api.properties(client)
@@ -43,7 +45,7 @@ async def ensure_schema(client: VendorClient, context: Context) -> Mapping[str, 
     problems += await _room_problems(client, [n for n in (api.KEY, *wanted) if n not in present])
     if problems:
         raise ConfigError(*problems)
-    await _ensure_properties(client, wanted, present)
+    there, told = await _ensure_properties(client, wanted, present, context.catalog)
     zone = (await api.account(client)).get("timeZone")
     left = {name: name for name, found in present.items() if property_definitions.is_writable(found)}
     entries = still_there(context.activation, NAME, left, (api.KEY, *wanted)) | _entries(wanted)
@@ -55,7 +57,9 @@ async def ensure_schema(client: VendorClient, context: Context) -> Mapping[str, 
         for name, row in lists.present.items()
         if row and (size := api.list_size(row)) is not None
     }
-    return entries | sizes | await _ensure_lists(client, context, lists) | _told(context, lists, zone)
+    entries |= told | sizes | await _ensure_lists(client, context, lists) | _told(context, lists, zone)
+    strangers = await definitions.strangers(client, context, entries)
+    return entries | {FOUND: definitions.of(context, entries, there, lists, strangers)}
 
 
 def _anew(context: Context, wanted: Mapping[str, Property], present: Mapping[str, Any]) -> dict[str, bool]:
@@ -115,8 +119,9 @@ def list_problems(lists: Mapping[str, api.Row | None]) -> list[str]:
 
 
 async def _ensure_properties(
-    client: VendorClient, wanted: Mapping[str, Property], present: Mapping[str, api.Row]
-) -> None:
+    client: VendorClient, wanted: Mapping[str, Property], present: Mapping[str, api.Row], catalog: Mapping[str, Any]
+) -> tuple[dict[str, api.Row], dict[str, Any]]:
+    """Make what is missing and bring the rest up to date; return what is there then, and what we told of it."""
     missing = [] if api.KEY in present else [property_definitions.key_definition()]
     missing += [property_definitions.definition(name, prop) for name, prop in wanted.items() if name not in present]
     if missing:
@@ -127,10 +132,36 @@ async def _ensure_properties(
         problems = property_problems(wanted, present)
         if problems:
             raise ConfigError(*problems)
+    now = dict(present)
+    told: dict[str, Any] = {}
     for name, prop in wanted.items():
-        options = property_definitions.merged_options((present.get(name) or {}).get("options") or (), prop)
-        if options is not None and name in present:
-            await api.replace_options(client, name, options)
+        if name in present:
+            changed, told_now = await _change(client, name, prop, present[name], catalog)
+            now[name] = {**present[name], **changed}
+            told |= told_now
+    return now, told
+
+
+async def _change(
+    client: VendorClient, name: str, prop: Property, found: api.Row, catalog: Mapping[str, Any]
+) -> tuple[api.Row, dict[str, Any]]:
+    """Add the options that are missing and say what the activation says by now; return the change, and what is told.
+
+    A label or a description that HubSpot does not take is left for the next run: values go out all the same.
+    """
+    options = property_definitions.merged_options(found.get("options") or (), prop)
+    changed: api.Row = {} if options is None else {"options": options}
+    if changed:
+        await api.change_property(client, name, changed)
+    key = f"{TOLD}{prop.name}"
+    given = catalog.get(key)
+    if not (says := described.changes(prop, found, given)):
+        return changed, described.entry(prop)
+    try:
+        await api.change_property(client, name, says)
+    except Rejected:
+        return changed, {} if given is None else {key: given}
+    return {**changed, **says}, described.entry(prop)
 
 
 async def _create(client: VendorClient, missing: list[api.Row]) -> dict[str, api.Row]:
@@ -209,10 +240,5 @@ async def _create_list(client: VendorClient, audience: Audience, folder: str) ->
 
 async def _folder(client: VendorClient, name: str) -> str:
     """Return the id of the folder for lists, looking through the whole tree; make it below the root if needed."""
-    pending = [await api.root_folder(client)]
-    while pending:
-        folder = pending.pop()
-        if str(folder.get("name", "")).casefold() == name.casefold():
-            return str(folder["id"])
-        pending += [child for child in folder.get("childNodes") or () if isinstance(child, dict)]
-    return str((await api.create_folder(client, name))["id"])
+    found = api.folder_called(await api.root_folder(client), name)
+    return str((found or await api.create_folder(client, name))["id"])

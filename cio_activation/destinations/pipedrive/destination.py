@@ -11,10 +11,19 @@ from pydantic import BaseModel
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.settings import Settings
 from cio_activation.delivery.catalog import ADVICE
+from cio_activation.delivery.definitions import Definition
 from cio_activation.delivery.destination import Context, OwnedField, Step
 from cio_activation.destinations.common import outcome_fields as human
 from cio_activation.destinations.common import owned_fields
-from cio_activation.destinations.pipedrive import action_catalog, budget, checks, differing_emails, flags, schema
+from cio_activation.destinations.pipedrive import (
+    action_catalog,
+    budget,
+    checks,
+    definitions,
+    differing_emails,
+    flags,
+    schema,
+)
 from cio_activation.destinations.pipedrive.activities import ActivityStep, RetiredActivitiesStep
 from cio_activation.destinations.pipedrive.activity_sending import ACTIVITY
 from cio_activation.destinations.pipedrive.api import CONCURRENCY, TOKENS, PipedriveApi
@@ -119,6 +128,10 @@ class PipedriveDestination(ReadingBack):
         api = PipedriveApi(client)
         catalog = await schema.ensure_fields(api, context.activation, context.catalog)
         return catalog | await action_catalog.entries(api, context.activation)
+
+    async def definitions(self, client: VendorClient, context: Context) -> Sequence[Definition]:
+        """Return our person fields and options, and those under our prefix: one call."""
+        return definitions.of(context.activation, await PipedriveApi(client).person_fields(), context.catalog)
 
     async def check(self, client: VendorClient, context: Context) -> list[str]:
         """Return problems with the token, its rights, the fields and the room for them; changes nothing."""

@@ -50,28 +50,44 @@ def entries(activation: Activation, catalog: Mapping[str, Any], previous: Mappin
     return left | {f"flag:{name}": catalog[_OPTION + label] for name, label in labels if _OPTION + label in catalog}
 
 
+def shown(
+    activation: Activation, fields: Sequence[Mapping[str, Any]], catalog: Mapping[str, Any]
+) -> list[tuple[int, str, str, str | None]]:
+    """Return our options that are there: id, label there, label here, and the audience; None: it is none's any more."""
+    code = catalog.get(f"field:{AUDIENCES}")
+    there = {int(o["id"]): str(o["label"]) for f in fields if f["field_code"] == code for o in f.get("options") or ()}
+    labels = {label: name for name, label in audience_labels(activation).items()}
+    return [
+        (int(option), there[option], key.removeprefix(_OPTION), labels.get(key.removeprefix(_OPTION)))
+        for key, option in catalog.items()
+        if key.startswith(_OPTION) and option in there
+    ]
+
+
+def called_otherwise(audience: str, there: str, here: str) -> tuple[tuple[str, str], ...]:
+    """Return that an audience's option is called something else there, with the mend; nothing if it is not."""
+    if there == here:
+        return ()
+    sentence = (
+        f"Pipedrive's option of audience {audience} is called {there!r} there and {here!r} here; it is "
+        "delivered to all the same"
+    )
+    return ((sentence, f"To take that name over, change audiences.{audience}.label"),)
+
+
 def advice(
     activation: Activation, fields: Sequence[Mapping[str, Any]], catalog: Mapping[str, Any]
 ) -> dict[str, list[str]]:
     """Return what a person may want to know of our options, as a catalog's entry; nothing is wrong."""
-    code = catalog.get(f"field:{AUDIENCES}")
-    there = {int(o["id"]): str(o["label"]) for f in fields if f["field_code"] == code for o in f.get("options") or ()}
-    labels = {label: name for name, label in audience_labels(activation).items()}
     told = []
-    for key, option in catalog.items():
-        label, shown = key.removeprefix(_OPTION), there.get(option) if key.startswith(_OPTION) else None
-        if shown is None:
-            continue
-        if label not in labels:
+    for _, there, here, audience in shown(activation, fields, catalog):
+        if audience is None:
             told.append(
-                f"Pipedrive's option {shown!r} was an audience's that is not delivered any more: everybody is taken "
+                f"Pipedrive's option {there!r} was an audience's that is not delivered any more: everybody is taken "
                 "off it; delete it in Pipedrive when nothing there needs it"
             )
-        elif shown != label:
-            told.append(
-                f"Pipedrive's option of audience {labels[label]} is called {shown!r} there and {label!r} here; it is "
-                f"delivered to all the same. To take that name over, change audiences.{labels[label]}.label"
-            )
+        else:
+            told += [f"{sentence}. {mend}" for sentence, mend in called_otherwise(audience, there, here)]
     return {ADVICE: told} if told else {}
 
 

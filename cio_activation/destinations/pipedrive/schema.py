@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cio_activation.activation.models import Activation
+from cio_activation.delivery.definitions import FOUND
 from cio_activation.destinations.common.removed_fields import still_there
-from cio_activation.destinations.pipedrive import flags
+from cio_activation.destinations.pipedrive import definitions, flags
 from cio_activation.destinations.pipedrive.api import PipedriveApi
 from cio_activation.destinations.pipedrive.config import NAME
 from cio_activation.destinations.pipedrive.options import missing_labels, option_ids
@@ -66,7 +67,7 @@ async def ensure_fields(api: PipedriveApi, activation: Activation, previous: Map
     catalog = _left(activation, fields, previous, catalog) | catalog
     catalog |= flags.entries(activation, catalog, previous)
     catalog[DECLARED] = audiences_field(activation)
-    return catalog | flags.advice(activation, shown, catalog)
+    return catalog | flags.advice(activation, shown, catalog) | {FOUND: definitions.of(activation, shown, catalog)}
 
 
 async def _renamed(

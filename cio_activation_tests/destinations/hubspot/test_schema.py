@@ -5,17 +5,26 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
-from cio_activation.activation.models import PropertyType
+from cio_activation.activation.models import Property, PropertyType
 from cio_activation.delivery.destination import Context
 from cio_activation.delivery.schema import run_schema
 from cio_activation.destinations.hubspot import DESTINATION
 from cio_activation.errors import ConfigError
 from cio_activation.transport.http import Unpaced
-from cio_activation_tests.drivers.hubspot import LABEL, REALTIME, HubSpotBench, make_activation, prop
+from cio_activation_tests.drivers.hubspot import (
+    AUDIENCES,
+    DAILY,
+    LABEL,
+    REALTIME,
+    HubSpotBench,
+    make_activation,
+    prop,
+)
+from cio_activation_tests.drivers.stand_ins.hubspot import LISTS, OPTIONS, PROPERTIES
 
 Build = Callable[..., HubSpotBench]
 
@@ -85,6 +94,89 @@ def test_options_are_merged_and_others_own_ones_stay(build: Build) -> None:
     options = properties(world)["cio_lapse_bucket"]["options"]
     assert [o["value"] for o in options] == ["by_hand", "0-30", "31-90", "91+"]  # type: ignore[attr-defined]
     assert (options[0]["hidden"], options[1]["label"]) == (True, "Recent")  # type: ignore[index]
+
+
+def test_who_answers_for_a_property_stands_in_its_description_and_follows_the_activation(build: Build) -> None:
+    world = build([], make_activation((prop("ltv", PropertyType.NUMBER),), ()))
+    world.schema()
+    there = properties(world)["cio_ltv"]
+    assert there["description"] == (
+        "What ltv says. Owner: retention@example.com. Version 1. Written by cio_activation."
+    )
+    time.sleep(0.4)
+    reviewed = {"label": "Lifetime value", "version": 2, "reviewed": date(2026, 11, 1), "owner": "team:crm"}
+    world.use(make_activation((prop("ltv", PropertyType.NUMBER, **reviewed),), ()))
+    world.schema()
+    there = properties(world)["cio_ltv"]
+    assert there["label"] == "Lifetime value"
+    assert there["description"] == (
+        "What ltv says. Owner: team:crm. Version 2. Last reviewed 2026-11-01. Written by cio_activation."
+    )
+    mark = world.mark()
+    world.schema()
+    assert [e for e in world.entries(mark) if e.method == "PATCH"] == []
+
+
+def test_what_people_there_wrote_about_a_property_stays_until_it_changes_here(build: Build) -> None:
+    world = build([], make_activation((prop("ltv", PropertyType.NUMBER),), ()))
+    world.schema()
+    theirs = {"label": "Worth", "description": "Ask Carla"}
+    world.stand_in.call("PATCH", f"{PROPERTIES}/cio_ltv", theirs)
+    time.sleep(0.4)
+    world.schema()
+    there = properties(world)["cio_ltv"]
+    assert {key: there[key] for key in theirs} == theirs
+    [found] = world.query("SELECT differences FROM delivery.definitions WHERE declared = 'properties.ltv'")
+    assert "labels cio_ltv 'Worth', and it is 'Ltv' here" in found[0]
+    assert "change properties.ltv.label" in found[0]
+    world.stand_in.call("PATCH", f"{PROPERTIES}/cio_ltv", {"description": ""})
+    world.use(make_activation((prop("ltv", PropertyType.NUMBER, label="Value so far"),), ()))
+    world.schema()
+    there = properties(world)["cio_ltv"]
+    assert (there["label"], str(there["description"])[:14]) == ("Value so far", "What ltv says.")
+    assert world.query("SELECT differences FROM delivery.definitions WHERE declared = 'properties.ltv'") == [("[]",)]
+
+
+def test_a_description_that_an_earlier_release_wrote_is_brought_up_to_date(build: Build) -> None:
+    world = build([], make_activation((prop("ltv", PropertyType.NUMBER),), ()))
+    world.schema()
+    world.stand_in.call("PATCH", f"{PROPERTIES}/cio_ltv", {"description": "What ltv says", "label": "Worth"})
+    with world.runtime.warehouse.write() as con:
+        con.execute("UPDATE delivery.catalog SET catalog = json_merge_patch(catalog, '{\"told:ltv\": null}')")
+    time.sleep(0.4)
+    world.schema()
+    there = properties(world)["cio_ltv"]
+    assert (there["label"], "Owner: " in str(there["description"])) == ("Worth", True)
+
+
+def test_what_is_there_under_our_prefix_or_in_our_folder_is_known(build: Build) -> None:
+    world = build([])
+    world.schema()
+    world.stand_in.property("cio_by_hand")
+    folder = {"name": "By hand", "objectTypeId": "0-1", "processingType": "MANUAL", "listFolderId": 1}
+    made = world.stand_in.call("POST", LISTS, folder)["list"]["listId"]
+    world.edit("set_options", name="cio_lapse_bucket", options=[*OPTIONS[:1]])
+    world.use(make_activation(properties=make_properties_without("last_category"), audiences=AUDIENCES[:1]))
+    time.sleep(0.4)
+    mark = world.mark()
+    world.schema()
+    assert sum(e.path.endswith("/folders") or e.path.endswith("/lists/2026-09") for e in world.entries(mark)) == 2
+    rows = world.query("SELECT kind, address, declared, differences, mend FROM delivery.definitions")
+    orphans = {(kind, address): mend for kind, address, declared, _, mend in rows if declared is None}
+    left = world.query("SELECT list_id FROM delivery.retired_lists") or None
+    assert left is None, "nothing ran"
+    [retired] = [address for kind, address in orphans if kind == "list" and address != made]
+    assert set(orphans) == {
+        ("field", "cio_by_hand"), ("field", "cio_last_category"), ("list", made), ("list", retired)
+    }  # fmt: skip
+    assert "retire_lists_after" in orphans["list", retired]
+    assert orphans["list", made] == "delete it in HubSpot, or move it out of our folder"
+    [differs] = [d for _, _, declared, d, _ in rows if declared == "properties.lapse_bucket"]
+    assert "options that are not declared: 'Active'" in differs
+
+
+def make_properties_without(name: str) -> list[Property]:
+    return [p for p in (*DAILY, *REALTIME) if p.name != name]
 
 
 def test_a_property_of_another_type_is_a_config_error_with_its_mend(build: Build) -> None:

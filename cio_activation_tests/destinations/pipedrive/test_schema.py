@@ -76,6 +76,25 @@ def test_fields_and_options_renamed_by_a_colleague_stay_ours(bench: PipedriveBen
     assert writes(bench) == before
 
 
+def test_what_is_there_under_our_prefix_and_how_it_differs_is_known(bench: PipedriveBench) -> None:
+    bench.edit("create_field", name="cio_by_hand", type="varchar")
+    bench.edit("rename_field", field="cio_spent", name="Spent so far")
+    bench.edit("rename_option", field="cio_bucket", option="low", label="Hardly anything")
+    bench.edit("add_option", field="cio_bucket", label="By hand")
+    bench.edit("rename_option", field="cio_audiences", option=LABELS["vip"], label="Carla's people")
+    before = len(bench.shared.log.entries)
+    bench.schema()
+    assert len(bench.shared.log.entries) == before + 2, "no call more than the fields take"
+    rows = bench.query("SELECT kind, name, declared, differences, mend FROM delivery.definitions")
+    assert [(kind, name) for kind, name, declared, _, _ in rows if declared is None] == [("field", "cio_by_hand")]
+    differs = {declared: told for _, _, declared, told, _ in rows if told != "[]"}
+    assert set(differs) == {"properties.spent", "properties.bucket", "audiences.vip"}
+    assert "is called 'Spent so far' there" in differs["properties.spent"]
+    assert "shows 'low' as 'Hardly anything'" in differs["properties.bucket"]
+    assert "not declared: 'By hand'" in differs["properties.bucket"]
+    assert "Carla's people" in differs["audiences.vip"]
+
+
 def test_a_new_audience_adds_one_option_and_an_old_one_stays_known(bench: PipedriveBench) -> None:
     old = bench.catalog[f"option:audiences:{LABELS['cart']}"]
     before = writes(bench)
