@@ -21,7 +21,7 @@ from cio_activation.automation.schedules import audit_schedule, daily_schedule
 from cio_activation.automation.sensors import realtime_sensor
 from cio_activation.automation.warned import warnings_sensor
 from cio_activation.customerio import assets as customerio
-from cio_activation.dagster_runtime import forgetting
+from cio_activation.dagster_runtime import forgetting, pruning
 from cio_activation.delivery import assets as delivery
 from cio_activation.delivery.destination import Destination
 from cio_activation.destinations import DESTINATIONS
@@ -61,7 +61,7 @@ def build_definitions(activation: Activation, destinations: Sequence[Destination
         *delivered,
         *counted,
         *governance.build_assets(activation, lanes, counted),
-        *privacy.build_assets(activation, lanes, delivered, destinations, forgetting.clean),
+        *privacy.build_assets(activation, lanes, delivered, destinations, forgetting.clean, pruning.prune),
     ]
     daily, realtime = (lane_job(lane, lanes, assets) for lane in Lane)
     report = outcome.report_asset(activation, counted)

@@ -41,6 +41,9 @@ def check_workspace(draft: Draft) -> None:
     for name in ("raw_retention", "plan_retention"):
         if getattr(workspace, name) < timedelta(days=1):
             problems.add(("workspace", name), "must be a day (1d) or more; a window that is run again reads its files")
+    for name in ("decision_retention", "ledger_retention", "quarantine_retention", "run_retention"):
+        if getattr(workspace, name) < timedelta(days=1):
+            problems.add(("workspace", name), "must be a day (1d) or more; it is pruned once a day")
     if workspace.last_good_for < timedelta(days=1):
         problems.add(("workspace", "last_good_for"), "must be a day (1d) or more; a snapshot comes once a day")
     if workspace.history_retention < timedelta(0):

@@ -79,6 +79,15 @@ class Workspace(Model):
     """How long files stay as Customer.io sent them; the newest window of each lane always does."""
     plan_retention: Duration = timedelta(days=90)
     """How long the files of plans stay; those that guards and releases compare with always do."""
+    decision_retention: Duration = timedelta(days=400)
+    """How long decisions and their counts stay, and who was to act for entries that ended; those of spells that go on
+    always do."""
+    ledger_retention: Duration = timedelta(days=400)
+    """How long it is told what was sent and what vendors answered, and what audits found (90d of these at least)."""
+    quarantine_retention: Duration = timedelta(days=90)
+    """How long it is told what we refused to read; the newest window of each lane always is."""
+    run_retention: Duration = timedelta(days=30)
+    """How long Dagster keeps finished runs with their events and what they printed; the newest of each job always."""
     history_retention: Duration = timedelta(days=400)
     """How long it is told what people's properties were and why they changed; 0d: not at all."""
     unsubscribed_attribute: Name | None = None

@@ -15,7 +15,8 @@ from cio_activation.activation.models import Activation, Audience
 from cio_activation.activation.working_time import Capacity
 from cio_activation.audience.opening import Hours, day_of
 from cio_activation.warehouse.sessions import Connection
-from cio_activation.warehouse.sql import timestamp
+from cio_activation.warehouse.sql import literal, scalar, timestamp
+from cio_activation.warehouse.tables import ROTATIONS
 
 TABLE = "desks"
 _ROTATED = 2_000
@@ -208,13 +209,16 @@ def _chain(
     return Chain(record_owner, wait_for_opening=ask.wait_for_opening)
 
 
+def rotations_given(audience: str, place: str) -> str:
+    """Return SQL for how often a rotation gave work: by the assignments there are, and by those no longer kept."""
+    mine = f"audience = {literal(audience)} AND destination = {literal(place)}"
+    return f"""((SELECT count(*) FROM audience.assignments WHERE {mine} AND owner_from = 'rotation')
+        + (SELECT CAST(coalesce(sum(given), 0) AS BIGINT) FROM {ROTATIONS} WHERE {mine}))"""
+
+
 def _given(con: Connection, audience: Audience, place: str) -> int:
     """Return how many turns of the audience's rotation were given before."""
-    found = con.execute(
-        "SELECT count(*) FROM audience.assignments WHERE audience = ? AND destination = ? AND owner_from = 'rotation'",
-        [audience.name, place],
-    ).fetchall()
-    return int(found[0][0])
+    return int(str(scalar(con, f"SELECT {rotations_given(audience.name, place)}")))
 
 
 def _turns(owners: Sequence[str], free: Mapping[str, int | None], given: int) -> tuple[str, ...]:

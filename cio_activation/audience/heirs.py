@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from cio_activation.activation.actions import AUDIENCE_OWNER, NOBODY, RECORD_OWNER, Queue, Rotation
 from cio_activation.activation.models import Audience
+from cio_activation.audience.desks import rotations_given
 from cio_activation.warehouse.sql import literal
 
 Owners = Sequence[str | Rotation | Queue]
@@ -18,8 +19,7 @@ def heirs(audience: Audience, place: str, owners: Owners, about: str, but: str =
     ``but`` is SQL over it (``f``) and ``feedback.owners`` (``o``): who is not asked. A queue cannot be handed anything
     (HubSpot may take one at creation only), nor can nobody. Of people who take turns each gets one after the other.
     """
-    given = f"""(SELECT count(*) FROM audience.assignments WHERE audience = {literal(audience.name)}
-        AND destination = {literal(place)} AND owner_from = 'rotation')"""
+    given = rotations_given(audience.name, place)
     turn = f"((v.turn - ({given} + f.nth - 1)) % v.turns + v.turns) % v.turns"
     return f"""
         SELECT f.entry_id, o.owner_id, o.email AS owner_email, v.source AS owner_from

@@ -37,6 +37,11 @@ log = logging.getLogger("dagster")
 RUNS_OPEN = 16
 """Runs whose event log stays open in a process, two file handles each. Looking at an older one opens it again."""
 
+_OLD_RESULTS = sa.text(
+    """DELETE FROM asset_check_executions WHERE run_id = :run AND id NOT IN (
+        SELECT max(id) FROM asset_check_executions GROUP BY asset_key, check_name)"""
+)
+
 
 class OpenSqliteStorage(DagsterSqliteStorage):
     """Runs, events and schedules in SQLite files under ``base_dir``, as Dagster's own storage keeps them."""
@@ -143,6 +148,18 @@ class _Events(SqliteEventLogStorage):
         # Not one at a time: Dagster asks this while it holds a connection.
         with self._engine_of(INDEX_SHARD_NAME).connect() as con:
             return bool(sa.inspect(con).has_table(table_name))
+
+    def delete_events(self, run_id: str) -> None:
+        # Dagster empties a run's file and leaves it, and keeps all results of checks: of each check the newest is read.
+        super().delete_events(run_id)
+        with self._connect(INDEX_SHARD_NAME) as con:
+            con.execute(_OLD_RESULTS, {"run": run_id})
+        with self._engines_lock:
+            if (engine := self._engines.pop(run_id, None)) is not None:
+                engine.dispose()
+        path = Path(self.path_for_shard(run_id))
+        for part in (path, *(path.with_name(f"{path.name}{tail}") for tail in ("-wal", "-shm"))):
+            part.unlink(missing_ok=True)
 
     def wipe(self) -> None:
         self._close()

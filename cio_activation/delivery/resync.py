@@ -79,7 +79,7 @@ def leave_account(runtime: Runtime, destination: Destination) -> None:
         for shadow in shadows(con, name):
             con.execute(f"DELETE FROM {shadow}")
         # Who was to act, who they are and whom they are on: all by ids of that account.
-        decided = ("audience.assignments", "audience.handovers", "audience.escalations")
+        decided = ("audience.assignments", "audience.rotations", "audience.handovers", "audience.escalations")
         for table in (*decided, *(f"feedback.{part}" for part in _READ_THERE)):
             con.execute(f"DELETE FROM {table} WHERE destination = ?", [name])
         if isinstance(destination, IdentifiesAccount):

@@ -22,12 +22,14 @@ def build_assets(
     delivered: Sequence[dg.AssetsDefinition | dg.AssetSpec],
     destinations: Sequence[Destination],
     beside: Callable[[Path, Sequence[str]], int],
+    old_runs: Callable[[dg.DagsterInstance, datetime], int],
 ) -> list[dg.AssetsDefinition]:
     """Return the asset that erases people once ``delivered``, the daily deliveries, took back what was theirs.
 
-    Beside it the one that deletes files which are old.
+    Beside it the one that deletes what is older than the workspace keeps it.
 
-    ``beside`` takes people (by their names) out of what Dagster keeps; it is told the home.
+    ``beside`` takes people (by their names) out of what Dagster keeps; it is told the home. ``old_runs`` deletes its
+    runs from before an instant (naive UTC).
     """
     deps = [
         dg.AssetDep(key)
@@ -74,15 +76,20 @@ def build_assets(
         owners=owners(*(p.owner for p in activation.properties.values())),
         tags={LANE_TAG: str(Lane.DAILY)},
         description=(
-            "Deletes raw files older than `workspace.raw_retention` and plans older than `workspace.plan_retention`, "
-            "but those that something still reads."
+            "Deletes files, rows and runs that are older than the workspace keeps them (`raw_retention`, "
+            "`plan_retention`, `decision_retention`, `ledger_retention`, `quarantine_retention`, `run_retention`), "
+            "but what something still reads."
         ),
     )
-    def retention() -> dg.MaterializeResult:
+    def retention(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         from cio_activation.privacy.retention import prune
 
         with failures():
-            done = prune(runtime_of(activation, Lane.DAILY), datetime.now(UTC).replace(tzinfo=None))
+            done = prune(
+                runtime_of(activation, Lane.DAILY),
+                datetime.now(UTC).replace(tzinfo=None),
+                lambda before: old_runs(context.instance, before),
+            )
         return dg.MaterializeResult(metadata=metadata_of(done))
 
     return [forgetting, retention]

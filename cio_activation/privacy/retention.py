@@ -1,5 +1,7 @@
 """How long files stay: what Customer.io sent, and what was planned. A home must not grow for ever.
 
+How long rows do says ``privacy.pruning``, and Dagster's runs ``dagster_runtime.pruning``.
+
 By the age of the files themselves, window by window. What something still reads stays however old it is: the newest
 window of each lane, the newest plan of each step that was let through (guards compare with it), plans that a guard
 holds and those that somebody released.
@@ -7,11 +9,12 @@ holds and those that somebody released.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from cio_activation.privacy.pruning import prune_rows
 from cio_activation.runtime import Runtime
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.tables import FILES, FILES_SET_ASIDE, PLANS, RELEASES
@@ -25,14 +28,19 @@ class Pruned:
     """Windows whose raw files were deleted."""
     plan_files: int = 0
     freed_bytes: int = 0
+    pruned_rows: Mapping[str, int] = field(default_factory=dict)
+    """Table -> rows that were deleted."""
+    pruned_runs: int = 0
+    """Of Dagster's runs."""
     home_bytes: int = 0
     """Size of the home afterwards."""
 
 
-def prune(runtime: Runtime, now: datetime) -> Pruned:
-    """Delete raw files and plans that are older at ``now`` (naive UTC) than the workspace keeps them.
+def prune(runtime: Runtime, now: datetime, runs: Callable[[datetime], int] = lambda _before: 0) -> Pruned:
+    """Delete files, rows and runs that are older at ``now`` (naive UTC) than the workspace keeps them.
 
     Files first, then the books: whoever dies in between leaves rows of files that are gone, which ask for new ones.
+    ``runs`` deletes what Dagster keeps of runs that began before an instant, and tells how many that were.
     """
     workspace, home = runtime.activation.workspace, runtime.settings.activation_home
     with runtime.warehouse.read() as con:
@@ -50,7 +58,9 @@ def prune(runtime: Runtime, now: datetime) -> Pruned:
         path.unlink(missing_ok=True)
         if not any(path.parent.iterdir()):
             path.parent.rmdir()
-    return Pruned(len(windows), len(plans), freed, sum(path.stat().st_size for path in _files(home)))
+    rows = prune_rows(runtime, now)
+    pruned_runs = runs(now - workspace.run_retention)
+    return Pruned(len(windows), len(plans), freed, rows, pruned_runs, sum(path.stat().st_size for path in _files(home)))
 
 
 def _read_still(con: Connection) -> frozenset[str]:

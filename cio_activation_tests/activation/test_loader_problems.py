@@ -49,6 +49,7 @@ WORKSPACE = {
     "last_good_for: 1h": "workspace.last_good_for: must be a day (1d) or more",
     "raw_retention: 1h": "workspace.raw_retention: must be a day (1d) or more",
     "plan_retention: 0d": "workspace.plan_retention: must be a day (1d) or more",
+    "ledger_retention: 1h": "workspace.ledger_retention: must be a day (1d) or more",
     "purchase_attribute: last_ordr_at": "'last_ordr_at' is not a declared attribute; did you mean 'last_order_at'?",
     "purchase_attribute: category": "'category' is of type text, but this takes timestamp",
     "order_count_attribute: category": "'category' is of type text, but this takes integer",

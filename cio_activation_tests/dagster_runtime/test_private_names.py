@@ -40,6 +40,8 @@ REVIEWED = {
     "dagster._core.storage.event_log.sqlite.sqlite_event_log:SqliteEventLogStorage._db_lock": "attribute",
     "dagster._core.storage.event_log.sqlite.sqlite_event_log:SqliteEventLogStorage._initdb": "(self, engine: Engine, for_index_shard=False) -> None",
     "dagster._core.storage.event_log.sqlite.sqlite_event_log:SqliteEventLogStorage.conn_string_for_shard": "(self, shard_name: str) -> str",
+    "dagster._core.storage.event_log.sqlite.sqlite_event_log:SqliteEventLogStorage.delete_events": "(self, run_id: str) -> None",
+    "dagster._core.storage.event_log.sqlite.sqlite_event_log:SqliteEventLogStorage.path_for_shard": "(self, run_id: str) -> str",
     "dagster._core.storage.event_log.sqlite.sqlite_event_log:SqliteEventLogStorage.dispose": "(self) -> None",
     "dagster._core.storage.event_log.sqlite.sqlite_event_log:SqliteEventLogStorage.end_watch": "(self, run_id: str, handler: Callable[[EventLogEntry, str], None]) -> None",
     "dagster._core.storage.event_log.sqlite.sqlite_event_log:SqliteEventLogStorage.has_table": "(self, table_name: str) -> bool",

@@ -10,6 +10,7 @@ import textwrap
 import time
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
 from threading import Event
@@ -20,6 +21,7 @@ import pytest
 import sqlalchemy as sa
 from dagster._core.storage.event_log.base import EventLogRecord
 
+from cio_activation.dagster_runtime.pruning import prune
 from cio_activation.dagster_runtime.storage import RUNS_OPEN, OpenSqliteStorage
 
 HANDLES = Path("/proc/self/fd")
@@ -29,6 +31,11 @@ HANDLES = Path("/proc/self/fd")
 def carts() -> Iterator[Any]:
     yield dg.MaterializeResult(metadata={"rows": 3})
     yield dg.AssetCheckResult(passed=True)
+
+
+@dg.asset
+def broken() -> None:
+    raise ValueError
 
 
 @pytest.fixture
@@ -85,6 +92,30 @@ def test_what_dagster_wrote_is_read_and_the_other_way_round(home: Path, monkeypa
         assert {r.run_id for r in records(after)} == {first.run_id, second.run_id}
         assert len(after.all_logs(second.run_id)) == len(after.all_logs(first.run_id))
         assert after.get_run_by_id(second.run_id).status is dg.DagsterRunStatus.SUCCESS  # type: ignore[union-attr]
+
+
+def test_old_runs_go_with_all_that_dagster_keeps_of_them_but_for_the_newest(
+    instance: dg.DagsterInstance, home: Path
+) -> None:
+    runs = [dg.materialize([carts], instance=instance).run_id for _ in range(4)]
+    failed = dg.materialize([broken], instance=instance, raise_on_error=False).run_id
+    printed = [home / "storage" / run for run in runs]
+    for folder in printed:
+        (folder / "compute_logs").mkdir(parents=True, exist_ok=True)
+        (folder / "compute_logs" / "carts.out").write_text("printed")
+    now = datetime.now(UTC).replace(tzinfo=None)
+    assert prune(instance, now - timedelta(hours=1)) == 0
+    assert prune(instance, now + timedelta(hours=1), most=2) == 2
+    assert prune(instance, now + timedelta(hours=1)) == 1
+    # The newest run of the job, which failed, and the newest that ended well.
+    assert {run.run_id for run in instance.get_runs()} == {failed, runs[-1]}
+    assert [run for run in runs if (home / "history" / "runs" / f"{run}.db").exists()] == runs[-1:]
+    assert [folder.exists() for folder in printed] == [False, False, False, True]
+    assert [r.run_id for r in records(instance)] == runs[-1:]
+    key = dg.AssetCheckKey(dg.AssetKey("carts"), "whole")
+    results = instance.event_log_storage.get_asset_check_execution_history(key, limit=10)
+    assert [r.run_id for r in results] == runs[-1:]
+    assert dg.materialize([carts], instance=instance).success
 
 
 def test_processes_see_each_others_runs_and_events(instance: dg.DagsterInstance) -> None:
