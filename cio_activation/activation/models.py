@@ -86,7 +86,7 @@ class Workspace(Model):
     """How long it is told what was sent and what vendors answered, and what audits found (90d of these at least)."""
     quarantine_retention: Duration = timedelta(days=90)
     """How long it is told what we refused to read; the newest window of each lane always is."""
-    run_retention: Duration = timedelta(days=30)
+    run_retention: Duration = timedelta(days=14)
     """How long Dagster keeps finished runs with their events and what they printed; the newest of each job always."""
     history_retention: Duration = timedelta(days=400)
     """How long it is told what people's properties were and why they changed; 0d: not at all."""
