@@ -56,7 +56,7 @@ def _tell(
 ) -> bool:
     window = run.tags.get("dagster/partition", "no partition")
     subject = f"cio_activation: {run.job_name} {window} failed"
-    failed = "; ".join(_words(instance, run))[:LONGEST]
+    failed = "; ".join(words(instance, run))[:LONGEST]
     taken, problem = told(send, subject, f"{subject}: {failed} (run {run.run_id})")
     if problem:
         log(f"the alert {'was taken by some only' if taken else 'could not be delivered'}: {problem}")
@@ -65,7 +65,7 @@ def _tell(
     return taken
 
 
-def _words(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[str]:
+def words(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[str]:
     """Give each failed step and its failure's description, else what the run itself says."""
     steps = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
     yield from (_words_of(entry.dagster_event) for entry in steps if entry.dagster_event)

@@ -9,6 +9,7 @@ from cio_activation.cli import (
     audit,
     check,
     demo,
+    doctor,
     fields,
     forget,
     metrics,
@@ -39,6 +40,7 @@ app.command("demo")(demo.demo)
 app.command("sample")(sample.sample)
 app.command("sandbox")(sandbox.sandbox)
 app.command("check")(check.check)
+app.command("doctor")(doctor.doctor)
 app.command("fields")(fields.fields)
 app.command("forget")(forget.forget)
 app.add_typer(actions.actions)

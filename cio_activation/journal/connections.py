@@ -79,6 +79,14 @@ def place(url: sa.URL) -> str:
     return f"PostgreSQL {host}{f':{url.port}' if url.port else ''}, database {url.database or '(default)'}"
 
 
+def place_of(given: str) -> str:
+    """Return where the journal at ``given`` is, fit for messages, also if it is no address."""
+    try:
+        return place(_read(given))
+    except ConfigError:
+        return "set, and no address of a journal"
+
+
 def cannot_open(url: sa.URL, error: sa.exc.DBAPIError) -> ConfigError:
     """Return the error to raise when the database cannot be opened, with the driver's words but no password."""
     said = " ".join(str(error.orig).split()) or type(error.orig).__name__

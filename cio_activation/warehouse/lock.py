@@ -134,3 +134,17 @@ class PriorityLock:
                 time.sleep(_POLL_SECONDS)
             else:
                 return
+
+
+def holder(path: Path) -> str | None:
+    """Return who has the file at ``path`` now, as they wrote it down; None if nobody has. Waits for nobody."""
+    try:
+        lock = open(f"{path}.lock")  # noqa: SIM115 - closed below, where there is one
+    except FileNotFoundError:
+        return None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return lock.read().strip() or "another process"
+    return None

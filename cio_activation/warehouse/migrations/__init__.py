@@ -28,6 +28,16 @@ def pending(con: Connection) -> dict[str, str]:
     return {f.name: f.read_text() for f in sorted(files, key=lambda f: f.name) if f.name not in applied}
 
 
+def unknown(con: Connection) -> list[str]:
+    """Return the migrations that the warehouse has and this release does not know: a newer one made them."""
+    return sorted(_applied(con) - {f.name for f in resources.files(__name__).iterdir()})
+
+
+def newest(con: Connection) -> str | None:
+    """Return the newest migration that the warehouse has."""
+    return max(_applied(con), default=None)
+
+
 def apply(con: Connection) -> None:
     """Apply what is pending; call inside one transaction, so that a home is at one version or the other."""
     con.execute("CREATE SCHEMA IF NOT EXISTS meta")
