@@ -6,8 +6,15 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cio_activation.cli.output import notes
+
 if TYPE_CHECKING:
     from cio_activation.sandbox.server.running import RunningSandbox
+    from cio_activation.sandbox.world.orders import Orders
+
+
+MADE_UP = 1_000
+"""People of the made-up world that stands in where the order histories are not installed."""
 
 
 def start_sandbox(*, orders: Path | None, people: int | None, port: int = 0, **options: Any) -> RunningSandbox:
@@ -16,9 +23,23 @@ def start_sandbox(*, orders: Path | None, people: int | None, port: int = 0, **o
     ``people`` keeps only that many. ValueError or FileNotFoundError if the history cannot be read.
     """
     from cio_activation.sandbox.build import build_sandbox
-    from cio_activation.sandbox.world import orders as histories
     from cio_activation.sandbox.world.world import World
 
     now = time.time()
-    history = histories.load_parquet(orders, ends_at=now) if orders else histories.load_default(ends_at=now)
-    return build_sandbox(World(history, people_limit=people, ends_at=now), port=port, **options)
+    return build_sandbox(World(_history(orders, now), people_limit=people, ends_at=now), port=port, **options)
+
+
+def _history(orders: Path | None, ends_at: float) -> Orders:
+    """Return the histories that are asked for, else the default ones, else made-up ones, which is said."""
+    from cio_activation.sandbox.world import orders as histories
+
+    if orders:
+        return histories.load_parquet(orders, ends_at=ends_at)
+    try:
+        return histories.load_default(ends_at=ends_at)
+    except ModuleNotFoundError:
+        notes.print(
+            f"The world is {MADE_UP:,} made-up people; pip install 'cio-activation\\[demo]' brings order histories of "
+            "2,469 households, --orders FILE.parquet your own."
+        )
+        return histories.generate(MADE_UP, ends_at=ends_at)

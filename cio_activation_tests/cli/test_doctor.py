@@ -80,7 +80,7 @@ def test_a_home_in_order_is_told_as_such_and_nothing_is_changed(home: Path, runt
     before = {path: path.stat().st_mtime_ns for path in home.rglob("*") if path.is_file()}
     code, told, text = doctor()
     assert (code, told["findings"]) == (0, []), told["problems"]
-    assert told["warehouse"]["windows"]["daily"]["age"].startswith("20:")
+    assert told["warehouse"]["windows"]["daily"]["age"].startswith("20 h")
     assert told["warehouse"]["migrations_pending"] == []
     assert told["journal"]["version"] == told["journal"]["version_of_this_release"]
     assert (told["home"]["bytes"] > 0, told["home"]["disk_free"] > 0) == (True, True)
@@ -181,7 +181,7 @@ def silent_daemon(runtime: Runtime) -> None:
 
 
 WRONG: dict[str, tuple[Callable[[Runtime], None], str, str]] = {
-    "late": (lambda r: decided(r, Lane.DAILY, timedelta(days=3)), "ended 3 days, 0:00 ago", "daemon runs"),
+    "late": (lambda r: decided(r, Lane.DAILY, timedelta(days=3)), "ended 3 d 0 h ago", "daemon runs"),
     "late carts": (lambda r: decided(r, Lane.REALTIME, timedelta(hours=5)), "realtime lane's newest", "sensor is on"),
     "held": (held, "p-17 of hubspot/list (2026-11-29) is held: it would remove 80 %", "release p-17"),
     "newer": (from_a_newer_release, "made 9999_later.sql", "install that release"),

@@ -174,8 +174,9 @@ def _size(path: Path) -> int:
 def _age(seconds: float | None) -> str | None:
     if seconds is None:
         return None
-    told = str(timedelta(seconds=round(seconds)))
-    return told.removesuffix(":00") if seconds > 86_400 else told
+    days, rest = divmod(round(seconds), 86_400)
+    hours, rest = divmod(rest, 3_600)
+    return f"{days} d {hours} h" if days else f"{hours} h {rest // 60} min"
 
 
 def folder(settings: Settings) -> str:
