@@ -8,7 +8,7 @@ from typing import Any
 from cio_activation.audience.codes import MEANING, Code
 from cio_activation.why.facts import Asking, Fact, minute, parsed, span, told
 
-_ENDS: Mapping[str, str] = {
+ENDS: Mapping[str, str] = {
     "left_segment": "is in the segment no more",
     "gate": "the gate holds no more",
     "purchase": "bought",
@@ -78,7 +78,7 @@ def sentence(asking: Asking, row: Mapping[str, Any]) -> str:
         case "left":
             return f"left {label}: {ended(asking, row)}"
         case "dropped":
-            return f"is no candidate for {label} any more: {_ENDS.get(code, code)}"
+            return f"is no candidate for {label} any more: {ENDS.get(code, code)}"
         case _:
             return f"was kept out of {label}: {withheld(asking, code, row['detail'])}"
 
@@ -117,7 +117,7 @@ def rested_on(asking: Asking, row: Mapping[str, Any]) -> str:
 def ended(asking: Asking, row: Mapping[str, Any]) -> str:
     """Return why a stay ended."""
     code, rule = row["code"], asking.audience(row["audience"], row["activation"])
-    meaning, more = _ENDS.get(code, str(code)), _detail(asking, code, row["detail"])
+    meaning, more = ENDS.get(code, str(code)), _detail(asking, code, row["detail"])
     if code == "gate" and rule.get("gate"):
         meaning = f"the gate `{rule['gate']}` holds no more"
     if code == "expired" and rule.get("expires_after"):

@@ -51,6 +51,11 @@ def blocks(language: str) -> list[Block]:
     ]
 
 
+def fenced(text: str) -> list[tuple[str, str]]:
+    """Return language and text of each block of a page's text."""
+    return [(str(language), str(block)) for language, block in _BLOCK.findall(text)]
+
+
 def named_files(page: Path) -> Iterator[tuple[str, bool]]:
     """Give each file or folder that a page names, and whether it is there."""
     text = page.read_text()
