@@ -12,6 +12,7 @@ from cio_activation.cli import (
     doctor,
     fields,
     forget,
+    init,
     metrics,
     pause,
     plan,
@@ -43,6 +44,7 @@ app.command("check")(check.check)
 app.command("doctor")(doctor.doctor)
 app.command("fields")(fields.fields)
 app.command("forget")(forget.forget)
+app.command("init")(init.init)
 app.add_typer(actions.actions)
 app.command("audit")(audit.audit)
 app.command("metrics")(metrics.metrics)

@@ -48,6 +48,8 @@ class Segment:
     """When it was last saved; naive UTC, by Customer.io's clock."""
     conditions: str | None = None
     """JSON with sorted keys, where they were asked for and Customer.io tells them."""
+    manual: bool = False
+    """Whether people are put in by hand, by the API or by a journey, not by conditions."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,13 @@ class CustomerIO:
         """Return every segment of the workspace (the API does not page them)."""
         body = await self._call("GET", "/v1/segments", "segments.list")
         return tuple(
-            Segment(int(s["id"]), str(s["name"]), str(s["state"]), _instant(s.get("updated_at")))
+            Segment(
+                int(s["id"]),
+                str(s["name"]),
+                str(s["state"]),
+                _instant(s.get("updated_at")),
+                manual=s.get("type") == "manual",
+            )
             for s in _part(body, "segments")
         )
 
@@ -164,6 +172,13 @@ class CustomerIO:
             if following == start:
                 raise OutcomeUnknown("the page cursor does not move", vendor=VENDOR, operation="segments.members")
             start = following
+
+    async def first_members(self, segment: int) -> list[Identifiers]:
+        """Return the first members of a segment, a page of them at most. One call."""
+        path = f"/v1/segments/{segment}/membership"
+        body = await self._call("GET", path, "segments.members", params={"limit": PAGE})
+        rows = [row for row in _part(body, "identifiers") if isinstance(row, dict) and row.get("cio_id")]
+        return [Identifiers(str(row["cio_id"]), row.get("id") or None) for row in rows]
 
     async def small_segment(self, segment: int) -> list[str] | None:
         """Return the ``cio_id`` of every member if they fit one page, else None. One call either way."""

@@ -356,6 +356,24 @@ async def account(client: VendorClient) -> Row:
     return object_of(client, "account.details", await client.request("GET", path, operation="account.details"))
 
 
+async def deal_pipelines(client: VendorClient) -> dict[str, tuple[str, ...]]:
+    """Return pipeline of deals -> its stages, both by label, in order; archived ones are left out."""
+    operation = "pipelines.list"
+    answer = await client.request("GET", f"/crm/pipelines/{VERSION}/deals", operation=operation)
+    found = sorted(rows_of(object_of(client, operation, answer), "results"), key=_place)
+    return {
+        str(p.get("label")): tuple(
+            str(s.get("label")) for s in sorted(rows_of(p, "stages"), key=_place) if not s.get("archived")
+        )
+        for p in found
+        if not p.get("archived")
+    }
+
+
+def _place(row: Row) -> int:
+    return int(row.get("displayOrder") or 0)
+
+
 def object_of(client: VendorClient, operation: str, answer: Response) -> Row:
     """Return the JSON object of an answer; OutcomeUnknown where it has none."""
     body = answer.json()

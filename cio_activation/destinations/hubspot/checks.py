@@ -20,10 +20,10 @@ T = TypeVar("T")
 async def check(client: VendorClient, context: Context) -> list[str]:
     """Return one sentence per problem, each with its mend; an empty list means that a run can work."""
     problems: list[str] = []
-    if await _try(api.account(client), "", problems) is None:
+    if await tried(api.account(client), "", problems) is None:
         return problems
-    await _try(api.contacts_page(client), "crm.objects.contacts.read and crm.objects.contacts.write", problems)
-    owners = await _try(outreach.owners(client), "crm.objects.owners.read", problems)
+    await tried(api.contacts_page(client), "crm.objects.contacts.read and crm.objects.contacts.write", problems)
+    owners = await tried(outreach.owners(client), "crm.objects.owners.read", problems)
     if owners is not None:
         problems.extend(owner_problems(context.activation, owners))
     await _check_properties(client, context, problems)
@@ -38,12 +38,12 @@ async def _check_properties(client: VendorClient, context: Context, problems: li
         problems.extend(error.problems)
         return
     scopes = "crm.schemas.contacts.read and crm.schemas.contacts.write"
-    present = await _try(api.properties(client), scopes, problems)
+    present = await tried(api.properties(client), scopes, problems)
     if present is None:
         return
     problems.extend(property_problems(wanted, present))
     missing = [name for name in (api.KEY, *wanted) if name not in present]
-    limits = await _try(api.custom_property_limits(client), "crm.objects.contacts.read", problems)
+    limits = await tried(api.custom_property_limits(client), "crm.objects.contacts.read", problems)
     if limits is not None and missing:
         problems.extend(property_definitions.room_problems(limits, missing))
 
@@ -51,12 +51,12 @@ async def _check_properties(client: VendorClient, context: Context, problems: li
 async def _check_lists(client: VendorClient, context: Context, problems: list[str]) -> None:
     if not listed_audiences(context.activation):
         return
-    found = await _try(known_lists.find(client, context), "crm.lists.read and crm.lists.write", problems)
+    found = await tried(known_lists.find(client, context), "crm.lists.read and crm.lists.write", problems)
     if found is not None:
         problems.extend(list_problems(found.present))
 
 
-async def _try(call: Awaitable[T], scopes: str, problems: list[str]) -> T | None:
+async def tried(call: Awaitable[T], scopes: str, problems: list[str]) -> T | None:
     """Return what ``call`` gives; a refusal becomes a problem that names the scopes to grant."""
     try:
         return await call

@@ -16,6 +16,7 @@ from cio_activation.delivery.destination import Context, OwnedField, Step
 from cio_activation.delivery.outcomes import OutcomeFields, OutcomesAsked
 from cio_activation.delivery.outreach import OpenAction, Owner, PersonContext, SeenAction
 from cio_activation.delivery.read_back import Comparable, SeenRecord
+from cio_activation.delivery.survey import FirstAsk, Survey
 from cio_activation.destinations.common import outcome_fields as human
 from cio_activation.destinations.common import owned_fields
 from cio_activation.destinations.common.people import lane_is_delivered
@@ -30,6 +31,7 @@ from cio_activation.destinations.hubspot import (
     quota,
     reading_back,
     schema,
+    survey,
 )
 from cio_activation.destinations.hubspot.config import (
     NAME,
@@ -128,6 +130,14 @@ class HubSpot:
             emptied = [{"id": str(row["id"]), "properties": {api.KEY: ""}} for row in found.results]
             if emptied:
                 await api.update_contacts(client, emptied)
+
+    async def survey(self, client: VendorClient) -> Survey:
+        """Return what the account shows to whoever writes the first activation."""
+        return await survey.survey(client)
+
+    def first_delivery(self, ask: FirstAsk | None) -> dict[str, Any]:
+        """Return the options of an audience: a list, and a task where a human is asked."""
+        return survey.first_delivery(ask)
 
     def forget_account(self, con: Connection) -> None:
         """Forget which lists the acknowledged members are on, and the tasks and notes that were made."""

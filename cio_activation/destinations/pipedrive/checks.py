@@ -41,7 +41,7 @@ async def check(client: VendorClient, context: Context) -> list[str]:
         problems += await _room_problems(api, context, wanted, fields)
         return problems + await action_catalog.problems(api, context.activation)
     except (Stop, Rejected) as error:
-        return [_access_problem(error)]
+        return [access_problem(error)]
 
 
 def advice(context: Context, fields: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -108,7 +108,8 @@ async def _room_problems(
     ]
 
 
-def _access_problem(error: VendorError) -> str:
+def access_problem(error: VendorError) -> str:
+    """Return what an answer says of the token, with the mend."""
     mends = {
         401: "the API token is wrong or was regenerated; copy it again from Pipedrive's personal preferences",
         402: "the Pipedrive account is closed or unpaid",

@@ -13,6 +13,7 @@ from cio_activation.activation.settings import Settings
 from cio_activation.delivery.catalog import ADVICE
 from cio_activation.delivery.definitions import Definition
 from cio_activation.delivery.destination import Context, OwnedField, Step
+from cio_activation.delivery.survey import FirstAsk, Survey
 from cio_activation.destinations.common import outcome_fields as human
 from cio_activation.destinations.common import owned_fields
 from cio_activation.destinations.pipedrive import (
@@ -23,6 +24,7 @@ from cio_activation.destinations.pipedrive import (
     differing_emails,
     flags,
     schema,
+    survey,
 )
 from cio_activation.destinations.pipedrive.activities import ActivityStep, RetiredActivitiesStep
 from cio_activation.destinations.pipedrive.activity_sending import ACTIVITY
@@ -112,6 +114,14 @@ class PipedriveDestination(ReadingBack):
         key = wanted_fields(context.activation)[0]
         found = find_field(key, await PipedriveApi(client).person_fields(), {})
         return f"persons have the field {key.name} already" if found else None
+
+    async def survey(self, client: VendorClient) -> Survey:
+        """Return what the company shows to whoever writes the first activation."""
+        return await survey.survey(client)
+
+    def first_delivery(self, ask: FirstAsk | None) -> dict[str, Any]:
+        """Return the options of an audience: its flag, and an activity where a human is asked."""
+        return survey.first_delivery(ask)
 
     def forget_account(self, con: Connection) -> None:
         """Forget the mirror, what fields and records were ours, and the actions that were made."""
