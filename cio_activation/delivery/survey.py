@@ -41,7 +41,7 @@ class FirstAsk:
     """E-mail addresses of those who can act; at least one."""
 
     @property
-    def taking_turns(self) -> Any:
+    def as_owner(self) -> Any:
         """Them as the key ``owner`` of an action names them."""
         return self.people[0] if len(self.people) == 1 else {"rotate": list(self.people)}
 

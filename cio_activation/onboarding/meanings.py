@@ -85,8 +85,7 @@ LONGEST = 60
 
 
 def plain(name: str) -> str:
-    """Return a name in lower case with single underscores: ``lastOrderAt`` and ``Last Order At`` "
-    "are ``last_order_at``."""
+    """Return a name in lower case with single underscores: ``lastOrderAt`` is ``last_order_at``."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.strip())
     return re.sub(r"[^a-z0-9]+", "_", spaced.lower()).strip("_")
 

@@ -49,6 +49,6 @@ def first_delivery(ask: FirstAsk | None) -> dict[str, Any]:
     if ask is None:
         return {"list": True}
     kind, priority = ("call", "high") if ask.urgent else ("todo", "medium")
-    owner = [RECORD_OWNER, ask.taking_turns]
+    owner = [RECORD_OWNER, ask.as_owner]
     task = {"subject": ask.subject, "body": ask.body, "type": kind, "priority": priority, "owner": owner}
     return {"list": True, "task": task}

@@ -59,4 +59,4 @@ def first_delivery(ask: FirstAsk | None) -> dict[str, Any]:
         return {"flag": True}
     activity = {"subject": ask.subject, "body": ask.body, "type": "call" if ask.urgent else "task"}
     # Not the record's owner: a person whom we make belongs to the token's user, who is nobody to call.
-    return {"flag": True, "activity": activity | {"owner": ask.taking_turns}}
+    return {"flag": True, "activity": activity | {"owner": ask.as_owner}}
