@@ -21,6 +21,7 @@ from cio_activation.cli import (
     release,
     report,
     resync,
+    run,
     sample,
     sandbox,
     sign,
@@ -56,6 +57,7 @@ app.command("rejected")(rejected.rejected)
 app.command("release")(release.release)
 app.command("report")(report.report)
 app.command("resync")(resync.resync)
+app.command("run")(run.run)
 app.command("sign")(sign.sign)
 app.command("sql")(sql.sql)
 app.command("why")(why.why)

@@ -240,6 +240,11 @@ def _lane_assets(
     return deliver
 
 
+def asking_keys(activation: Activation, destinations: Sequence[Destination]) -> list[dg.AssetKey]:
+    """Return the assets, of both lanes, whose steps ask a human to act, or take that back."""
+    return [key for keys in _asking(activation, destinations).values() for key in keys]
+
+
 def _asking(activation: Activation, destinations: Sequence[Destination]) -> dict[Lane, list[dg.AssetKey]]:
     """Return, for each lane, the assets of all destinations whose steps ask a human to act."""
     found: dict[Lane, list[dg.AssetKey]] = {lane: [] for lane in Lane}
