@@ -5,10 +5,10 @@ from __future__ import annotations
 from cio_activation.activation.models import Activation
 from cio_activation.activation.windows import Window
 from cio_activation.customerio.files import RawFile, UnusableFile
-from cio_activation.customerio.landing import Staged
 from cio_activation.customerio.last_good import REFUSED_CELLS, REFUSED_LINES
 from cio_activation.customerio.people_table import is_packed
-from cio_activation.customerio.workspace import require_known_people
+from cio_activation.customerio.snapshot import Snapshot
+from cio_activation.customerio.workspace import require_shared
 from cio_activation.errors import ContractError
 from cio_activation.warehouse import published
 from cio_activation.warehouse.sessions import Connection
@@ -16,15 +16,21 @@ from cio_activation.warehouse.sql import scalar
 from cio_activation.warehouse.tables import PEOPLE
 
 
-def believe(con: Connection, activation: Activation, window: Window, file: RawFile, staged: Staged, table: str) -> None:
-    """Refuse the snapshot staged in ``table`` if it cannot be believed; ContractError says what to do."""
-    _is_whole(file, staged)
-    require_known_people(con, table, PEOPLE, f"the people export of window {window.key}")
-    _is_large_enough(con, activation, window, table)
-    _is_readable(con, activation, window, staged)
+def believe(con: Connection, activation: Activation, window: Window, file: RawFile, snapshot: Snapshot) -> None:
+    """Refuse the snapshot if it cannot be believed; ContractError says what to do."""
+    _is_whole(file, snapshot)
+    now, shared = con.execute(
+        f"SELECT count(*), count(p.cio_id) FROM (SELECT DISTINCT cio_id FROM {snapshot.table}) AS n "
+        f"LEFT JOIN (SELECT cio_id FROM {PEOPLE}) AS p ON p.cio_id = n.cio_id"
+    ).fetchall()[0]
+    unchanged, people = snapshot.unchanged, snapshot.unchanged + int(now)
+    told = f"the people export of window {window.key}"
+    require_shared(snapshot.known, people, unchanged + int(shared), told)
+    _is_large_enough(con, activation, window, people)
+    _is_readable(con, activation, window, snapshot)
 
 
-def _is_whole(file: RawFile, staged: Staged) -> None:
+def _is_whole(file: RawFile, staged: Snapshot) -> None:
     seen = staged.rows + staged.malformed
     if seen < file.rows:
         raise UnusableFile(f"{file.path.name} is cut off: {seen:,} rows, but the export has {file.rows:,}")
@@ -32,10 +38,9 @@ def _is_whole(file: RawFile, staged: Staged) -> None:
         raise UnusableFile(f"{file.path.name} ends in the middle of a line")
 
 
-def _is_large_enough(con: Connection, activation: Activation, window: Window, table: str) -> None:
+def _is_large_enough(con: Connection, activation: Activation, window: Window, rows: int) -> None:
     share = activation.limits.guards.min_snapshot_share
     before = published.rows_of(con, PEOPLE, window.lane.value)
-    rows = int(str(scalar(con, f"SELECT count(*) FROM {table}")))
     if before and rows < share * before:
         raise ContractError(
             f"the people snapshot of window {window.key} has {rows:,} people, less than {share:.0%} of the "
@@ -44,7 +49,7 @@ def _is_large_enough(con: Connection, activation: Activation, window: Window, ta
         )
 
 
-def _is_readable(con: Connection, activation: Activation, window: Window, staged: Staged) -> None:
+def _is_readable(con: Connection, activation: Activation, window: Window, staged: Snapshot) -> None:
     """Refuse a snapshot of whose people too many have a cell or a line that cannot be read."""
     guards = activation.limits.guards
     people = f"SELECT count(DISTINCT cio_id) FROM {REFUSED_CELLS}"

@@ -22,7 +22,7 @@ EARLIEST, LATEST = "1900-01-01", "2200-01-01"
 
 LARGEST_NUMBER = 1e15
 """Beyond it a double no longer holds cents."""
-NOT_CELLS = (None, "cio_id", "changed_at", "observed_at")
+NOT_CELLS = (None, "cio_id", "changed_at")
 """Columns of a breach that is not one of an attribute's value."""
 
 
@@ -34,7 +34,7 @@ def readable(activation: Activation) -> str:
         else identifier(c.name)
         for c in columns(activation)
     ]
-    return ", ".join([*listed, "changed_at", "observed_at"])
+    return ", ".join([*listed, "changed_at"])
 
 
 def people_schema(activation: Activation) -> pa.DataFrameSchema:
@@ -51,7 +51,6 @@ def people_schema(activation: Activation) -> pa.DataFrameSchema:
     for column in columns(activation)[1:]:
         found[column.name] = _column(column.type)
     found["changed_at"] = pa.Column("datetime64[us]", nullable=False)
-    found["observed_at"] = pa.Column("datetime64[us]", nullable=False)
     return pa.DataFrameSchema(found, strict=False, name=PEOPLE)
 
 

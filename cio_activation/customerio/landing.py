@@ -10,11 +10,13 @@ from cio_activation.activation.models import Activation
 from cio_activation.activation.windows import Window
 from cio_activation.customerio.contract import NOT_CELLS, people_schema, readable
 from cio_activation.customerio.last_good import REFUSED_CELLS, REFUSED_LINES
+from cio_activation.customerio.observations import observed
 from cio_activation.customerio.people_table import (
     REJECTS,
     bad_cells,
     columns,
-    next_table_sql,
+    csv_rows,
+    next_rows_sql,
     read_header,
     read_sql,
     require_readable,
@@ -23,10 +25,21 @@ from cio_activation.customerio.people_table import (
 from cio_activation.warehouse import quarantine, stale, tombstones
 from cio_activation.warehouse.sessions import Connection, SqlError
 from cio_activation.warehouse.sql import identifier, scalar
-from cio_activation.warehouse.tables import PEOPLE, PEOPLE_CURRENT, PEOPLE_GONE, PEOPLE_LIVE, SQL_TYPE, split
+from cio_activation.warehouse.tables import (
+    PEOPLE,
+    PEOPLE_CURRENT,
+    PEOPLE_GONE,
+    PEOPLE_LIVE,
+    PEOPLE_SNAPSHOT,
+    SQL_TYPE,
+    split,
+)
 from cio_activation.warehouse.validation import validate
 
 LAYER = "raw"
+DOUBLES = "people_doubles"
+"""Temporary table of rows of the staged table that another one of the same person was taken for: ``place``, ``cio_id``.
+"""
 
 
 @dataclass(frozen=True)
@@ -44,7 +57,8 @@ def ensure_tables(con: Connection, activation: Activation) -> None:
     """
     for table in (PEOPLE, PEOPLE_LIVE):
         con.execute(table_ddl(activation, table))
-        _reshape(con, table, activation)
+        if _reshape(con, table, activation):  # what it has now is not what the last snapshot was read as
+            con.execute(f"UPDATE {PEOPLE_SNAPSHOT} SET reading = NULL")
     create_view(con, activation)
 
 
@@ -54,15 +68,13 @@ def create_view(con: Connection, activation: Activation) -> None:
     Rows of ``people_live`` and ``people_gone`` are always younger than the snapshot (see ``outdate_live``), so the
     latest observation is found by two anti joins against small tables, without sorting everyone.
     """
-    names = ", ".join(
-        identifier(n) for n in (*(c.name for c in columns(activation)), "content_hash", "changed_at", "observed_at")
-    )
+    names = ", ".join(identifier(n) for n in (*(c.name for c in columns(activation)), "content_hash", "changed_at"))
     con.execute(
         f"CREATE OR REPLACE VIEW {PEOPLE_CURRENT} AS "
-        f"SELECT {names} FROM {PEOPLE} AS p "
+        f"SELECT {names}, {observed(con, 'p')} AS observed_at FROM {PEOPLE} AS p "
         f"WHERE NOT EXISTS (FROM {PEOPLE_LIVE} AS l WHERE l.cio_id = p.cio_id) "
         f"AND NOT EXISTS (FROM {PEOPLE_GONE} AS g WHERE g.cio_id = p.cio_id) "
-        f"UNION ALL SELECT {names} FROM {PEOPLE_LIVE}"
+        f"UNION ALL SELECT {names}, observed_at FROM {PEOPLE_LIVE}"
     )
 
 
@@ -80,30 +92,39 @@ def stage(
     target: str,
     previous: str,
     path: Path,
-    observed_at: datetime,
+    observed_at: datetime | None,
 ) -> Staged:
     """Read a people CSV into ``target``, typed and hashed, compared with ``previous``.
 
-    UnusableFile if it is no CSV of people from one end to the other.
+    ``observed_at`` None: when the snapshot was. UnusableFile if it is no CSV of people from one end to the other.
     """
     header = read_header(path, activation)
-    received = read_sql(path, header, activation)
+    received = read_sql(csv_rows(path, len(header)), header, activation)
     try:
-        con.execute(next_table_sql(target, received, previous, activation, (window.as_of, observed_at)))
+        con.execute(
+            f"CREATE OR REPLACE TABLE {target} AS "
+            f"{next_rows_sql(received, previous, activation, window.as_of, observed_at)}"
+        )
     except SqlError:
         require_readable(path, header)
         raise
     rows = scalar(con, f"SELECT count(*) FROM {target}")
     tombstones.drop(con, target)
-    malformed = scalar(con, f"SELECT count(DISTINCT line) FROM {REJECTS}")
-    return Staged(int(str(rows)), int(str(malformed)))
+    return Staged(int(str(rows)), malformed(con))
 
 
-def refuse_bad_rows(con: Connection, activation: Activation, window: Window, table: str, path: Path) -> None:
+def malformed(con: Connection) -> int:
+    """Return how many lines of the file that was read last are not well-formed."""
+    return int(str(scalar(con, f"SELECT count(DISTINCT line) FROM {REJECTS}")))
+
+
+def refuse_bad_rows(
+    con: Connection, activation: Activation, window: Window, table: str, path: Path, known: str = PEOPLE
+) -> None:
     """Move what cannot be used from ``table`` into quarantine: lines, rows without a key, doubles; note bad cells.
 
     Lists for ``last_good`` what was refused. A line of ``path`` that is no CSV is known to be about a person if what
-    stands in the place of the ``cio_id`` is one that we know and that no row has.
+    stands in the place of the ``cio_id`` is one of ``known`` (a relation) that no row has.
     """
 
     def enter(rows: str) -> None:
@@ -124,7 +145,7 @@ def refuse_bad_rows(con: Connection, activation: Activation, window: Window, tab
                 FROM {REJECTS} GROUP BY line
             )
         ) AS l
-        LEFT JOIN {PEOPLE} AS p ON p.cio_id = l.given AND l.has_no_row
+        LEFT JOIN {known} AS p ON p.cio_id = l.given AND l.has_no_row
         UNION ALL
         SELECT NULL FROM {table} WHERE cio_id IS NULL"""
     )
@@ -132,16 +153,16 @@ def refuse_bad_rows(con: Connection, activation: Activation, window: Window, tab
     con.execute(f"DELETE FROM {table} WHERE cio_id IS NULL")
     # The smallest content hash wins, so that the order of the file's lines decides nothing.
     con.execute(
-        f"CREATE OR REPLACE TEMP TABLE doubles AS "
-        f"SELECT rowid AS place FROM {table} "
+        f"CREATE OR REPLACE TEMP TABLE {DOUBLES} AS "
+        f"SELECT rowid AS place, cio_id FROM {table} "
         f"WHERE cio_id IN (SELECT cio_id FROM {table} GROUP BY cio_id HAVING count(*) > 1) "
         f"QUALIFY row_number() OVER (PARTITION BY cio_id ORDER BY content_hash, rowid) > 1"
     )
     enter(
         "cio_id, 'cio_id', 'duplicate cio_id', 'another row of the same person was taken', "
-        f"coalesce(_row, CAST(to_json(t) AS VARCHAR)) FROM {table} AS t WHERE t.rowid IN (SELECT place FROM doubles)"
+        f"coalesce(_row, CAST(to_json(t) AS VARCHAR)) FROM {table} AS t WHERE t.rowid IN (SELECT place FROM {DOUBLES})"
     )
-    con.execute(f"DELETE FROM {table} WHERE rowid IN (SELECT place FROM doubles)")
+    con.execute(f"DELETE FROM {table} WHERE rowid IN (SELECT place FROM {DOUBLES})")
     cells = (
         f"FROM (SELECT cio_id, _row, unnest(string_split(_bad, ',')) AS place FROM {table} WHERE _bad IS NOT NULL) "
         f"JOIN (VALUES {bad_cells(activation)}) AS cell(place, name, reason) USING (place)"
@@ -171,17 +192,19 @@ def refuse_breaches(con: Connection, activation: Activation, window: Window, tab
     return verdict.rows
 
 
-def _reshape(con: Connection, table: str, activation: Activation) -> None:
+def _reshape(con: Connection, table: str, activation: Activation) -> bool:
+    """Bring the columns of ``table`` into the activation's shape; return whether any was another."""
     rows = con.execute(
         "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = ? AND table_name = ?",
         [*split(table)],
     ).fetchall()
     found = {str(column): str(kind) for column, kind in rows}
-    wanted = {c.name: SQL_TYPE[c.type] for c in columns(activation)}
+    wanted = {c.name: SQL_TYPE[c.type] for c in columns(activation)} | {"received_hash": "UBIGINT"}
     fixed = {"content_hash", "changed_at", "observed_at"}
-    for column, kind in found.items():
-        if column not in fixed and wanted.get(column) != kind:
-            con.execute(f"ALTER TABLE {table} DROP COLUMN {identifier(column)}")
-    for column, kind in wanted.items():
-        if found.get(column) != kind:
-            con.execute(f"ALTER TABLE {table} ADD COLUMN {identifier(column)} {kind}")
+    dropped = [column for column, kind in found.items() if column not in fixed and wanted.get(column) != kind]
+    added = [column for column, kind in wanted.items() if found.get(column) != kind]
+    for column in dropped:
+        con.execute(f"ALTER TABLE {table} DROP COLUMN {identifier(column)}")
+    for column in added:
+        con.execute(f"ALTER TABLE {table} ADD COLUMN {identifier(column)} {wanted[column]}")
+    return bool(dropped or added)

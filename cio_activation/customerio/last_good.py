@@ -10,6 +10,7 @@ from datetime import datetime
 
 from cio_activation.activation.models import Activation
 from cio_activation.activation.windows import Window
+from cio_activation.customerio.observations import observed
 from cio_activation.customerio.people_table import columns, content_hash
 from cio_activation.warehouse import stale
 from cio_activation.warehouse.sessions import Connection
@@ -30,7 +31,7 @@ _LAST_GOOD = "last_good_rows"
 _MENDED = "mended_rows"
 _RETAINED = "retained_rows"
 ABSENT = "absent from a snapshot with lines that cannot be read"
-_BOOKKEEPING = ("content_hash", "changed_at", "observed_at")
+_BOOKKEEPING = ("content_hash", "changed_at")
 
 
 def fill(
@@ -46,19 +47,20 @@ def fill(
     )
     if not scalar(con, f"SELECT count(*) FROM {REFUSED_CELLS}"):
         return
-    known = _known(activation, until)
-    con.execute(
-        f"CREATE OR REPLACE TEMP TABLE {_LAST_GOOD} AS "
-        f"SELECT * FROM ({known}) WHERE cio_id IN (SELECT cio_id FROM {REFUSED_CELLS})"
-    )
+    known = _known(con, activation, until, f"SELECT cio_id FROM {REFUSED_CELLS}")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {_LAST_GOOD} AS {known}")
     con.execute(f"CREATE OR REPLACE TEMP TABLE {_MENDED} AS {_mended(activation, window, table, previous)}")
     con.execute(f"DELETE FROM {table} WHERE cio_id IN (SELECT cio_id FROM {_MENDED})")
     con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM {_MENDED}")
     con.execute(f"INSERT INTO {stale.MARKS} {_marks_of_cells(window)}")
 
 
-def retain_rows(con: Connection, activation: Activation, window: Window, table: str, observed_at: datetime) -> int:
+def retain_rows(
+    con: Connection, activation: Activation, window: Window, table: str, observed_at: datetime, unchanged: str
+) -> int:
     """Add to the snapshot ``table`` the last good rows of people whom a refused line can be about; return how many.
+
+    ``unchanged`` is a SELECT of people of the snapshot who are not in ``table``, because their row stands as it is.
 
     Absence means something in a complete snapshot only. While every refused line tells its person, these persons alone
     stay. Else anybody absent may be one of them: all stay, but for those whom the real-time lane was told are gone, and
@@ -69,8 +71,8 @@ def retain_rows(con: Connection, activation: Activation, window: Window, table: 
     nameless = scalar(con, f"SELECT count(*) FROM {REFUSED_LINES} WHERE cio_id IS NULL")
     named = "" if nameless else f"AND k.cio_id IN (SELECT cio_id FROM {REFUSED_LINES})"
     con.execute(
-        f"""CREATE OR REPLACE TEMP TABLE {_RETAINED} AS SELECT k.* FROM ({_known(activation, observed_at)}) AS k
-        WHERE NOT EXISTS (FROM {table} AS n WHERE n.cio_id = k.cio_id) {named}
+        f"""CREATE OR REPLACE TEMP TABLE {_RETAINED} AS SELECT k.* FROM ({_known(con, activation, observed_at)}) AS k
+        WHERE NOT EXISTS (FROM {table} AS n WHERE n.cio_id = k.cio_id) {named} AND k.cio_id NOT IN ({unchanged})
         AND NOT EXISTS (FROM {PEOPLE_GONE} AS g WHERE g.cio_id = k.cio_id AND g.observed_at >= k.observed_at)"""
     )
     con.execute(
@@ -88,14 +90,17 @@ def retain_rows(con: Connection, activation: Activation, window: Window, table: 
     return int(str(scalar(con, f"SELECT count(*) FROM {_RETAINED}")))
 
 
-def _known(activation: Activation, until: datetime | None) -> str:
-    """Return the SELECT of the newest row known of everybody, with the ``relation`` that holds it."""
+def _known(con: Connection, activation: Activation, until: datetime | None, people: str | None = None) -> str:
+    """Return the SELECT of the newest row known of everybody (of ``people``), with the ``relation`` that holds it."""
     names = ", ".join(identifier(n) for n in (*(c.name for c in columns(activation)), *_BOOKKEEPING))
     live = PEOPLE_LIVE if until is None else f"(FROM {PEOPLE_LIVE} WHERE observed_at <= {timestamp(until)})"
+    # By their place, so that of everybody else nothing but the key is read.
+    places = f"AND p.rowid IN (SELECT rowid FROM {PEOPLE} WHERE cio_id IN ({people})) " if people else ""
     return (
-        f"SELECT {names}, {literal(PEOPLE)} AS relation FROM {PEOPLE} AS p "
-        f"WHERE NOT EXISTS (FROM {live} AS l WHERE l.cio_id = p.cio_id) "
-        f"UNION ALL SELECT {names}, {literal(PEOPLE_LIVE)} FROM {live} AS r"
+        f"SELECT {names}, {observed(con, 'p')} AS observed_at, {literal(PEOPLE)} AS relation FROM {PEOPLE} AS p "
+        f"WHERE NOT EXISTS (FROM {live} AS l WHERE l.cio_id = p.cio_id) {places}"
+        f"UNION ALL SELECT {names}, observed_at, {literal(PEOPLE_LIVE)} FROM {live} AS r"
+        f"{f' WHERE cio_id IN ({people})' if people else ''}"
     )
 
 

@@ -30,6 +30,7 @@ from cio_activation.customerio.landing import (
 from cio_activation.customerio.last_good import fill
 from cio_activation.customerio.members import read_segments
 from cio_activation.customerio.moment_sources import people_of_moments
+from cio_activation.customerio.observations import observed
 from cio_activation.customerio.people import utc_now
 from cio_activation.customerio.people_table import sources
 from cio_activation.customerio.segment_shortcut import SegmentShortcut, read_shortcut
@@ -327,7 +328,9 @@ def _stale(con: Connection, runtime: Runtime, window: Window) -> Stale:
 def _merge(con: Connection, gone: Sequence[str], observed_at: datetime) -> tuple[int, int]:
     # A daily snapshot may have been asked for after these people were: then it knows better.
     con.execute(
-        f"DELETE FROM {_STAGED} WHERE cio_id IN (SELECT cio_id FROM {PEOPLE} WHERE observed_at > ?)", [observed_at]
+        f"""DELETE FROM {_STAGED} WHERE cio_id IN (SELECT p.cio_id FROM {PEOPLE} AS p
+        WHERE p.cio_id IN (SELECT cio_id FROM {_STAGED}) AND {observed(con, "p")} > ?)""",
+        [observed_at],
     )
     rows, changed = con.execute(f"SELECT count(*), count(*) FILTER (_changed) FROM {_STAGED}").fetchall()[0]
     # A value that can be read again may decide something, though it is what it was.

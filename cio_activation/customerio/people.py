@@ -1,10 +1,10 @@
 """Landing people: one raw CSV becomes ``raw.people`` in one transaction, or nothing changes.
 
-Stage -> quarantine -> check -> fill in -> publish. What is refused says nothing about its person: a bad cell is
-quarantined and keeps its last good value, and a line that is not CSV or a row without ``cio_id`` leaves the row that
-was there; see ``last_good``. A second row of the same ``cio_id`` is quarantined and left out. A file that is shorter
-than the export said, damaged or no CSV is set aside, and another is asked for. One that lost too many people or cannot
-be read in too many places is set aside too; there the source has to be mended first.
+Compare -> type who differs -> quarantine -> check -> fill in -> publish; see ``snapshot``. What is refused says nothing
+about its person: a bad cell is quarantined and keeps its last good value, and a line that is not CSV or a row without
+``cio_id`` leaves the row that was there; see ``last_good``. A second row of the same ``cio_id`` is quarantined and left
+out. A file that is shorter than the export said, damaged or no CSV is set aside, and another is asked for. One that
+lost too many people or cannot be read in too many places is set aside too; there the source has to be mended first.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from cio_activation.activation.windows import Window
-from cio_activation.customerio import files
+from cio_activation.customerio import files, snapshot
 from cio_activation.customerio.belief import believe
 from cio_activation.customerio.client import CustomerIO
 from cio_activation.customerio.exports import KIND, Poll, fetch, give_up
@@ -27,7 +27,6 @@ from cio_activation.customerio.landing import (
     outdate_live,
     refuse_bad_rows,
     refuse_breaches,
-    stage,
 )
 from cio_activation.customerio.last_good import fill, retain_rows
 from cio_activation.errors import ContractError
@@ -35,10 +34,9 @@ from cio_activation.runtime import Runtime
 from cio_activation.transport.http import Pacer
 from cio_activation.warehouse import change_log, published, quarantine, stale
 from cio_activation.warehouse.sessions import YIELD_S, Connection
-from cio_activation.warehouse.sql import literal, scalar
-from cio_activation.warehouse.tables import FILES_SET_ASIDE, PEOPLE, PEOPLE_CURRENT, STALE_CELLS
+from cio_activation.warehouse.sql import timestamp
+from cio_activation.warehouse.tables import FILES_SET_ASIDE, PEOPLE, PEOPLE_CURRENT, PEOPLE_GONE, PEOPLE_LIVE
 
-NEXT = "raw.people_next"
 FILES_PER_RUN = 3
 """Files that one run tries: the first, and two more if those cannot be used."""
 
@@ -131,34 +129,39 @@ def land(
     reused: bool = False,
     export_id: int | None = None,
     calls: int = 0,
+    whole: bool = False,
 ) -> PeoplePull:
-    """Publish one raw people file, all or nothing; a file that cannot be believed is set aside."""
+    """Publish one raw people file, all or nothing; a file that cannot be believed is set aside.
+
+    ``whole``: everybody is landed anew, also whose cells are as they were.
+    """
+    activation = runtime.activation
     try:
         with runtime.warehouse.write(yield_s=YIELD_S) as con:
             quarantine.clear(con, LAYER, window)
-            ensure_tables(con, runtime.activation)
-            staged = stage(con, runtime.activation, window, NEXT, PEOPLE, file.path, file.observed_at)
-            refuse_bad_rows(con, runtime.activation, window, NEXT, file.path)
-            validated = refuse_breaches(con, runtime.activation, window, NEXT)
-            believe(con, runtime.activation, window, file, staged, NEXT)
-            fill(con, runtime.activation, window, NEXT, PEOPLE, file.observed_at)
-            retained = retain_rows(con, runtime.activation, window, NEXT, file.observed_at)
-            rows, changed, departed = _swap(con)
+            ensure_tables(con, activation)
+            read = snapshot.read(con, activation, window, file.path, whole=whole)
+            refuse_bad_rows(con, activation, window, read.table, file.path, snapshot.ABSENT)
+            validated = refuse_breaches(con, activation, window, read.table)
+            believe(con, activation, window, file, read)
+            fill(con, activation, window, read.table, PEOPLE, file.observed_at)
+            retained = retain_rows(con, activation, window, read.table, file.observed_at, read.unchanged_people())
+            people = snapshot.publish(con, window, read, file.observed_at)
             stale.replace(con, PEOPLE)
+            _note(con, read, file.observed_at)
             outdate_live(con, file.observed_at)
-            old = stale.count(con, [PEOPLE], window.as_of, runtime.activation.workspace.last_good_for)
-            create_view(con, runtime.activation)
-            change_log.note(con, PEOPLE_CURRENT, None)
-            published.publish(con, PEOPLE, window, rows, run_id)
+            old = stale.count(con, [PEOPLE], window.as_of, activation.workspace.last_good_for)
+            create_view(con, activation)
+            published.publish(con, PEOPLE, window, people.rows, run_id)
             counts = quarantine.counts(con, LAYER, window)
     except ContractError as problem:
         give_up(runtime, window, file, str(problem))
         raise
     return PeoplePull(
         window.key,
-        rows,
-        changed,
-        departed,
+        people.rows,
+        people.changed,
+        people.departed,
         retained,
         old.cells,
         old.overdue,
@@ -180,22 +183,12 @@ def _none_usable(window: Window, reasons: list[str]) -> str:
     )
 
 
-def _swap(con: Connection) -> tuple[int, int, int]:
-    """Make the staged table ``raw.people``; return people, how many changed, how many departed."""
-    rows, changed = con.execute(f"SELECT count(*), count(*) FILTER (_changed) FROM {NEXT}").fetchall()[0]
-    departed = scalar(
-        con, f"SELECT count(*) FROM {PEOPLE} AS p WHERE NOT EXISTS (FROM {NEXT} AS n WHERE n.cio_id = p.cio_id)"
+def _note(con: Connection, read: snapshot.Snapshot, observed_at: datetime) -> None:
+    """Note in the change log of whom something else is known now; where cells are read another way, of everybody."""
+    changed = None if read.is_new else f"SELECT cio_id FROM {snapshot.CHANGED}"
+    change_log.note(con, PEOPLE, changed)
+    outdated = " ".join(
+        f"UNION SELECT cio_id FROM {table} WHERE observed_at <= {timestamp(observed_at)}"
+        for table in (PEOPLE_LIVE, PEOPLE_GONE)
     )
-    change_log.note(
-        con,
-        PEOPLE,
-        f"""SELECT cio_id FROM {NEXT} WHERE _changed
-        UNION ALL SELECT cio_id FROM {PEOPLE} AS p WHERE NOT EXISTS (FROM {NEXT} AS n WHERE n.cio_id = p.cio_id)
-        UNION ALL SELECT cio_id FROM {STALE_CELLS} WHERE relation = {literal(PEOPLE)}
-        UNION ALL SELECT cio_id FROM {stale.MARKS}""",
-    )
-    for column in ("_bad", "_row", "_changed"):
-        con.execute(f"ALTER TABLE {NEXT} DROP COLUMN {column}")
-    con.execute(f"DROP TABLE {PEOPLE}")
-    con.execute(f"ALTER TABLE {NEXT} RENAME TO people")
-    return int(rows), int(changed), int(str(departed))
+    change_log.note(con, PEOPLE_CURRENT, None if changed is None else f"{changed} {outdated}")

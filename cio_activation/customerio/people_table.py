@@ -9,6 +9,7 @@ import csv
 import gzip
 import zlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -62,7 +63,7 @@ def table_ddl(activation: Activation, table: str) -> str:
     typed_columns = ", ".join(f"{identifier(c.name)} {SQL_TYPE[c.type]}" for c in columns(activation))
     return (
         f"CREATE TABLE IF NOT EXISTS {table} "
-        f"({typed_columns}, content_hash UBIGINT, changed_at TIMESTAMP, observed_at TIMESTAMP)"
+        f"({typed_columns}, content_hash UBIGINT, changed_at TIMESTAMP, observed_at TIMESTAMP, received_hash UBIGINT)"
     )
 
 
@@ -91,11 +92,11 @@ def read_header(path: Path, activation: Activation) -> list[str]:
     return header
 
 
-def require_readable(path: Path, header: list[str]) -> None:
+def require_readable(path: Path, header: Sequence[str]) -> None:
     """Raise UnusableFile if DuckDB cannot read the file to its end; else what failed was not the file's fault."""
     try:
         with scratch() as con:
-            con.execute(f"SELECT count(COLUMNS(*)) FROM {_read_csv(path, len(header))}").fetchall()
+            con.execute(f"SELECT count(COLUMNS(*)) FROM {csv_rows(path, len(header))}").fetchall()
     except SqlError:
         raise UnusableFile(
             f"{path.name} cannot be read to its end: line ends are mixed, a quote stays open, or a line never ends"
@@ -125,11 +126,18 @@ def _seems(path: Path, has_columns: bool) -> str:
     return "" if has_columns else "its first line has none of the columns that were asked for"
 
 
-def read_sql(path: Path, header: list[str], activation: Activation) -> str:
-    """Return the query that reads the file: typed columns, ``_bad`` (places of unreadable cells), ``_row`` (JSON).
+def received_hash(header: Sequence[str], activation: Activation) -> str:
+    """Return the 64-bit hash expression over a row's cells as received, in the order they are asked for."""
+    place = {name: f"_{index}" for index, name in enumerate(header)}
+    return f"hash({', '.join(place[s] for s in sources(activation))})"
 
-    ``_bad`` is a text such as ``7,9,``, the positions of columns whose cell is not empty and could not be read;
-    ``_row`` holds the cells as received, only for such a row and for one without a ``cio_id``.
+
+def read_sql(rows: str, header: Sequence[str], activation: Activation) -> str:
+    """Return the query that types ``rows`` (a relation of cells ``_0``, ``_1``, ... named by ``header``).
+
+    Typed columns, ``received_hash``, ``_bad`` (places of unreadable cells), ``_row`` (JSON). ``_bad`` is a text such as
+    ``7,9,``, the positions of columns whose cell is not empty and could not be read; ``_row`` holds the cells as
+    received, only for such a row and for one without a ``cio_id``.
     """
     place = {name: f"_{index}" for index, name in enumerate(header)}
     cells = [place[s] for s in sources(activation)]
@@ -152,12 +160,12 @@ def read_sql(path: Path, header: list[str], activation: Activation) -> str:
     names = ", ".join(identifier(c.name) for c in columns(activation))
     bad = " || ".join(marks) or "''"
     # One level for each thing computed once: trimmed cells, values, marks. Within a level DuckDB computes it per use.
-    trimmed_cells = f"SELECT {', '.join([*cells, *trims])} FROM {_read_csv(path, len(header))}"
+    trimmed_cells = f"SELECT {', '.join([*cells, *trims])} FROM {rows}"
     typed_cells = f"SELECT {', '.join([*cells, *values])} FROM ({trimmed_cells})"
     marked = f"SELECT *, {bad} AS _bad FROM ({typed_cells})"
     shown = f"_bad <> '' OR {identifier('cio_id')} IS NULL"
     row = f"CASE WHEN {shown} THEN CAST(json_object({pairs}) AS VARCHAR) END"
-    return f"SELECT {names}, _bad, {row} AS _row FROM ({marked})"
+    return f"SELECT {names}, {received_hash(header, activation)} AS received_hash, _bad, {row} AS _row FROM ({marked})"
 
 
 def bad_cells(activation: Activation) -> str:
@@ -175,35 +183,41 @@ def content_hash(activation: Activation) -> str:
     return f"hash({', '.join(identifier(c.name) for c in columns(activation))})"
 
 
-def next_table_sql(
-    table: str, received: str, previous: str, activation: Activation, times: tuple[datetime, datetime]
+def next_rows_sql(
+    received: str, previous: str, activation: Activation, as_of: datetime, observed_at: datetime | None
 ) -> str:
-    """Return the statement that creates ``table`` from the ``received`` query: hash and times added.
+    """Return the SELECT of the rows to land of the ``received`` query: hash and times added.
 
-    ``times`` is (as_of, observed_at). ``changed_at`` is carried over from ``previous`` while the hash is equal.
+    ``changed_at`` is carried over from ``previous`` while the hash is equal. ``observed_at`` None: as the snapshot.
     """
-    as_of, observed_at = times
+    seen = "CAST(NULL AS TIMESTAMP)" if observed_at is None else timestamp(observed_at)
     return (
-        f"CREATE OR REPLACE TABLE {table} AS "
         f"WITH received AS ({received}), "
         f"hashed AS (SELECT *, {content_hash(activation)} AS content_hash FROM received) "
-        f"SELECT n.* EXCLUDE (_bad, _row), "
+        f"SELECT n.* EXCLUDE (received_hash, _bad, _row), "
         f"CASE WHEN p.content_hash = n.content_hash THEN p.changed_at ELSE {timestamp(as_of)} END AS changed_at, "
-        f"{timestamp(observed_at)} AS observed_at, nullif(n._bad, '') AS _bad, n._row, "
+        f"{seen} AS observed_at, n.received_hash, nullif(n._bad, '') AS _bad, n._row, "
         f"p.content_hash IS DISTINCT FROM n.content_hash AS _changed "
         f"FROM hashed AS n LEFT JOIN {previous} AS p ON p.cio_id = n.cio_id"
     )
 
 
-def _read_csv(path: Path, width: int) -> str:
-    """Return the table function call; columns are named by position, since names may differ by case alone."""
+def csv_rows(path: Path, width: int, *, note_rejects: bool = True) -> str:
+    """Return the table function call; columns are named by position, since names may differ by case alone.
+
+    Lines that are not well-formed are left out and, with ``note_rejects``, listed in ``REJECTS``.
+    """
     names = ", ".join(f"'_{index}': 'VARCHAR'" for index in range(width))
     compression = "gzip" if is_packed(path) else "none"
+    rejects = (
+        f"store_rejects = true, rejects_table = '{REJECTS}', rejects_scan = '{REJECTS}_scan', rejects_limit = 0"
+        if note_rejects
+        else "ignore_errors = true"
+    )
     return (
         f"read_csv({literal(str(path))}, auto_detect = false, header = true, columns = {{{names}}}, "
         f"delim = ',', quote = '\"', escape = '\"', strict_mode = true, null_padding = false, "
-        f"compression = '{compression}', max_line_size = 16777216, "
-        f"store_rejects = true, rejects_table = '{REJECTS}', rejects_scan = '{REJECTS}_scan', rejects_limit = 0)"
+        f"compression = '{compression}', max_line_size = 16777216, {rejects})"
     )
 
 

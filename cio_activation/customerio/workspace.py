@@ -17,8 +17,6 @@ from cio_activation.runtime import Runtime
 from cio_activation.transport.errors import VendorError
 from cio_activation.transport.http import Pacer
 from cio_activation.warehouse import accounts, change_log
-from cio_activation.warehouse.sessions import Connection
-from cio_activation.warehouse.sql import scalar
 from cio_activation.warehouse.tables import EXPORTS, FILES, MEMBERSHIPS, PEOPLE, PEOPLE_CURRENT, PEOPLE_LIVE, PUBLISHED
 
 ENOUGH = 20
@@ -31,7 +29,7 @@ def require_workspace(runtime: Runtime, pacer: Pacer | None = None) -> None:
     """Raise ConfigError if the Track key is of another workspace than the one this home belongs to.
 
     One call within ``accounts.MAX_AGE`` at most. Without a Track key, or while the Track API cannot be reached,
-    nothing is compared: what is read comes by the App API, see :func:`require_known_people`.
+    nothing is compared: what is read comes by the App API, see :func:`require_shared`.
     """
     settings = runtime.settings
     if not (settings.customerio_track_site_id and settings.customerio_track_api_key):
@@ -46,16 +44,14 @@ def require_workspace(runtime: Runtime, pacer: Pacer | None = None) -> None:
             accounts.meet(con, VENDOR, workspace, access, settings.activation_home)
 
 
-def require_known_people(con: Connection, seen: str, known: str, what: str) -> None:
-    """Raise ContractError if ``seen`` (a relation of ``cio_id``) holds hardly anybody of ``known``.
+def require_shared(before: int, now: int, shared: int, what: str) -> None:
+    """Raise ContractError if of ``now`` people hardly anybody (``shared``) is among the ``before`` known people.
 
     A person's ``cio_id`` never changes, and two workspaces share none. Few people say nothing.
     """
-    before, now = (int(str(scalar(con, f"SELECT count(DISTINCT cio_id) FROM {table}"))) for table in (known, seen))
     if before < ENOUGH or now < ENOUGH:
         return
-    shared = scalar(con, f"SELECT count(DISTINCT cio_id) FROM {seen} SEMI JOIN {known} USING (cio_id)")
-    if int(str(shared)) < STRANGERS_SHARE * min(before, now):
+    if shared < STRANGERS_SHARE * min(before, now):
         raise ContractError(
             f"{what} names {now:,} people, of whom {shared:,} are among the {before:,} known here: this is another "
             "Customer.io workspace; nothing was published. Set CUSTOMERIO_APP_API_KEY to a key of the workspace this "

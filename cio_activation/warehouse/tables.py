@@ -20,6 +20,7 @@ EXPORTS = "raw.exports"
 FILES_SET_ASIDE = "raw.files_set_aside"
 PEOPLE = "raw.people"
 """The newest daily export."""
+PEOPLE_SNAPSHOT = "raw.people_snapshot"
 PEOPLE_LIVE = "raw.people_live"
 """Who was fetched since, by the real-time lane."""
 PEOPLE_GONE = "raw.people_gone"
@@ -126,6 +127,7 @@ MIGRATED = frozenset({
     PIPEDRIVE_PERSONS, PIPEDRIVE_MIRROR_STATE, PIPEDRIVE_RELEASED, PIPEDRIVE_FIELD_CODES, WRITE_VOLUME, WARNINGS,
     MATCH_RATES, FORGET_REQUESTS, TOMBSTONES, TOMBSTONE_SALT, RECEIPTS, LEFTOVERS, WHY_DECISIONS, WHY_WRITES,
     SIGNATURES, SAMPLES, WHY_ACTS, WHY_OBSTACLES, DERIVATIONS, VALUE_CHANGES, WHY_VALUES, OUTCOME_FIELDS, REVIEWS,
+    PEOPLE_SNAPSHOT,
 })  # fmt: skip
 """What the migrations make."""
 

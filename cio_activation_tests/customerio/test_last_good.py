@@ -50,7 +50,7 @@ BAD = [
     ("last_category", "x" * 20_000),
     ("email", "x" * 20_000),
 ]
-CONTENT = "SELECT * EXCLUDE (observed_at) FROM raw.people ORDER BY cio_id"
+CONTENT = "SELECT * EXCLUDE (observed_at, received_hash) FROM raw.people ORDER BY cio_id"
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ REASONS = {
     "page": "is a page or an error message",
     "empty": "it is empty",
 }
-CONTENT = "SELECT * EXCLUDE (observed_at) FROM raw.people ORDER BY cio_id"
+CONTENT = "SELECT * EXCLUDE (observed_at, received_hash) FROM raw.people ORDER BY cio_id"
 
 
 def listed(run: Runtime) -> list[tuple[str, str]]:

@@ -51,7 +51,7 @@ LINES = ("with id", "without id", "no id")
 FILES = ("mixed_line_ends", "cut_archive", "damaged_archive", "wrong_header", "cut", "without_its_end", "open_quote",
          "page", "empty")  # fmt: skip
 TABLES = {
-    "raw.people": "changed_at, observed_at",
+    "raw.people": "changed_at, observed_at, received_hash",
     "identity.persons": "changed_at",
     "state.daily_properties": "as_of",
     "state.realtime_properties": "as_of",

@@ -152,7 +152,9 @@ class Carrier:
         """Return all that was decided, without the times at which it was."""
         inside = "SELECT audience, cio_id FROM audience.memberships WHERE exited_at IS NULL ORDER BY ALL"
         return {
-            "people": self.rows("SELECT * EXCLUDE (changed_at, observed_at) FROM raw.people ORDER BY cio_id"),
+            "people": self.rows(
+                "SELECT * EXCLUDE (changed_at, observed_at, received_hash) FROM raw.people ORDER BY cio_id"
+            ),
             "persons": self.rows("SELECT * EXCLUDE (changed_at) FROM identity.persons ORDER BY cio_id"),
             "state": self.rows("SELECT * EXCLUDE (as_of) FROM state.daily_properties ORDER BY cio_id"),
             "inside": self.rows(inside),
