@@ -26,6 +26,7 @@ from cio_activation_tests.life.endings import (
 from cio_activation_tests.life.history import History
 from cio_activation_tests.life.rules import Rules
 from cio_activation_tests.life.seen import Key, Seen
+from cio_activation_tests.life.story import Story, judge_story
 from cio_activation_tests.life.touches import (
     after_outcomes,
     due_in_working_time,
@@ -50,6 +51,7 @@ CHECKS = {
     "outcome": "actions inside the time that an outcome asks for, attempts that none asks for, outcomes that we wrote",
     "one_open": "second open actions for a person and audience",
     "write_back": "people whose attributes in Customer.io differ from the open actions at a day's end",
+    "story": "list members, flags, fields and actions of which ledger and decisions tell otherwise, or without a reason",
     "counts": "windows whose decisions do not add up",
 }
 
@@ -101,6 +103,11 @@ class Oracle:
             self._note("write_back", self.last, told_customerio(self.history, self.last))
         self._note("counts", self.last, judge_counts(counts, self.eligible))
         self._note("holdout", self.last, judge_holdout(self.rules, self.history, entries))
+
+    def told(self, story: Story) -> None:
+        """Judge the day's end by what the project can tell of its own writes."""
+        assert self.last is not None
+        self._note("story", self.last, judge_story(self.rules, story, self.last, self.rules.fields))
 
     def judges(self, check: str) -> bool:
         """Return whether there is anything for a check to judge in this activation."""

@@ -16,6 +16,7 @@ from cio_activation_tests.life.oracle import Oracle
 from cio_activation_tests.life.reps import Reps
 from cio_activation_tests.life.rules import Rules, written
 from cio_activation_tests.life.seen import Deed, look
+from cio_activation_tests.life.story import DECISIONS, WRITES, Story
 from cio_activation_tests.life.world import BEFORE_THE_END, FIRST_DAY, WINDOW_S, LifeTown, begin_of_day, life_town
 
 AT_LEAST_EVERY_S = 12 * 3_600
@@ -89,6 +90,7 @@ class _Living:
         self._work(self.town.now.timestamp())
         self._run(Lane.DAILY)
         self.life.oracle.end_of_day(*self._books())
+        self.life.oracle.told(Story.of(query(self.town.runtime, WRITES), query(self.town.runtime, DECISIONS)))
         self.life.days += 1
 
     def _hour(self, now: datetime, *, moved: bool) -> None:

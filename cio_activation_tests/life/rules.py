@@ -137,6 +137,8 @@ class Rules:
     """By e-mail; under ``""`` those of everybody else."""
     writes_back: bool
     outcomes: Mapping[str, Said]
+    fields: Mapping[str, str]
+    """The properties, and what their fields are called in both CRMs."""
 
     @classmethod
     def of(cls, file: Mapping[str, Any]) -> Rules:
@@ -154,6 +156,7 @@ class Rules:
             hours={email: Hours.of(common, own, zone) for email, own in people.items()},
             writes_back="customerio" in file["destinations"],
             outcomes={name: Said.of(said) for name, said in file["outreach_outcomes"].items()},
+            fields={name: file["workspace"]["prefix"] + name for name in file["properties"]},
         )
 
     def audience_of(self, place: str, subject: str) -> str | None:

@@ -65,6 +65,8 @@ class Seen:
     segments: Mapping[int, frozenset[str]] = field(default_factory=dict)
     facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Of everybody in Customer.io: what gates, purchases and unsubscribing are read from."""
+    fields: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+    """(place, ``cio_id``) -> the fields of the person's record there, by their names."""
     outreach: frozenset[str] = frozenset()
     """Who is told to have active outreach in Customer.io."""
     created: frozenset[Key] = frozenset()
@@ -103,6 +105,7 @@ def look(town: Town, rules: Rules, lane: str, window_end: float, began: float, d
         shown={**shown, **flags},
         segments={a.segment: frozenset(snapshot.members(a.segment)) for a in rules.audiences.values()},
         facts={row["cio_id"]: row for row in rows},
+        fields=_fields(there),
         outreach=frozenset(c for c, held in attributes.items() if held.get("cx_outreach_active") == "true"),
         created=created,
         written=written,
@@ -111,6 +114,13 @@ def look(town: Town, rules: Rules, lane: str, window_end: float, began: float, d
         emptied=sum(not value for value in ours),
         outcomes_written=tuple(str(value) for value in ours if value),
     )
+
+
+def _fields(there: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], Mapping[str, Any]]:
+    contacts, persons = there["hubspot"]["contacts"].values(), there["pipedrive"]["persons"].values()
+    found: dict[tuple[str, str], Mapping[str, Any]] = {("hubspot", c["cio_id"]): c for c in contacts if c.get("cio_id")}
+    held = (p["custom_fields"] for p in persons)
+    return found | {("pipedrive", h["cio_id"]): h for h in held if h.get("cio_id")}
 
 
 def _names(town: Town) -> frozenset[str]:

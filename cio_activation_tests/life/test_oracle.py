@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from cio_activation_tests.life.books import Count
 from cio_activation_tests.life.oracle import CHECKS, Oracle
 from cio_activation_tests.life.rules import Rules, written
 from cio_activation_tests.life.seen import Deed, Item, Key, Seen
+from cio_activation_tests.life.story import Story
 
 HOUR, DAY = 3_600.0, 86_400.0
 NOW = datetime(2026, 10, 20, 15, tzinfo=UTC).timestamp()
@@ -193,6 +197,41 @@ def test_what_follows_from_an_outcome_is_judged() -> None:
     assert after("no_answer", later, 4) == {"outcome"}
     assert "outcome" in after("not_interested", 30 * DAY, 1)
     assert after("no_answer", later, 2, outcomes_written=("converted",)) == {"outcome"}
+
+
+def write(kind: str, step: str = "list/asked_where", place: str = "hubspot", **said: Any) -> tuple[Any, ...]:
+    """Return a row of the ledger, about p1."""
+    return ("p1", place, step, kind, "1", json.dumps(said), "run", "2026-10-20T14:00")
+
+
+ENTERED = ("asked_where", "p1", "entered", "rules", "2026-10-20T14:00")
+ASKED = write("open_task", "task/asked_where", audience="asked_where", entered_at="2026-10-20", evidence={"segment": 9})
+BUCKET = write("update", "properties_daily", lapse_bucket="0-30")
+
+
+@pytest.mark.parametrize(
+    ("writes", "decisions", "complains"),
+    [
+        ([write("add"), ASKED, BUCKET], [ENTERED], False),
+        ([ASKED, BUCKET], [ENTERED], True),
+        ([write("add"), write("remove"), ASKED, BUCKET], [ENTERED], True),
+        ([write("add"), BUCKET], [ENTERED], True),
+        ([write("add"), ASKED], [ENTERED], True),
+        ([write("add"), ASKED, write("update", "properties_daily", lapse_bucket="91+")], [ENTERED], True),
+        ([write("add"), ASKED, BUCKET], [], True),
+        ([write("add"), ASKED, BUCKET], [(*ENTERED[:3], None, ENTERED[4])], True),
+        ([write("add"), write("add", "list/winback"), ASKED, BUCKET], [ENTERED], True),
+        ([write("add"), write("open_task", "task/asked_where", audience="asked_where"), BUCKET], [ENTERED], True),
+    ],
+)
+def test_what_the_ledger_does_not_tell_as_it_is_is_told(
+    writes: list[tuple[Any, ...]], decisions: list[tuple[Any, ...]], complains: bool
+) -> None:
+    fields = {("hubspot", "p1"): {"cio_lapse_bucket": "0-30"}}
+    shown = {("hubspot", "asked_where"): frozenset({"p1"}), ("hubspot", "winback"): frozenset[str]()}
+    oracle = judged(look({TASK: item()}, shown=shown, fields=fields))
+    oracle.told(Story.of(writes, decisions))
+    assert bool(oracle.violations["story"]) is complains
 
 
 def test_every_check_is_broken_by_a_test_above() -> None:
