@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from cio_activation.cli.output import Json, decided, emit, exit_codes, notes
+from cio_activation.cli.output import Json, Personal, decided, emit, exit_codes, notes, shows_personal
 from cio_activation.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def audit(
     findings: Annotated[
         bool, typer.Option("--findings", help="Read nothing back; list what the newest audits found.")
     ] = False,
+    personal: Personal = False,
     json: Json = False,
 ) -> None:
     """Read back a sample of what was delivered, or all, and compare it with what was acknowledged; only reads.
@@ -39,12 +40,15 @@ def audit(
     What is ours is written anew by the next run, what a human wrote is kept as `on_conflict` says. The same window
     draws the same people.
     """
+    shows_personal("audit", personal)
     with exit_codes(json):
         if everybody and sample is not None:
             raise ConfigError("--all reads everybody, --sample so many: give one of them")
         runtime = decided()
         made = [] if findings else _audit(runtime, destination or [], sample, everybody, calls)
-        told = _listed(runtime, destination or [], [one.audit_id for one in made] if made else None)
+        told = _listed(
+            runtime, destination or [], [one.audit_id for one in made] if made else None, masked=not personal
+        )
     if json:
         audits = [dataclasses.asdict(one) for one in made] or told["audits"]
         emit({"ok": True, "audits": audits} | ({"findings": told["findings"]} if findings else {}))
@@ -75,13 +79,13 @@ def _require(names: list[str], known: list[str]) -> None:
         raise ConfigError(f"--destination {', '.join(unknown)}: there is {', '.join(known) or 'none'}")
 
 
-def _listed(runtime: Runtime, names: list[str], audits: list[str] | None) -> dict[str, Any]:
+def _listed(runtime: Runtime, names: list[str], audits: list[str] | None, *, masked: bool) -> dict[str, Any]:
     from cio_activation.audit import findings as kept
 
     with runtime.warehouse.read() as con:
         newest = kept.newest(con, names or list(runtime.activation.destinations))
         chosen = [one for one in newest if audits is None or one["audit_id"] in audits]
-        return {"audits": chosen, "findings": kept.findings(con, [one["audit_id"] for one in chosen])}
+        return {"audits": chosen, "findings": kept.findings(con, [one["audit_id"] for one in chosen], masked=masked)}
 
 
 def _show(one: dict[str, Any]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -19,9 +21,13 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else.")]
 
+Personal = Annotated[bool, typer.Option("--personal", help="Show personal data too; hidden by default.")]
+
 UNBROKEN = 200
 """Columns where nobody's terminal is: in a file or a pipe a wrapped table can be neither read nor searched."""
 
+
+log = logging.getLogger("cio_activation.privacy")
 
 notes = Console(stderr=True, highlight=False)
 """Progress and errors: standard error, so that standard output is only the result."""
@@ -96,6 +102,12 @@ def exit_codes(as_json: bool) -> Iterator[None]:
             raise
         tell(type(machine).__name__, [str(machine)], as_json)
         raise typer.Exit(1) from None
+
+
+def shows_personal(command: str, asked: bool) -> None:
+    """Log that ``command`` shows personal data, and to whom, where that was ``asked`` for; never about whom."""
+    if asked:
+        log.warning("cio-activation %s shows personal data, as %s asked", command, getpass.getuser())
 
 
 def tell(kind: str, problems: list[str], as_json: bool) -> None:

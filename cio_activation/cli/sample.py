@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cio_activation.cli.output import Json, decided, emit, exit_codes, notes
+from cio_activation.cli.output import Json, Personal, decided, emit, exit_codes, notes, shows_personal
 from cio_activation.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,9 +21,7 @@ def sample(
     people: Annotated[
         int, typer.Option(min=20, max=50, help="So many people; more, up to 50, where each stratum needs them.")
     ] = 30,
-    personal: Annotated[
-        bool, typer.Option("--personal", help="Show personal data too; hidden by default.")
-    ] = False,
+    personal: Personal = False,
     json: Json = False,
 ) -> None:  # fmt: skip
     """Write the page that a human looks at before signing an audience; only reads, with few calls.
@@ -31,6 +29,7 @@ def sample(
     People of each audience, of each value of a property, and of none: our values beside what HubSpot and Pipedrive
     hold, with links to the records. The same window draws the same people.
     """
+    shows_personal("sample", personal)
     with exit_codes(json):
         from cio_activation.destinations import DESTINATIONS
         from cio_activation.sign_off.sample import make

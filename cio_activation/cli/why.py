@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cio_activation.cli.output import Json, decided, emit, exit_codes, notes
+from cio_activation.cli.output import Json, Personal, decided, emit, exit_codes, notes, shows_personal
 from cio_activation.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -33,13 +33,12 @@ def why(
     why_not: Annotated[
         str | None, typer.Option(help="Only why the person is not in this audience: the first condition that failed.")
     ] = None,
-    personal: Annotated[
-        bool, typer.Option("--personal", help="Show personal data too; hidden by default.")
-    ] = False,
+    personal: Personal = False,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="Facts at most, the newest.")] = 100,
     json: Json = False,
 ) -> None:  # fmt: skip
     """Tell why a person is where they are: decided by which rule and values, sent, answered, kept out; calls nobody."""
+    shows_personal("why", personal)
     with exit_codes(json), _asking(as_of, personal) as asking:
         from cio_activation.why.not_in import why_not_in
         from cio_activation.why.story import tell

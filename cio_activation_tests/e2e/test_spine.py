@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,15 @@ from zoneinfo import ZoneInfo
 import duckdb
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from cio_activation.cli.main import app
 from cio_activation.sandbox.build import build_sandbox
+from cio_activation.sandbox.server.core import Shared
 from cio_activation.sandbox.server.running import RunningSandbox
 from cio_activation_tests.drivers.stand_ins.customerio import small_world
 from cio_activation_tests.drivers.toy import ToyDestination
+from cio_activation_tests.e2e.searching import files_with
 
 pytestmark = pytest.mark.slow
 PREFIX = "cio_"
@@ -39,13 +44,28 @@ def cli(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 def unseen_history(path: Path) -> list[datetime]:
     """Write a euro shop's history with every oddity of the README's form; return each customer's last order."""
     now = datetime.now(UTC)
-    days = {"10001": 3, "10002": 45, "10003": 120, "10004": 400, "10005": 30, "10006": 31, "10007": 180, "10008": 181}
+    days = {
+        "10001": 3,
+        "10002": 45,
+        "10003": 120,
+        "10004": 400,
+        "10005": 30,
+        "10006": 31,
+        "10007": 180,
+        "10008": 181,
+        "10009": 75,
+    }
     last = [now - timedelta(days=ago, hours=1) for ago in days.values()]
     rows: list[tuple[str | None, str, datetime | None, float, str | None]] = []
     for customer, ago in days.items():
         for number in range(4):
             moment = now - timedelta(days=ago + 20 * number, hours=1)
             rows.append((customer, f"{customer}{number}", moment, 25.0 + number, None if number % 2 else "Käse & Wein"))
+    rows += [
+        (customer, f"{customer}9", now - timedelta(days=ago + 9, hours=1), 4_000.0, "Wein")
+        for customer, ago in days.items()
+        if ago == 75
+    ]
     rows.append(("10001", "refund-1", now - timedelta(days=2), -25.0, "Käse & Wein"))
     rows.append(("20001", "single", now - timedelta(days=25), 999.5, None))
     rows.append(("30001", "anchor", now - timedelta(minutes=1), 10.0, "Brot"))
@@ -65,13 +85,37 @@ def bucket(moment: datetime, as_of: datetime) -> str:
     return "0-30" if days <= 30 else "31-90" if days <= 90 else "91-180" if days <= 180 else "181+"
 
 
-def test_the_demo_runs_an_unseen_history_to_the_end(tmp_path: Path) -> None:
-    last_orders = unseen_history(tmp_path / "orders.parquet")
-    done = cli(
-        "demo", "--home", str(tmp_path / "home"), "--days", "2", "--orders", str(tmp_path / "orders.parquet"), "--json"
-    )
+@dataclass(frozen=True)
+class Demonstrated:
+    """What a demo left: its home, and all it said."""
+
+    home: Path
+    last_orders: list[datetime]
+    said: str
+    result: dict[str, Any]
+
+
+CANARIES = {
+    "CUSTOMERIO_JOURNEY_TOKEN": "canary-journey-token",
+    "CUSTOMERIO_WEBHOOK_SIGNING_KEY_PREVIOUS": "canary-previous-key",
+    "ALERT_URL": "http://127.0.0.1:9/canary-alert-path",
+    "SMTP_URL": "smtp://robot:canary-mail-password@127.0.0.1:9",
+}
+"""Secrets of settings that the stand-ins do not give, each recognized by what stands in it."""
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demonstrated:
+    folder = tmp_path_factory.mktemp("demo")
+    last_orders = unseen_history(folder / "orders.parquet")
+    asked = ("demo", "--home", str(folder / "home"), "--days", "2", "--orders", str(folder / "orders.parquet"))
+    done = cli(*asked, "--json", **CANARIES)
     assert done.returncode == 0, done.stdout[:2000] + done.stderr[-3000:]
-    result = json.loads(done.stdout)
+    return Demonstrated(folder / "home", last_orders, done.stdout + done.stderr, json.loads(done.stdout))
+
+
+def test_the_demo_runs_an_unseen_history_to_the_end(demo: Demonstrated) -> None:
+    last_orders, result = demo.last_orders, demo.result
     assert len(result["windows"]["daily"]) == 2
     assert result["windows"]["realtime"]
     for counts in result["operations"].values():
@@ -88,6 +132,50 @@ def test_the_demo_runs_an_unseen_history_to_the_end(tmp_path: Path) -> None:
     assert result["hubspot"]["properties"]["cio_lapse_bucket"] == Counter(bucket(o, as_of) for o in last_orders)
     assert set(result["hubspot"]["properties"]["cio_return_risk"]) == {"true", "false"}
     assert set(result["pipedrive"]["fields"]) >= {"cio_lapse_bucket", "cio_ltv_tier"}
+
+
+def people_of(home: Path) -> set[str]:
+    """Return everybody's e-mail address, phone and full name, as the warehouse has them."""
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
+        rows = con.execute("SELECT email, phone, first_name || ' ' || last_name FROM identity.persons").fetchall()
+    return {str(value) for row in rows for value in row if value}
+
+
+def test_no_file_of_a_demo_holds_a_secret_and_none_but_the_stores_a_person(
+    demo: Demonstrated, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With people asked to act: logs, run history, metadata, report, plans, and what the commands say of it later."""
+    assert sum(map(len, demo.result["work"].values())) > 0, "somebody is asked to act"
+    nowhere = dict.fromkeys(("customerio", "hubspot", "pipedrive"), "http://127.0.0.1:9")
+    given = RunningSandbox(Shared(), {}, nowhere).environment() | CANARIES
+    secrets = {v for k, v in given.items() if v and (not k.endswith("_URL") or k in CANARIES)}
+    secrets |= {"canary-journey", "canary-previous", "canary-alert", "canary-mail"}
+    people = people_of(demo.home)
+    assert len(people) > 20
+    there = files_with(demo.home, secrets | people)
+    assert [path for path, words in there.items() if secrets & set(words)] == []
+    stores = {path.split("/")[0] for path in there}
+    assert {"raw", "warehouse.duckdb"} <= stores <= {"raw", "plans", "warehouse.duckdb", "journal.sqlite"}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("ACTIVATION_HOME", str(demo.home))
+    monkeypatch.setenv("VENDOR_BACKOFF_S", "0.001")  # nobody answers any more
+    somebody = next(one for one in people if "@" in one)
+    said = demo.said
+    for asked in (
+        ["why", somebody], ["why", somebody, "--json"], ["why", "nobody@example.com"], ["plan", "--people", "--json"],
+        ["why", somebody, "--why-not", "vip_churn_risk"], ["rejected", "--people"], ["rejected", "--people", "--json"],
+        ["audit", "--findings"], ["metrics"], ["actions"], ["actions", "--json"], ["sample"], ["check", "--json"],
+    ):  # fmt: skip
+        shown = CliRunner().invoke(app, asked)
+        said += shown.output + repr(shown.exception)
+    assert "vip_churn_risk" in said
+    assert sorted(word for word in people | secrets if word.lower() in said.lower()) == []
+    with caplog.at_level("WARNING"):
+        unmasked = CliRunner().invoke(app, ["why", somebody, "--personal"])
+    assert somebody in unmasked.stdout
+    assert "cio-activation why shows personal data, as " in caplog.text
+    assert somebody not in caplog.text
 
 
 def test_a_home_that_holds_another_world_is_refused(tmp_path: Path) -> None:
