@@ -22,11 +22,13 @@ OTHERS = frozenset(
         "dagster",
         "docker",
         "export",
+        "flock",
         "git",
         "mkdir",
         "pg_dump",
         "pg_restore",
         "podman",
+        "rm",
         "sqlite3",
         "systemctl",
         "tar",
@@ -94,6 +96,9 @@ def problem(command: Command) -> str | None:
         return refused(["demo", *arguments] if program == "scripts/demo" else arguments)
     if program in ("python", ".venv/bin/python") and arguments[:1] == ["-m"]:
         return None if find_spec(arguments[1]) or arguments[1] == "pip" else f"there is no module {arguments[1]}"
+    if program == "python" and arguments[:1] == ["-c"]:
+        compile(arguments[1], command.page, "exec")
+        return None
     if program == "pip" or program in OTHERS:
         return None
     if program.startswith("scripts/"):
