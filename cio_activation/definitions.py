@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
@@ -28,6 +29,7 @@ from cio_activation.destinations import DESTINATIONS
 from cio_activation.feedback import assets as feedback
 from cio_activation.governance import assets as governance
 from cio_activation.identity import assets as identity
+from cio_activation.lanes.metadata import plain
 from cio_activation.lanes.partitions import Lanes
 from cio_activation.outcome import assets as outcome
 from cio_activation.privacy import assets as privacy
@@ -68,7 +70,7 @@ def build_definitions(activation: Activation, destinations: Sequence[Destination
     audits = audit.build_assets(activation, destinations, delivered)
     auditing = [audit_job(audits)] if audits else []
     return dg.Definitions(
-        assets=[*assets, report, *audits],
+        assets=[_plainly(asset) for asset in (*assets, report, *audits)],
         jobs=[daily, realtime, pause_job(activation), *auditing],
         schedules=[
             daily_schedule(daily),
@@ -78,6 +80,15 @@ def build_definitions(activation: Activation, destinations: Sequence[Destination
         sensors=[realtime_sensor(realtime, activation, lanes), alert_on_failure, warnings_sensor(activation, assets)],
         executor=dg.in_process_executor,
     )
+
+
+def _plainly(asset: Any) -> Any:
+    """Return an asset whose descriptions begin without marks: Dagster's lists show the first line as it stands."""
+    if isinstance(asset, dg.AssetSpec):
+        return asset.replace_attributes(description=plain(asset.description or ""))
+    if isinstance(asset, dg.AssetsDefinition):
+        return asset.map_asset_specs(lambda spec: spec.replace_attributes(description=plain(spec.description or "")))
+    return asset
 
 
 @dg.definitions

@@ -53,7 +53,7 @@ def test_two_audiences_may_have_one_segment(tmp_path: Path) -> None:
     path = tmp_path / "activation.yaml"
     path.write_text(DEFAULT_ACTIVATION.read_text().replace("segment: 9\n", "segment: 6\n"))
     found = specs(build_definitions(load_activation(path, DESTINATIONS)))
-    assert "the audiences `vip_churn_risk`, `asked_where_is_my_order`" in str(found["customerio/segment_6"].description)
+    assert "the audiences vip_churn_risk, asked_where_is_my_order" in str(found["customerio/segment_6"].description)
 
 
 def test_each_asset_is_in_the_job_of_its_lane_and_in_no_other(definitions: dg.Definitions) -> None:
@@ -86,3 +86,12 @@ def test_the_location_is_built_again_when_the_file_says_something_else(
         defs()
     path.write_text(DEFAULT_ACTIVATION.read_text())
     assert specs(defs()).keys() == specs(first).keys()
+
+
+def test_no_description_begins_with_marks_that_lists_show_as_they_are(definitions: dg.Definitions) -> None:
+    begins = {name: (spec.description or "").partition("\n")[0] for name, spec in specs(definitions).items()}
+    for asset in definitions.assets or ():
+        for check in getattr(asset, "check_specs", ()):
+            begins[check.key.to_user_string()] = (check.description or "").partition("\n")[0]
+    assert len(begins) > 60
+    assert {name: text for name, text in begins.items() if "`" in text or "**" in text or "](" in text} == {}

@@ -202,7 +202,7 @@ def _unchanged_spec(name: str) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(
         UNCHANGED,
         asset=dg.AssetKey(["customerio", name]),
-        description="no segment was renamed, got other conditions, or another size beyond `limits.alerts`",
+        description="no segment was renamed, got other conditions, or another size beyond limits.alerts",
     )
 
 

@@ -10,24 +10,19 @@ from typing import Any
 
 import dagster as dg
 
+from cio_activation.lanes.bar_images import image
 from cio_activation.warehouse.sql_format import formatted
 
-_BAR = 24
+
+def bars(counts: Mapping[str, Mapping[str, int]], unit: str = "") -> dg.MarkdownMetadataValue:
+    """Return distributions as a picture: a group for each property, a bar for each value. Counts only."""
+    return dg.MetadataValue.md(image(counts, unit))
 
 
-def bars(counts: Mapping[str, Mapping[str, int]]) -> dg.MarkdownMetadataValue:
-    """Return distributions as a small text plot: one block per property, one bar per value. Counts only."""
-    lines: list[str] = []
-    for name, values in counts.items():
-        most = max(values.values(), default=0) or 1
-        lines.append(name)
-        width = max((len(v) for v in values), default=0)
-        lines += [
-            f"  {value.ljust(width)} {'█' * max(round(_BAR * count / most), 1 if count else 0):<{_BAR}} {count:>9,}"
-            for value, count in values.items()
-        ]
-        lines.append("")
-    return dg.MetadataValue.md("```\n" + "\n".join(lines) + "\n```")
+def plain(text: str) -> str:
+    """Return a description whose first line reads as it is: lists show it without making bold or code of its marks."""
+    first, rest, more = text.partition("\n")
+    return f"{re.sub(r'[`*]+', '', first)}{rest}{more}"
 
 
 def columns(rows: Sequence[tuple[str, str, str]]) -> dg.TableSchema:
@@ -54,8 +49,9 @@ def sql(as_of: datetime, **statements: str) -> dict[str, Any]:
 
 
 def counted(**values: Any) -> dict[str, Any]:
-    """Return metadata without the empty entries; numbers stay numbers, so that the UI plots them."""
-    return {k: v for k, v in values.items() if v not in (None, {}, [], "")}
+    """Return metadata without the empty entries; numbers stay numbers, so that the UI plots them, and are rounded."""
+    shown = {k: v for k, v in values.items() if v not in (None, {}, [], "")}
+    return {k: round(v, 3) if isinstance(v, float) else v for k, v in shown.items()}
 
 
 def metadata_of(result: Any) -> dict[str, Any]:

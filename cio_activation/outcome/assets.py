@@ -10,7 +10,7 @@ from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.outcomes import Outcome
 from cio_activation.errors import ConfigError
 from cio_activation.lanes.failures import failures
-from cio_activation.lanes.metadata import bars, owners, table
+from cio_activation.lanes.metadata import bars, owners, plain, table
 from cio_activation.lanes.partitions import LANE_TAG, Lanes, across_lanes
 from cio_activation.lanes.runs import runtime_of
 from cio_activation.outcome.warning_kinds import MEANING, FoundWarning, Kind
@@ -114,9 +114,7 @@ def _match_rates_asset(activation: Activation, lanes: Lanes, deps: Sequence[dg.A
         metadata: dict[str, Any] = {
             "dagster/row_count": len(found),
             "by_outcome": table(("destination", "window", "outcome", "meaning", "people", "in an audience"), rows),
-            "matched": bars(
-                {f"{name}, percent": {k: round(100 * v) for k, v in one.items()} for name, one in shares.items()}
-            ),
+            "matched": bars({name: {k: round(100 * v) for k, v in one.items()} for name, one in shares.items()}, " %"),
         }
         return dg.MaterializeResult(metadata=metadata)
 
@@ -238,7 +236,7 @@ def _warnings_asset(activation: Activation, lanes: Lanes, deps: Sequence[dg.Asse
             "nothing. The sensor `alert_on_warnings` tells each when it begins and when it ends."
         ),
         metadata={"dagster/table_name": "outcome.warnings"},
-        check_specs=[dg.AssetCheckSpec(kind.value, asset=key, description=MEANING[kind]) for kind in Kind],
+        check_specs=[dg.AssetCheckSpec(kind.value, asset=key, description=plain(MEANING[kind])) for kind in Kind],
     )
     def warnings_now() -> dg.MaterializeResult:
         from cio_activation.outcome import warnings as outcome
