@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
+import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,8 +15,14 @@ import typer
 
 from cio_activation.activation.models import Lane
 from cio_activation.activation.windows import Window
+from cio_activation.cli import demo_home
+from cio_activation.cli.demo_home import DemoHome
 from cio_activation.cli.output import Json, emit, exit_codes, notes
-from cio_activation.errors import CioActivationError
+from cio_activation.cli.progress import bars
+from cio_activation.cli.stopping import beside, ended_by_sigterm
+from cio_activation.cli.windows import Windows, dagster_home
+from cio_activation.errors import CioActivationError, ConfigError
+from cio_activation.transport.progress import working
 
 SETTLE_SECONDS = 300
 """Vendors' time after a window's end at which the demo runs it."""
@@ -26,7 +32,9 @@ def demo(
     home: Annotated[Path, typer.Option(help="Folder for the warehouse, the journal and Dagster's history.")] = Path(
         ".activation"
     ),
-    days: Annotated[int, typer.Option(min=1, max=60, help="Daily windows to run, ending with the last full day.")] = 3,
+    days: Annotated[
+        int, typer.Option(min=1, max=60, help="Daily windows to run at most, ending with the last full day.")
+    ] = 3,
     people: Annotated[int | None, typer.Option(min=1, help="Only this many people of the world.")] = None,
     activation: Annotated[
         Path | None, typer.Option(help="An activation file of your own, or of examples/; the default one if left out.")
@@ -35,61 +43,82 @@ def demo(
         Path | None,
         typer.Option(help="Order history (Parquet: customer_id, order_id, ordered_at, value, category) as the world."),
     ] = None,
-    ui: Annotated[bool, typer.Option("--ui", help="Then keep the Dagster UI and the stand-ins running.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the demo that the home holds: the days since, and now.")
+    ] = False,
+    ui: Annotated[
+        bool,
+        typer.Option(
+            "--ui", help="Then keep the Dagster UI and the stand-ins running; of a home that is there, only that."
+        ),
+    ] = False,
     port: Annotated[int, typer.Option(help="First of the stand-ins' three ports; 0 takes free ones.")] = 0,
     ui_port: Annotated[int, typer.Option(help="Port of the Dagster UI.")] = 3000,
     json: Json = False,
 ) -> None:
     """Replay real order histories as Customer.io people and carry their states into HubSpot and Pipedrive."""
-    with exit_codes(json):
-        chosen = activation.resolve() if activation is not None else None
-        demo_run = Demo(home.resolve(), days=days, people=people, orders=orders, port=port, activation=chosen)
-        result = demo_run.run(ui_port if ui else None)
+    with exit_codes(json), ended_by_sigterm(), bars(json):
+        folder = home.resolve()
+        opens = ui and not resume and (folder / demo_home.FILE).is_file()
+        if resume or opens:
+            _refuse_other_world("--resume" if resume else "--ui", people=people, activation=activation, orders=orders)
+            remembered = DemoHome.of(folder)
+        else:
+            demo_home.require_free(folder)
+            remembered = DemoHome.new(orders, people, activation)
+        demo_run = Demo(folder, remembered, days=days, port=port, resumed=resume or opens)
+        result = demo_run.run(ui_port if ui else None, opens=opens)
     if json:
         emit(result)
-    else:
+    elif not opens:
         _print(result)
     if not result["ok"]:
         raise typer.Exit(1)
 
 
+def _refuse_other_world(option: str, **given: Any) -> None:
+    """Raise ConfigError for options that say what the world is, where it is there already."""
+    if named := [f"--{name}" for name, value in given.items() if value is not None]:
+        raise ConfigError(f"{option} takes the world and the activation of the home; leave out {', '.join(named)}")
+
+
 class Demo:
     """One demo run: sandbox, windows, read-back."""
 
-    def __init__(
-        self,
-        home: Path,
-        *,
-        days: int,
-        people: int | None,
-        orders: Path | None,
-        port: int,
-        activation: Path | None = None,
-    ) -> None:
-        if (home / "warehouse.duckdb").exists():
-            raise ValueError(
-                f"{home} already holds a warehouse; its people and links belong to other stand-ins. "
-                "Choose another --home, or remove that folder"
-            )
-        self._home, self._days, self._people, self._orders, self._port = home, days, people, orders, port
-        self._activation = activation
+    def __init__(self, home: Path, remembered: DemoHome, *, days: int, port: int, resumed: bool) -> None:
+        self._home, self._remembered, self._days, self._port = home, remembered, days, port
+        self._resumed = resumed
         self._seconds: dict[str, Any] = {"daily": {}, "realtime": {}}
         self._failed: list[str] = []
 
-    def run(self, ui_port: int | None = None) -> dict[str, Any]:
-        """Run every window and return what happened, as read back from the stand-ins."""
-        from cio_activation.cli.world import start_sandbox
+    def run(self, ui_port: int | None = None, *, opens: bool = False) -> dict[str, Any]:
+        """Run every window and return what happened, as read back from the stand-ins; ``opens``: run none."""
+        from cio_activation.cli.world import recorded, start_sandbox
 
         started = time.monotonic()
-        sandbox = start_sandbox(orders=self._orders, people=self._people, port=self._port)
+        orders = self._remembered.orders
+        self._home.mkdir(parents=True, exist_ok=True)
+        sandbox = start_sandbox(
+            orders=Path(orders) if orders else None,
+            people=self._remembered.people,
+            port=self._port,
+            ends_at=self._remembered.ends_at,
+            **recorded(self._home / demo_home.STAND_INS),
+        )
         self._seconds["world"] = round(time.monotonic() - started, 2)
         try:
             self._point_at(sandbox.environment())
-            result = self._windows(sandbox)
+            if self._resumed:
+                sandbox.shared.clock.set(time.time())
+            else:
+                self._remembered.write(self._home)
+            result: dict[str, Any] = {"ok": True, "home": str(self._home), "failed": []}
+            if not opens:
+                result = self._windows(sandbox)
             self._seconds["total"] = round(time.monotonic() - started, 2)
             result["seconds"] = self._seconds
             if ui_port is not None:
-                _keep_open(self._home, ui_port, result, sandbox)
+                _keep_open(self._home, ui_port, result, sandbox, switching_on=not opens)
         finally:
             sandbox.stop()
         return result
@@ -101,89 +130,89 @@ class Demo:
         from cio_activation.activation.settings import Settings
         from cio_activation.cli import people
         from cio_activation.cli.readback import read_back, write_calls
-        from cio_activation.definitions import build_definitions
         from cio_activation.destinations import DESTINATIONS
-        from cio_activation.lanes.partitions import Lanes
         from cio_activation.outcome.summary import summarise
         from cio_activation.runtime import Runtime
 
         settings = Settings()
         activation = load_activation(settings.activation_file, DESTINATIONS)
-        definitions = build_definitions(activation)
-        lanes = Lanes.of(activation)
-        daily, realtime = self._choose(lanes, sandbox.shared.clock.now())
+        windows = Windows(activation)
+        daily, realtime = self._choose(windows.lanes, sandbox.shared.clock.now())
         fields = people.outcome_fields(activation)
-        people.hire(sandbox.urls, people.named(activation), fields)
+        if not self._resumed:
+            people.hire(sandbox.urls, people.named(activation), fields)
+        again: dict[str, Any] | None = None
         with dg.DagsterInstance.get() as instance:
             for window in daily:
                 sandbox.shared.clock.set(window.end.timestamp() + SETTLE_SECONDS)
                 people.work(sandbox.urls)
-                self._materialize(definitions, instance, window, "daily")
-            before = write_calls(sandbox.urls)
-            self._materialize(definitions, instance, daily[-1], "second_run")
-            after = write_calls(sandbox.urls)
+                self._materialize(windows, instance, window, "daily")
+            if daily:
+                before = write_calls(sandbox.urls)
+                self._materialize(windows, instance, daily[-1], "second_run")
+                after = write_calls(sandbox.urls)
+                again = {
+                    "window": daily[-1].key,
+                    "write_calls": sum(after.values()) - sum(before.values()),
+                    "calls": {k: n - before.get(k, 0) for k, n in after.items() if n != before.get(k, 0)},
+                }
             for window, at in realtime:
                 sandbox.shared.clock.set(at)
                 people.work(sandbox.urls)
-                self._materialize(definitions, instance, window, "realtime")
+                self._materialize(windows, instance, window, "realtime")
         runtime = Runtime.build(settings, activation)
         return {
             "ok": not self._failed,
             "failed": self._failed,
             "home": str(self._home),
+            "resumed": self._resumed,
             "windows": {"daily": [w.key for w in daily], "realtime": [w.key for w, _ in realtime]},
             **summarise(runtime),
             **read_back(sandbox.urls, activation.workspace.prefix),
             "work": people.asked_for(sandbox.urls),
             "outcomes": people.outcomes(sandbox.urls, fields["outcome"]) if fields else {},
-            "second_run": {
-                "window": daily[-1].key,
-                "write_calls": sum(after.values()) - sum(before.values()),
-                "calls": {k: n - before.get(k, 0) for k, n in after.items() if n != before.get(k, 0)},
-            },
+            "second_run": again,
             "report": _report(runtime),
         }
 
     def _choose(self, lanes: Any, now: float) -> tuple[list[Window], list[tuple[Window, float]]]:
-        """Return the last full days, and (window, vendors' time in s) of the real-time runs that follow them."""
+        """Return the last full days, and (window, vendors' time in s) of the real-time runs that follow them.
+
+        Of a demo that is gone on with the days since its last one, and the real-time window that is now.
+        """
         newest = lanes.window_at(Lane.DAILY, datetime.fromtimestamp(now, UTC)).start
         daily: list[Window] = []
         for back in range(self._days, 0, -1):
             daily.append(lanes.window_at(Lane.DAILY, newest - timedelta(days=back) + timedelta(hours=12)))
+        if self._resumed:
+            done = demo_home.daily_windows(self._home)
+            daily = [window for window in daily if not done or window.key > done[-1]]
+            if not daily:
+                notes.print(f"no day has ended since {done[-1]}, the demo's last; the real-time lane goes on")
+            return daily, [(lanes.window_at(Lane.REALTIME, datetime.fromtimestamp(now, UTC)), now)]
         earliest = daily[-1].end.timestamp() + SETTLE_SECONDS
         span = lanes.window_at(Lane.REALTIME, datetime.fromtimestamp(now, UTC))
         length = (span.end - span.start).total_seconds()
         instants = sorted({max(earliest + i, now - (2 - i) * length) for i in range(3)})
         return daily, [(lanes.window_at(Lane.REALTIME, datetime.fromtimestamp(i, UTC)), i) for i in instants]
 
-    def _materialize(self, definitions: Any, instance: Any, window: Window, stage: str) -> None:
-        started = time.monotonic()
-        job = definitions.resolve_job_def(str(window.lane))
-        notes.print(f"[dim]{stage}[/] {window.key} ...", end=" ")
-        quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-        ended = job.execute_in_process(
-            partition_key=window.key, instance=instance, raise_on_error=False, run_config=quiet
-        )
-        seconds = round(time.monotonic() - started, 2)
-        if not ended.success:
-            failures = [e for e in ended.all_events if e.event_type_value == "STEP_FAILURE"]
-            self._failed += [f"{stage} {window.key} {e.step_key}: {_reason(e)}" for e in failures]
-        notes.print(f"{'ok' if ended.success else '[red]failed[/]'} ({seconds} s)")
+    def _materialize(self, windows: Windows, instance: Any, window: Window, stage: str) -> None:
+        with working(f"{stage} {window.key}"):
+            ran = windows.run(instance, window)
+        self._failed += [f"{stage} {window.key} {failure}" for failure in ran.failures]
+        end = "ok" if ran.ok else "[red]failed[/]"
+        notes.print(f"[dim]{stage}[/] {window.key} {end} ({ran.seconds} s)")
         if stage in ("daily", "realtime"):
-            self._seconds[stage][window.key] = seconds
+            self._seconds[stage][window.key] = ran.seconds
         else:
-            self._seconds[stage] = seconds
+            self._seconds[stage] = ran.seconds
 
     def _point_at(self, environment: dict[str, str]) -> None:
         """Point this process (and those it starts) at the stand-ins and the demo's own home."""
-        dagster_home = self._home / "dagster"
-        dagster_home.mkdir(parents=True, exist_ok=True)
-        packaged = resources.files("cio_activation.dagster_runtime").joinpath("dagster.yaml")
-        with resources.as_file(packaged) as path:
-            shutil.copyfile(path, dagster_home / "dagster.yaml")
-        os.environ.update(environment, ACTIVATION_HOME=str(self._home), DAGSTER_HOME=str(dagster_home))
-        if self._activation is not None:
-            os.environ["ACTIVATION_FILE"] = str(self._activation)
+        history = dagster_home(self._home)
+        os.environ.update(environment, ACTIVATION_HOME=str(self._home), DAGSTER_HOME=str(history))
+        if self._remembered.activation is not None:
+            os.environ["ACTIVATION_FILE"] = self._remembered.activation
 
 
 def _report(runtime: Any) -> str | None:
@@ -197,31 +226,23 @@ def _report(runtime: Any) -> str | None:
         return None
 
 
-def _reason(event: Any) -> str:
-    """Return what a failed step said: its failure's own description, else the error under Dagster's."""
-    data = event.step_failure_data
-    if data.user_failure_data and data.user_failure_data.description:
-        return str(data.user_failure_data.description)
-    error = data.error
-    while error is not None and error.cause is not None:
-        error = error.cause
-    return str(error.message).strip() if error else "failed"
+def _keep_open(home: Path, ui_port: int, result: dict[str, Any], sandbox: Any, *, switching_on: bool) -> None:
+    """Run ``dagster dev`` and the webhook receiver beside the stand-ins until interrupted.
 
-
-def _keep_open(home: Path, ui_port: int, result: dict[str, Any], sandbox: Any) -> None:
-    """Run ``dagster dev`` and the webhook receiver beside the stand-ins until interrupted, with the sensor on."""
-    import subprocess
-    import sys
-
+    ``switching_on``: with the schedules and the sensor on; else they stay as they were left.
+    """
     from cio_activation.activation.loader import load_activation
     from cio_activation.activation.settings import Settings
     from cio_activation.automation.toggles import switch_on
     from cio_activation.cli.receiver_process import receiver_beside
     from cio_activation.destinations import DESTINATIONS
 
-    switch_on(load_activation(Settings().activation_file, DESTINATIONS))
+    if switching_on:
+        switch_on(load_activation(Settings().activation_file, DESTINATIONS))
     os.environ["DAGSTER_WEBSERVER_URL"] = f"http://127.0.0.1:{ui_port}"  # the receiver launches runs there
-    notes.print(f"The Dagster UI opens at http://127.0.0.1:{ui_port}; stop with Ctrl-C. Home: {home}")
+    notes.print(f"The Dagster UI opens at http://127.0.0.1:{ui_port}; Ctrl-C ends all of it. Home: {home}")
+    if not switching_on:
+        notes.print("Nothing is run anew; schedules and sensors are as they were left.")
     if not result["ok"]:
         notes.print("[red]Some windows failed; see the runs in the UI.[/]")
     command = [sys.executable, "-m", "dagster", "dev", "-m", "cio_activation.definitions", "-p", str(ui_port)]
@@ -231,13 +252,9 @@ def _keep_open(home: Path, ui_port: int, result: dict[str, Any], sandbox: Any) -
         notes.print(
             f"Carts, orders and clicks made by hand come as webhooks: POST {sandbox.urls['customerio']}/_sandbox/edit"
         )
-        process = subprocess.Popen([*command, "-h", "127.0.0.1"])
-        try:
+        with suppress(KeyboardInterrupt), beside([*command, "-h", "127.0.0.1"]) as process:
             if process.wait() != 0:
                 raise CioActivationError("dagster dev ended with an error; its output is above")
-        except KeyboardInterrupt:
-            process.terminate()
-            process.wait(30)
 
 
 def _print_work(work: dict[str, list[dict[str, Any]]]) -> None:
@@ -278,8 +295,10 @@ def _print(result: dict[str, Any]) -> None:
     source = result["customerio"]
     notes.print(f"customerio: {sum(source['calls'].values()):,} calls, {source['throttled']} answered 429")
     notes.print(f"quarantined: {result['quarantined']}", markup=False)
-    again = result["second_run"]["write_calls"]
-    notes.print(f"the newest day again: {again} write calls; {result['seconds']['total']} s in all")
+    if again := result["second_run"]:
+        notes.print(f"the newest day again: {again['write_calls']} write calls")
+    notes.print(f"{result['seconds']['total']} s in all; home: {result['home']}", soft_wrap=True)
+    notes.print("`--resume` goes on with it, `--ui` opens it in Dagster's UI")
     if result["report"]:
         notes.print(f"the report: {result['report']}", markup=False, soft_wrap=True)
     for failure in result["failed"]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cio_activation.cli.output import Json, emit, exit_codes, notes
+from cio_activation.cli.progress import bars
 
 if TYPE_CHECKING:
     from cio_activation.onboarding.draft import Draft
@@ -30,7 +31,7 @@ def init(
     Only reads, and asks nothing that it can read. What was guessed says so in a comment; what is yours to decide
     stands at the top.
     """
-    with exit_codes(json):
+    with exit_codes(json), bars(json):
         from cio_activation.activation.settings import Settings
         from cio_activation.destinations import DESTINATIONS
         from cio_activation.onboarding.draft import draft

@@ -8,6 +8,7 @@ import typer
 
 from cio_activation.activation.models import Lane
 from cio_activation.cli.output import Json, emit, exit_codes, notes
+from cio_activation.cli.progress import bars
 from cio_activation.cli.windows import ENDS, Ran, Stage, Windows, dagster_at, now
 from cio_activation.errors import ConfigError
 
@@ -41,7 +42,7 @@ def run(
         windows = Windows(load_activation(settings.activation_file, DESTINATIONS))
         chosen = _window(windows, lane, window)
         stage = Stage.DECIDE if dry else Stage.RECORDS if without_actions else Stage.ALL
-        with dagster_at(settings.activation_home) as instance:
+        with bars(json), dagster_at(settings.activation_home) as instance:
             ran = windows.run(instance, chosen, stage)
     if json:
         emit(_told(ran, stage))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import dagster as dg
 
 ENDS = ("planned", "delivered", "rejected", "unneeded", "held")
+_INTERRUPTS = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -66,7 +67,7 @@ class Windows:
         return current if lane is Lane.REALTIME else self.lanes.window_at(lane, current.start - timedelta(hours=12))
 
     def run(self, instance: dg.DagsterInstance, window: Window, stage: Stage = Stage.ALL) -> Ran:
-        """Run one window; what fails is told, not raised."""
+        """Run one window; what fails is told, not raised. KeyboardInterrupt if somebody stopped it."""
         started = time.monotonic()
         job = self._definitions.resolve_job_def(str(window.lane))
         ended = job.execute_in_process(
@@ -77,6 +78,8 @@ class Windows:
             asset_selection=self.selected(window.lane, stage),
         )
         failures = [e for e in ended.all_events if e.event_type_value == "STEP_FAILURE"]
+        if any(_is_interrupt(e) for e in (*failures, *ended.all_events)):
+            raise KeyboardInterrupt  # Dagster takes it for the end of the run; who was asked to stop is this process
         told = [e.step_materialization_data.materialization for e in ended.all_events if e.is_step_materialization]
         return Ran(
             window=window,
@@ -135,6 +138,18 @@ def dagster_home(home: Path) -> Path:
 def now() -> datetime:
     """Return the present, aware."""
     return datetime.now(UTC)
+
+
+def _is_interrupt(event: Any) -> bool:
+    """Tell whether an event is about a signal: a run that was canceled, or a step that ended by it."""
+    if event.event_type_value == "PIPELINE_CANCELED":
+        return True
+    error = event.step_failure_data.error if event.event_type_value == "STEP_FAILURE" else None
+    while error is not None:
+        if error.cls_name in _INTERRUPTS:
+            return True
+        error = error.cause
+    return False
 
 
 def _reason(event: Any) -> str:

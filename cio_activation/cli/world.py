@@ -17,8 +17,10 @@ MADE_UP = 1_000
 """People of the made-up world that stands in where the order histories are not installed."""
 
 
-def start_sandbox(*, orders: Path | None, people: int | None, port: int = 0, **options: Any) -> RunningSandbox:
-    """Start the three stand-ins over an order history whose newest order lies just before now.
+def start_sandbox(
+    *, orders: Path | None, people: int | None, port: int = 0, ends_at: float | None = None, **options: Any
+) -> RunningSandbox:
+    """Start the three stand-ins over an order history whose newest order lies just before now, or ``ends_at``.
 
     ``people`` keeps only that many. ValueError or FileNotFoundError if the history cannot be read.
     """
@@ -43,3 +45,14 @@ def _history(orders: Path | None, ends_at: float) -> Orders:
             "2,469 households, --orders FILE.parquet your own."
         )
         return histories.generate(MADE_UP, ends_at=ends_at)
+    end = time.time() if ends_at is None else ends_at
+    with working("building the world"):
+        history = histories.load_parquet(orders, ends_at=end) if orders else histories.load_default(ends_at=end)
+        return build_sandbox(World(history, people_limit=people, ends_at=end), port=port, **options)
+
+
+def recorded(path: Path) -> dict[str, Any]:
+    """Return the option that keeps in ``path`` what changes the stand-ins, and does first what was kept there."""
+    from cio_activation.sandbox.server.recording import Recording
+
+    return {"recording": Recording(path)}

@@ -32,6 +32,7 @@ from cio_activation.customerio.last_good import fill, retain_rows
 from cio_activation.errors import ContractError
 from cio_activation.runtime import Runtime
 from cio_activation.transport.http import Pacer
+from cio_activation.transport.progress import working
 from cio_activation.warehouse import change_log, published, quarantine, stale
 from cio_activation.warehouse.sessions import YIELD_S, Connection
 from cio_activation.warehouse.sql import timestamp
@@ -137,7 +138,7 @@ def land(
     """
     activation = runtime.activation
     try:
-        with runtime.warehouse.write(yield_s=YIELD_S) as con:
+        with working(f"landing {file.rows:,} people"), runtime.warehouse.write(yield_s=YIELD_S) as con:
             quarantine.clear(con, LAYER, window)
             ensure_tables(con, activation)
             read = snapshot.read(con, activation, window, file.path, whole=whole)

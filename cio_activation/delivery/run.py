@@ -32,6 +32,7 @@ from cio_activation.journal.rates import SharedPacer
 from cio_activation.runtime import Runtime
 from cio_activation.transport.errors import BudgetSpent
 from cio_activation.transport.http import VendorClient
+from cio_activation.transport.progress import counted, working
 from cio_activation.transport.time_slice import TimeSlice
 from cio_activation.warehouse.sessions import YIELD_S
 
@@ -181,7 +182,9 @@ class _StepRun:
             sender = Sender(
                 self._step, client, self._context, self._journal, provenance, self._lease, self._fold, self._time_slice
             )
-            tally = await sender.send_all(planning.batches(plan.path, self._step))
+            batches = planning.batches(plan.path, self._step)
+            with working(f"{self._destination.name}/{self._step.name}", plan.operations) as advance:
+                tally = await sender.send_all(counted(batches, advance))
             if plan.over_budget:
                 tally.ends["held"] += plan.over_budget
                 tally.reasons[order.BUDGET] = plan.over_budget

@@ -24,6 +24,7 @@ from cio_activation.errors import ConfigError
 from cio_activation.journal.engine import JournalDatabase
 from cio_activation.onboarding import attributes, purposes
 from cio_activation.onboarding.attributes import AttributeFound
+from cio_activation.transport.progress import working
 
 MOST_COUNTED = 300
 """Segments that are counted: at eight calls a second, 40 seconds."""
@@ -200,10 +201,13 @@ async def _profiles(vendor: CustomerIO, people: Sequence[Identifiers]) -> list[M
 
     async def some(start: int) -> list[Mapping[str, str]]:
         async with free:
-            fetched = await vendor.attributes_of(people[start : start + ATTRIBUTES_PER_CALL])
+            asked = people[start : start + ATTRIBUTES_PER_CALL]
+            fetched = await vendor.attributes_of(asked)
+            done(len(asked))
             return [person.attributes for person in fetched.people]
 
-    found = await asyncio.gather(*(some(start) for start in range(0, len(people), ATTRIBUTES_PER_CALL)))
+    with working("profiles", len(people)) as done:
+        found = await asyncio.gather(*(some(start) for start in range(0, len(people), ATTRIBUTES_PER_CALL)))
     return [profile for part in found for profile in part]
 
 

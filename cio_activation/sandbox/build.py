@@ -6,6 +6,7 @@ from typing import Any
 
 from cio_activation.sandbox.customerio.app import CustomerIO
 from cio_activation.sandbox.server.core import Shared, Vendor
+from cio_activation.sandbox.server.recording import Recording
 from cio_activation.sandbox.server.running import ORDER, RunningSandbox, start
 from cio_activation.sandbox.world.people import CRM_SHARE
 from cio_activation.sandbox.world.world import World
@@ -27,6 +28,7 @@ def build_sandbox(
     customerio: dict[str, Any] | None = None,
     hubspot: dict[str, Any] | None = None,
     pipedrive: dict[str, Any] | None = None,
+    recording: Recording | None = None,
 ) -> RunningSandbox:
     """Start the vendors over ``world`` and return them running; the caller stops them.
 
@@ -34,7 +36,7 @@ def build_sandbox(
     ``port=0`` takes free ports, else the vendors listen on ``port`` and the next two. ``export_seconds``: real time
     until a Customer.io export is ready. Before anything is delivered, ``crm_share`` of the people are in HubSpot and
     ``pipedrive_share`` in Pipedrive. The three dictionaries are further keyword options of the vendors'
-    classes, such as rates, tier and plan.
+    classes, such as rates, tier and plan. ``recording``: see :func:`cio_activation.sandbox.server.running.start`.
     """
     shared = Shared()
     shared.clock.set(world.ends_at if now is None else now)
@@ -50,4 +52,4 @@ def build_sandbox(
         from cio_activation.sandbox.pipedrive.app import Pipedrive
 
         built["pipedrive"] = Pipedrive(shared, world.crm_seed(pipedrive_share), **(pipedrive or {}))
-    return start(built, shared, port=port, host=host)
+    return start(built, shared, port=port, host=host, recording=recording)

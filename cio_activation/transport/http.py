@@ -22,6 +22,7 @@ import orjson
 from cio_activation.transport import json_text
 from cio_activation.transport.errors import OutcomeUnknown, RateLimited, Rejected, Retryable, Stop, VendorError
 from cio_activation.transport.policy import Meaning, policy_for
+from cio_activation.transport.progress import working
 from cio_activation.transport.retry import retry_after, retrying
 
 _REQUEST_ID_HEADERS = ("x-hubspot-correlation-id", "x-correlation-id", "x-request-id", "cf-ray")
@@ -189,10 +190,12 @@ class VendorClient:
                     if answer.status_code >= 300:
                         await answer.aread()
                         self._judge(answer, context)
-                    with path.open("wb") as file:
+                    size = answer.headers.get("content-length")
+                    with path.open("wb") as file, working("bytes of a file", int(size) if size else None) as advance:
                         async for chunk in answer.aiter_bytes(1 << 20):
                             digest.update(chunk)
                             file.write(chunk)
+                            advance(len(chunk))
                         file.flush()
                         os.fsync(file.fileno())
             except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cio_activation.sandbox.server.core import Vendor
 from cio_activation.sandbox.server.faults import Fault
+from cio_activation.sandbox.server.recording import PASSING, Recording
 from cio_activation.sandbox.server.request_log import template_of
 
 KEEP_BELOW = 200_000
@@ -27,23 +28,32 @@ PIECE = 1 << 20
 """Bytes sent at once."""
 
 
-def vendor_app(vendor: Vendor, control: list[BaseRoute]) -> ASGIApp:
-    """Return the ASGI app of one vendor, with the control surface beside it."""
+def vendor_app(vendor: Vendor, control: list[BaseRoute], recording: Recording | None = None) -> ASGIApp:
+    """Return the ASGI app of one vendor, with the control surface beside it; what changes it is kept, if asked for."""
     inner = Starlette(routes=[*control, *vendor.routes()])
-    return _Shell(vendor, inner)
+    return _Shell(vendor, inner, recording)
 
 
 class _Shell:
     """Log, faults, admission around a vendor's routes; control requests pass untouched."""
 
-    def __init__(self, vendor: Vendor, inner: Starlette) -> None:
-        self._vendor, self._inner = vendor, inner
+    def __init__(self, vendor: Vendor, inner: Starlette, recording: Recording | None) -> None:
+        self._vendor, self._inner, self._recording = vendor, inner, recording
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith("/_sandbox"):
+        control = scope["type"] != "http" or scope["path"].startswith("/_sandbox")
+        if control and (self._recording is None or scope["type"] != "http" or scope["path"] in PASSING):
             await self._inner(scope, receive, send)
             return
         body = await _read(receive)
+        answered = self._controlled if control else self._called
+        if self._recording is None:
+            await answered(scope, body, send)
+            return
+        with self._vendor.shared.clock.pinned(self._vendor.now):  # to the instant that is kept, whatever it takes
+            await answered(scope, body, send)
+
+    async def _called(self, scope: Scope, body: bytes, send: Send) -> None:
         vendor, shared = self._vendor, self._vendor.shared
         method, path = scope["method"], scope["path"]
         fault = shared.faults.take(vendor.name, method, path)
@@ -61,7 +71,7 @@ class _Shell:
     async def _finish(
         self, scope: Scope, send: Send, body: bytes, fault: Fault | None, answer: Response | None
     ) -> None:
-        kind = fault.kind if fault else None
+        kind, done = fault.kind if fault else None, answer
         if fault and kind in ("status", "html"):
             page = b"<html><body><h1>403 Forbidden</h1>Access denied</body></html>"
             content = page if kind == "html" else json.dumps(fault.body or {"message": "fault"}).encode()
@@ -70,6 +80,8 @@ class _Shell:
             answer = Response(content, status, headers=fault.headers, media_type=media)
         if answer is not None:
             answer.headers["date"] = formatdate(self._vendor.now, usegmt=True)
+        if done is not None:
+            self._keep(scope, body, done)
         self._log(scope, body, answer, f"{kind}:{fault.when}" if fault else None, lost=kind in ("reset", "close"))
         if fault and kind in ("reset", "close"):
             _drop_connection(scope, hard=kind == "reset")
@@ -89,6 +101,17 @@ class _Shell:
             await send({"type": "http.response.body", "body": piece, "more_body": start + PIECE < len(content)})
         if not content:
             await send({"type": "http.response.body", "body": b""})
+
+    async def _controlled(self, scope: Scope, body: bytes, send: Send) -> None:
+        """Answer a control request, and keep it before it is answered."""
+        answer = await _run(self._inner, scope, body)
+        self._keep(scope, body, answer)
+        await answer(scope, _replay(body), send)
+
+    def _keep(self, scope: Scope, body: bytes, answer: Response) -> None:
+        """Keep what the vendor did, also where its answer gets lost."""
+        if self._recording is not None:
+            self._recording.note(self._vendor.name, scope, body, self._vendor.now, answer.status_code)
 
     def _log(self, scope: Scope, body: bytes, answer: Response | None, fault: str | None, *, lost: bool) -> None:
         self._vendor.shared.log.add(

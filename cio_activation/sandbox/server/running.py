@@ -12,12 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import uvicorn
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from cio_activation.sandbox.server.asgi_shell import vendor_app
 from cio_activation.sandbox.server.control import control_routes
 from cio_activation.sandbox.server.core import Shared, Vendor
+from cio_activation.sandbox.server.recording import Change, Recording, play
 
 ORDER = ("customerio", "hubspot", "pipedrive")
 
@@ -59,14 +61,26 @@ class RunningSandbox:
         }
 
 
-def start(vendors: dict[str, Vendor], shared: Shared, *, port: int = 0, host: str = "127.0.0.1") -> RunningSandbox:
-    """Start every vendor and return once all ports answer. ``port=0`` takes free ports."""
+def start(
+    vendors: dict[str, Vendor],
+    shared: Shared,
+    *,
+    port: int = 0,
+    host: str = "127.0.0.1",
+    recording: Recording | None = None,
+) -> RunningSandbox:
+    """Start every vendor and return once all ports answer. ``port=0`` takes free ports.
+
+    ``recording``: what it has is done first, and what changes the vendors from then on is added to it.
+    """
     control = control_routes(shared, vendors)
+    if recording is not None and (changes := recording.changes()):
+        _bring_back(vendors, shared, control, changes)
     running = RunningSandbox(shared, vendors)
     servers: list[uvicorn.Server] = []
     sockets: list[socket.socket] = []
     for index, name in enumerate(n for n in ORDER if n in vendors):
-        app: ASGIApp = vendor_app(vendors[name], control)
+        app: ASGIApp = vendor_app(vendors[name], control, recording)
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         # Without it every small answer waits some 45 ms for the client's delayed ACK.
@@ -106,3 +120,13 @@ def start(vendors: dict[str, Vendor], shared: Shared, *, port: int = 0, host: st
 
     running._stop = stop
     return running
+
+
+def _bring_back(vendors: dict[str, Vendor], shared: Shared, control: list[BaseRoute], changes: list[Change]) -> None:
+    """Bring the vendors to where the changes left them; nobody is told of it as of something new."""
+    for vendor in vendors.values():
+        vendor.hold_limits(False)
+    play(changes, {name: vendor_app(vendor, control) for name, vendor in vendors.items()}, shared.clock)
+    for vendor in vendors.values():
+        vendor.hold_limits(True)
+    shared.log.clear()
