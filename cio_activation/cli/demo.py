@@ -119,6 +119,9 @@ class Demo:
             result["seconds"] = self._seconds
             if ui_port is not None:
                 _keep_open(self._home, ui_port, result, sandbox, switching_on=not opens)
+        except KeyboardInterrupt:
+            notes.print(f"stopped; `demo --resume --home {self._home}` goes on with it", markup=False, soft_wrap=True)
+            raise
         finally:
             sandbox.stop()
         return result

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from cio_activation.cli.output import notes
@@ -32,5 +35,20 @@ def bars(as_json: bool) -> Iterator[None]:
         yield
         return
     shown = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*shown, console=notes, transient=True) as progress, watched_by(_Bars(progress)):
+    with (
+        _terminal() as console,
+        # What is printed meanwhile goes where it always does, also where that is a file.
+        Progress(*shown, console=console, transient=True, redirect_stdout=False, redirect_stderr=False) as progress,
+        watched_by(_Bars(progress)),
+    ):
         yield
+
+
+@contextmanager
+def _terminal() -> Iterator[Console]:
+    """Yield a console on the terminal itself: while a step runs, Dagster has standard error go to the step's log."""
+    if notes.file is not sys.stderr:
+        yield notes
+        return
+    with os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8") as terminal:
+        yield Console(file=terminal, force_terminal=True, width=notes.width)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -85,3 +88,28 @@ def test_bars_show_on_a_terminal_and_nowhere_else(monkeypatch: pytest.MonkeyPatc
     assert "sending" in seen(terminal=True, as_json=False)
     assert seen(terminal=False, as_json=False) == ""
     assert seen(terminal=True, as_json=True) == ""
+
+
+BESIDE_DAGSTER = """
+import os, sys, time
+from cio_activation.cli.progress import bars
+from cio_activation.transport.progress import working
+with bars(False):
+    with working("landing"), open(sys.argv[1], "w") as log:
+        os.dup2(log.fileno(), 2)  # as Dagster does while a step runs
+        print("printed")
+        time.sleep(0.5)
+"""
+
+
+def test_bars_are_on_the_terminal_while_a_steps_output_goes_elsewhere(tmp_path: Path) -> None:
+    main, terminal = os.openpty()
+    command = [sys.executable, "-c", BESIDE_DAGSTER, str(tmp_path / "log")]
+    environment = os.environ | {"TERM": "xterm"}
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=terminal, env=environment, check=True, timeout=60)
+    os.close(terminal)
+    shown = os.read(main, 100_000).decode()
+    os.close(main)
+    assert "landing" in shown
+    assert done.stdout.decode() == "printed\n"
+    assert (tmp_path / "log").read_text() == ""
