@@ -97,7 +97,6 @@ class Demo:
 
         started = time.monotonic()
         orders = self._remembered.orders
-        self._home.mkdir(parents=True, exist_ok=True)
         sandbox = start_sandbox(
             orders=Path(orders) if orders else None,
             people=self._remembered.people,
