@@ -42,7 +42,7 @@ class Settings(Access):
     activation_home: Path = Path(".activation")
     activation_file: Path = DEFAULT_ACTIVATION
     activation_duckdb_memory: str | None = Field(default=None, pattern=_SIZE)
-    """Most memory that DuckDB uses in one process, such as ``3GB`` or ``50%`` of the machine's; its default is 80 %."""
+    """Most memory that DuckDB uses in one process, such as ``3GB`` or ``50%`` of the machine's; else 2.5 GiB."""
     journal_url: str | None = None
 
     customerio_app_api_key: SecretStr | None = None

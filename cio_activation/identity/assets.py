@@ -11,6 +11,8 @@ from cio_activation.lanes.metadata import columns, metadata_of, owners
 from cio_activation.lanes.partitions import LANE_TAG, Lanes
 from cio_activation.lanes.runs import runtime_of
 
+AGREES = "agrees"
+"""Name of the check that resolving few gives what resolving everybody does."""
 _PERSONS = columns(
     [
         ("cio_id", "VARCHAR", "Customer.io's own immutable key; the key everywhere"),
@@ -62,12 +64,23 @@ def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefiniti
         return metadata_of(result), not result.quarantined
 
     @dg.multi_asset(
-        name="identity_daily", specs=[persons, key_clashes], partitions_def=lanes.daily, check_specs=[_check(persons)]
+        name="identity_daily",
+        specs=[persons, key_clashes],
+        partitions_def=lanes.daily,
+        check_specs=[_check(persons), _agrees(persons)],
     )
     def identity_daily(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
         found, clean = resolve_window(context, Lane.DAILY)
+        missed = found.get("missed", 0)
+        agrees = dg.AssetCheckResult(
+            check_name=AGREES,
+            asset_key=persons.key,
+            passed=not missed,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={"missed": missed},
+        )
         yield dg.MaterializeResult(
-            asset_key=persons.key, metadata=found, check_results=[_checked(persons, clean, found)]
+            asset_key=persons.key, metadata=found, check_results=[_checked(persons, clean, found), agrees]
         )
         yield dg.MaterializeResult(asset_key=key_clashes.key, metadata={"key_clashes": found.get("key_clashes", 0)})
 
@@ -82,6 +95,14 @@ def build_assets(activation: Activation, lanes: Lanes) -> list[dg.AssetsDefiniti
 def _check(spec: dg.AssetSpec) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(
         "identity", asset=spec.key, blocking=True, description="e-mails and phones are what they claim to be"
+    )
+
+
+def _agrees(spec: dg.AssetSpec) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(
+        AGREES,
+        asset=spec.key,
+        description="whom changes touched gives what resolving everybody gives; compared every four weeks, and mended",
     )
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from importlib import metadata
+
 from cio_activation.activation.models import Activation, AttributeType
 from cio_activation.activation.windows import Window
 from cio_activation.identity import ownership
@@ -9,14 +12,39 @@ from cio_activation.identity.contract import NOT_SENDABLE
 from cio_activation.identity.normalize import is_e164, is_email, is_sendable, trimmed
 from cio_activation.warehouse.addresses import email_sql, learn_spellings
 from cio_activation.warehouse.sessions import Connection
-from cio_activation.warehouse.sql import identifier, literal, timestamp
+from cio_activation.warehouse.sql import identifier, literal, scalar, timestamp
 from cio_activation.warehouse.tables import PERSONS, PHONE_MAP
 
+LAYER = "identity"
 NEXT = "identity.persons_next"
+BAD_KEYS = ("invalid e-mail", "invalid phone")
+"""Reasons by which :func:`bad_keys_sql` lists a key; whoever is refused as a whole has another."""
 _CONTENT = (
     "external_id, email, phone, first_name, last_name, email_owner, external_id_owner, deliverable, "
     "undeliverable_reason"
 )
+
+COMPARED = (*_CONTENT.split(", "), "phone_owner", "known_since", "source_hash")
+"""Columns of ``identity.persons`` that say who somebody is, and from what that was made."""
+
+
+def inputs(activation: Activation) -> tuple[str, ...]:
+    """Return the columns of raw people that identity reads, as SQL."""
+    named = ("cio_id", "external_id", "email", "phone", "first_name", "last_name", "content_hash")
+    dated = known_since(activation) == identifier("created_at")
+    return (*named, identifier("created_at")) if dated else named
+
+
+def basis(con: Connection, activation: Activation) -> str:
+    """Return a hash of all that decides what the same rows become: statements, region, release, DuckDB's version."""
+    told = (
+        keyed_sql("given", activation),
+        addressed_sql("given", activation),
+        activation.match.phone,
+        metadata.version("cio_activation"),
+        scalar(con, "SELECT version()"),
+    )
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
 
 def known_since(activation: Activation) -> str:
@@ -52,30 +80,33 @@ def _read_phones(activation: Activation) -> str:
     )
 
 
-def persons_sql(people: str, activation: Activation, window: Window) -> str:
-    """Return the statement that creates ``identity.persons_next`` for the persons of ``people`` (a relation)."""
-    region = literal(activation.workspace.default_region)
-    phone_owner = "c.phone IS NOT NULL AND h.cio_id IS NULL" if activation.match.phone else "false"
+def addressed_sql(people: str, activation: Activation) -> str:
+    """Return the query of ``people`` (a relation) with what they are called and reached by, normalized."""
     return f"""
-        CREATE OR REPLACE TABLE {NEXT} AS
-        WITH cleaned AS (
-            SELECT
-                cio_id,
-                {trimmed("external_id")} AS external_id,
-                {email_sql("email")} AS given_email,
-                {trimmed("phone")} AS raw_phone,
-                {trimmed("first_name")} AS first_name,
-                {trimmed("last_name")} AS last_name,
-                {known_since(activation)} AS known_since,
-                content_hash AS source_hash
-            FROM {people}
-        ),
-        addressed AS (
             SELECT
                 k.*,
                 CASE WHEN {is_email("given_email")} THEN given_email END AS email,
                 CASE WHEN {is_e164("k.raw_phone")} THEN k.raw_phone ELSE m.e164 END AS phone
-            FROM cleaned AS k LEFT JOIN {PHONE_MAP} AS m ON m.raw = k.raw_phone AND m.region = {region}
+            FROM (
+                SELECT
+                    cio_id,
+                    {trimmed("external_id")} AS external_id,
+                    {email_sql("email")} AS given_email,
+                    {trimmed("phone")} AS raw_phone,
+                    {trimmed("first_name")} AS first_name,
+                    {trimmed("last_name")} AS last_name,
+                    {known_since(activation)} AS known_since,
+                    content_hash AS source_hash
+                FROM {people}
+            ) AS k{_read_phones(activation)}"""
+
+
+def persons_sql(people: str, activation: Activation, window: Window) -> str:
+    """Return the statement that creates ``identity.persons_next`` for the persons of ``people`` (a relation)."""
+    phone_owner = "c.phone IS NOT NULL AND h.cio_id IS NULL" if activation.match.phone else "false"
+    return f"""
+        CREATE OR REPLACE TABLE {NEXT} AS
+        WITH addressed AS ({addressed_sql(people, activation)}
         ),
         owned AS (
             SELECT

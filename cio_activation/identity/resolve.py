@@ -1,32 +1,39 @@
-"""Resolving identity: who each profile is to a CRM. The daily lane decides everyone, the real-time one whom it fetched.
+"""Resolving identity: who each profile is to a CRM, by whom the change log names; seldom of everybody.
 
-Both give the same table: the real-time lane takes the people it fetched, everyone who shares a match key with
-them before or after, and decides these keys anew.
+Both ways give the same table. Looked at is whoever changed, and of them decided anew whose keys or names did, with all
+who share a match key with them before or after. Everybody is where the rules are others than those of the last time,
+where it is not known who changed, and every ``CHECKED_EVERY`` days, to count whom the few left wrong: nobody.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.windows import Window
 from cio_activation.errors import ContractError
-from cio_activation.identity import ownership, phones
+from cio_activation.identity import ownership, phones, touched
 from cio_activation.identity.contract import persons_schema
-from cio_activation.identity.persons import NEXT, bad_keys_sql, keyed_sql, learn_emails, persons_sql
+from cio_activation.identity.persons import (
+    COMPARED,
+    LAYER,
+    NEXT,
+    bad_keys_sql,
+    basis,
+    keyed_sql,
+    learn_emails,
+    persons_sql,
+)
 from cio_activation.identity.withheld import undeliverable
 from cio_activation.runtime import Runtime
 from cio_activation.warehouse import change_log, published, quarantine
 from cio_activation.warehouse.sessions import YIELD_S, Connection
 from cio_activation.warehouse.sql import exists, scalar
-from cio_activation.warehouse.tables import PEOPLE_CURRENT, PEOPLE_GONE, PEOPLE_LIVE, PERSONS
+from cio_activation.warehouse.tables import PEOPLE_CURRENT, PERSONS
 from cio_activation.warehouse.validation import validate
 
-LAYER = "identity"
-_TOUCHED = "identity_touched"
-_TOUCHED_ROWS = "identity_touched_rows"
-_REBUILD = "identity_rebuild"
-_SCOPE = f"(SELECT * FROM {PEOPLE_CURRENT} WHERE cio_id IN (SELECT cio_id FROM {_REBUILD}))"
+CHECKED_EVERY = 28
+"""Days from one daily window to the next that resolves everybody too, and says whether the few were enough."""
 
 
 @dataclass(frozen=True)
@@ -41,42 +48,55 @@ class IdentityResult:
     key_clashes: int = 0
     undeliverable: dict[str, int] = field(default_factory=dict)
     quarantined: dict[str, int] = field(default_factory=dict)
+    missed: int | None = None
+    """Persons whom resolving few left other than resolving everybody; counted by a check only, and must be 0."""
     superseded: bool = False
 
 
-def resolve(runtime: Runtime, window: Window, run_id: str = "") -> IdentityResult:
+def resolve(runtime: Runtime, window: Window, run_id: str = "", *, whole: bool = False) -> IdentityResult:
     """Publish ``identity.persons`` and ``identity.key_clashes`` for the people known now.
 
-    A window older than the lane's newest published one publishes nothing.
+    ``whole``: of everybody, whoever changed. A window older than the lane's newest published one publishes nothing.
     """
     activation = runtime.activation
     region = activation.workspace.default_region
-    with runtime.warehouse.write(yield_s=YIELD_S) as con:
-        _check_people(con)
-        if published.superseded(con, PERSONS, window):
-            return IdentityResult(window.key, superseded=True)
-        whole = window.lane is Lane.DAILY or published.newest(con, PERSONS) is None
-        if not whole:
-            _list_touched(con)
-        unknown = phones.unknown_phones(con, PEOPLE_CURRENT if whole else _TOUCHED_ROWS, region)
-        if not unknown and not whole:
-            return _touched_only(con, activation, window, run_id)
-    # Parsing is slow and needs no warehouse: others may have it meanwhile.
-    parsed = phones.parse(unknown, region)
-    with runtime.warehouse.write(yield_s=YIELD_S) as con:
-        phones.remember(con, parsed, region)
-        if whole:
-            return _everyone(con, activation, window, run_id)
-        _list_touched(con)
-        return _touched_only(con, activation, window, run_id)
+    parsed: list[tuple[str, str | None]] = []
+    while True:
+        with runtime.warehouse.write(yield_s=YIELD_S) as con:
+            _check_people(con)
+            if published.superseded(con, PERSONS, window):
+                return IdentityResult(window.key, superseded=True)
+            phones.remember(con, parsed, region)
+            few = not whole and _look(con, activation, window)
+            unknown = phones.unknown_phones(con, touched.ROWS if few else PEOPLE_CURRENT, region)
+            if not unknown:
+                return _few(con, activation, window, run_id) if few else _everyone(con, activation, window, run_id)
+        # Parsing is slow and needs no warehouse: others may have it meanwhile.
+        parsed = phones.parse(unknown, region)
+
+
+def is_checked(window: Window) -> bool:
+    """Return whether everybody is resolved in this window too."""
+    return window.lane is Lane.DAILY and window.start.toordinal() % CHECKED_EVERY == 0
+
+
+def _look(con: Connection, activation: Activation, window: Window) -> bool:
+    """List who is looked at; return False where everybody has to be.
+
+    The real-time lane looks at whom it fetched, whatever the rules were: the daily lane knows all the others.
+    """
+    if window.lane is Lane.REALTIME:
+        if published.newest(con, PERSONS) is None:
+            return False
+        touched.look_live(con, activation)
+        return True
+    last = published.last(con, PERSONS, window.lane.value)
+    return last is not None and last.basis == basis(con, activation) and touched.look(con, activation, last)
 
 
 def _everyone(con: Connection, activation: Activation, window: Window, run_id: str) -> IdentityResult:
     quarantine.clear(con, LAYER, window)
-    learn_emails(con, PEOPLE_CURRENT)
-    con.execute(f"CREATE OR REPLACE TEMP TABLE {ownership.KEYED} AS {keyed_sql(PEOPLE_CURRENT, activation)}")
-    ownership.find_losers(con)
-    con.execute(persons_sql(PEOPLE_CURRENT, activation, window))
+    _build_everyone(con, activation, window)
     quarantine.enter(con, LAYER, window, bad_keys_sql(PEOPLE_CURRENT, activation))
     _refuse_breaches(con, window)
     people_in_scope, changed = _counts(con)
@@ -90,94 +110,72 @@ def _everyone(con: Connection, activation: Activation, window: Window, run_id: s
     con.execute(f"ALTER TABLE {NEXT} DROP COLUMN _changed")
     con.execute(f"DROP TABLE {PERSONS}")
     con.execute(f"ALTER TABLE {NEXT} RENAME TO persons")
-    return _result(con, window, run_id, people_in_scope, changed, key_clashes)
+    return _result(con, activation, window, run_id, people_in_scope, changed, key_clashes)
 
 
-def _touched_only(con: Connection, activation: Activation, window: Window, run_id: str) -> IdentityResult:
-    quarantine.clear(con, LAYER, window, people=f"SELECT cio_id FROM {_TOUCHED}")
-    _gather(con, activation)
+def _build_everyone(con: Connection, activation: Activation, window: Window) -> None:
+    """Fill ``NEXT`` with everybody."""
+    learn_emails(con, PEOPLE_CURRENT)
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {ownership.KEYED} AS {keyed_sql(PEOPLE_CURRENT, activation)}")
     ownership.find_losers(con)
-    learn_emails(con, _SCOPE)
+    con.execute(persons_sql(PEOPLE_CURRENT, activation, window))
+
+
+def _few(con: Connection, activation: Activation, window: Window, run_id: str) -> IdentityResult:
+    _carry_quarantine(con, window)
+    touched.gather(con, activation)
+    ownership.find_losers(con)
     # A person at the rim shares a key with someone rebuilt, not with someone touched: its own row stands.
-    con.execute(persons_sql(_SCOPE, activation, window))
-    quarantine.enter(con, LAYER, window, bad_keys_sql(_TOUCHED_ROWS, activation))
+    con.execute(persons_sql(touched.REBUILT_ROWS, activation, window))
+    quarantine.enter(con, LAYER, window, bad_keys_sql(touched.TOUCHED_ROWS, activation))
     _refuse_breaches(con, window)
     people_in_scope, changed = _counts(con)
     key_clashes = ownership.list_key_clashes(con, window, keys="SELECT match_key, value FROM identity_keys")
-    con.execute(f"DELETE FROM {PERSONS} WHERE cio_id IN (SELECT cio_id FROM {_REBUILD})")
+    rebuilt = f"SELECT cio_id FROM {touched.REBUILT}"
+    change_log.note(
+        con,
+        PERSONS,
+        f"SELECT cio_id FROM {NEXT} WHERE _changed UNION ALL SELECT cio_id FROM {PERSONS} "
+        f"WHERE cio_id IN ({rebuilt}) AND cio_id NOT IN (SELECT cio_id FROM {NEXT})",
+    )
+    again = f"{touched.AS_BEFORE} WHERE differs AND cio_id NOT IN ({rebuilt})"
+    con.execute(f"DELETE FROM {PERSONS} WHERE cio_id IN ({rebuilt} UNION ALL SELECT cio_id FROM {again})")
     con.execute(f"INSERT INTO {PERSONS} BY NAME SELECT * EXCLUDE (_changed) FROM {NEXT}")
+    con.execute(f"INSERT INTO {PERSONS} BY NAME SELECT * EXCLUDE (differs) FROM {again}")
     con.execute(f"DROP TABLE {NEXT}")
-    change_log.note(con, PERSONS, f"SELECT cio_id FROM {_REBUILD}")
-    return _result(con, window, run_id, people_in_scope, changed, key_clashes)
+    found = _result(con, activation, window, run_id, people_in_scope, changed, key_clashes)
+    if not is_checked(window):
+        return found
+    missed = count_missed(con, activation, window)
+    return replace(_everyone(con, activation, window, run_id), missed=missed) if missed else replace(found, missed=0)
 
 
-def _list_touched(con: Connection) -> None:
-    """List who differs from what was last resolved: fetched by the real-time lane, or gone; and their raw rows."""
-    con.execute(
-        f"CREATE OR REPLACE TEMP TABLE {_TOUCHED} AS "
-        f"SELECT l.cio_id FROM {PEOPLE_LIVE} AS l "
-        f"LEFT JOIN {PERSONS} AS p ON p.cio_id = l.cio_id WHERE p.source_hash IS DISTINCT FROM l.content_hash "
-        f"UNION SELECT p.cio_id FROM {PERSONS} AS p WHERE p.cio_id IN (SELECT cio_id FROM {PEOPLE_GONE}) "
-        f"AND p.cio_id NOT IN (SELECT cio_id FROM {PEOPLE_LIVE})"
+def count_missed(con: Connection, activation: Activation, window: Window) -> int:
+    """Return how many persons are other than resolving everybody would have them; leaves ``identity.persons`` alone."""
+    _build_everyone(con, activation, window)
+    verdict = validate(con, f"SELECT * FROM {NEXT} WHERE _changed", persons_schema())
+    refused = [breach.key for breach in verdict.breaches]
+    # One hash of it all: joining the columns themselves takes twice the memory.
+    whole = f"SELECT cio_id, hash({', '.join(COMPARED)}) AS whole FROM"
+    missed = scalar(
+        con,
+        f"""SELECT count(*) FROM ({whole} {NEXT}) AS n FULL JOIN ({whole} {PERSONS}) AS p ON p.cio_id = n.cio_id
+        WHERE n.whole IS DISTINCT FROM p.whole AND coalesce(n.cio_id, p.cio_id) NOT IN (SELECT unnest(?::VARCHAR[]))""",
+        [[key for key in refused if key is not None]],
     )
-    con.execute(
-        f"CREATE OR REPLACE TEMP TABLE {_TOUCHED_ROWS} AS "
-        f"SELECT * FROM {PEOPLE_CURRENT} WHERE cio_id IN (SELECT cio_id FROM {_TOUCHED})"
-    )
+    con.execute(f"DROP TABLE {NEXT}")
+    return int(str(missed))
 
 
-def _gather(con: Connection, activation: Activation) -> None:
-    """Fill ``identity_keys`` and ``identity_keyed`` with all that the touched people's keys depend on.
-
-    Two steps out: whoever shares a key with a touched person is rebuilt, and for that all sharers of *their* other
-    keys must be ranked too. Of everybody only the columns of keys are read.
-    """
-    learn_emails(con, _TOUCHED_ROWS)
-    con.execute(f"CREATE OR REPLACE TEMP TABLE identity_new AS {keyed_sql(_TOUCHED_ROWS, activation)}")
-    number = "phone" if activation.match.phone else "CAST(NULL AS VARCHAR)"
-    before = (
-        f"SELECT email, lower(external_id) AS folded_id, {number} AS phone FROM {PERSONS} "
-        f"WHERE cio_id IN (SELECT cio_id FROM {_TOUCHED})"
-    )
-    _keys(con, f"{before} UNION ALL SELECT email, folded_id, phone FROM identity_new")
-    _sharers(con, number)
-    con.execute(
-        f"CREATE OR REPLACE TEMP TABLE {_REBUILD} AS "
-        f"SELECT cio_id FROM {_TOUCHED} UNION SELECT cio_id FROM {ownership.KEYED}"
-    )
-    if scalar(con, f"SELECT (SELECT count(*) FROM {ownership.KEYED}) > (SELECT count(*) FROM identity_new)"):
-        _keys(con, f"{before} UNION ALL SELECT email, folded_id, phone FROM {ownership.KEYED}")
-        _sharers(con, number)  # where nobody shares a key there are no other keys, and this would find the same
-
-
-def _sharers(con: Connection, number: str) -> None:
-    """Fill ``identity_keyed`` with everyone who has one of ``identity_keys``; of touched people the new keys count.
-
-    ``number``: SQL of the phone, NULL where that is no key.
-    """
-    by_phone = (
-        f"UNION SELECT rowid FROM {PERSONS} WHERE phone IN (SELECT value FROM identity_keys WHERE match_key = 'phone')"
-        if number == "phone"
-        else ""
-    )
-    con.execute(
-        f"CREATE OR REPLACE TEMP TABLE {ownership.KEYED} AS "
-        f"SELECT cio_id, email, lower(external_id) AS folded_id, {number} AS phone, known_since FROM {PERSONS} "
-        "WHERE rowid IN ("
-        f"SELECT rowid FROM {PERSONS} WHERE email IN (SELECT value FROM identity_keys WHERE match_key = 'email') "
-        f"UNION SELECT rowid FROM {PERSONS} "
-        "WHERE lower(external_id) IN (SELECT value FROM identity_keys WHERE match_key = 'external_id') "
-        f"{by_phone}) AND cio_id NOT IN (SELECT cio_id FROM {_TOUCHED}) UNION ALL SELECT * FROM identity_new"
-    )
-
-
-def _keys(con: Connection, source: str) -> None:
-    con.execute(
-        f"CREATE OR REPLACE TEMP TABLE identity_keys AS WITH s AS ({source}) "
-        "SELECT 'email' AS match_key, email AS value FROM s WHERE email IS NOT NULL "
-        "UNION SELECT 'external_id', folded_id FROM s WHERE folded_id IS NOT NULL "
-        "UNION SELECT 'phone', phone FROM s WHERE phone IS NOT NULL"
-    )
+def _carry_quarantine(con: Connection, window: Window) -> None:
+    """Have the window list what the lane's last one did, but for whoever is looked at now."""
+    looked = f"SELECT cio_id FROM {touched.LOOKED}"
+    last = published.last(con, PERSONS, window.lane.value)
+    if window.lane is Lane.REALTIME or last is None or last.window_key == window.key:
+        quarantine.clear(con, LAYER, window, people=looked)
+    else:
+        quarantine.clear(con, LAYER, window)
+        quarantine.carry(con, LAYER, window, last.window_key, but=looked)
 
 
 def _refuse_breaches(con: Connection, window: Window) -> None:
@@ -196,10 +194,16 @@ def _counts(con: Connection) -> tuple[int, int]:
 
 
 def _result(
-    con: Connection, window: Window, run_id: str, people_in_scope: int, changed: int, key_clashes: int
+    con: Connection,
+    activation: Activation,
+    window: Window,
+    run_id: str,
+    people_in_scope: int,
+    changed: int,
+    key_clashes: int,
 ) -> IdentityResult:
     rows = int(str(scalar(con, f"SELECT count(*) FROM {PERSONS}")))
-    published.publish(con, PERSONS, window, rows, run_id)
+    published.publish(con, PERSONS, window, rows, run_id, basis=basis(con, activation))
     withheld = undeliverable(con)
     return IdentityResult(
         window.key,

@@ -26,6 +26,11 @@ RETAINED = 4
 def members_of(lane: Lane) -> str:
     """Return what the change log calls the members of a lane's segments: one table, of which a lane reads its own."""
     return f"{MEMBERSHIPS}/{lane.value}"
+"""People touched at once from which on everybody is noted: looking at all is as fast, and the notes stay few."""
+MANY_SHARE = 0.05
+"""Of many people it is so many: looking at one in twenty is not as slow as looking at all."""
+RETAINED = 100_000
+"""Notes retained at most: so many, or four times what is many."""
 
 
 def next_sequence(con: Connection) -> int:
@@ -51,6 +56,7 @@ def note(con: Connection, table: str, people: str | None, parameters: Sequence[A
         con.execute("DELETE FROM meta.change_log WHERE table_name = ?", [table])  # everybody says it all
         con.execute("INSERT INTO meta.change_log VALUES (?, ?, NULL)", [sequence, table])
     if int(str(scalar(con, "SELECT count(*) FROM meta.change_log"))) > RETAINED * many:
+    if int(str(scalar(con, "SELECT count(*) FROM meta.change_log"))) > max(RETAINED, 4 * (many if many > MANY else 0)):
         _forget(con)
 
 
@@ -66,6 +72,7 @@ def since(con: Connection, sequence: int, tables: Sequence[str]) -> str | None:
 def _many(con: Connection) -> int:
     """Return how many people may be touched by name."""
     return max(MANY, int(SHARE * int(str(scalar(con, "SELECT count(*) FROM identity.persons")))))
+    return max(MANY, int(MANY_SHARE * int(str(scalar(con, "SELECT count(*) FROM identity.persons")))))
 
 
 def _forget(con: Connection) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 
+from cio_activation.warehouse.bounds import SpillFolder
 from cio_activation.warehouse.instance import Config
 
 
@@ -21,7 +22,8 @@ def rewrite(path: Path, config: Config) -> None:
     fresh = path.with_name(f"{path.name}.new")
     for left in (fresh, fresh.with_name(f"{fresh.name}.wal")):
         left.unlink(missing_ok=True)
-    with duckdb.connect(":memory:", config=config | {"temp_directory": f"{path}.tmp"}) as con:
+    spill = SpillFolder(path)
+    with duckdb.connect(":memory:", config=config | {"temp_directory": str(spill.path)}) as con:
         con.execute(f"ATTACH {_quoted(path)} AS old")
         con.execute("CHECKPOINT old")  # what its log holds goes into the file, and the log away
         con.execute(f"ATTACH {_quoted(fresh)} AS fresh")
@@ -29,6 +31,7 @@ def rewrite(path: Path, config: Config) -> None:
         con.execute("CHECKPOINT fresh")
         con.execute("DETACH fresh")
         con.execute("DETACH old")
+    spill.remove()
     with fresh.open("rb") as written:
         os.fsync(written.fileno())
     os.replace(fresh, path)

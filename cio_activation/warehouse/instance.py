@@ -6,8 +6,11 @@ attaching and letting go of a file of 600 MB takes 5. A real-time run has some t
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
+import secrets
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -18,6 +21,7 @@ from threading import Lock
 import duckdb
 
 from cio_activation.errors import WarehouseBusy
+from cio_activation.warehouse.bounds import SCRATCH_MB, SpillFolder, memory_limit
 
 Connection = duckdb.DuckDBPyConnection
 Config = dict[str, str | bool | int | float | list[str]]
@@ -27,8 +31,8 @@ class _Instance:
     """One running DuckDB that serves one file: to one writer or some readers at a time, which the callers see to."""
 
     def __init__(self, path: Path, config: Config) -> None:
-        # What a query spills goes beside the file, as it does where the file is opened directly.
-        self._con = duckdb.connect(":memory:", config=config | {"temp_directory": f"{path}.tmp"})
+        self._spill = SpillFolder(path)
+        self._con = duckdb.connect(":memory:", config=config | {"temp_directory": str(self._spill.path)})
         self._path, self._lock = path, Lock()
         self._name = '"' + path.stem.replace('"', '""') + '"'
         self.sessions = 0
@@ -57,6 +61,14 @@ class _Instance:
     def stop(self) -> None:
         """Stop this DuckDB and its threads; lets go of the file, too."""
         self._con.close()
+        self._spill.remove()
+
+
+_BLANK_CONFIG: Config = {
+    "autoinstall_known_extensions": False,
+    "memory_limit": memory_limit(SCRATCH_MB),
+    "temp_directory": str(Path(tempfile.gettempdir()) / f"cio-activation-{secrets.token_hex(8)}"),
+}
 
 
 class _Blank:
@@ -73,7 +85,7 @@ class _Blank:
     def session(self) -> Iterator[Connection]:
         name = f"blank_{next(self._numbers)}"
         with self._lock:
-            base = self._con = self._con or duckdb.connect(":memory:", config={"autoinstall_known_extensions": False})
+            base = self._con = self._con or duckdb.connect(":memory:", config=_BLANK_CONFIG)
             base.execute(f"ATTACH ':memory:' AS {name}")
             con = base.cursor()
             self._sessions += 1
@@ -167,6 +179,7 @@ def _stop_idle() -> None:
         _running.pop(key).stop()
 
 
+atexit.register(_stop_idle)
 # The copy of a process has none of its threads: a DuckDB copied with it would wait for them for ever.
 os.register_at_fork(before=_stop_idle)
 os.register_at_fork(before=_blank.stop_idle)

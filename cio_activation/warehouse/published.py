@@ -46,6 +46,18 @@ def last(con: Connection, name: str, window: Window) -> Publication | None:
         [name, window.lane.value],
     ).fetchall()
     return Publication(rows[0][0], rows[0][1], int(rows[0][2])) if rows else None
+class Last:
+    """A lane's newest publication of a table: of which window, up to where the change log was read, and on what."""
+
+    window_key: str
+
+
+def last(con: Connection, name: str, lane: str) -> Last | None:
+    """Return the newest publication of ``name`` in ``lane``; None without one, or if it did not say all of this."""
+    found = con.execute(
+        "SELECT window_key, sequence, basis FROM meta.published WHERE name = ? AND lane = ? AND sequence IS NOT NULL",
+        [name, lane],
+    return Last(str(found[0][0]), int(found[0][1]), found[0][2]) if found else None
 
 
 def superseded(con: Connection, name: str, window: Window) -> bool:

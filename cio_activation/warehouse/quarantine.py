@@ -119,6 +119,15 @@ def clear(
     con.execute(f"DELETE FROM {QUARANTINE} WHERE {where}", values)
 
 
+def carry(con: Connection, layer: str, window: Window, window_key: str, *, but: str) -> None:
+    """Enter for ``window`` what the window ``window_key`` of its lane has, but for the people of ``but`` (a SELECT)."""
+    con.execute(
+        f"INSERT INTO {QUARANTINE} SELECT * REPLACE (? AS window_key) FROM {QUARANTINE} "
+        f"WHERE layer = ? AND lane = ? AND window_key = ? AND (cio_id IS NULL OR cio_id NOT IN ({but}))",
+        [window.key, layer, window.lane.value, window_key],
+    )
+
+
 def counts(
     con: Connection, layer: str, window: Window, *, people: str | None = None, parameters: Sequence[Any] = ()
 ) -> dict[str, int]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 
 from cio_activation.warehouse import compacting, migrations
+from cio_activation.warehouse.bounds import memory_limit
 from cio_activation.warehouse.instance import Config, Connection, blank, session
 from cio_activation.warehouse.lock import PriorityLock
 
@@ -38,7 +39,7 @@ class Warehouse:
     ) -> None:
         """``urgent``: True lets this one's sessions go first, False makes the long ones wait; None does neither.
 
-        ``memory_limit``: what DuckDB may use in this process, such as ``3GB``; its own default if None.
+        ``memory_limit``: what DuckDB may use in this process, such as ``3GB``; see ``bounds`` if None.
         """
         self.path = Path(path)
         self._memory_limit, self._lock_timeout_s = memory_limit, lock_timeout_s
@@ -100,7 +101,7 @@ class Warehouse:
         return session(self.path, self._config(), read_only=read_only, max_wait_s=self._lock_timeout_s)
 
     def _config(self) -> Config:
-        return dict(_CONFIG) | ({"memory_limit": self._memory_limit} if self._memory_limit else {})
+        return dict(_CONFIG) | {"memory_limit": self._memory_limit or memory_limit()}
 
 
 def scratch() -> AbstractContextManager[Connection]:

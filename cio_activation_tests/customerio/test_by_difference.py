@@ -13,13 +13,15 @@ import pytest
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
-from cio_activation.activation.models import Activation, Attribute, AttributeType, Guards, Limits
+from cio_activation.activation.models import Activation, Attribute, AttributeType, Guards, Limits, Match
 from cio_activation.customerio import snapshot
 from cio_activation.customerio.landing import ensure_tables
 from cio_activation.customerio.people import PeoplePull, land
 from cio_activation.errors import ContractError
+from cio_activation.identity.resolve import resolve
 from cio_activation.privacy import requests
 from cio_activation.runtime import Runtime
+from cio_activation.warehouse import change_log
 from cio_activation_tests.drivers.builders import runtime, window
 from cio_activation_tests.drivers.landing import enter, landed, small_activation, write_people
 from cio_activation_tests.drivers.tables import query
@@ -30,8 +32,11 @@ WHO = tuple(f"p{n}" for n in range(8))
 CELLS: Mapping[str, tuple[str, ...]] = {
     "cart_value": ("1", "2", " 2", "2.0", "", "n/a"),
     "score": ("7", "1e16", "many"),
-    "email": ("A@example.com", "a@example.com", ""),
-    "phone": ("+12125550123", "212 555 0123"),
+    "email": ("A@example.com", "a@example.com", " p3@example.com", "no address", "no address!", ""),
+    "id": ("", "Cp1", "cP1", "Cp2"),
+    "phone": ("+12125550123", "212 555 0123", "call me", "call you", ""),
+    "created_at": ("1577836801", ""),
+    "first_name": ("Ada", ""),
     "last_category": ("Tea", " Tea", "x" * 10_001),
     "last_order_at": ("2024-01-15T12:00:00Z", "1705320000", "yesterday"),
 }
@@ -49,6 +54,7 @@ ACTIVATIONS: Mapping[str, Activation] = {
     "typed": with_attributes(cart_value=Attribute(name="cart_value", source="cart_value", type=AttributeType.TEXT)),
     "wider": with_attributes(tier=Attribute(name="tier", source="tier", type=AttributeType.TEXT)),
     "narrower": PLAIN.model_copy(update={"attributes": {n: a for n, a in PLAIN.attributes.items() if n != "score"}}),
+    "by phone": PLAIN.model_copy(update={"match": Match(phone=True)}),
     "renamed": with_attributes(score=Attribute(name="score", source="points", type=AttributeType.NUMBER)),
 }
 TABLES = (
@@ -59,6 +65,8 @@ TABLES = (
     "SELECT * FROM raw.stale_cells ORDER BY ALL",
     "SELECT * FROM raw.membership_changes ORDER BY ALL",
     "SELECT * FROM quarantine.rows ORDER BY ALL",
+    "SELECT * FROM identity.persons ORDER BY ALL",
+    "SELECT * EXCLUDE (window_key) FROM identity.key_clashes ORDER BY ALL",
     "SELECT name, rows FROM meta.published ORDER BY ALL",
     "SELECT observed_at, window_key, reading FROM raw.people_snapshot",
 )
@@ -77,6 +85,7 @@ class Day:
     gone: tuple[str, ...] = ()
     forgotten: tuple[str, ...] = ()
     again: bool = False
+    unresolved: bool = False
     cut: bool = False
 
 
@@ -97,6 +106,7 @@ days = st.builds(
     gone=rarely,
     forgotten=rarely,
     again=st.booleans(),
+    unresolved=st.sampled_from([False, False, True]),
     cut=st.sampled_from([False, False, False, True]),
 )
 
@@ -126,6 +136,8 @@ class Home:
         try:
             for _ in range(2 if day.again else 1):
                 found = land(run, window(self.number), enter(run, window(self.number), path, rows), whole=self.whole)
+                if not day.unresolved:
+                    resolve(run, window(self.number), whole=self.whole)
         except ContractError as problem:
             return str(problem)
         return found
@@ -146,6 +158,8 @@ class Home:
                 )
             for who in day.gone:
                 con.execute("INSERT INTO raw.people_gone VALUES (?, ?)", [who, seen])
+            fetched = [*day.fetched, *day.gone]
+            change_log.note(con, "raw.people_current", "SELECT unnest(?::VARCHAR[]) AS cio_id", [fetched])
             if day.forgotten:
                 requests.ask(con, day.forgotten, seen, "somebody", "asked")
                 con.execute("UPDATE privacy.salt SET value = 'the same in both'")
