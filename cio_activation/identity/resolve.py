@@ -67,10 +67,12 @@ def resolve(runtime: Runtime, window: Window, run_id: str = "", *, whole: bool =
             if published.superseded(con, PERSONS, window):
                 return IdentityResult(window.key, superseded=True)
             phones.remember(con, parsed, region)
-            few = not whole and _look(con, activation, window)
-            unknown = phones.unknown_phones(con, touched.ROWS if few else PEOPLE_CURRENT, region)
+            scoped = not whole and _find_scope(con, activation, window)
+            unknown = phones.unknown_phones(con, touched.ROWS if scoped else PEOPLE_CURRENT, region)
             if not unknown:
-                return _few(con, activation, window, run_id) if few else _everyone(con, activation, window, run_id)
+                return (
+                    _scoped(con, activation, window, run_id) if scoped else _everyone(con, activation, window, run_id)
+                )
         # Parsing is slow and needs no warehouse: others may have it meanwhile.
         parsed = phones.parse(unknown, region)
 
@@ -80,7 +82,7 @@ def is_checked(window: Window) -> bool:
     return window.lane is Lane.DAILY and window.start.toordinal() % CHECKED_EVERY == 0
 
 
-def _look(con: Connection, activation: Activation, window: Window) -> bool:
+def _find_scope(con: Connection, activation: Activation, window: Window) -> bool:
     """List who is looked at; return False where everybody has to be.
 
     The real-time lane looks at whom it fetched, whatever the rules were: the daily lane knows all the others.
@@ -88,10 +90,10 @@ def _look(con: Connection, activation: Activation, window: Window) -> bool:
     if window.lane is Lane.REALTIME:
         if published.newest(con, PERSONS) is None:
             return False
-        touched.look_live(con, activation)
+        touched.take_fetched(con, activation)
         return True
     last = published.last(con, PERSONS, window.lane.value)
-    return last is not None and last.basis == basis(con, activation) and touched.look(con, activation, last)
+    return last is not None and last.basis == basis(con, activation) and touched.take_changed(con, activation, last)
 
 
 def _everyone(con: Connection, activation: Activation, window: Window, run_id: str) -> IdentityResult:
@@ -121,7 +123,7 @@ def _build_everyone(con: Connection, activation: Activation, window: Window) -> 
     con.execute(persons_sql(PEOPLE_CURRENT, activation, window))
 
 
-def _few(con: Connection, activation: Activation, window: Window, run_id: str) -> IdentityResult:
+def _scoped(con: Connection, activation: Activation, window: Window, run_id: str) -> IdentityResult:
     _carry_quarantine(con, window)
     touched.gather(con, activation)
     ownership.find_losers(con)
@@ -169,13 +171,13 @@ def count_missed(con: Connection, activation: Activation, window: Window) -> int
 
 def _carry_quarantine(con: Connection, window: Window) -> None:
     """Have the window list what the lane's last one did, but for whoever is looked at now."""
-    looked = f"SELECT cio_id FROM {touched.LOOKED}"
+    in_scope = f"SELECT cio_id FROM {touched.IN_SCOPE}"
     last = published.last(con, PERSONS, window.lane.value)
     if window.lane is Lane.REALTIME or last is None or last.window_key == window.key:
-        quarantine.clear(con, LAYER, window, people=looked)
+        quarantine.clear(con, LAYER, window, people=in_scope)
     else:
         quarantine.clear(con, LAYER, window)
-        quarantine.carry(con, LAYER, window, last.window_key, but=looked)
+        quarantine.carry(con, LAYER, window, last.window_key, but=in_scope)
 
 
 def _refuse_breaches(con: Connection, window: Window) -> None:

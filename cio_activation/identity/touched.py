@@ -15,7 +15,7 @@ from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal, scalar
 from cio_activation.warehouse.tables import PEOPLE_CURRENT, PEOPLE_GONE, PEOPLE_LIVE, PERSONS, QUARANTINE
 
-LOOKED = "identity_looked"
+IN_SCOPE = "identity_in_scope"
 """Temporary table of the ``cio_id`` of who is looked at."""
 ROWS = "identity_rows"
 """Temporary table of their rows of raw people now, as far as identity reads them."""
@@ -31,8 +31,8 @@ REBUILT_ROWS = "identity_rebuilt_rows"
 _COMPARED = ("external_id", "phone", "first_name", "last_name", "known_since")
 
 
-def look(con: Connection, activation: Activation, last: Last) -> bool:
-    """Fill ``LOOKED`` and ``ROWS`` with whom a change touched since the daily lane resolved ``last``.
+def take_changed(con: Connection, activation: Activation, last: Last) -> bool:
+    """Fill ``IN_SCOPE`` and ``ROWS`` with whom a change touched since the daily lane resolved ``last``.
 
     With them goes who broke the contract then. Returns False where it may be anybody.
     """
@@ -48,8 +48,8 @@ def look(con: Connection, activation: Activation, last: Last) -> bool:
     return True
 
 
-def look_live(con: Connection, activation: Activation) -> None:
-    """Fill ``LOOKED`` and ``ROWS`` with whom the real-time lane fetched, or found gone, and is not resolved so."""
+def take_fetched(con: Connection, activation: Activation) -> None:
+    """Fill ``IN_SCOPE`` and ``ROWS`` with whom the real-time lane fetched, or found gone, and is not resolved so."""
     _fill(
         con,
         activation,
@@ -61,8 +61,8 @@ def look_live(con: Connection, activation: Activation) -> None:
 
 
 def _fill(con: Connection, activation: Activation, people: str) -> None:
-    con.execute(f"CREATE OR REPLACE TEMP TABLE {LOOKED} AS SELECT DISTINCT cio_id FROM ({people})")
-    con.execute(f"CREATE OR REPLACE TEMP TABLE {ROWS} AS {_rows_of(activation, LOOKED)}")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {IN_SCOPE} AS SELECT DISTINCT cio_id FROM ({people})")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {ROWS} AS {_rows_of(activation, IN_SCOPE)}")
 
 
 def gather(con: Connection, activation: Activation) -> None:
@@ -90,7 +90,7 @@ def _compare(con: Connection, activation: Activation) -> None:
     # By their place, so that of everybody else nothing but the key is read.
     con.execute(
         f"CREATE OR REPLACE TEMP TABLE {BEFORE} AS SELECT * FROM {PERSONS} WHERE rowid IN "
-        f"(SELECT rowid FROM {PERSONS} WHERE cio_id IN (SELECT cio_id FROM {LOOKED}))"
+        f"(SELECT rowid FROM {PERSONS} WHERE cio_id IN (SELECT cio_id FROM {IN_SCOPE}))"
     )
     same = " AND ".join(f"n.{column} IS NOT DISTINCT FROM p.{column}" for column in _COMPARED)
     con.execute(
@@ -101,7 +101,7 @@ def _compare(con: Connection, activation: Activation) -> None:
     )
     con.execute(
         f"CREATE OR REPLACE TEMP TABLE {TOUCHED} AS "
-        f"SELECT cio_id FROM {LOOKED} WHERE cio_id NOT IN (SELECT cio_id FROM {AS_BEFORE})"
+        f"SELECT cio_id FROM {IN_SCOPE} WHERE cio_id NOT IN (SELECT cio_id FROM {AS_BEFORE})"
     )
     con.execute(
         f"CREATE OR REPLACE TEMP TABLE {TOUCHED_ROWS} AS "

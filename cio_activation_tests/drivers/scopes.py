@@ -32,7 +32,7 @@ def few_come_out_like_all() -> Iterator[None]:
         patch.setattr(derive._Derivation, "_find_candidates", _find_candidates)
         patch.setattr(members, "decide", _decide)
         patch.setattr(run.planning, "make_plan", _make_plan)
-        patch.setattr(resolve, "_few", _few)
+        patch.setattr(resolve, "_scoped", _scoped)
         yield
 
 
@@ -59,7 +59,7 @@ def _decide(con: Connection, inputs: Inputs) -> step.Decided:
     return found
 
 
-def _few(con: Connection, activation: Activation, window: Window, run_id: str) -> resolve.IdentityResult:
+def _scoped(con: Connection, activation: Activation, window: Window, run_id: str) -> resolve.IdentityResult:
     found = _really_few(con, activation, window, run_id)
     if window.lane is Lane.DAILY:  # beside a landing that is not resolved yet, the real-time lane knows a part only
         assert resolve.count_missed(con, activation, window) == 0, "identity: few were not enough"
@@ -79,7 +79,7 @@ def _make_plan(con: Connection, its_step: Step, destination: str, context: Conte
 
 
 _really_plan = plan.make_plan
-_really_few = resolve._few
+_really_few = resolve._scoped
 _really_find = derive._Derivation._find_candidates
 
 
