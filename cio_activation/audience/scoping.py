@@ -49,7 +49,7 @@ def rules_of(basis: str) -> str:
 def find(con: Connection, inputs: Inputs) -> Scope:
     """Return whom the audience's decision has to be made for; it lasts until the next scope of this session."""
     window, name = inputs.window, f"audience.{inputs.audience.name}"
-    last = published.last(con, name, window)
+    last = published.last(con, name, window.lane.value)
     if inputs.first or last is None or last.basis != basis(inputs) or _another_week(last.window_end, window):
         return EVERYONE
     touched = change_log.since(con, last.sequence, inputs.reads)

@@ -26,9 +26,11 @@ def start_sandbox(
     """
     from cio_activation.sandbox.build import build_sandbox
     from cio_activation.sandbox.world.world import World
+    from cio_activation.transport.progress import working
 
-    now = time.time()
-    return build_sandbox(World(_history(orders, now), people_limit=people, ends_at=now), port=port, **options)
+    end = time.time() if ends_at is None else ends_at
+    with working("building the world"):
+        return build_sandbox(World(_history(orders, end), people_limit=people, ends_at=end), port=port, **options)
 
 
 def _history(orders: Path | None, ends_at: float) -> Orders:
@@ -45,10 +47,6 @@ def _history(orders: Path | None, ends_at: float) -> Orders:
             "2,469 households, --orders FILE.parquet your own."
         )
         return histories.generate(MADE_UP, ends_at=ends_at)
-    end = time.time() if ends_at is None else ends_at
-    with working("building the world"):
-        history = histories.load_parquet(orders, ends_at=end) if orders else histories.load_default(ends_at=end)
-        return build_sandbox(World(history, people_limit=people, ends_at=end), port=port, **options)
 
 
 def recorded(path: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from cio_activation.activation.models import Activation, Lane
 from cio_activation.identity import ownership
 from cio_activation.identity.persons import BAD_KEYS, LAYER, addressed_sql, inputs, keyed_sql, learn_emails
 from cio_activation.warehouse import change_log
-from cio_activation.warehouse.published import Last
+from cio_activation.warehouse.published import Publication
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal, scalar
 from cio_activation.warehouse.tables import PEOPLE_CURRENT, PEOPLE_GONE, PEOPLE_LIVE, PERSONS, QUARANTINE
@@ -31,7 +31,7 @@ REBUILT_ROWS = "identity_rebuilt_rows"
 _COMPARED = ("external_id", "phone", "first_name", "last_name", "known_since")
 
 
-def take_changed(con: Connection, activation: Activation, last: Last) -> bool:
+def take_changed(con: Connection, activation: Activation, last: Publication) -> bool:
     """Fill ``IN_SCOPE`` and ``ROWS`` with whom a change touched since the daily lane resolved ``last``.
 
     With them goes who broke the contract then. Returns False where it may be anybody.

@@ -17,8 +17,8 @@ from cio_activation.warehouse.tables import MEMBERSHIPS
 
 MANY = 10_000
 """People touched at once from which on everybody is noted, where there are not many more: all are read as fast."""
-SHARE = 0.1
-"""Of all people, where that is more than ``MANY``."""
+MANY_SHARE = 0.1
+"""Of all people, where that is more than ``MANY``: then so many are named."""
 RETAINED = 4
 """Notes retained at most, in times as many as a change may touch by name."""
 
@@ -26,11 +26,6 @@ RETAINED = 4
 def members_of(lane: Lane) -> str:
     """Return what the change log calls the members of a lane's segments: one table, of which a lane reads its own."""
     return f"{MEMBERSHIPS}/{lane.value}"
-"""People touched at once from which on everybody is noted: looking at all is as fast, and the notes stay few."""
-MANY_SHARE = 0.05
-"""Of many people it is so many: looking at one in twenty is not as slow as looking at all."""
-RETAINED = 100_000
-"""Notes retained at most: so many, or four times what is many."""
 
 
 def next_sequence(con: Connection) -> int:
@@ -56,7 +51,6 @@ def note(con: Connection, table: str, people: str | None, parameters: Sequence[A
         con.execute("DELETE FROM meta.change_log WHERE table_name = ?", [table])  # everybody says it all
         con.execute("INSERT INTO meta.change_log VALUES (?, ?, NULL)", [sequence, table])
     if int(str(scalar(con, "SELECT count(*) FROM meta.change_log"))) > RETAINED * many:
-    if int(str(scalar(con, "SELECT count(*) FROM meta.change_log"))) > max(RETAINED, 4 * (many if many > MANY else 0)):
         _forget(con)
 
 
@@ -71,7 +65,6 @@ def since(con: Connection, sequence: int, tables: Sequence[str]) -> str | None:
 
 def _many(con: Connection) -> int:
     """Return how many people may be touched by name."""
-    return max(MANY, int(SHARE * int(str(scalar(con, "SELECT count(*) FROM identity.persons")))))
     return max(MANY, int(MANY_SHARE * int(str(scalar(con, "SELECT count(*) FROM identity.persons")))))
 
 

@@ -32,6 +32,7 @@ def rows_of(con: Connection, name: str, lane: str) -> int | None:
 class Publication:
     """A lane's newest publication of a table: of which window, on what basis, and up to where it had read."""
 
+    window_key: str
     window_end: datetime
     """Naive UTC."""
     basis: str | None
@@ -39,25 +40,12 @@ class Publication:
     """In the order of the change log."""
 
 
-def last(con: Connection, name: str, window: Window) -> Publication | None:
-    """Return the newest publication of ``name`` in the lane of ``window``; None: there is none that says all this."""
-    rows = con.execute(
-        "SELECT window_end, basis, sequence FROM meta.published WHERE name = ? AND lane = ? AND sequence IS NOT NULL",
-        [name, window.lane.value],
-    ).fetchall()
-    return Publication(rows[0][0], rows[0][1], int(rows[0][2])) if rows else None
-class Last:
-    """A lane's newest publication of a table: of which window, up to where the change log was read, and on what."""
-
-    window_key: str
-
-
-def last(con: Connection, name: str, lane: str) -> Last | None:
-    """Return the newest publication of ``name`` in ``lane``; None without one, or if it did not say all of this."""
-    found = con.execute(
-        "SELECT window_key, sequence, basis FROM meta.published WHERE name = ? AND lane = ? AND sequence IS NOT NULL",
-        [name, lane],
-    return Last(str(found[0][0]), int(found[0][1]), found[0][2]) if found else None
+def last(con: Connection, name: str, lane: str) -> Publication | None:
+    """Return the newest publication of ``name`` in ``lane``; None: there is none that says all this."""
+    query = """SELECT window_key, window_end, basis, sequence FROM meta.published
+        WHERE name = ? AND lane = ? AND sequence IS NOT NULL"""
+    rows = con.execute(query, [name, lane]).fetchall()
+    return Publication(str(rows[0][0]), rows[0][1], rows[0][2], int(rows[0][3])) if rows else None
 
 
 def superseded(con: Connection, name: str, window: Window) -> bool:
