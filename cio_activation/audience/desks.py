@@ -141,14 +141,17 @@ def _owners(con: Connection, place: str) -> dict[str, Owner]:
 def _load(con: Connection, activation: Activation, as_of: datetime) -> dict[str, tuple[int, int]]:
     """Return desk -> (open entries, new ones on the workspace's day), over all audiences and CRMs.
 
-    Open is on the desk of who has it now: what a human gave to somebody else is on that one's, and what is ended is on
-    nobody's, though its entry ends with this very decision. New is for both: who passes work on has a free place, and
+    Open is on the desk of who has it now: what a human gave to somebody else is on that one's, what is ended is on
+    nobody's, though its entry ends with this very decision, and what a human took up, or is not taken back yet, is on
+    theirs after its entry has ended. New is for both: who passes work on has a free place, and
     no more of a day.
     """
     begin, end = day_of(activation.workspace.timezone, as_of)
     found = con.execute(
         f"""WITH given AS (
-            SELECT a.entry_id, a.attempt, m.exited_at IS NULL AND e.entry_id IS NULL AS is_open,
+            SELECT a.entry_id, a.attempt,
+                CASE WHEN m.exited_at IS NULL THEN e.entry_id IS NULL
+                    ELSE x.entry_id IS NOT NULL AND (x.taken_up OR m.exited_at < {timestamp(as_of)}) END AS is_open,
                 a.as_of > {timestamp(begin)} AND a.as_of <= {timestamp(end)} AS is_new,
                 coalesce(a.owner_email, a.owner_id) AS given_to, coalesce(o.email, x.owner_id, given_to) AS has_it
             FROM audience.assignments AS a
@@ -158,7 +161,9 @@ def _load(con: Connection, activation: Activation, as_of: datetime) -> dict[str,
                 WHERE kind IN ('task', 'activity') AND ended_at IS NOT NULL
             ) AS e ON e.entry_id = a.entry_id AND e.destination = a.destination AND e.attempt = a.attempt
             LEFT JOIN (
-                SELECT entry_id, destination, attempt, any_value(owner_id) AS owner_id FROM delivery.actions
+                SELECT entry_id, destination, attempt, any_value(owner_id) AS owner_id,
+                    bool_or(status = 'taken_up') AS taken_up
+                FROM delivery.actions
                 WHERE ended_at IS NULL AND owner_id IS NOT NULL GROUP BY ALL
             ) AS x ON x.entry_id = a.entry_id AND x.destination = a.destination AND x.attempt = a.attempt
             LEFT JOIN feedback.owners AS o ON o.destination = x.destination AND o.owner_id = x.owner_id

@@ -286,3 +286,25 @@ def test_nobody_gets_a_second_action_while_the_first_is_in_a_humans_hands(tmp_pa
     heard(stage, NOW + 6 * DAY, {"a": {"owner": "1"}})
     stage.at(NOW + 6 * DAY)
     assert inside(stage) == ["a"]
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_what_a_human_took_up_is_on_their_desk_though_its_entry_has_ended(tmp_path: Path, ended: bool) -> None:
+    stage = stage_of(tmp_path, asking(expires_after=DAY), limits=limits(capacity=Capacity(open_per_owner=1)))
+    heard(stage, NOW, {"a": {"owner": "1"}})
+    stage.at(NOW, {"a": RICH, "b": RICH}, ["a"])
+    with stage.world.runtime.warehouse.write() as con, noting(con, "delivery.actions"):
+        con.execute(
+            """INSERT INTO delivery.actions BY NAME
+            SELECT 'hubspot' AS destination, 'task' AS kind, entry_id, 1 AS attempt, audience, cio_id, '7' AS record_id,
+                'r-a' AS about, '1' AS owner_id, CASE WHEN $1 THEN 'done' ELSE 'taken_up' END AS status,
+                entered_at AS opened_at, CASE WHEN $1 THEN entered_at END AS ended_at
+            FROM audience.memberships""",
+            [ended],
+        )
+    heard(stage, NOW + DAY, {})
+    stage.at(NOW + DAY)
+    assert inside(stage) == []
+    heard(stage, NOW + 2 * DAY, {"b": {"owner": "1"}})
+    stage.at(NOW + 2 * DAY, members=["a", "b"])
+    assert ("b" in inside(stage), codes(stage).get("b")) == ((True, None) if ended else (False, "capacity"))
