@@ -147,7 +147,8 @@ async def _change(
 ) -> tuple[api.Row, dict[str, Any]]:
     """Add the options that are missing and say what the activation says by now; return the change, and what is told.
 
-    A label or a description that HubSpot does not take is left for the next run: values go out all the same.
+    A label or a description that HubSpot does not take, or does not let us change, is left for the next run: values go
+    out all the same.
     """
     options = property_definitions.merged_options(found.get("options") or (), prop)
     changed: api.Row = {} if options is None else {"options": options}
@@ -159,7 +160,9 @@ async def _change(
         return changed, described.entry(prop)
     try:
         await api.change_property(client, name, says)
-    except Rejected:
+    except (Rejected, Stop) as error:
+        if isinstance(error, Stop) and error.status != 403:
+            raise
         return changed, {} if given is None else {key: given}
     return {**changed, **says}, described.entry(prop)
 

@@ -137,6 +137,19 @@ def test_what_people_there_wrote_about_a_property_stays_until_it_changes_here(bu
     assert world.query("SELECT differences FROM delivery.definitions WHERE declared = 'properties.ltv'") == [("[]",)]
 
 
+@pytest.mark.parametrize("status", [400, 403])
+def test_a_description_that_may_not_be_written_stops_nothing_and_is_tried_again(build: Build, status: int) -> None:
+    world = build([], make_activation((prop("ltv", PropertyType.NUMBER),), ()))
+    world.schema()
+    time.sleep(0.4)
+    world.use(make_activation((prop("ltv", PropertyType.NUMBER, owner="team:crm"),), ()))
+    world.fault(kind="status", status=status, method="PATCH", path="*/contacts/cio_ltv", times=1)
+    assert world.schema()["field:ltv"] == "cio_ltv"
+    assert "team:crm" not in str(properties(world)["cio_ltv"]["description"])
+    world.schema()
+    assert "team:crm" in str(properties(world)["cio_ltv"]["description"])
+
+
 def test_a_description_that_an_earlier_release_wrote_is_brought_up_to_date(build: Build) -> None:
     world = build([], make_activation((prop("ltv", PropertyType.NUMBER),), ()))
     world.schema()
