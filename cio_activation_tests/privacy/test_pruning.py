@@ -129,7 +129,7 @@ def test_what_was_rejected_found_and_refused_goes_but_the_newest(home: Runtime) 
 
 @pytest.fixture
 def here(tmp_path: Path) -> Iterator[Town]:
-    with town(tmp_path / "home", people=40) as made:
+    with town(tmp_path / "home", people=20) as made:
         made.by_hand("hubspot", "add_owner", email="cx@example.com", first_name="Cleo")
         before, cart, after = lanes.ACTIVATION.partition("hot_cart: {")
         asked = after.replace("{hubspot: {list: true}", f"{{hubspot: {{list: true, task: {ACTION}}}", 1)
@@ -151,6 +151,7 @@ def asked_for(here: Town, who: str) -> int:
     return sum(str(record) in map(str, t["contacts"]) for t in tasks(here).values())
 
 
+@pytest.mark.slow
 def test_after_pruning_nothing_is_sent_anew_and_cooldowns_hold(here: Town) -> None:
     """Hot carts, all called about and done; days later everything that may go has gone, and one fills a cart again."""
     for one in here.people()[:6]:
@@ -184,5 +185,5 @@ def test_after_pruning_nothing_is_sent_anew_and_cooldowns_hold(here: Town) -> No
     here.act("fill_cart", cio_id=who, value=320.0)
     here.wait(timedelta(hours=3))
     prune_rows(here.runtime, here.now.replace(tzinfo=None))
-    here.settle()
+    here.run(Lane.REALTIME)
     assert asked_for(here, who) == 2, "another entry, after the cooldown, asks once more"
