@@ -59,7 +59,7 @@ def _show_effects(steps: list[dict[str, Any]]) -> None:
     work: Counter[tuple[str, str, str]] = Counter()
     for s in steps:
         effects.update(s["effects"])
-        work.update({(s["destination"], w["owner"], w["due"]): w["actions"] for w in s["work"]})
+        work.update({(s["destination"], w["email"] or w["owner"], w["due"]): w["actions"] for w in s["work"]})
     if effects:
         notes.print("In all: " + ", ".join(f"{effect} {count:,}" for effect, count in effects.items()), markup=False)
     if work:
@@ -136,6 +136,7 @@ def _one(runtime: Any, destination: Any, step: Any, window: Any, people: bool) -
     from cio_activation.delivery.destination import Context
     from cio_activation.delivery.effects import Effect, effect_of
     from cio_activation.delivery.plan import batches, make_plan
+    from cio_activation.warehouse.tables import OWNERS
 
     known = catalog.load(runtime.warehouse, destination.name)
     context = Context(runtime.settings, runtime.activation, window, known)
@@ -144,6 +145,11 @@ def _one(runtime: Any, destination: Any, step: Any, window: Any, people: bool) -
         path = Path(folder) / "plan.parquet"
         with runtime.warehouse.preview() as con:
             made = make_plan(con, step, destination.name, context, window, "preview", path, left)
+            users = dict(
+                con.execute(
+                    f"SELECT owner_id, email FROM {OWNERS} WHERE destination = ?", [destination.name]
+                ).fetchall()
+            )
         sizes: Counter[str] = Counter()
         effects: Counter[str] = Counter()
         work: Counter[tuple[str, str]] = Counter()
@@ -172,7 +178,10 @@ def _one(runtime: Any, destination: Any, step: Any, window: Any, people: bool) -
         "calls": sizes["calls"],
         "tokens": sizes["calls"] * step.tokens_per_call,
         "effects": {str(e): effects[str(e)] for e in Effect if effects[str(e)]},
-        "work": [{"owner": owner, "due": due, "actions": n} for (owner, due), n in sorted(work.items())],
+        "work": [
+            {"owner": owner, "email": users.get(owner), "due": due, "actions": n}
+            for (owner, due), n in sorted(work.items())
+        ],
         "waiting": made.waiting,
         "budget": _budget(made, left),
         "held": made.held_because,

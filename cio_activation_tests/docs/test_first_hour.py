@@ -115,8 +115,9 @@ def test_the_pages_own_commands_lead_from_an_empty_folder_to_the_first_task(
                 assert asked(urls) == before
                 assert write_calls(urls)
             began, cpu = time.monotonic(), used()
-            for block in blocks:
-                user.types(block)
+            said = "\n".join(user.types(block) for block in blocks)
+            if number == NOBODY_BEFORE - 2:  # the plan says whose work it will be
+                assert re.search(r"pipedrive .* \w+@example\.com .* 20\d\d-", said), said
             told.append(f"{number}. {title}: {time.monotonic() - began:.0f} s, of these {used() - cpu:.0f} s of CPU")
         assert asked(urls)["hubspot"] > before["hubspot"]
         assert asked(urls)["pipedrive"] > before["pipedrive"]
