@@ -31,15 +31,15 @@ async def _ask(settings: Settings, activation: Activation, pacer: Pacer, workspa
             answer = await vendor.region()
             problems += region_problems(settings, answer) + workspace_problems(settings, answer, workspace)
         except CioActivationError as error:
-            problems.append(_mended(error, "CUSTOMERIO_TRACK_URL"))
+            problems.append(mended(error, "CUSTOMERIO_TRACK_URL"))
         try:
             problems += segment_problems(activation, await vendor.segments())
         except CioActivationError as error:
-            problems.append(_mended(error, "CUSTOMERIO_APP_URL"))
+            problems.append(mended(error, "CUSTOMERIO_APP_URL"))
         return problems
 
 
-def _mended(error: CioActivationError, address: str) -> str:
+def mended(error: CioActivationError, address: str) -> str:
     """Return the error with what to do, if it does not name a setting itself."""
     told = str(error)
     return told if "CUSTOMERIO_" in told else f"{told}; see whether {address} is right and Customer.io is up"

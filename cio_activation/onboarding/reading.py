@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 from cio_activation.activation.models import Activation, Lane, Workspace
 from cio_activation.activation.settings import Settings
+from cio_activation.customerio.check import mended
 from cio_activation.customerio.client import AT_ONCE, ATTRIBUTES_PER_CALL, CustomerIO, Identifiers, Segment
 from cio_activation.customerio.limits import customerio_pacer
 from cio_activation.delivery.destination import Destination
@@ -24,6 +25,7 @@ from cio_activation.errors import ConfigError
 from cio_activation.journal.engine import JournalDatabase
 from cio_activation.onboarding import attributes, purposes
 from cio_activation.onboarding.attributes import AttributeFound
+from cio_activation.transport.errors import VendorError
 from cio_activation.transport.progress import working
 
 MOST_COUNTED = 300
@@ -115,8 +117,12 @@ def _connectable(
 async def _survey(settings: Settings, destination: Destination, journal: JournalDatabase) -> Survey:
     assert isinstance(destination, CanBeSurveyed)
     pacer = pacer_for(_bare(destination), journal, destination, str(Lane.DAILY), {})
-    async with destination.connect(settings, pacer) as client:
-        return await destination.survey(client)
+    try:
+        async with destination.connect(settings, pacer) as client:
+            return await destination.survey(client)
+    except ConfigError as error:
+        without = f"or leave its credential unset, to begin without {destination.name}"
+        raise ConfigError(*(f"{destination.name}: {problem}" for problem in error.problems), without) from None
 
 
 def _bare(destination: Destination) -> Activation:
@@ -127,7 +133,13 @@ def _bare(destination: Destination) -> Activation:
 
 async def _customerio(settings: Settings, journal: JournalDatabase, people: int, chosen: int | None) -> Found:
     async with CustomerIO(settings, customerio_pacer(journal, str(Lane.DAILY))) as vendor:
-        listed = await vendor.segments()
+        try:
+            listed = await vendor.segments()
+        except VendorError as error:
+            told = mended(error, "CUSTOMERIO_APP_URL")
+            if told == str(error):  # it says itself which setting to look at
+                raise
+            raise ConfigError(told) from None
         segments = await _counted(vendor, listed)
         counted_at = _now()
         source = _source(segments, chosen)

@@ -17,9 +17,9 @@ import pytest
 
 from cio_activation.cli.readback import control, write_calls
 from cio_activation_tests.docs import pages
+from cio_activation_tests.drivers.access import OF_OURS
 
 pytestmark = pytest.mark.slow
-OF_OURS = ("CUSTOMERIO", "HUBSPOT", "PIPEDRIVE", "ACTIVATION", "JOURNAL", "DAGSTER", "VENDOR")
 _HEADING = re.compile(r"^## (\d)\. (.+)$", re.MULTILINE)
 _SHELL = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SANDBOX = "cio-activation sandbox"

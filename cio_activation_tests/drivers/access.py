@@ -10,6 +10,9 @@ from cio_activation.activation.settings import Settings
 from cio_activation.destinations.hubspot.config import HubSpotAccess
 from cio_activation.destinations.pipedrive.config import PipedriveAccess
 
+OF_OURS = ("CUSTOMERIO", "HUBSPOT", "PIPEDRIVE", "ACTIVATION", "JOURNAL", "DAGSTER", "VENDOR")
+"""How the names of our settings, and of Dagster's, begin: a process without them has nothing set."""
+
 
 def settings(home: Path, environment: Mapping[str, str], **given: Any) -> Settings:
     """Return the settings of ``home`` as ``environment`` has them, among whatever else; ``given`` are further fields."""

@@ -19,7 +19,7 @@ import pytest
 
 from cio_activation.cli.demo_home import FILE, STAND_INS, DemoHome
 from cio_activation.sandbox.world.orders import generate
-from cio_activation_tests.docs.test_first_hour import OF_OURS
+from cio_activation_tests.drivers.access import OF_OURS
 from cio_activation_tests.drivers.processes import free_port
 
 pytestmark = pytest.mark.slow

@@ -29,7 +29,7 @@ async def survey(client: VendorClient) -> Survey:
     try:
         me = await api.me()
     except (Stop, Rejected) as error:
-        raise ConfigError(access_problem(error)) from None
+        raise ConfigError(f"{access_problem(error)} (PIPEDRIVE_API_TOKEN)") from None
     except VendorError as error:
         raise ConfigError(f"{error}; see whether PIPEDRIVE_URL is right and Pipedrive is up") from None
     fields = await read("fields", api.person_fields()) or []
