@@ -134,13 +134,14 @@ def _scoped(con: Connection, activation: Activation, window: Window, run_id: str
     people_in_scope, changed = _counts(con)
     key_clashes = ownership.list_key_clashes(con, window, keys="SELECT match_key, value FROM identity_keys")
     rebuilt = f"SELECT cio_id FROM {touched.REBUILT}"
-    change_log.note(
-        con,
-        PERSONS,
-        f"SELECT cio_id FROM {NEXT} WHERE _changed UNION ALL SELECT cio_id FROM {PERSONS} "
-        f"WHERE cio_id IN ({rebuilt}) AND cio_id NOT IN (SELECT cio_id FROM {NEXT})",
-    )
     again = f"{touched.AS_BEFORE} WHERE differs AND cio_id NOT IN ({rebuilt})"
+    noted = (
+        f"SELECT cio_id FROM {NEXT} WHERE _changed UNION ALL SELECT cio_id FROM {PERSONS} "
+        f"WHERE cio_id IN ({rebuilt}) AND cio_id NOT IN (SELECT cio_id FROM {NEXT})"
+    )
+    if window.lane is Lane.REALTIME:  # for a few carts it costs nothing to have their steps see all that is new of them
+        noted = f"{rebuilt} UNION ALL SELECT cio_id FROM {again}"
+    change_log.note(con, PERSONS, noted)
     con.execute(f"DELETE FROM {PERSONS} WHERE cio_id IN ({rebuilt} UNION ALL SELECT cio_id FROM {again})")
     con.execute(f"INSERT INTO {PERSONS} BY NAME SELECT * EXCLUDE (_changed) FROM {NEXT}")
     con.execute(f"INSERT INTO {PERSONS} BY NAME SELECT * EXCLUDE (differs) FROM {again}")

@@ -65,7 +65,8 @@ def since(con: Connection, sequence: int, tables: Sequence[str]) -> str | None:
 
 def _many(con: Connection) -> int:
     """Return how many people may be touched by name."""
-    return max(MANY, int(MANY_SHARE * int(str(scalar(con, "SELECT count(*) FROM identity.persons")))))
+    people = scalar(con, "SELECT coalesce(max(rows), 0) FROM meta.published WHERE name = 'identity.persons'")
+    return max(MANY, int(MANY_SHARE * int(str(people))))
 
 
 def _forget(con: Connection) -> None:

@@ -296,3 +296,42 @@ def test_a_person_who_breaks_the_contract_stays_as_they_were(run: Runtime, monke
         ("new@example.com",),
         ("b@example.com",),
     ]
+
+
+def test_the_daily_lane_decides_whose_keys_changed_and_everybody_by_other_rules(tmp_path: Path) -> None:
+    run = runtime(tmp_path, small_activation())
+    people = [
+        {"cio_id": c, "id": c, "email": f"{c}@example.com", "phone": "+12125550123", "cart_value": "1"} for c in "abcd"
+    ]
+    landed(run, window(1), people)
+    assert resolve(run, window(1)).people_in_scope == 4
+    landed(run, window(2), people)
+    assert resolve(run, window(2)).people_in_scope == 0
+    landed(run, window(3), [people[0] | {"cart_value": "2"}, people[1] | {"email": "C@example.com"}, *people[2:]])
+    assert resolve(run, window(3)).people_in_scope == 2  # a has other content only; b is touched, c shares its e-mail
+    current = "SELECT cio_id, content_hash FROM raw.people ORDER BY 1"
+    assert query(run, "SELECT cio_id, source_hash FROM identity.persons ORDER BY 1") == query(run, current)
+    by_phone = runtime(tmp_path, small_activation().model_copy(update={"match": Match(phone=True)}))
+    result = resolve(by_phone, window(3))
+    assert (result.people_in_scope, result.key_clashes) == (4, 5)
+
+
+def test_a_window_lists_bad_keys_that_stood_before_it(run: Runtime) -> None:
+    people = [{"cio_id": "a", "email": "no address"}, {"cio_id": "b", "email": "b@example.com", "phone": "call me"}]
+    for day in (1, 2, 3):
+        landed(run, window(day), people)
+        assert resolve(run, window(day)).quarantined == {"invalid e-mail": 1, "invalid phone": 1}
+    landed(run, window(4), [people[0], people[1] | {"phone": ""}])
+    assert resolve(run, window(4)).quarantined == {"invalid e-mail": 1}
+
+
+def test_every_four_weeks_everybody_is_resolved_too_and_who_was_missed_is_mended(run: Runtime) -> None:
+    people = [{"cio_id": c, "email": f"{c}@example.com"} for c in "ab"]
+    landed(run, window(7), people)
+    assert resolve(run, window(7)).missed is None
+    with run.warehouse.write() as con:
+        con.execute("UPDATE identity.persons SET first_name = 'by hand', content_hash = 0 WHERE cio_id = 'b'")
+    landed(run, window(8), people)
+    assert resolve(run, window(8)).missed == 1
+    assert query(run, "SELECT count(*) FROM identity.persons WHERE first_name IS NOT NULL") == [(0,)]
+    assert resolve(run, window(8)).missed == 0

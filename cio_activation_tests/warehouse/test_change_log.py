@@ -83,3 +83,12 @@ def test_nobody_is_forgotten_whatever_is(changes: list[tuple[str, list[int]]], r
         found = since(con, sequence, "a")
         assert found is None or found == touched
         assert int(con.execute("SELECT count(*) FROM meta.change_log").fetchall()[0][0]) <= 2 * 5 + 1
+
+
+def test_what_is_many_grows_with_the_people(con: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(change_log, "MANY", 5)
+    con.execute("INSERT INTO meta.published (name, lane, rows) VALUES ('identity.persons', 'daily', 100)")
+    note(con, "a", *map(str, range(9)))
+    assert since(con, 0, "a") == set(map(str, range(9)))
+    note(con, "a", *map(str, range(10)))
+    assert since(con, 0, "a") is None
