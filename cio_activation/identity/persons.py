@@ -41,7 +41,7 @@ def basis(con: Connection, activation: Activation) -> str:
         keyed_sql("given", activation),
         addressed_sql("given", activation),
         activation.match.phone,
-        metadata.version("cio_activation"),
+        [metadata.version(package) for package in ("cio_activation", "idna", "phonenumbers")],
         scalar(con, "SELECT version()"),
     )
     return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
