@@ -33,7 +33,7 @@ def svg(counts: Mapping[str, Mapping[str, int]], unit: str = "") -> str:
     for group, bars in counts.items():
         y += _HEAD
         parts.append(f'<text x="0" y="{y - 8}" font-weight="600" fill="{_INK}">{_shown(group, 60)}</text>')
-        most = max((abs(number) for number in bars.values()), default=0) or 1
+        most = 100 if unit.strip() == "%" else max((abs(number) for number in bars.values()), default=0) or 1
         for name, number in bars.items():
             width = max(round(_BAR * abs(number) / most), 1 if number else 0)
             parts.append(

@@ -29,6 +29,7 @@ def test_a_bar_is_as_long_as_its_number_and_none_is_none() -> None:
 
 def test_the_numbers_are_the_pictures_text_and_no_markdown() -> None:
     told = str(bars({"match": {"by *key*": 93}}, " %").value)
+    assert 'width="214"' in svg({"match": {"by *key*": 93}}, " %")  # of 230: a percent is one of a hundred
     assert told.startswith("![match: by \\*key\\* 93 %](")
     assert re.match(r"!\[[^\n]*and 40 more\]\(", image({"g": {str(n): n for n in range(100)}}))
     assert image({}).startswith("![nothing to show](")

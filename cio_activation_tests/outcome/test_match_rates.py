@@ -38,7 +38,7 @@ def test_everybody_is_counted_under_one_outcome_and_an_older_window_changes_noth
     assert rows == [
         ("email", 1, 1), ("created", 1, 1), ("no_identifier", 1, 0), ("gone", 1, 0), ("not_found", 1, 0),
     ]  # fmt: skip
-    assert "pipedrive, percent\n  2026-11-02" in str(shown["matched"].value)
+    assert str(shown["matched"].value).startswith("![pipedrive: 2026-11-02 20 %")
     with bench.runtime.warehouse.write() as con:
         assert update(con, ["pipedrive"], window(1)) is False
         assert {one.window_key for one in newest(con)} == {"2026-11-02"}
