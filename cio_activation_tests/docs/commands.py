@@ -21,6 +21,7 @@ OTHERS = frozenset(
         "cp",
         "dagster",
         "docker",
+        "echo",
         "export",
         "flock",
         "git",
