@@ -47,6 +47,21 @@ _TICK = 1e-4
 _GRACE_S = 0.1
 """How late a lane may come back for its slot and still count as waiting."""
 
+# Built once: to build a statement takes longer than to execute it, and each call to a vendor needs four.
+_OF_BUCKET = (paces.c.vendor == sa.bindparam("of_vendor")) & (paces.c.bucket == sa.bindparam("of_bucket"))
+_ROWS = (
+    sa.select(paces.c.lane, paces.c.arrival, paces.c.used_at, paces.c.paused_until, paces.c.recent)
+    .where(_OF_BUCKET)
+    .order_by(paces.c.lane)
+    .with_for_update()
+)
+_PAUSED_UNTIL = sa.select(paces.c.paused_until).where(_OF_BUCKET, paces.c.lane == _TOTAL)
+_STORE = (
+    sa.update(paces)
+    .where(_OF_BUCKET, paces.c.lane == sa.bindparam("of_lane"))
+    .values({name: sa.bindparam(name) for name in ("arrival", "used_at", "paused_until", "recent")})
+)
+
 Limits = Mapping[str, Mapping[str, tuple[float, float]]]
 """vendor -> bucket -> (units, seconds)."""
 
@@ -95,7 +110,7 @@ class SharedPacer:
             daily = 0.0  # taken; what follows is only about the moment
             if slot.wait:
                 await sleep(slot.wait)
-            if not limit[0] or not self._paused(vendor, bucket):
+            if not limit[0] or not slot.wait or not self._paused(vendor, bucket):
                 return
 
     async def _in_turn(self, vendor: str, bucket: str, cost: float, limit: tuple[float, float], daily: float) -> Slot:
@@ -181,9 +196,8 @@ class SharedPacer:
 
     def _paused(self, vendor: str, bucket: str) -> bool:
         """Tell whether the bucket was paused since the slot was given."""
-        key = (paces.c.vendor == vendor) & (paces.c.bucket == bucket) & (paces.c.lane == _TOTAL)
         with self._journal.engine.connect() as con:
-            until = con.execute(sa.select(paces.c.paused_until).where(key)).scalar_one()
+            until = con.execute(_PAUSED_UNTIL, {"of_vendor": vendor, "of_bucket": bucket}).scalar_one()
             return bool(until > self._journal.now(con))
 
     def _pause(self, vendor: str, bucket: str, seconds: float) -> None:
@@ -194,23 +208,20 @@ class SharedPacer:
 
     def _rows(self, con: sa.Connection, vendor: str, bucket: str) -> dict[str, Pace]:
         """Lock and return the bucket's rows by lane, those of the whole and of this lane made if they are not there."""
-        key = (paces.c.vendor == vendor) & (paces.c.bucket == bucket)
-        columns = (paces.c.lane, paces.c.arrival, paces.c.used_at, paces.c.paused_until, paces.c.recent)
-        query = sa.select(*columns).where(key).order_by(paces.c.lane).with_for_update()
-        rows = con.execute(query).all()
+        key = {"of_vendor": vendor, "of_bucket": bucket}
+        rows = con.execute(_ROWS, key).all()
         there = {row.lane for row in rows}
         if missing := [lane for lane in (_TOTAL, self._lane) if lane not in there]:
             for lane in missing:
                 new = {"arrival": 0.0, "used_at": 0.0, "paused_until": 0.0}
                 self._journal.insert_if_absent(con, paces, {"vendor": vendor, "bucket": bucket, "lane": lane, **new})
                 # The total is locked before this lane's row is made, else two that begin at once wait for each other.
-                rows = con.execute(query).all()
+                rows = con.execute(_ROWS, key).all()
         return {lane: Pace(*values) for lane, *values in rows}
 
     def _store(self, con: sa.Connection, vendor: str, bucket: str, lane: str, pace: Pace) -> None:
-        key = (paces.c.vendor == vendor) & (paces.c.bucket == bucket) & (paces.c.lane == lane)
         values = {"arrival": pace.arrival, "used_at": pace.used_at, "paused_until": pace.until, "recent": pace.recent}
-        con.execute(sa.update(paces).where(key).values(values))
+        con.execute(_STORE, {"of_vendor": vendor, "of_bucket": bucket, "of_lane": lane, **values})
 
 
 def spread(cost: float, units: float, seconds: float) -> tuple[float, float]:
