@@ -77,6 +77,28 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
                 'held' AS status, 4 AS held, ?::TIMESTAMP AS window_end, ? AS note, 'daily' AS lane""",
             [as_of, f"held by {LEAKS[2]}"],
         )
+        con.execute(
+            """INSERT INTO delivery.audits BY NAME SELECT 'a1' AS audit_id, 'hubspot' AS destination, '2026-01-02' AS window_key,
+                ?::TIMESTAMP AS ended_at, 900 AS population, 400 AS compared, 7 AS deviating, 0.01 AS low, 0.03 AS high""",
+            [as_of],
+        )
+        con.execute(
+            """INSERT INTO delivery.audit_findings BY NAME SELECT 'a1' AS audit_id, 'hubspot' AS destination, 'edited' AS kind,
+                'kept' AS treatment, 'field' AS subject, 'vip' AS name FROM range(7)"""
+        )
+        prop = next(p.name for p in runtime.activation.properties.values() if p.labels)
+        con.execute(
+            """INSERT INTO state.derivations BY NAME SELECT 9000 + i AS derivation, 'daily' AS lane,
+                ?::TIMESTAMP - to_days((i * 7)::INT) AS as_of FROM range(9) AS t(i)""",
+            [as_of],
+        )
+        con.execute(
+            """INSERT INTO state.value_changes BY NAME SELECT 9000 + i AS derivation, 'x' || j AS cio_id, ? AS property,
+                'here' AS before, CASE WHEN j = 0 THEN NULL ELSE 'there' END AS after,
+                CASE WHEN j = 1 THEN 'arrived' ELSE 'clock' END AS why
+            FROM range(9) AS t(i), range(13) AS u(j)""",
+            [prop],
+        )
     written = write(runtime)
     return Home(runtime, written.path.read_text(encoding="utf-8"), written.path)
 
@@ -170,8 +192,26 @@ def test_its_sections_say_what_the_tables_say(home: Home) -> None:
     nowhere = r"<td class=s>toy</td>(<td class=n>[\d,]+</td>){2}<td class=n>0</td>"
     assert re.search(nowhere, home.text), "who was looked for and not found has no record"
     assert [lane for (lane,) in windows] == ["daily", "realtime"]
-    for title in ("Health", "Audiences", "People who act", "States", "Match rates", "Outcomes and verdicts"):
+    for title in (
+        "Health",
+        "Audiences",
+        "People who act",
+        "States",
+        "Match rates",
+        "Read back",
+        "Outcomes and verdicts",
+    ):
         assert f"<h2>{title}</h2>" in home.text
+
+
+def test_flows_are_told_by_week_and_the_newest_audit_by_what_it_found(home: Home) -> None:
+    flow = r"<td class=s>here</td><td class=s>there</td>(?:<td class=n>11</td>){6}</tr>"
+    assert re.search(flow, home.text), "six weeks of nine, without who arrived"
+    assert re.search(r"<td class=s>here</td><td class=s>\(no value\)</td>(?:<td class=n>1</td>){6}</tr>", home.text)
+    assert re.search(
+        r"<td class=n>900</td><td class=n>400</td><td class=n>7</td><td[^>]*>1.00 % to 3.00 %</td>", home.text
+    )
+    assert re.search(r"<td class=s>vip</td><td class=s>kept</td><td class=n>7</td>", home.text)
 
 
 def test_the_command_says_where_it_is(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -134,6 +134,14 @@ class Deployment:
         while (left := session_of(process.pid)) and time.monotonic() < until:
             time.sleep(0.2)
         return code, left
+
+    def kill(self, name: str) -> None:
+        """Kill a service with all it started, as a container's end does; nobody is told before."""
+        process = self.processes.pop(name)
+        for pid in session_of(process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.wait(30)
 
     def log(self, name: str) -> str:
         """Return the end of what a service printed."""

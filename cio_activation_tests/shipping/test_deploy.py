@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +28,7 @@ from cio_activation_tests.shipping.compose import Deployment
 from cio_activation_tests.shipping.wheel import ROOT, Installed
 
 pytestmark = pytest.mark.slow
+KILLS = 12
 KEY = "signing-key-of-the-test"
 ACTIVATION = """
 workspace: {timezone: UTC, realtime_window: 15m}
@@ -46,7 +51,7 @@ _RUNS = "query($f: RunsFilter!) { runsOrError(filter: $f) { ... on Runs { result
 def with_postgres(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
     if not find_spec("dagster_postgres"):
         pytest.skip("dagster-postgres is not installed: scripts/setup dev (the extra postgres) brings it")
-    return wheel.install(built, tmp_path_factory.mktemp("deployed"), "postgres")
+    return wheel.install(built, tmp_path_factory.mktemp("deployed"), "postgres", "statistics")
 
 
 @pytest.fixture(scope="module")
@@ -114,13 +119,8 @@ def test_a_daily_window_and_a_webhook_go_through_and_all_stop_when_told(place: D
     for name in ("receiver", "webserver", "daemon"):
         place.wait_healthy(name)
 
-    selector = {"repositoryLocationName": "cio_activation", "repositoryName": "__repository__", "jobName": "daily"}
     day = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
-    tags = [{"key": "dagster/partition", "value": day}]
-    launched = graphql(
-        place, _LAUNCH, p={"selector": selector, "runConfigData": {}, "executionMetadata": {"tags": tags}}
-    )
-    run_id = launched["launchRun"]["run"]["runId"]
+    run_id = launch_daily(place)
     ended = wait(lambda: [r for r in runs(place, runIds=[run_id]) if r["status"] in ("SUCCESS", "FAILURE")], place)
     assert ended[0]["status"] == "SUCCESS", place.log("daemon")
 
@@ -145,6 +145,90 @@ def test_a_daily_window_and_a_webhook_go_through_and_all_stop_when_told(place: D
     assert {name: place.stop(name) for name in ("receiver", "daemon", "webserver")} == {
         name: (0, []) for name in ("receiver", "daemon", "webserver")
     }
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_killed_at_random_under_load_they_lose_nothing_and_double_nothing(place: Deployment) -> None:
+    names, chance, before = ("daemon", "receiver", "webserver"), random.Random(7), moments_when_none_runs(place)
+    for name in names:
+        place.start(name)
+        place.wait_healthy(name)
+    taken: list[int] = []
+    over = threading.Event()
+    load = threading.Thread(target=keep_sending, args=(place, taken, over))
+    load.start()
+    killed: Counter[str] = Counter()
+    try:
+        for _ in range(KILLS):
+            with suppress(httpx.HTTPError, KeyError, TypeError):  # the webserver may be the one that is down
+                launch_daily(place)
+            time.sleep(chance.uniform(1, 15))
+            victim = chance.choice(names)
+            place.kill(victim)
+            killed[victim] += 1
+            place.start(victim)  # restart: unless-stopped
+            place.wait_healthy(victim)
+    finally:
+        over.set()
+        load.join()
+    assert sum(killed.values()) == KILLS
+    wait(lambda: not runs(place, statuses=["QUEUED", "STARTING", "STARTED", "CANCELING"]), place, 900)
+    run_id = launch_daily(place)
+    wait(lambda: [r for r in runs(place, runIds=[run_id]) if r["status"] == "SUCCESS"], place, 300)
+    assert len(taken) > KILLS
+    wait(lambda: moments(place) == before + len(taken), place, 300)
+    contacts, people = in_hubspot(place), asked(place, "SELECT cio_id FROM identity.persons WHERE deliverable")
+    assert sorted(contacts) == sorted(people)
+    audited = json.loads(place.run("daemon", "cio-activation", "audit", "--all", "--json").stdout)
+    assert audited["findings"] == []
+    assert sum(one["compared"] for one in audited["audits"]) >= len(people)
+    for name in names:
+        place.stop(name)
+
+
+def launch_daily(place: Deployment) -> str:
+    selector = {"repositoryLocationName": "cio_activation", "repositoryName": "__repository__", "jobName": "daily"}
+    tags = [{"key": "dagster/partition", "value": f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"}]
+    told = graphql(place, _LAUNCH, p={"selector": selector, "runConfigData": {}, "executionMetadata": {"tags": tags}})
+    return str(told["launchRun"]["run"]["runId"])
+
+
+def keep_sending(place: Deployment, taken: list[int], over: threading.Event) -> None:
+    """Send one event after the other, each until it is answered 200, as Customer.io does."""
+    url = f"http://127.0.0.1:{place.ports['8780']}/webhooks/reporting"
+    number = 1_000
+    while not over.is_set():
+        number += 1
+        body = encoded(clicked(number))
+        while True:
+            with suppress(httpx.HTTPError):
+                if httpx.post(url, content=body, headers=signed(body, KEY), timeout=5).status_code == 200:
+                    taken.append(number)
+                    break
+            time.sleep(0.2)
+        time.sleep(0.2)
+
+
+def in_hubspot(place: Deployment) -> list[str]:
+    """Return the ``cio_id`` of every contact that has one, as often as there are such contacts."""
+    settings = place.settings
+    answer = httpx.get(
+        f"{settings['HUBSPOT_URL']}/crm/v3/objects/contacts", params={"limit": 100, "properties": "cio_id"},
+        headers={"Authorization": f"Bearer {settings['HUBSPOT_ACCESS_TOKEN']}"}, timeout=30,
+    ).json()  # fmt: skip
+    assert "paging" not in answer, "more contacts than one page"
+    return [c["properties"]["cio_id"] for c in answer["results"] if c["properties"].get("cio_id")]
+
+
+def asked(place: Deployment, select: str) -> list[str]:
+    told = place.run("daemon", "cio-activation", "sql", select, "--json")
+    return [str(row[0]) for row in json.loads(told.stdout)["rows"]]
+
+
+def moments_when_none_runs(place: Deployment) -> int:
+    assert not place.processes
+    return moments(place)
 
 
 def moments(place: Deployment) -> int:

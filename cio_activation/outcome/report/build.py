@@ -22,7 +22,7 @@ LARGEST = 1_000_000
 """Bytes; a report is to be mailed."""
 _SECTIONS = (
     worth.section, funnel.section, movement.audiences, movement.work, states.section, deliveries.writes,
-    deliveries.found, deliveries.refused, health.section,
+    deliveries.found, deliveries.audited, deliveries.refused, health.section,
 )  # fmt: skip
 
 

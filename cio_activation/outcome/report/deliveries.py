@@ -100,6 +100,33 @@ def found(con: Connection, _activation: Activation, _as_of: datetime) -> Section
     )
 
 
+def audited(con: Connection, _activation: Activation, _as_of: datetime) -> Section:
+    """Return the section of what the CRMs really held, by the newest audit of each."""
+    newest = """SELECT * FROM delivery.audits
+        QUALIFY row_number() OVER (PARTITION BY destination ORDER BY ended_at DESC) = 1"""
+    audits = con.execute(
+        f"""SELECT destination, window_key, population, compared, deviating,
+            printf('%.2f %% to %.2f %%', 100.0 * low, 100.0 * high), coalesce(note, '')
+        FROM ({newest}) ORDER BY destination"""
+    ).fetchall()
+    found = con.execute(
+        f"""SELECT f.destination, f.kind, f.subject, coalesce(f.name, ''), f.treatment, count(*)
+        FROM delivery.audit_findings AS f JOIN ({newest}) AS a ON a.audit_id = f.audit_id
+        GROUP BY ALL ORDER BY 6 DESC, 1, 2, 3, 4, 5 LIMIT 30"""
+    ).fetchall()
+    columns = ("destination", "window", "people with a record", "compared", "deviate", "of all", "note")
+    return Section(
+        "Read back",
+        "What the newest audit of each CRM found to be otherwise than it was acknowledged (docs/audit.md).",
+        [
+            Table(columns, audits, "", "Nothing was read back yet: `cio-activation audit`."),
+            Table(
+                ("destination", "found", "what", "name", "becomes", "how many"), found, "Findings", "There are none."
+            ),
+        ],
+    )
+
+
 def refused(con: Connection, _activation: Activation, _as_of: datetime) -> Section:
     """Return the section of what did not go, by reason; counts only."""
     rejected = con.execute(
