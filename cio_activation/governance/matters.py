@@ -19,11 +19,11 @@ class Matter(StrEnum):
 
 MEANING: dict[Matter, str] = {
     Matter.UNOWNED: "everything has an owner, who is an active user where a CRM knows them",
-    Matter.UNUSED: "every audience had somebody in it, and every property a value, within `governance.unused_after`",
-    Matter.STALE: "everything was reviewed within `governance.stale_after`",
+    Matter.UNUSED: "every audience had somebody in it, and every property a value, within governance.unused_after",
+    Matter.STALE: "everything was reviewed within governance.stale_after",
     Matter.ORPHANED: "the CRMs have nothing under our prefix, or in our folder, that the activation does not have",
     Matter.DRIFTED: "fields, lists and options are in the CRMs as the activation declares them",
-    Matter.NO_EFFECT: "no audience goes on for `governance.retire_after` without an effect that is seen",
+    Matter.NO_EFFECT: "no audience goes on for governance.retire_after without an effect that is seen",
 }
 """Each matter by what is in order while there is no concern of it."""
 

@@ -312,7 +312,7 @@ def test_who_moved_is_noted_for_the_audiences(site: CustomerioBench) -> None:
     pull_people(run, window(1), poll=FAST)
     assert moved("raw.people_current") == {None}
     pull_live(run, window(2, RT))
-    assert moved("raw.memberships") == {a, b}
+    assert moved("raw.memberships/realtime") == {a, b}
     site.drop(b)
     site.edit(action="set_attribute", cio_id=c, name="cart_value", value="778")
     pull_live(run, window(2, RT), also=[c])

@@ -96,7 +96,7 @@ def test_reads_refusals_and_a_cut_off_line_are_no_changes(tmp_path: Path) -> Non
     with path.open("a") as file:
         file.write('{"vendor": "hub')
     (one,) = recording.changes()
-    assert (one.vendor, one.at, one.headers) == ("pipedrive", 2.0, {"x-api-token": "t"})
+    assert (one.vendor, one.at, one.headers) == ("pipedrive", 2.0, {"x-api-token": ""})
 
 
 def test_other_stand_ins_than_those_that_were_asked_say_so(tmp_path: Path) -> None:
@@ -108,5 +108,5 @@ def test_other_stand_ins_than_those_that_were_asked_say_so(tmp_path: Path) -> No
         "headers": [(b"x-api-token", b"no")],
     }
     Recording(path).note("pipedrive", given, b"", 1.0, 200)
-    with pytest.raises(ValueError, match=r"cannot be brought back .*: pipedrive answers 401"):
+    with pytest.raises(ValueError, match=r"cannot be brought back .*: pipedrive answers 404"):
         begun(path)

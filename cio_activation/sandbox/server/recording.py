@@ -19,7 +19,10 @@ from starlette.types import ASGIApp, Message, Scope
 
 _READS = ("/batch/read", "/search", "/v1/customers", "/v1/customers/attributes", "/v1/exports/customers")
 """What is asked by POST and changes nothing that lasts."""
-_HEADERS = ("authorization", "content-type", "x-api-token")
+_CREDENTIALS = ("authorization", "x-api-token")
+_HEADERS = ("content-type", *_CREDENTIALS)
+Credentials = Mapping[tuple[str, str, str], str]
+"""(vendor, header, scheme) -> what a stand-in admits."""
 PASSING = ("/_sandbox/clock", "/_sandbox/faults", "/_sandbox/limits")
 """Switches of the control surface; the clock's every entry has."""
 
@@ -36,7 +39,7 @@ class Change:
     body: str
     """Base64."""
     headers: dict[str, str]
-    """Those that a stand-in looks at. What it admits are the sandbox's own credentials, which open nothing else."""
+    """Those that a stand-in looks at; of a credential its scheme only: no secret is in the file."""
 
 
 class Recording:
@@ -50,7 +53,8 @@ class Recording:
         method, path = scope["method"], scope["path"]
         if method in ("GET", "HEAD") or status >= 400 or path.endswith(_READS) or path in PASSING:
             return
-        headers = {name.decode(): value.decode() for name, value in scope["headers"] if name.decode() in _HEADERS}
+        given = {name.decode(): value.decode() for name, value in scope["headers"] if name.decode() in _HEADERS}
+        headers = {name: _scheme(value) if name in _CREDENTIALS else value for name, value in given.items()}
         query, packed = scope["query_string"].decode(), base64.b64encode(body).decode()
         change = Change(vendor, method, path, query, at, packed, headers)
         with self._path.open("a", encoding="utf-8") as file:
@@ -64,7 +68,7 @@ class Recording:
         return [Change(**json.loads(line)) for line in whole]
 
 
-def play(changes: list[Change], apps: Mapping[str, ASGIApp], clock: Any) -> None:
+def play(changes: list[Change], apps: Mapping[str, ASGIApp], clock: Any, credentials: Credentials) -> None:
     """Ask ``apps`` (vendor -> its app) for all of it anew, each at its own instant; nobody may hold rates meanwhile.
 
     ValueError where one is refused now: then these are other stand-ins than those that the changes were made in.
@@ -73,7 +77,7 @@ def play(changes: list[Change], apps: Mapping[str, ASGIApp], clock: Any) -> None
     async def ask_all() -> None:
         for change in changes:
             with clock.pinned(change.at):
-                status = await _ask(apps[change.vendor], change)
+                status = await _ask(apps[change.vendor], change, credentials)
             if status >= 400:
                 raise ValueError(
                     f"the stand-ins cannot be brought back to where they were: {change.vendor} answers {status} to "
@@ -83,7 +87,14 @@ def play(changes: list[Change], apps: Mapping[str, ASGIApp], clock: Any) -> None
     asyncio.run(ask_all())
 
 
-async def _ask(app: ASGIApp, change: Change) -> int:
+def _scheme(value: str) -> str:
+    """Return ``Bearer`` or the like; empty where the value is nothing but the secret."""
+    scheme, space, _ = value.partition(" ")
+    return scheme if space else ""
+
+
+async def _ask(app: ASGIApp, change: Change, credentials: Credentials) -> int:
+    headers = {n: credentials.get((change.vendor, n, v), v) for n, v in change.headers.items()}
     told: list[int] = []
     body = base64.b64decode(change.body)
     scope: dict[str, Any] = {
@@ -96,7 +107,7 @@ async def _ask(app: ASGIApp, change: Change) -> int:
         "raw_path": change.path.encode(),
         "query_string": change.query.encode(),
         "root_path": "",
-        "headers": [(name.encode(), value.encode()) for name, value in change.headers.items()],
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
         "client": ("127.0.0.1", 0),
         "server": ("127.0.0.1", 0),
     }

@@ -6,6 +6,7 @@ Port order: Customer.io (App and Track API) on the first, HubSpot on the second,
 from __future__ import annotations
 
 import asyncio
+import base64
 import socket
 import threading
 from collections.abc import Callable
@@ -126,7 +127,16 @@ def _bring_back(vendors: dict[str, Vendor], shared: Shared, control: list[BaseRo
     """Bring the vendors to where the changes left them; nobody is told of it as of something new."""
     for vendor in vendors.values():
         vendor.hold_limits(False)
-    play(changes, {name: vendor_app(vendor, control) for name, vendor in vendors.items()}, shared.clock)
+    own = RunningSandbox(shared, vendors, dict.fromkeys(vendors, "")).environment()
+    track = f"{own['CUSTOMERIO_TRACK_SITE_ID']}:{own['CUSTOMERIO_TRACK_API_KEY']}"
+    credentials = {
+        ("customerio", "authorization", "Bearer"): f"Bearer {own['CUSTOMERIO_APP_API_KEY']}",
+        ("customerio", "authorization", "Basic"): f"Basic {base64.b64encode(track.encode()).decode()}",
+        ("hubspot", "authorization", "Bearer"): f"Bearer {own['HUBSPOT_ACCESS_TOKEN']}",
+        ("pipedrive", "x-api-token", ""): own["PIPEDRIVE_API_TOKEN"],
+    }
+    apps = {name: vendor_app(vendor, control) for name, vendor in vendors.items()}
+    play(changes, apps, shared.clock, credentials)
     for vendor in vendors.values():
         vendor.hold_limits(True)
     shared.log.clear()
