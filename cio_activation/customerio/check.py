@@ -8,7 +8,8 @@ from typing import Any
 
 from cio_activation.activation.models import Activation
 from cio_activation.activation.settings import Settings
-from cio_activation.customerio.client import CustomerIO, Segment
+from cio_activation.customerio.answers import Segment
+from cio_activation.customerio.client import CustomerIO
 from cio_activation.errors import CioActivationError
 from cio_activation.transport.http import Pacer
 from cio_activation.warehouse import accounts

@@ -8,18 +8,28 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
 from cio_activation.activation.settings import Settings
+from cio_activation.customerio.answers import (
+    VENDOR,
+    Export,
+    Fetched,
+    Identifiers,
+    PersonAttributes,
+    Segment,
+    export_of,
+    instant,
+    object_of,
+    part_of,
+    profile_of,
+)
 from cio_activation.transport.errors import OutcomeUnknown, Rejected, Stop, VendorError
-from cio_activation.transport.http import Calls, Pacer, Response, VendorClient
+from cio_activation.transport.http import Calls, Pacer, VendorClient
 
-VENDOR = "customerio"
 PAGE = 30_000
 """Members a page; the API's maximum (its default is 1,000)."""
 AT_ONCE = 4
@@ -35,56 +45,6 @@ _NO_NAME = frozenset({400, 422})
 
 class LinkExpired(VendorError):
     """A signed download link is no longer valid (they live 15 minutes): ask for a new one."""
-
-
-@dataclass(frozen=True)
-class Segment:
-    """One segment as listed. Members may be read only when ``state`` is ``finished``."""
-
-    id: int
-    name: str
-    state: str
-    updated_at: datetime | None = None
-    """When it was last saved; naive UTC, by Customer.io's clock."""
-    conditions: str | None = None
-    """JSON with sorted keys, where they were asked for and Customer.io tells them."""
-    manual: bool = False
-    """Whether people are put in by hand, by the API or by a journey, not by conditions."""
-
-
-@dataclass(frozen=True)
-class Export:
-    """One export as polled. ``status`` is ``pending``, ``done`` or ``failed``; ``total`` counts its rows once done."""
-
-    id: int
-    status: str
-    total: int
-    created_at: datetime
-    """Naive UTC, by Customer.io's clock."""
-
-
-@dataclass(frozen=True)
-class Identifiers:
-    """How the API names one person. ``external_id`` is the workspace's own id, which a person may lack."""
-
-    cio_id: str
-    external_id: str | None = None
-
-
-@dataclass(frozen=True)
-class PersonAttributes:
-    """One person's profile attributes; every value is text on the wire."""
-
-    cio_id: str
-    attributes: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Fetched:
-    """The answer for some people: profiles of those found, ``cio_id`` of those Customer.io no longer knows."""
-
-    people: tuple[PersonAttributes, ...] = ()
-    gone: tuple[str, ...] = field(default=())
 
 
 class CustomerIO:
@@ -128,10 +88,10 @@ class CustomerIO:
                 int(s["id"]),
                 str(s["name"]),
                 str(s["state"]),
-                _instant(s.get("updated_at")),
+                instant(s.get("updated_at")),
                 manual=s.get("type") == "manual",
             )
-            for s in _part(body, "segments")
+            for s in part_of(body, "segments")
         )
 
     async def conditions(self, segment: int) -> str | None:
@@ -143,18 +103,18 @@ class CustomerIO:
             body = await self._call("GET", f"/v1/segments/{segment}", "segments.get")
         except VendorError:  # if it is about more than this, the next call says so
             return None
-        found = _part(body, "segment").get("conditions")
+        found = part_of(body, "segment").get("conditions")
         return json.dumps(found, sort_keys=True) if found else None
 
     async def read(self, path: str, operation: str, part: str, **params: Any) -> tuple[Any, str | None]:
         """Return the ``part`` of what is at ``path``, and where its next page starts, if it has one."""
         body = await self._call("GET", path, operation, params={k: v for k, v in params.items() if v is not None})
-        return _part(body, part), body.get("next") or None
+        return part_of(body, part), body.get("next") or None
 
     async def customer_count(self, segment: int) -> int:
         """Return how many people Customer.io counts in a segment now."""
         body = await self._call("GET", f"/v1/segments/{segment}/customer_count", "segments.count")
-        return int(_part(body, "count"))
+        return int(part_of(body, "count"))
 
     async def membership(self, segment: int) -> AsyncIterator[list[dict[str, Any]]]:
         """Yield a segment's members page by page, as ``identifiers`` objects (``cio_id``, ``id``, ``email``).
@@ -165,7 +125,7 @@ class CustomerIO:
         while True:
             params = {"limit": PAGE} | ({"start": start} if start else {})
             body = await self._call("GET", f"/v1/segments/{segment}/membership", "segments.members", params=params)
-            yield _part(body, "identifiers")
+            yield part_of(body, "identifiers")
             following = body.get("next") or None
             if following is None:
                 return
@@ -177,7 +137,7 @@ class CustomerIO:
         """Return the first members of a segment, a page of them at most. One call."""
         path = f"/v1/segments/{segment}/membership"
         body = await self._call("GET", path, "segments.members", params={"limit": PAGE})
-        rows = [row for row in _part(body, "identifiers") if isinstance(row, dict) and row.get("cio_id")]
+        rows = [row for row in part_of(body, "identifiers") if isinstance(row, dict) and row.get("cio_id")]
         return [Identifiers(str(row["cio_id"]), row.get("id") or None) for row in rows]
 
     async def small_segment(self, segment: int) -> list[str] | None:
@@ -186,7 +146,7 @@ class CustomerIO:
         body = await self._call("GET", path, "segments.members", params={"limit": PAGE})
         if body.get("next"):
             return None
-        return [str(m.get("cio_id") if isinstance(m, dict) else m) for m in _part(body, "identifiers")]
+        return [str(m.get("cio_id") if isinstance(m, dict) else m) for m in part_of(body, "identifiers")]
 
     async def request_export(self, attributes: Sequence[str]) -> Export:
         """Ask for an export of everyone, with these attributes as columns. Asking twice makes two exports.
@@ -197,16 +157,16 @@ class CustomerIO:
             "filters": {"attribute": {"field": "cio_id", "operator": "exists"}},
             "attributes": list(attributes),
         }
-        return _export(await self._call("POST", "/v1/exports/customers", "exports.request", json=body))
+        return export_of(await self._call("POST", "/v1/exports/customers", "exports.request", json=body))
 
     async def export(self, export_id: int) -> Export:
         """Return where an export stands."""
-        return _export(await self._call("GET", f"/v1/exports/{export_id}", "exports.poll"))
+        return export_of(await self._call("GET", f"/v1/exports/{export_id}", "exports.poll"))
 
     async def download_link(self, export_id: int) -> str:
         """Return a fresh signed link to a finished export's file; it lives 15 minutes."""
         body = await self._call("GET", f"/v1/exports/{export_id}/download", "exports.link")
-        return str(_part(body, "url"))
+        return str(part_of(body, "url"))
 
     async def download(self, link: str, path: Path) -> str:
         """Stream the file behind a signed link into ``path`` and return its SHA-256; LinkExpired if it is too late."""
@@ -250,7 +210,7 @@ class CustomerIO:
             if error.status == 404:
                 return frozenset()
             raise
-        return frozenset(int(row["id"]) for row in _part(body, "segments"))
+        return frozenset(int(row["id"]) for row in part_of(body, "segments"))
 
     async def people_with_ids(self, ids: Sequence[str]) -> dict[str, Identifiers]:
         """Return who has each of at most 100 external ids; whoever is not there, Customer.io does not know.
@@ -282,7 +242,7 @@ class CustomerIO:
             if error.status in _NO_NAME:
                 return ()
             raise
-        return tuple(Identifiers(str(row["cio_id"]), row.get("id") or None) for row in _part(body, "results"))
+        return tuple(Identifiers(str(row["cio_id"]), row.get("id") or None) for row in part_of(body, "results"))
 
     async def _batch_attributes(self, ids: Sequence[str], id_type: str) -> dict[str, Mapping[str, str]]:
         """Read people by one kind of identifier (App API, "List customers, attributes, and devices": ``id_type``)."""
@@ -293,7 +253,7 @@ class CustomerIO:
             "POST", "/v1/customers/attributes", "people.attributes",
             params={"id_type": id_type}, json={"ids": list(ids)}, repeatable=True,
         )  # fmt: skip
-        return dict(_profile(entry.get("customer", entry)) for entry in _part(body, "customers"))
+        return dict(profile_of(entry.get("customer", entry)) for entry in part_of(body, "customers"))
 
     async def _attributes_by_cio_id(self, cio_id: str) -> Mapping[str, str] | None:
         path = _path_of(cio_id, "attributes")
@@ -303,7 +263,7 @@ class CustomerIO:
             if error.status == 404:
                 return None
             raise
-        return _profile(_part(body, "customer"))[1]
+        return profile_of(part_of(body, "customer"))[1]
 
     async def region(self) -> Mapping[str, Any]:
         """Return what the Track API says about the account's region: the cheapest read that tests its credential."""
@@ -318,7 +278,7 @@ class CustomerIO:
                 )
             except Stop as error:
                 raise self._explained(error, "CUSTOMERIO_TRACK_SITE_ID and CUSTOMERIO_TRACK_API_KEY") from None
-        body: Mapping[str, Any] = _json(answer, "account.region")
+        body: Mapping[str, Any] = object_of(answer, "account.region")
         return body
 
     async def _call(self, method: str, path: str, operation: str, **options: Any) -> Any:
@@ -326,7 +286,7 @@ class CustomerIO:
             answer = await self._app.request(method, path, operation=operation, **options)
         except Stop as error:
             raise self._explained(error, "CUSTOMERIO_APP_API_KEY") from None
-        return _json(answer, operation)
+        return object_of(answer, operation)
 
     def _explained(self, error: Stop, credential: str) -> Stop:
         """Return ``error`` with its mend, if that is another region or credential."""
@@ -356,50 +316,3 @@ def _daily_quota(retry_after_s: float | None, _body: Any) -> str | None:
     if retry_after_s is None:
         return "the answer names no time to wait, which means a daily quota is spent; run again tomorrow"
     return None
-
-
-def _json(answer: Response, operation: str) -> Any:
-    try:
-        body = answer.json()
-    except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        raise OutcomeUnknown("the answer is not a JSON object", vendor=VENDOR, operation=operation)
-    return body
-
-
-def _part(body: Any, name: str) -> Any:
-    """Return ``body[name]``; an answer without it is no answer."""
-    if body.get(name) is None:
-        raise OutcomeUnknown(f"the answer has no {name!r}", vendor=VENDOR, operation=name)
-    return body[name]
-
-
-def _instant(seconds: Any) -> datetime | None:
-    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None) if isinstance(seconds, int) and seconds else None
-
-
-def _export(body: Any) -> Export:
-    given = _part(body, "export")
-    status = "failed" if given.get("failed") else str(given["status"])
-    created = datetime.fromtimestamp(int(given.get("created_at") or 0), UTC).replace(tzinfo=None)
-    return Export(int(given["id"]), status, int(given.get("total") or 0), created)
-
-
-def _profile(customer: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
-    """Return (cio_id, attributes) with the identifiers among the attributes, as the export has them."""
-    identifiers = customer.get("identifiers") or {}
-    given = {k: _text(v) for k, v in (customer.get("attributes") or {}).items() if v is not None}
-    for name in ("cio_id", "id", "email"):
-        if identifiers.get(name):
-            given[name] = str(identifiers[name])
-    return given.get("cio_id", ""), given
-
-
-def _text(value: Any) -> str:
-    """Return a typed JSON value as the export writes it: a whole number without a point, anything nested as JSON."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**63:
-        return str(int(value))
-    return json.dumps(value, ensure_ascii=False)

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from cio_activation.activation.windows import Window
 from cio_activation.customerio import files
-from cio_activation.customerio.client import CustomerIO, Export, LinkExpired
+from cio_activation.customerio.answers import Export
+from cio_activation.customerio.client import CustomerIO, LinkExpired
 from cio_activation.customerio.files import RawFile
 from cio_activation.customerio.people_table import sources
 from cio_activation.errors import ContractError

@@ -18,7 +18,8 @@ from pathlib import Path
 from cio_activation.activation.models import Lane
 from cio_activation.activation.windows import Window
 from cio_activation.customerio import files, moment_people, segment_changes, segments
-from cio_activation.customerio.client import AT_ONCE, ATTRIBUTES_PER_CALL, CustomerIO, Fetched, Identifiers
+from cio_activation.customerio.answers import Fetched, Identifiers
+from cio_activation.customerio.client import AT_ONCE, ATTRIBUTES_PER_CALL, CustomerIO
 from cio_activation.customerio.files import RawFile
 from cio_activation.customerio.landing import (
     LAYER,

@@ -14,7 +14,8 @@ import orjson
 from cio_activation.activation.models import Audience
 from cio_activation.activation.windows import Window
 from cio_activation.customerio import files
-from cio_activation.customerio.client import AT_ONCE, PAGE, CustomerIO, Segment
+from cio_activation.customerio.answers import Segment
+from cio_activation.customerio.client import AT_ONCE, PAGE, CustomerIO
 from cio_activation.customerio.files import RawFile, UnusableFile
 from cio_activation.customerio.segment_probe import digest
 from cio_activation.customerio.segment_shortcut import SegmentShortcut

@@ -18,7 +18,8 @@ from datetime import datetime, timedelta
 
 from cio_activation.activation.models import Activation
 from cio_activation.activation.windows import Window
-from cio_activation.customerio.client import AT_ONCE, ATTRIBUTES_PER_CALL, CustomerIO, Identifiers
+from cio_activation.customerio.answers import Identifiers
+from cio_activation.customerio.client import AT_ONCE, ATTRIBUTES_PER_CALL, CustomerIO
 from cio_activation.customerio.landing import ensure_tables
 from cio_activation.customerio.moment_body import METRIC, compared_email
 from cio_activation.warehouse import change_log, quarantine, tombstones

@@ -16,7 +16,7 @@ from datetime import datetime
 
 from cio_activation.activation.alerts import Alerts
 from cio_activation.activation.models import Lane
-from cio_activation.customerio.client import Segment
+from cio_activation.customerio.answers import Segment
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.tables import SEGMENT_CHANGES, SEGMENT_STATES, SEGMENT_TURNOVER
 

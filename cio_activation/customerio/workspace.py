@@ -11,7 +11,8 @@ import hashlib
 
 from cio_activation.activation.models import Lane
 from cio_activation.activation.settings import Settings
-from cio_activation.customerio.client import VENDOR, CustomerIO
+from cio_activation.customerio.answers import VENDOR
+from cio_activation.customerio.client import CustomerIO
 from cio_activation.errors import ContractError
 from cio_activation.runtime import Runtime
 from cio_activation.transport.errors import VendorError

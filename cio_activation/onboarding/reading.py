@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 
 from cio_activation.activation.models import Activation, Lane, Workspace
 from cio_activation.activation.settings import Settings
+from cio_activation.customerio.answers import Identifiers, Segment
 from cio_activation.customerio.check import mended
-from cio_activation.customerio.client import AT_ONCE, ATTRIBUTES_PER_CALL, CustomerIO, Identifiers, Segment
+from cio_activation.customerio.client import AT_ONCE, ATTRIBUTES_PER_CALL, CustomerIO
 from cio_activation.customerio.limits import customerio_pacer
 from cio_activation.delivery.destination import Destination
 from cio_activation.delivery.pacing import pacer_for

@@ -15,8 +15,9 @@ import pytest
 from cio_activation.activation.models import Lane
 from cio_activation.automation.sensors import fingerprint_segments
 from cio_activation.customerio import live
+from cio_activation.customerio.answers import Fetched, Identifiers
 from cio_activation.customerio.assets import build_assets
-from cio_activation.customerio.client import CustomerIO, Fetched, Identifiers
+from cio_activation.customerio.client import CustomerIO
 from cio_activation.customerio.inbox import Event, Inbox, Source
 from cio_activation.customerio.live import pull_live
 from cio_activation.customerio.moments import pull_moments

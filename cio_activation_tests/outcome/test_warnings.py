@@ -14,7 +14,7 @@ from cio_activation.activation.alerts import Alerts
 from cio_activation.activation.durations import format_duration
 from cio_activation.activation.models import Lane, Limits, Workspace
 from cio_activation.customerio import segment_changes
-from cio_activation.customerio.client import Segment
+from cio_activation.customerio.answers import Segment
 from cio_activation.destinations.hubspot.config import HubSpotAudience, TaskOptions
 from cio_activation.lanes.partitions import Lanes
 from cio_activation.outcome.assets import build_assets

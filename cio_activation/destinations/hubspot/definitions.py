@@ -8,7 +8,7 @@ from typing import Any
 from cio_activation.activation.models import Activation, Property, PropertyType
 from cio_activation.delivery.definitions import Definition, DefinitionKind
 from cio_activation.delivery.destination import Context
-from cio_activation.destinations.hubspot import api, described, known_lists, property_definitions
+from cio_activation.destinations.hubspot import api, described, known_lists, list_api, property_definitions
 from cio_activation.destinations.hubspot.config import list_name, listed_audiences, settings_of
 from cio_activation.transport.http import VendorClient
 
@@ -71,11 +71,11 @@ async def strangers(client: VendorClient, context: Context, catalog: Mapping[str
     """Return the lists in our folder that are no audience's and never were; one call, and one more if there are any."""
     if not listed_audiences(context.activation):
         return []
-    folder = api.folder_called(await api.root_folder(client), settings_of(context.activation).list_folder)
+    folder = list_api.folder_called(await list_api.root_folder(client), settings_of(context.activation).list_folder)
     ours = {str(list_id) for key, list_id in catalog.items() if key.startswith("list:")}
     ours |= {key.removeprefix(known_lists.RETIRED) for key in catalog if key.startswith(known_lists.RETIRED)}
     inside = [str(i) for i in (folder or {}).get("childLists") or () if str(i) not in ours]
-    return await api.lists_by_ids(client, inside) if inside else []
+    return await list_api.lists_by_ids(client, inside) if inside else []
 
 
 def _property(name: str, prop: Property, found: api.Row) -> Definition:

@@ -12,7 +12,7 @@ from typing import Any
 
 from cio_activation.activation.models import Audience
 from cio_activation.delivery.destination import Context
-from cio_activation.destinations.hubspot import api
+from cio_activation.destinations.hubspot import api, list_api
 from cio_activation.destinations.hubspot.config import list_name, listed_audiences, options_of
 from cio_activation.transport.errors import Rejected
 from cio_activation.transport.http import VendorClient
@@ -37,17 +37,17 @@ async def find(client: VendorClient, context: Context) -> KnownLists:
     present: dict[str, api.Row | None] = {}
     for audience in listed_audiences(context.activation):
         known = _known_id(audience, catalog)
-        present[audience.name] = await api.list_by_id(client, known) if known else None
+        present[audience.name] = await list_api.list_by_id(client, known) if known else None
     taken = {str(row["listId"]) for row in present.values() if row}
     for audience in listed_audiences(context.activation):
         if present[audience.name] is None:
-            found = await api.list_by_name(client, list_name(audience))
+            found = await list_api.list_by_name(client, list_name(audience))
             # A name that another audience's list still has is free once that is renamed.
             present[audience.name] = None if found is None or str(found["listId"]) in taken else found
             taken |= {str(found["listId"])} if found else set()
     retired = {}
     for list_id, was in _left(context, taken).items():
-        if (row := await api.list_by_id(client, list_id)) is not None:
+        if (row := await list_api.list_by_id(client, list_id)) is not None:
             retired[list_id] = {**was, "name": str(row.get("name") or was["name"])}
     return KnownLists(present, retired)
 
@@ -56,7 +56,7 @@ async def known(client: VendorClient, catalog: Mapping[str, Any]) -> KnownLists:
     """Return the lists of the catalog that are there, by a call for all of them: what a look at them needs."""
     ids = {key.removeprefix("list:"): str(list_id) for key, list_id in catalog.items() if key.startswith("list:")}
     retired = {key.removeprefix(RETIRED): was for key, was in catalog.items() if key.startswith(RETIRED)}
-    rows = {str(row["listId"]): row for row in await api.lists_by_ids(client, [*ids.values(), *retired])}
+    rows = {str(row["listId"]): row for row in await list_api.lists_by_ids(client, [*ids.values(), *retired])}
     there = {
         list_id: {**was, "name": str(rows[list_id].get("name"))} for list_id, was in retired.items() if list_id in rows
     }
@@ -140,7 +140,7 @@ def _left(context: Context, taken: set[str]) -> dict[str, dict[str, Any]]:
 
 async def _rename(client: VendorClient, audience: Audience, list_id: str, names: dict[str, str]) -> bool:
     try:
-        await api.rename_list(client, list_id, list_name(audience))
+        await list_api.rename_list(client, list_id, list_name(audience))
     except Rejected:
         return False
     names[f"list_name:{audience.name}"] = list_name(audience)

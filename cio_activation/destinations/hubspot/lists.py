@@ -11,7 +11,7 @@ from cio_activation.delivery.destination import FOUND_DONE, AbsoluteStep, Contex
 from cio_activation.delivery.links import fold_members, membership_changes, membership_movements
 from cio_activation.destinations.common.kinds import ADD, MEMBERSHIPS, REMOVE
 from cio_activation.destinations.common.records import GONE
-from cio_activation.destinations.hubspot import api
+from cio_activation.destinations.hubspot import list_api
 from cio_activation.destinations.hubspot.config import NAME
 from cio_activation.destinations.hubspot.contact_links import LinksStep
 from cio_activation.destinations.hubspot.gone import forget_gone, has_unsettled
@@ -78,7 +78,7 @@ class MembersStep(AbsoluteStep):
     async def look_up(self, client: VendorClient, context: Context, unanswered: Sequence[Operation]) -> list[Result]:
         """Read the contacts' lists, 100 a call, and see who is on this one as wanted."""
         list_id = str(context.catalog.get(f"list:{self.audience}"))
-        lists, _ = await api.lists_of(client, list(dict.fromkeys(str(o.record_id) for o in unanswered)))
+        lists, _ = await list_api.lists_of(client, list(dict.fromkeys(str(o.record_id) for o in unanswered)))
         on_it = {record_id for record_id, its_lists in lists.items() if list_id in its_lists}
         return [
             Result(o.operation_id, End.DELIVERED, FOUND_DONE)
@@ -104,11 +104,11 @@ async def change(client: VendorClient, list_id: str, batch: Sequence[Operation])
     add = [str(o.record_id) for o in batch if o.kind.enters]
     # A record both leaves and enters when its contact went over to another profile: it stays.
     remove = [str(o.record_id) for o in batch if not o.kind.enters and o.record_id not in set(add)]
-    reply = await api.change_members(client, list_id, add, remove)
+    reply = await list_api.change_members(client, list_id, add, remove)
     if not reply.silent:
         return [_result(o, reply) for o in batch]
     # Nobody is named. If all were there already that is right; a success that did nothing looks the same.
-    lists, missing = await api.lists_of(client, list(dict.fromkeys([*add, *remove])))
+    lists, missing = await list_api.lists_of(client, list(dict.fromkeys([*add, *remove])))
     reply = replace(reply, missing=missing)
     there = {record_id for record_id, its_lists in lists.items() if list_id in its_lists}
     done = [o for o in batch if str(o.record_id) in missing or _as_wanted(o, lists, there, set(add))]
@@ -155,7 +155,7 @@ def _as_wanted(operation: Operation, lists: Mapping[str, object], there: set[str
     return record_id in lists and (record_id in there) is (record_id in add)
 
 
-def _result(operation: Operation, reply: api.MembersReply) -> Result:
+def _result(operation: Operation, reply: list_api.MembersReply) -> Result:
     missing = str(operation.record_id) in reply.missing
     if missing and operation.kind.enters:
         return Result(

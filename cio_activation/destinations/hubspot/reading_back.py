@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from cio_activation.delivery.destination import Context
 from cio_activation.delivery.read_back import Comparable, Presence, SeenRecord
 from cio_activation.delivery.shadows import shadows
-from cio_activation.destinations.hubspot import api
+from cio_activation.destinations.hubspot import api, list_api
 from cio_activation.destinations.hubspot.config import NAME, listed_audiences
 from cio_activation.destinations.hubspot.contact_answers import MERGED, merged_ids
 from cio_activation.destinations.hubspot.property_definitions import delivered
@@ -35,11 +35,11 @@ async def comparable(client: VendorClient, context: Context) -> Comparable:
     sizes: dict[str, int | None] = {}
     for audience in listed_audiences(context.activation):
         list_id = context.catalog.get(f"list:{audience.name}")
-        row = None if list_id is None else await api.list_by_id(client, str(list_id))
+        row = None if list_id is None else await list_api.list_by_id(client, str(list_id))
         if row is None:
             left_out[audience.name] = "HubSpot has no such list; the schema step makes it"
         else:
-            sizes[audience.name] = api.list_size(row)
+            sizes[audience.name] = list_api.list_size(row)
     return Comparable(fields=fields, sizes=sizes, left_out=left_out)
 
 
@@ -60,7 +60,7 @@ async def records(
     if sought := [people[i] for i in lost if i not in binned]:
         survivors = await api.read_contacts(client, sought, [api.KEY, MERGED], by=api.KEY)
         merged |= {i for row in survivors.results for i in merged_ids(row)} & set(lost)
-    lists, _ = await api.lists_of(client, list(rows)) if rows else ({}, frozenset())
+    lists, _ = await list_api.lists_of(client, list(rows)) if rows else ({}, frozenset())
     named = {str(i): key.removeprefix("list:") for key, i in context.catalog.items() if key.startswith("list:")}
     found = [
         SeenRecord(
@@ -97,7 +97,7 @@ async def members_of(client: VendorClient, context: Context, audience: str) -> A
     list_id = context.catalog.get(f"list:{audience}")
     after: str | None = None
     while list_id is not None:
-        page, after = await api.members_page(client, str(list_id), after)
+        page, after = await list_api.members_page(client, str(list_id), after)
         yield page
         if after is None:
             return

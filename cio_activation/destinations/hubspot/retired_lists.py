@@ -12,7 +12,7 @@ from cio_activation.activation.models import Lane
 from cio_activation.delivery.destination import EXIT, AbsoluteStep, Context, Step
 from cio_activation.delivery.links import fold_members
 from cio_activation.destinations.common.kinds import MEMBERSHIPS, REMOVE
-from cio_activation.destinations.hubspot import api
+from cio_activation.destinations.hubspot import list_api
 from cio_activation.destinations.hubspot.config import NAME, settings_of
 from cio_activation.destinations.hubspot.gone import forget_gone
 from cio_activation.destinations.hubspot.known_lists import RETIRED
@@ -139,7 +139,7 @@ class _FormerMembersStep(AbsoluteStep):
 
 async def _retire(client: VendorClient, operation: Operation) -> Result:
     list_id = str(operation.record_id)
-    if await api.has_members(client, list_id):
+    if await list_api.has_members(client, list_id):
         return Result(operation.operation_id, End.REJECTED, NOT_EMPTY)
-    await api.delete_list(client, list_id)
+    await list_api.delete_list(client, list_id)
     return Result(operation.operation_id, End.DELIVERED)

@@ -16,7 +16,7 @@ from cio_activation.delivery.definitions import FOUND
 from cio_activation.delivery.destination import Context
 from cio_activation.delivery.resync import ANEW, MEMBERS
 from cio_activation.destinations.common.removed_fields import still_there
-from cio_activation.destinations.hubspot import api, definitions, described, known_lists, property_definitions
+from cio_activation.destinations.hubspot import api, definitions, described, known_lists, list_api, property_definitions
 from cio_activation.destinations.hubspot.config import NAME, asked, list_name, settings_of
 from cio_activation.destinations.hubspot.errors import reason
 from cio_activation.destinations.hubspot.quota import TIME_ZONE
@@ -55,7 +55,7 @@ async def ensure_schema(client: VendorClient, context: Context) -> Mapping[str, 
     sizes = {
         f"{MEMBERS}{name}": size
         for name, row in lists.present.items()
-        if row and (size := api.list_size(row)) is not None
+        if row and (size := list_api.list_size(row)) is not None
     }
     entries |= told | sizes | await _ensure_lists(client, context, lists) | _told(context, lists, zone)
     strangers = await definitions.strangers(client, context, entries)
@@ -114,7 +114,7 @@ def list_problems(lists: Mapping[str, api.Row | None]) -> list[str]:
         f"HubSpot's list {found.get('name')!r} has the type {found.get('processingType')}; "
         f"members can only be written to MANUAL lists: rename it in HubSpot, or change audiences.{name}.label"
         for name, found in lists.items()
-        if found is not None and found.get("processingType") != api.MANUAL
+        if found is not None and found.get("processingType") != list_api.MANUAL
     ]
 
 
@@ -227,13 +227,13 @@ async def _ensure_lists(client: VendorClient, context: Context, lists: known_lis
 async def _create_list(client: VendorClient, audience: Audience, folder: str) -> api.Row:
     name = list_name(audience)
     try:
-        return await api.create_list(client, name, folder)
+        return await list_api.create_list(client, name, folder)
     except Rejected as error:
         if error.status not in (400, 409):
             raise
         # Another process may have made it between our look and our call.
-        found = await api.list_by_name(client, name)
-        if found is not None and found.get("processingType") == api.MANUAL:
+        found = await list_api.list_by_name(client, name)
+        if found is not None and found.get("processingType") == list_api.MANUAL:
             return found
         raise ConfigError(
             f"HubSpot refused to make the list {name!r} ({reason(error.body or {})}); if a deleted list still holds "
@@ -243,5 +243,5 @@ async def _create_list(client: VendorClient, audience: Audience, folder: str) ->
 
 async def _folder(client: VendorClient, name: str) -> str:
     """Return the id of the folder for lists, looking through the whole tree; make it below the root if needed."""
-    found = api.folder_called(await api.root_folder(client), name)
-    return str((found or await api.create_folder(client, name))["id"])
+    found = list_api.folder_called(await list_api.root_folder(client), name)
+    return str((found or await list_api.create_folder(client, name))["id"])
