@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -15,6 +16,9 @@ from cio_activation.lanes.failures import failures
 from cio_activation.lanes.metadata import metadata_of, owners, sql, table
 from cio_activation.lanes.partitions import LANE_TAG, Lanes, across_lanes, first_window
 from cio_activation.lanes.runs import runtime_of
+
+if TYPE_CHECKING:
+    from cio_activation.audience.members import AudienceResult
 
 
 def build_assets(
@@ -45,13 +49,15 @@ def _lane_assets(activation: Activation, lanes: Lanes, lane: Lane, heard: Sequen
                 planned_at=datetime.now(UTC),
             )
         for name in chosen:
-            result = results[name]
-            told = metadata_of(result) | {"dagster/row_count": result.members}
-            if result.withheld:
-                told["withheld"] = _by_code(result.withheld)
-            yield dg.MaterializeResult(asset_key=specs[name].key, metadata=told)
+            yield dg.MaterializeResult(asset_key=specs[name].key, metadata=audience_metadata(results[name]))
 
     return update_audiences
+
+
+def audience_metadata(result: "AudienceResult") -> dict[str, Any]:
+    """Return what a run shows of an audience: its counts, and who is withheld by code."""
+    told = metadata_of(result) | {"dagster/row_count": result.members}
+    return told | ({"withheld": _by_code(result.withheld)} if result.withheld else {})
 
 
 def _by_code(withheld: Mapping[str, int]) -> dg.TableMetadataValue:

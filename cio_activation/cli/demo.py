@@ -20,7 +20,7 @@ from cio_activation.cli.demo_home import DemoHome
 from cio_activation.cli.output import Json, emit, exit_codes, notes
 from cio_activation.cli.progress import bars
 from cio_activation.cli.stopping import beside, ended_by_sigterm
-from cio_activation.cli.windows import Windows, dagster_home
+from cio_activation.cli.windows import ENDS, Windows, dagster_home
 from cio_activation.errors import CioActivationError, ConfigError
 from cio_activation.transport.progress import working
 
@@ -277,10 +277,9 @@ def _print_work(work: dict[str, list[dict[str, Any]]]) -> None:
 def _print(result: dict[str, Any]) -> None:
     from rich.table import Table
 
-    ends = ("planned", "delivered", "rejected", "unneeded", "held")
-    table = Table("destination", *ends)
+    table = Table("destination", *ENDS)
     for name, counts in result["operations"].items():
-        table.add_row(name, *(f"{counts[end]:,}" for end in ends))
+        table.add_row(name, *(f"{counts[end]:,}" for end in ENDS))
     notes.print(table)
     for name, key in (("hubspot", "contacts"), ("pipedrive", "persons")):
         there = result[name]

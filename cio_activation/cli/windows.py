@@ -86,7 +86,7 @@ class Windows:
             ok=ended.success,
             seconds=round(time.monotonic() - started, 2),
             failures=tuple(f"{e.step_key}: {_reason(e)}" for e in failures),
-            audiences={m.asset_key.path[1]: _numbers(m) for m in told if m.asset_key.path[0] == "audience"},
+            audiences={m.asset_key.path[1]: numbers(m) for m in told if m.asset_key.path[0] == "audience"},
             operations=_operations(told),
         )
 
@@ -163,16 +163,25 @@ def _reason(event: Any) -> str:
     return str(error.message).strip() if error else "failed"
 
 
-def _numbers(materialization: Any) -> dict[str, int]:
-    found = {name: shown.value for name, shown in materialization.metadata.items()}
-    return {name: value for name, value in found.items() if isinstance(value, int)}
+def numbers(materialization: Any) -> dict[str, int]:
+    """Return what an asset counted; of what it shows by reason or code, the sum over them."""
+    found: dict[str, int] = {}
+    for name, shown in materialization.metadata.items():
+        counts: list[Any] = [shown.value]
+        if isinstance(shown.value, dict):
+            counts = list(shown.value.values())
+        elif hasattr(shown, "records"):
+            counts = [record.data.get("people") for record in shown.records]
+        if counts and all(isinstance(count, int) for count in counts):
+            found[name] = sum(counts)
+    return found
 
 
 def _operations(told: list[Any]) -> dict[str, dict[str, int]]:
     """Return the sums of each destination's steps."""
     found: dict[str, dict[str, int]] = {}
     for one in told:
-        counts = _numbers(one)
+        counts = numbers(one)
         if "operations/planned" in counts:
             sums = found.setdefault(one.asset_key.path[0], dict.fromkeys(ENDS, 0))
             for end in ENDS:

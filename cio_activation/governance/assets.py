@@ -42,14 +42,14 @@ def build_assets(
         from cio_activation.governance.concerns import concerns, replace
         from cio_activation.governance.reviews import reviewed
 
-        as_of = lanes.window(Lane.DAILY, context.partition_key).as_of
+        window = lanes.window(Lane.DAILY, context.partition_key)
         warehouse = runtime_of(activation, Lane.DAILY).warehouse
         with failures():
             with warehouse.read() as con:
-                found = concerns(con, activation, known(con), as_of)
+                found = concerns(con, activation, known(con), window.as_of)
                 declared = reviewed(con, activation)
             with warehouse.write() as con:
-                replace(con, found, as_of)
+                replace(con, found, window, context.run.run_id)
         names = ("declared", "owner", "version", "last reviewed")
         rows = [
             (about, one.owner, one.version, f"{one.at:%Y-%m-%d}" if one.at is not None and one.ever else "never")

@@ -10,12 +10,14 @@ from datetime import datetime
 
 from cio_activation.activation.durations import format_duration
 from cio_activation.activation.models import Activation
+from cio_activation.activation.windows import Window
 from cio_activation.delivery.definitions import Definition
 from cio_activation.errors import ConfigError
 from cio_activation.governance import reviews, uses
 from cio_activation.governance.matters import Concern, Matter
 from cio_activation.outcome.comparing import compared
 from cio_activation.outcome.lift import Verdict, judge
+from cio_activation.warehouse import published
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.tables import GOVERNANCE, OWNERS
 
@@ -35,8 +37,14 @@ def concerns(con: Connection, activation: Activation, there: Definitions, as_of:
     ]
 
 
-def replace(con: Connection, found: Sequence[Concern], as_of: datetime) -> None:
-    """Make ``outcome.governance`` hold exactly ``found``; what it held before keeps its ``since``."""
+def replace(con: Connection, found: Sequence[Concern], window: Window, run_id: str = "") -> None:
+    """Make ``outcome.governance`` hold exactly ``found``; what it held before keeps its ``since``.
+
+    Nothing changes where a newer window was told already.
+    """
+    if published.superseded(con, GOVERNANCE, window):
+        return
+    as_of = window.as_of
     rows = con.execute(f"SELECT matter, about, min(since) FROM {GOVERNANCE} GROUP BY ALL").fetchall()
     since = {(matter, about): at for matter, about, at in rows}
     con.execute(f"DELETE FROM {GOVERNANCE}")
@@ -46,6 +54,7 @@ def replace(con: Connection, found: Sequence[Concern], as_of: datetime) -> None:
             f"INSERT INTO {GOVERNANCE} VALUES (?, ?, ?, ?, ?, ?)",
             [one.matter.value, one.about, one.sentence, one.mend, first, as_of],
         )
+    published.publish(con, GOVERNANCE, window, len(found), run_id)
 
 
 def orphaned(there: Definitions) -> Iterator[Concern]:

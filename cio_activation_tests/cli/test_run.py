@@ -6,14 +6,17 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from typer.testing import CliRunner
 
 from cio_activation.activation.loader import load_activation
 from cio_activation.activation.models import Lane
 from cio_activation.activation.settings import DEFAULT_ACTIVATION
+from cio_activation.audience.assets import audience_metadata
+from cio_activation.audience.members import AudienceResult
 from cio_activation.cli.main import app
-from cio_activation.cli.windows import Stage, Windows
+from cio_activation.cli.windows import Stage, Windows, numbers
 from cio_activation.destinations import DESTINATIONS
 
 
@@ -41,6 +44,15 @@ def test_the_newest_window_is_the_last_full_day_or_the_present_quarter(windows: 
     at = datetime(2026, 11, 30, 4, 20, tzinfo=UTC)  # the evening before, in New York
     assert windows.newest(Lane.DAILY, at).key == "2026-11-28"
     assert windows.newest(Lane.REALTIME, at).key == "2026-11-30T04:15"
+
+
+def test_who_left_and_who_is_withheld_are_summed_over_reasons_and_codes() -> None:
+    result = AudienceResult(
+        "vip", members=3, entered=2, exited={"gate": 4, "purchase": 1}, withheld={"grace": 5, "spent": 2}
+    )
+    shown = dg.AssetMaterialization(["audience", "vip"], metadata=audience_metadata(result))
+    assert numbers(shown) | {"members": 3, "entered": 2, "exited": 5, "withheld": 7} == numbers(shown)
+    assert "exited" not in numbers(dg.AssetMaterialization("x", metadata=audience_metadata(AudienceResult("vip"))))
 
 
 @pytest.mark.parametrize(

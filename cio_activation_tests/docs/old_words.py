@@ -70,7 +70,6 @@ OLD_WORDS: tuple[OldWord, ...] = (
             "delivery/release.py",
             "sql:delivery.plans",
             # Local: what a record holds; to be called current.
-            "destinations/hubspot/api.py",
             "destinations/pipedrive/*",
             "sql:sql/pipedrive/*",
         ),

@@ -18,6 +18,7 @@ from cio_activation.runtime import Runtime
 from cio_activation.warehouse import activations
 from cio_activation_tests.drivers import builders
 from cio_activation_tests.drivers.decided import write_state
+from cio_activation_tests.drivers.state import window
 
 DAY = timedelta(days=1)
 AS_OF = datetime(2026, 11, 3, 5)
@@ -46,7 +47,7 @@ def _empty(home: Runtime) -> Iterator[None]:
     with home.warehouse.write() as con:
         for table in (
             "audience.counts", "audience.memberships", "feedback.owners", "audience.activations", "outcome.entries",
-            "audience.signatures", "state.derivations", "state.value_changes", "outcome.governance",
+            "audience.signatures", "state.derivations", "state.value_changes", "outcome.governance", "meta.published",
         ):  # fmt: skip
             con.execute(f"DELETE FROM {table}")
 
@@ -165,7 +166,18 @@ def test_the_table_holds_what_is_found_and_since_when(home: Runtime) -> None:
     first = Concern(Matter.STALE, "properties.ltv", "old", "look")
     for at, listed in ((AS_OF, [first]), (AS_OF + DAY, [first, Concern(Matter.UNUSED, "properties.vip", "no", "go")])):
         with home.warehouse.write() as con:
-            replace(con, listed, at)
+            replace(con, listed, window(at))
     with home.warehouse.read() as con:
         rows = con.execute("SELECT about, since, as_of FROM outcome.governance ORDER BY about").fetchall()
     assert rows == [("properties.ltv", AS_OF, AS_OF + DAY), ("properties.vip", AS_OF + DAY, AS_OF + DAY)]
+
+
+def test_a_window_that_is_run_again_later_takes_nothing_from_what_a_newer_one_found(home: Runtime) -> None:
+    newer = Concern(Matter.UNUSED, "properties.vip", "no", "go")
+    for at, listed in ((AS_OF + DAY, [newer]), (AS_OF, [])):
+        with home.warehouse.write() as con:
+            replace(con, listed, window(at))
+    with home.warehouse.read() as con:
+        assert con.execute("SELECT about, as_of FROM outcome.governance").fetchall() == [
+            ("properties.vip", AS_OF + DAY)
+        ]
