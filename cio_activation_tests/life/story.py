@@ -62,7 +62,7 @@ class Story:
             self.actions[place, str(record)] = said["audience"], who
             if not said.get("evidence") or not said.get("entered_at"):
                 self.unexplained.append(f"{place} {record}: nothing says why it was made")
-        elif kind in ("create", "update", "stamp"):
+        elif kind in ("create", "update", "stamp", "clear", "withdraw"):
             if "audiences" in said:
                 inside = set(json.loads(said.pop("audiences") or '{"in": []}')["in"])
                 for (its_place, audience), people in self.members.items():

@@ -207,6 +207,7 @@ def write(kind: str, step: str = "list/asked_where", place: str = "hubspot", **s
 ENTERED = ("asked_where", "p1", "entered", "rules", "2026-10-20T14:00")
 ASKED = write("open_task", "task/asked_where", audience="asked_where", entered_at="2026-10-20", evidence={"segment": 9})
 BUCKET = write("update", "properties_daily", lapse_bucket="0-30")
+FLAG = write("create", "fields_daily", "pipedrive", audiences='{"in":["asked_where"]}')
 
 
 @pytest.mark.parametrize(
@@ -222,13 +223,21 @@ BUCKET = write("update", "properties_daily", lapse_bucket="0-30")
         ([write("add"), ASKED, BUCKET], [(*ENTERED[:3], None, ENTERED[4])], True),
         ([write("add"), write("add", "list/winback"), ASKED, BUCKET], [ENTERED], True),
         ([write("add"), write("open_task", "task/asked_where", audience="asked_where"), BUCKET], [ENTERED], True),
+        ([write("add"), ASKED, BUCKET, FLAG], [ENTERED], True),
+        (
+            [write("add"), ASKED, BUCKET, FLAG, write("clear", "fields_daily", "pipedrive", audiences=None)],
+            [ENTERED],
+            False,
+        ),
     ],
 )
 def test_what_the_ledger_does_not_tell_as_it_is_is_told(
     writes: list[tuple[Any, ...]], decisions: list[tuple[Any, ...]], complains: bool
 ) -> None:
     fields = {("hubspot", "p1"): {"cio_lapse_bucket": "0-30"}}
-    shown = {("hubspot", "asked_where"): frozenset({"p1"}), ("hubspot", "winback"): frozenset[str]()}
+    nobody = frozenset[str]()
+    shown = {("hubspot", "asked_where"): frozenset({"p1"}), ("hubspot", "winback"): nobody}
+    shown["pipedrive", "asked_where"] = nobody
     oracle = judged(look({TASK: item()}, shown=shown, fields=fields))
     oracle.told(Story.of(writes, decisions))
     assert bool(oracle.violations["story"]) is complains
