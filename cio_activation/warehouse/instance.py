@@ -22,8 +22,8 @@ import duckdb
 
 from cio_activation.errors import WarehouseBusy
 from cio_activation.warehouse.bounds import SCRATCH_MB, SpillFolder, memory_limit
+from cio_activation.warehouse.connection import Connection
 
-Connection = duckdb.DuckDBPyConnection
 Config = dict[str, str | bool | int | float | list[str]]
 
 
@@ -44,7 +44,7 @@ class _Instance:
             if not self.sessions:
                 place = str(self._path).replace("'", "''")
                 self._con.execute(f"ATTACH '{place}' AS {self._name}{' (READ_ONLY)' if read_only else ''}")
-            con = self._con.cursor()
+            con = Connection(self._con.cursor())
             self.sessions += 1
         con.execute(f"USE {self._name}")
         con.execute("SET TimeZone = 'UTC'")
@@ -78,7 +78,7 @@ class _Blank:
     """
 
     def __init__(self) -> None:
-        self._con: Connection | None = None
+        self._con: duckdb.DuckDBPyConnection | None = None
         self._lock, self._numbers, self._sessions = Lock(), count(), 0
 
     @contextmanager
@@ -87,7 +87,7 @@ class _Blank:
         with self._lock:
             base = self._con = self._con or duckdb.connect(":memory:", config=_BLANK_CONFIG)
             base.execute(f"ATTACH ':memory:' AS {name}")
-            con = base.cursor()
+            con = Connection(base.cursor())
             self._sessions += 1
         try:
             con.execute(f"USE {name}")

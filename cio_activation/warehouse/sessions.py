@@ -13,7 +13,8 @@ import duckdb
 
 from cio_activation.warehouse import compacting, migrations
 from cio_activation.warehouse.bounds import memory_limit
-from cio_activation.warehouse.instance import Config, Connection, blank, session
+from cio_activation.warehouse.connection import Connection
+from cio_activation.warehouse.instance import Config, blank, session
 from cio_activation.warehouse.lock import PriorityLock
 
 __all__ = ["Connection", "SqlError", "Warehouse", "scratch"]

@@ -123,7 +123,7 @@ class InMemory(Warehouse):
     def __init__(self) -> None:
         super().__init__(Path("nowhere") / "warehouse.duckdb")
         # A DuckDB of its own: what asks whether a table is there would find those of other worlds beside it.
-        self._con = duckdb.connect(":memory:")
+        self._con = Connection(duckdb.connect(":memory:"))
         self._con.execute("SET TimeZone = 'UTC'")
 
     def migrate(self) -> None:

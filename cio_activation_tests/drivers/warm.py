@@ -20,13 +20,13 @@ def warm_warehouses() -> Iterator[None]:
     That takes 10 to 20 ms, sixty times a lane. Sessions, transactions and the file locks stay as they are, and who opened
     to read cannot write.
     """
-    files: dict[Path, Connection] = {}
+    files: dict[Path, duckdb.DuckDBPyConnection] = {}
 
     @contextmanager
     def session(warehouse: Warehouse, *, read_only: bool) -> Iterator[Connection]:
         if warehouse.path not in files:
             files[warehouse.path] = duckdb.connect(str(warehouse.path), config={"autoinstall_known_extensions": False})
-        with files[warehouse.path].cursor() as con:
+        with Connection(files[warehouse.path].cursor()) as con:
             con.execute("SET TimeZone = 'UTC'")
             if read_only:
                 con.execute("BEGIN TRANSACTION READ ONLY")

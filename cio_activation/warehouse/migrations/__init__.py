@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import resources
 
-from cio_activation.warehouse.instance import Connection
+from cio_activation.warehouse.connection import Connection
 
 _RENAMED: Mapping[str, str] = {
     "0002_delivery.sql": "0003_delivery.sql",
