@@ -233,7 +233,7 @@ def _lane_assets(
                     time_slice = TimeSlice(lambda: is_awaited(context.instance), most_s=most)
                 with failures(), runtime.warehouse.at_work():
                     report = run_step(runtime, destination, step, window, context.run.run_id, time_slice)
-                if report.yielded:
+                if time_slice is not None and report.goes_on:
                     defer(context, f"{destination.name}/{step.name}")
                 yield _result(spec, report)
 
@@ -291,6 +291,7 @@ def _result(spec: dg.AssetSpec, report: StepReport) -> dg.MaterializeResult:
         **{f"operations/{name}": value for name, value in counts.items()},
         fields_rejected=report.fields_rejected or None,
         people_in_scope=report.people_in_scope,
+        **{"operations/deferred": report.deferred or None},
         recovered=report.recovered,
         calls=sum(report.calls.values()),
         throttled=report.throttled,

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cio_activation.activation.guards import Guards
+from cio_activation.delivery import deferred
 from cio_activation.delivery.destination import Context, Step
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal, timestamp
@@ -71,7 +72,7 @@ class Movement:
 
 
 def judge(
-    con: Connection, step: Step, context: Context, planned: str, total: int, accepted: Accepted
+    con: Connection, step: Step, destination: str, context: Context, planned: str, total: int, accepted: Accepted
 ) -> tuple[Verdict, ...]:
     """Return what every guard says of ``planned``, a relation of ``total`` operations.
 
@@ -81,7 +82,7 @@ def judge(
         return ()
     limits = context.activation.limits.guards
     verdicts = [_size(total, limits), *_drift(step, context)]
-    for movement in _movements(con, step, context, planned, accepted):
+    for movement in _movements(con, step, destination, context, planned, accepted):
         verdicts += _shares(movement, limits, accepted.windows)
     return tuple(verdicts)
 
@@ -115,24 +116,40 @@ def _drift(step: Step, context: Context) -> list[Verdict]:
     return [Verdict("schema_drift", bool(missing), len(missing), 0, told=told)]
 
 
-def _movements(con: Connection, step: Step, context: Context, planned: str, accepted: Accepted) -> list[Movement]:
-    """Return what is new; what was accepted before and is still on its way counts as acknowledged."""
+def _movements(
+    con: Connection, step: Step, destination: str, context: Context, planned: str, accepted: Accepted
+) -> list[Movement]:
+    """Return what is new; what was accepted before and is still on its way, or deferred, counts as acknowledged."""
     assert context.window is not None
     whole = _counted(con, step.movements(con, context, planned), context.window.as_of, None)
     files = [str(path) for path in accepted.files if path.exists()]
     if not files or not whole:
         return list(whole.values())
-    known = f"SELECT operation_id FROM read_parquet([{', '.join(map(literal, files))}])"
+    known = f"""SELECT operation_id FROM read_parquet([{", ".join(map(literal, files))}])
+        UNION ALL {deferred.accepted(destination, step.name)}"""
     con.execute(f"CREATE OR REPLACE TEMP TABLE fresh AS FROM {planned} ANTI JOIN ({known}) USING (operation_id)")
     fresh = _counted(con, step.movements(con, context, "fresh"), context.window.as_of, accepted.as_of)
     con.execute("DROP TABLE fresh")
+    later = _entering(con, step, destination, context)
     found = []
     for name, all_of_it in whole.items():
         new = fresh.get(name, Movement(name, all_of_it.acknowledged, 0, 0))
-        on_their_way = all_of_it.entering - new.entering
+        on_their_way = all_of_it.entering - new.entering + later.get(name, 0)
         before = all_of_it.acknowledged + on_their_way
         found.append(Movement(name, before, new.entering, new.leaving, all_of_it.filling, new.explained))
     return found
+
+
+def _entering(con: Connection, step: Step, destination: str, context: Context) -> Mapping[str, int]:
+    """Return audience -> how many people enter it by what the plan leaves deferred."""
+    if context.scope.is_everyone:
+        return {}
+    con.execute(f"CREATE OR REPLACE TEMP TABLE later AS {deferred.waiting(destination, step.name, context.scope)}")
+    moves = step.movements(con, context, "later")
+    query = f"SELECT audience, count(*) FILTER (enters) FROM ({moves}) GROUP BY audience"
+    rows = [] if moves is None else con.execute(query).fetchall()
+    con.execute("DROP TABLE later")
+    return {str(name): int(people) for name, people in rows}
 
 
 def _counted(con: Connection, select: str | None, as_of: datetime, since: datetime | None) -> Mapping[str, Movement]:

@@ -17,7 +17,7 @@ from cio_activation.activation.ordering import Rank, read_order
 from cio_activation.delivery.destination import EXIT, Context, Step
 from cio_activation.journal.days import Allowance
 from cio_activation.warehouse.sessions import Connection
-from cio_activation.warehouse.sql import identifier, literal, scalar, timestamp
+from cio_activation.warehouse.sql import identifier, literal, scalar
 
 HELD_FOR = "held_for"
 """Column of a plan's file: why the operation is not sent by this plan; NULL if it is."""
@@ -28,7 +28,10 @@ _PEOPLE = {Lane.DAILY: "raw.people", Lane.REALTIME: "raw.people_current"}
 
 @dataclass(frozen=True)
 class Order:
-    """The SELECT of a plan in sending order, and what the day's budget does to it."""
+    """The SELECT of a plan in sending order, and what the day's budget does to it.
+
+    Beside the plan's columns: ``place``, by urgency, and ``newest``, when Customer.io told of whom (real-time lane).
+    """
 
     select: str
     units: float
@@ -51,38 +54,17 @@ def arrange(
     mine = f"destination = {literal(destination)} AND step = {literal(step.name)}"
     deferred = scalar(con, f"SELECT count(*) FROM delivery.deferred WHERE {mine}")
     if not binds and not ranks and not deferred:
-        plain = f"""SELECT *, CAST(NULL AS VARCHAR) AS {HELD_FOR} FROM {planned}
-        ORDER BY priority DESC, batch_group, cio_id, operation_id"""
+        order_by = "ORDER BY priority DESC, batch_group, cio_id, operation_id"
+        plain = f"""SELECT *, CAST(NULL AS TIMESTAMP) AS newest, row_number() OVER ({order_by}) AS place,
+               CAST(NULL AS VARCHAR) AS {HELD_FOR} FROM {planned} {order_by}"""
         return Order(plain, batches * each, 0)
     con.execute(f"CREATE OR REPLACE TEMP TABLE arranged AS {_batched(con, step, destination, planned, ranks)}")
     fits = _fits(allowance, each) if allowance is not None else "true"
     why = f"CASE WHEN NOT ({fits}) THEN {literal(BUDGET)} END"
-    select = f"""SELECT * EXCLUDE (place, number, exits), {why} AS {HELD_FOR}
+    select = f"""SELECT * EXCLUDE (number, exits), {why} AS {HELD_FOR}
         FROM arranged ORDER BY number, place"""
     over = int(str(scalar(con, f"SELECT count(*) FROM arranged WHERE NOT ({fits})")))
     return Order(select, batches * each, over)
-
-
-def forget_unwanted(con: Connection, destination: str, step: str, wanted: str) -> None:
-    """Forget who was left over and is not planned any more: delivered, or no longer wanted."""
-    con.execute(
-        f"""DELETE FROM delivery.deferred AS h WHERE h.destination = {literal(destination)} AND h.step = {literal(step)}
-        AND NOT EXISTS (
-            SELECT 1 FROM {wanted} AS w WHERE w.cio_id = h.cio_id AND w.target IS NOT DISTINCT FROM h.target)"""
-    )
-
-
-def defer(con: Connection, destination: str, step: str, context: Context, operations: str) -> None:
-    """Note who is left over by a plan (a relation of its operations), unless an earlier plan did."""
-    assert context.window is not None
-    con.execute(
-        f"""INSERT INTO delivery.deferred
-        SELECT DISTINCT {literal(destination)}, {literal(step)}, o.cio_id, o.target, {timestamp(context.window.as_of)}
-        FROM {operations} AS o WHERE NOT EXISTS (
-            SELECT 1 FROM delivery.deferred AS h
-            WHERE h.destination = {literal(destination)} AND h.step = {literal(step)} AND h.cio_id = o.cio_id
-              AND h.target IS NOT DISTINCT FROM o.target)"""
-    )
 
 
 def _batched(con: Connection, step: Step, destination: str, planned: str, ranks: tuple[Rank, ...]) -> str:
@@ -90,11 +72,12 @@ def _batched(con: Connection, step: Step, destination: str, planned: str, ranks:
     assert step.lane is not None
     joins, terms = _values(con, step.lane, planned, ranks)
     newest = [term] if (term := terms.pop(_NEWEST, None)) else []
+    told = f"{_alias(_PEOPLE[step.lane])}.{identifier(_NEWEST.name)}" if newest else "CAST(NULL AS TIMESTAMP)"
     keys = [f"p.priority >= {EXIT} DESC", *newest, "h.since NULLS LAST", "p.priority DESC", *terms.values()]
     keys += ["p.batch_group", "p.cio_id", "p.operation_id"]
     return f"""
     WITH placed AS (
-        SELECT p.*, row_number() OVER (ORDER BY {", ".join(keys)}) AS place
+        SELECT p.*, {told} AS newest, row_number() OVER (ORDER BY {", ".join(keys)}) AS place
         FROM {planned} AS p
         LEFT JOIN delivery.deferred AS h ON h.destination = {literal(destination)} AND h.step = {literal(step.name)}
             AND h.cio_id = p.cio_id AND h.target IS NOT DISTINCT FROM p.target

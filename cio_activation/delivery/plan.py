@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from cio_activation.activation.windows import Window
-from cio_activation.delivery import contract, guards, order, rejected, release
+from cio_activation.delivery import contract, deferred, guards, order, rejected, release
 from cio_activation.delivery.destination import Context, Step
 from cio_activation.delivery.planned import Plan
 from cio_activation.delivery.withhold import withhold
@@ -85,24 +85,25 @@ def make_plan(
         _withhold(con, step, destination, f"SELECT operation_id, field FROM {broken}")
     kinds = con.execute("SELECT kind, count(*) FROM planned GROUP BY kind ORDER BY kind").fetchall()
     total = sum(count for _, count in kinds)
-    order.forget_unwanted(con, destination, step.name, "wanted")
+    deferred.forget_unwanted(con, destination, step.name, "planned", context.scope)
     arranged = order.arrange(con, step, destination, context, "planned", allowance)
     if total:
         path.parent.mkdir(parents=True, exist_ok=True)
         con.execute(f"COPY ({arranged.select}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
     accepted = release.accepted(con, context, destination, step.name)
-    verdicts = guards.judge(con, step, context, "planned", total, accepted)
+    verdicts = guards.judge(con, step, destination, context, "planned", total, accepted)
     fingerprint = release.fingerprint(con, "planned") if total else None
     held = guards.held_because(verdicts, plan_id)
+    left = deferred.left(con, destination, step.name, context.scope)
     leave = release.leave_for(con, context, destination, step.name, fingerprint, "planned") if held else None
     made = Plan(
         plan_id, path, total, waiting, dict(kinds), held, verdicts, fingerprint,
-        units=arranged.units, people_in_scope=people_in_scope,
+        units=arranged.units, people_in_scope=people_in_scope, deferred=left,
     )  # fmt: skip
     made = made if leave is None else leave.applied_to(made)
     if arranged.over_budget and made.held_because is None:
         over = f"(SELECT * FROM ({arranged.select}) WHERE {order.HELD_FOR} IS NOT NULL)"
-        order.defer(con, destination, step.name, context, over)
+        deferred.defer(con, destination, step.name, context, over)
         made = replace(made, over_budget=arranged.over_budget)
     con.execute("DROP TABLE wanted; DROP TABLE planned; DROP TABLE IF EXISTS arranged")
     return made

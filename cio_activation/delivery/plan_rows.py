@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cio_activation.activation.windows import Window
-from cio_activation.delivery import order, release
+from cio_activation.delivery import deferred, release
 from cio_activation.delivery.destination import Context
 from cio_activation.delivery.planned import Plan
 from cio_activation.delivery.report import StepReport
@@ -57,22 +57,30 @@ def close(con: Connection, report: StepReport, plan: Plan, context: Context) -> 
     assert context.window is not None
     status = "held" if plan.held_because else "stopped" if report.stopped else "done"
     report = _as_folded(con, report, context.window.as_of)
-    if report.held > plan.over_budget and not plan.held_because:
-        unsent = f"""(FROM read_parquet({literal(str(plan.path))}) ANTI JOIN (
-            SELECT operation_id FROM delivery.ledger
-            WHERE plan_id = {literal(plan.plan_id)} AND window_end = {timestamp(context.window.as_of)}
-              AND "end" <> 'retry'
-        ) USING (operation_id))"""
-        order.defer(con, report.destination, report.step, context, unsent)
+    if not plan.held_because:
+        _defer(con, report, plan, context)
     con.execute(
         """UPDATE delivery.plans SET delivered = ?, rejected = ?, unneeded = ?, held = ?, calls = ?,
         throttled = ?, status = ?, note = ? WHERE plan_id = ?""",
         [report.delivered, report.rejected, report.unneeded, report.held, sum(report.calls.values()),
          report.throttled, status, report.note, report.plan_id],
     )  # fmt: skip
-    if status == "done" and not report.held:
+    if status == "done" and not report.held and not plan.deferred:
         release.spend(con, report.destination, report.step, report.plan_id)
     return report
+
+
+def _defer(con: Connection, report: StepReport, plan: Plan, context: Context) -> None:
+    """Give what was not sent, or to no end, a place among the deferred; what ended has had its turn."""
+    assert context.window is not None
+    file = f"read_parquet({literal(str(plan.path))})"
+    ended = f"""SELECT operation_id FROM delivery.ledger
+        WHERE plan_id = {literal(plan.plan_id)} AND window_end = {timestamp(context.window.as_of)}
+          AND "end" <> 'retry'"""
+    deferred.settle(con, report.destination, report.step, f"(FROM {file} SEMI JOIN ({ended}) USING (operation_id))")
+    if report.held > plan.over_budget:
+        unsent = f"(FROM {file} ANTI JOIN ({ended}) USING (operation_id))"
+        deferred.defer(con, report.destination, report.step, context, unsent)
 
 
 def close_abandoned(con: Connection, destination: str, step: str) -> None:

@@ -33,3 +33,5 @@ class Plan:
     """Operations that do not fit what is left of that day: in the file, marked, and not sent."""
     people_in_scope: int | None = None
     """People for whom the step was planned; None: everybody."""
+    deferred: int = 0
+    """Operations of earlier plans that this one does not take up: their turn comes."""

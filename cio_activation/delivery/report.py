@@ -36,8 +36,12 @@ class StepReport:
     note: str | None = None
     """Why nothing or not everything was sent; or who released the plan."""
     stopped: bool = False
+    spent: bool = False
+    """Our part of the vendor's day is used up."""
     yielded: bool = False
     """Not everything was sent, so that others could go first; the next run of the lane takes it up."""
+    deferred: int = 0
+    """Operations of earlier plans whose turn has not come: they are in no count of this one."""
     guards: tuple[Verdict, ...] = ()
     """What the guards said of the plan."""
     units: float = 0.0
@@ -48,6 +52,12 @@ class StepReport:
     """People for whom the step was planned, as nobody else can have needed anything; None: everybody."""
     budget: Allowance | None = None
     """What this lane may still use of that day; None where the vendor does not count by the day."""
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the lane's next run is to be asked for: it takes up what is left. Not where nothing got anywhere."""
+        moved = self.planned == 0 or self.held < self.planned
+        return self.yielded or (self.deferred > 0 and moved and not self.stopped and not self.spent)
 
     def with_follow_up(self, later: StepReport) -> StepReport:
         """Return this report with what a step came to that was run at once because of it; the plan named is this one's.
@@ -70,6 +80,8 @@ class StepReport:
             note=self.note or later.note,
             stopped=self.stopped or later.stopped,
             yielded=self.yielded or later.yielded,
+            spent=self.spent or later.spent,
+            deferred=max(self.deferred, later.deferred),
             over_budget=self.over_budget + later.over_budget,
             budget=later.budget or self.budget,
         )

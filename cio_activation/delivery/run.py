@@ -184,7 +184,7 @@ class _StepRun:
             )
             batches = planning.batches(plan.path, self._step)
             with working(f"{self._destination.name}/{self._step.name}", plan.operations) as advance:
-                tally = await sender.send_all(counted(batches, advance))
+                tally = await sender.send_all(counted(batches, advance), plan.operations - plan.over_budget)
             if plan.over_budget:
                 tally.ends["held"] += plan.over_budget
                 tally.reasons[order.BUDGET] = plan.over_budget
@@ -214,6 +214,8 @@ class _StepRun:
             note=plan.held_because or tally.stopped or _over(plan) or plan.note,
             stopped=bool(plan.held_because or (tally.stopped and not (tally.spent or tally.yielded))),
             yielded=tally.yielded,
+            spent=tally.spent or bool(plan.over_budget),
+            deferred=plan.deferred,
             guards=plan.verdicts,
             units=plan.units,
             over_budget=plan.over_budget,

@@ -3,18 +3,23 @@
 A plan compares what is wanted with what the destination acknowledged, person by person. If the step's last plan was
 carried out, only those can come out different whom a change touched since (``warehouse.change_log``), and those whose
 operations are not settled: deferred, rejected, or in quarantine. The real-time lane plans every few seconds, mostly for
-one cart, so its steps look at these. Everybody is looked at again once a day, and whenever it is not certain.
+one cart, so its steps look at these; of the deferred, who may be everybody, at those whose turn it is
+(``delivery.deferred``). Everybody is looked at again once a day, and whenever it is not certain.
+
+A record that was found or made for somebody lets more be done for them and takes nothing back, and what was sent to no
+end is wanted as before. Where a step has something deferred for them anyway, that is no news: a daily push finds and
+makes records of thousands between two carts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from cio_activation.activation.models import Lane
 from cio_activation.activation.windows import Window
-from cio_activation.delivery import contract, rejected
+from cio_activation.delivery import contract, deferred, rejected
 from cio_activation.delivery.destination import Context, Step
 from cio_activation.journal.operations import Kind, names_sql
 from cio_activation.warehouse import change_log
@@ -40,13 +45,17 @@ def scope_for(con: Connection, step: Step, destination: str, context: Context, w
     if last["everybody_at"] <= window.as_of - EVERYBODY_AFTER:
         return EVERYONE
     people = change_log.since(con, last["sequence"], (*_TABLES, _table(destination)))
-    if people is None:
+    found = change_log.since(con, last["sequence"], (_found(destination),))
+    if people is None or found is None:
         return EVERYONE
     mine = f"destination = {literal(destination)} AND step = {literal(step.name)}"
+    # No more than a guard lets through with what is new.
+    most = min(deferred.TAKEN_UP, max(1, context.activation.limits.guards.max_operations // 2))
     return narrowed_to(
         con,
         f"""{people}
-        UNION SELECT cio_id FROM delivery.deferred WHERE {mine}
+        UNION (({found}) EXCEPT ({deferred.people(destination, step.name)}))
+        UNION ({deferred.first(destination, step.name, most)})
         UNION SELECT cio_id FROM delivery.rejected WHERE {mine}
         UNION SELECT cio_id FROM quarantine.rows
             WHERE layer = {literal(contract.LAYER)} AND lane = {literal(window.lane.value)}
@@ -71,21 +80,26 @@ def remember(con: Connection, step: Step, destination: str, context: Context, wi
     con.execute("DROP TABLE looked_now")
 
 
-def note_fold(con: Connection, destination: str, kinds: Iterable[Kind], finished: str) -> None:
+def note_fold(con: Connection, destination: str, kinds: Sequence[Kind], finished: str) -> None:
     """Note in the change log whom the fold of ``finished`` touched; call in its transaction.
 
     Not whom a daily step only wrote to the record that was known already: of that the real-time lane reads nothing,
-    and a daily push does it for everybody.
+    and a daily push does it for everybody. Apart from the others: for whom a record was found or made, who was looked
+    for in vain, and of whom something is to be tried again.
     """
     only_writes = names_sql(kinds, lambda kind: kind.only_writes)
-    change_log.note(
-        con,
-        _table(destination),
-        f"""SELECT cio_id FROM {finished} WHERE NOT coalesce(
-            lane = {literal(Lane.DAILY.value)} AND "end" = 'delivered' AND kind IN {only_writes}
-            AND coalesce(result_record_id, record_id) = record_id
-            AND NOT coalesce(json_exists(observed, '$.gone'), false), false)""",
-    )
+    links = names_sql(kinds, lambda kind: kind.links or kind.makes_person)
+    stamps = names_sql(kinds, lambda kind: kind.stamps)
+    gone = "coalesce(json_exists(observed, '$.gone') OR json_exists(observed, '$.lost'), false)"
+    same = f"coalesce(result_record_id, record_id) = record_id AND NOT {gone}"
+    parted = "json_exists(keys, '$.known') OR json_extract_string(keys, '$.was_gone') IS NOT NULL"
+    known = f"""lane = {literal(Lane.DAILY.value)} AND "end" = 'delivered' AND kind IN {only_writes} AND {same}"""
+    found = f"""("end" = 'retry' AND NOT {gone} OR "end" = 'delivered' AND (
+        kind IN {links} AND record_id IS NULL AND NOT {gone} AND NOT coalesce({parted}, false)
+        OR kind IN {stamps} AND {same}))"""
+    rest = f"SELECT cio_id FROM {finished} WHERE NOT coalesce({known}, false)"
+    change_log.note(con, _table(destination), f"{rest} AND NOT coalesce({found}, false)")
+    change_log.note(con, _found(destination), f"{rest} AND coalesce({found}, false)")
 
 
 def _last(con: Connection, step: Step, destination: str) -> dict[str, Any] | None:
@@ -107,3 +121,8 @@ def _basis(context: Context) -> str:
 def _table(destination: str) -> str:
     """Return what the change log calls all that is known of a destination."""
     return f"delivery.{destination}"
+
+
+def _found(destination: str) -> str:
+    """Return what the change log calls records that were found or made, and nothing else."""
+    return f"{_table(destination)}/found"

@@ -69,7 +69,7 @@ class Tally:
     def leave(self, operations: int) -> None:
         """Count operations that are not sent after all."""
         self.ends["held"] += operations
-        if self.yielded:
+        if self.yielded and operations:
             self.reasons[YIELDED] += operations
 
 
@@ -95,15 +95,19 @@ class Sender:
         self._journal, self._provenance, self._lease = journal, provenance, lease
         self.tally = Tally()
 
-    async def send_all(self, batches: Iterable[list[Operation]]) -> Tally:
-        """Send every batch, ``step.concurrency`` at a time; once it stops the rest counts as held."""
+    async def send_all(self, batches: Iterable[list[Operation]], operations: int) -> Tally:
+        """Send every batch, ``step.concurrency`` at a time; once it stops the rest of ``operations`` counts as held.
+
+        That is not even read: it can be everybody, of whom a real-time run sends the first thousands.
+        """
         pending: set[asyncio.Task[None]] = set()
+        begun = 0
         for batch in batches:
             if not self.tally.stopped and self._time_slice is not None and await self._time_slice.is_over():
                 self.tally.yield_to_others()
             if self.tally.stopped:
-                self.tally.leave(len(batch))
-                continue
+                break
+            begun += len(batch)
             await self._fold_now_and_then()
             pending.add(asyncio.create_task(self._batch(batch)))
             if len(pending) >= self._step.concurrency:
@@ -114,6 +118,7 @@ class Sender:
             await asyncio.gather(*pending)
         if self._folding is not None:
             await self._folding
+        self.tally.leave(operations - begun)
         return self.tally
 
     async def _fold_now_and_then(self) -> None:

@@ -16,11 +16,13 @@ from cio_activation.warehouse.sql import literal, scalar
 from cio_activation.warehouse.tables import MEMBERSHIPS
 
 MANY = 10_000
-"""People touched at once from which on everybody is noted, where there are not many more: all are read as fast."""
+"""More people touched at once are noted as everybody, where there are not many more: all are read as fast."""
 MANY_SHARE = 0.1
 """Of all people, where that is more than ``MANY``: then so many are named."""
 RETAINED = 4
 """Notes retained at most, in times as many as a change may touch by name."""
+LEAST_RETAINED = 200_000
+"""Or so many, if that is more: a push folds 50,000 people between two looks of the real-time lane."""
 
 
 def members_of(lane: Lane) -> str:
@@ -44,13 +46,13 @@ def note(con: Connection, table: str, people: str | None, parameters: Sequence[A
         con.execute(
             f"INSERT INTO meta.change_log SELECT DISTINCT ?, ?, cio_id FROM ({people}) "
             "WHERE cio_id IS NOT NULL LIMIT ?",
-            [sequence, table, *parameters, many],
+            [sequence, table, *parameters, many + 1],
         )
-    noted = scalar(con, "SELECT count(*) FROM meta.change_log WHERE sequence = ?", [sequence])
-    if people is None or noted == many:
+    noted = int(str(scalar(con, "SELECT count(*) FROM meta.change_log WHERE sequence = ?", [sequence])))
+    if people is None or noted > many:
         con.execute("DELETE FROM meta.change_log WHERE table_name = ?", [table])  # everybody says it all
         con.execute("INSERT INTO meta.change_log VALUES (?, ?, NULL)", [sequence, table])
-    if int(str(scalar(con, "SELECT count(*) FROM meta.change_log"))) > RETAINED * many:
+    if int(str(scalar(con, "SELECT count(*) FROM meta.change_log"))) > max(LEAST_RETAINED, RETAINED * many):
         _forget(con)
 
 

@@ -12,9 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cio_activation.activation.models import DestinationLimits, Lane
+from cio_activation.delivery.deferred import defer, forget_unwanted
 from cio_activation.delivery.destination import EXIT, Context
-from cio_activation.delivery.order import BUDGET, HELD_FOR, arrange, defer, forget_unwanted
+from cio_activation.delivery.order import BUDGET, HELD_FOR, arrange
 from cio_activation.journal.days import Allowance
+from cio_activation.warehouse.scope import EVERYONE
 from cio_activation_tests.drivers import builders
 
 RANKED = builders.activation(
@@ -48,7 +50,10 @@ def planned(run: Any, con: Any, rows: list[dict[str, Any]]) -> Context:
         con.execute("INSERT INTO raw.people VALUES (?, ?)", [one, row["amount"]])
         if row["held"]:
             since = datetime(2026, 11, row["held"])
-            con.execute("INSERT INTO delivery.deferred VALUES ('toy', 'people', ?, NULL, ?)", [one, since])
+            con.execute(
+                "INSERT INTO delivery.deferred (destination, step, cio_id, since) VALUES ('toy', 'people', ?, ?)",
+                [one, since],
+            )
     return Context(run.settings, run.activation, builders.window(5))
 
 
@@ -130,12 +135,13 @@ def test_who_was_left_over_keeps_the_first_day_and_is_forgotten_when_no_longer_w
     rows = [{"priority": 0, "group": "a", "size": None, "amount": 0, "held": day} for day in (None, 1, None)]
     with run.warehouse.preview() as con:
         context = planned(run, con, rows)
-        defer(con, "toy", "people", context, "planned")
-        defer(con, "toy", "people", context, "planned")
+        left = "(SELECT *, 'update' AS kind, CAST(NULL AS TIMESTAMP) AS newest, rowid AS place FROM planned)"
+        for _ in range(2):
+            defer(con, "toy", "people", context, left)
         found = con.execute("SELECT cio_id, since FROM delivery.deferred ORDER BY cio_id").fetchall()
         today = context.window.as_of if context.window else None
         assert found == [("p000", today), ("p001", datetime(2026, 11, 1)), ("p002", today)]
         assert today == datetime(2026, 11, 1) + timedelta(days=5)
         con.execute("DELETE FROM planned WHERE cio_id = 'p001'")
-        forget_unwanted(con, "toy", "people", "planned")
+        forget_unwanted(con, "toy", "people", "planned", EVERYONE)
         assert con.execute("SELECT cio_id FROM delivery.deferred ORDER BY cio_id").fetchall() == [("p000",), ("p002",)]

@@ -17,7 +17,7 @@ from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.windows import Window
 from cio_activation.audience import members, step
 from cio_activation.audience.inputs import Inputs
-from cio_activation.delivery import plan, run
+from cio_activation.delivery import deferred, plan, run
 from cio_activation.delivery.destination import Context, Step
 from cio_activation.identity import resolve
 from cio_activation.state import derive
@@ -71,6 +71,9 @@ def _make_plan(con: Connection, its_step: Step, destination: str, context: Conte
         its_step.refresh(con, context)
         gather(con, context.scope, its_step.reads(context))
         whole = its_step.plan(con, replace(context, scope=EVERYONE))
+        # Whose turn has not come is left where they are, with what is known to be wanted of them.
+        waiting = deferred.waiting(destination, its_step.name, context.scope)
+        whole = whole and f"SELECT * FROM ({whole}) WHERE cio_id NOT IN (SELECT cio_id FROM ({waiting}))"
         few = its_step.plan(con, context)
         assert few is not None
         assert whole is not None

@@ -56,9 +56,9 @@ def test_everybody_is_said_once_and_lasts_until_read(con: Connection) -> None:
 
 def test_many_at_once_are_everybody(con: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(change_log, "MANY", 5)
-    note(con, "a", "p1", "p2", "p3", "p4")
-    assert since(con, 0, "a") == {"p1", "p2", "p3", "p4"}
     note(con, "a", "p1", "p2", "p3", "p4", "p5")
+    assert since(con, 0, "a") == {"p1", "p2", "p3", "p4", "p5"}
+    note(con, "a", "p1", "p2", "p3", "p4", "p5", "p6")
     assert since(con, 0, "a") is None
     assert con.execute("SELECT count(*) FROM meta.change_log").fetchall() == [(1,)]
 
@@ -74,6 +74,7 @@ def test_nobody_is_forgotten_whatever_is(changes: list[tuple[str, list[int]]], r
     with pytest.MonkeyPatch.context() as patch, warehouse.write() as con:
         patch.setattr(change_log, "MANY", 5)
         patch.setattr(change_log, "RETAINED", 2)
+        patch.setattr(change_log, "LEAST_RETAINED", 0)
         sequence, touched = 0, set[str]()
         for number, (table, people) in enumerate(changes):
             if number == read:
@@ -88,7 +89,7 @@ def test_nobody_is_forgotten_whatever_is(changes: list[tuple[str, list[int]]], r
 def test_what_is_many_grows_with_the_people(con: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(change_log, "MANY", 5)
     con.execute("INSERT INTO meta.published (name, lane, rows) VALUES ('identity.persons', 'daily', 100)")
-    note(con, "a", *map(str, range(9)))
-    assert since(con, 0, "a") == set(map(str, range(9)))
     note(con, "a", *map(str, range(10)))
+    assert since(con, 0, "a") == set(map(str, range(10)))
+    note(con, "a", *map(str, range(11)))
     assert since(con, 0, "a") is None
