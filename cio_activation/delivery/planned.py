@@ -35,3 +35,5 @@ class Plan:
     """People for whom the step was planned; None: everybody."""
     deferred: int = 0
     """Operations of earlier plans that this one does not take up: their turn comes."""
+    brings_news: bool = False
+    """Somebody is among those planned for of whom the deciding rooms said something new, beside some deferred."""

@@ -159,6 +159,8 @@ class _StepRun:
                 step.absorb(con, self._context, found)
             context = replace(self._context, scope=scopes.scope_for(con, step, name, self._context, window))
             plan = planning.make_plan(con, step, name, context, window, plan_id, path, allowance)
+            if plan.people_in_scope is not None:
+                plan = replace(plan, brings_news=scopes.brings_news(con, step, name))
             scopes.remember(con, step, name, context, window, plan_id)
             plan_rows.enter(con, plan, name, step.name, window, self._run_id)
         return plan
@@ -166,6 +168,8 @@ class _StepRun:
     async def _send(self, plan: Plan, client: VendorClient) -> Tally:
         """Send what the guards let through, folding now and then and at the end."""
         tally = Tally()
+        if plan.brings_news and self._time_slice is not None:
+            self._time_slice.shorten()
         if plan.held_because:
             tally.ends["held"] = plan.operations
         elif plan.operations:

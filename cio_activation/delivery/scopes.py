@@ -25,7 +25,7 @@ from cio_activation.journal.operations import Kind, names_sql
 from cio_activation.warehouse import change_log
 from cio_activation.warehouse.scope import EVERYONE, Scope, narrowed_to
 from cio_activation.warehouse.sessions import Connection
-from cio_activation.warehouse.sql import literal, timestamp
+from cio_activation.warehouse.sql import literal, scalar, timestamp
 
 EVERYBODY_AFTER = timedelta(days=1)
 """As-of time after which everybody is looked at, whatever is known to have changed."""
@@ -61,6 +61,13 @@ def scope_for(con: Connection, step: Step, destination: str, context: Context, w
             WHERE layer = {literal(contract.LAYER)} AND lane = {literal(window.lane.value)}
               AND window_key = {literal(last["window_key"])} AND detail = {literal(f"{destination}/{step.name}")}""",
     )
+
+
+def brings_news(con: Connection, step: Step, destination: str) -> bool:
+    """Return whether the deciding rooms said something new of somebody since the step last looked."""
+    last = _last(con, step, destination)
+    people = change_log.since(con, last["sequence"], _TABLES) if last else None
+    return people is not None and bool(scalar(con, f"SELECT EXISTS ({people})"))
 
 
 def remember(con: Connection, step: Step, destination: str, context: Context, window: Window, plan_id: str) -> None:

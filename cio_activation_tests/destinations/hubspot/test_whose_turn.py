@@ -17,6 +17,7 @@ from cio_activation.delivery import deferred, fold
 from cio_activation.delivery.report import StepReport
 from cio_activation.delivery.run import run_step
 from cio_activation.destinations.hubspot import DESTINATION
+from cio_activation.transport import time_slice
 from cio_activation.transport.time_slice import TimeSlice
 from cio_activation.warehouse import change_log
 from cio_activation_tests.drivers.builders import window
@@ -53,14 +54,17 @@ def new_to_the_crm(build: Build, members: int = 0) -> HubSpotBench:
     return world
 
 
-def live(world: HubSpotBench, *, hurried: bool = True) -> dict[str, StepReport]:
-    """Run the real-time lane once in its one window; ``hurried``: each step sends one batch, for others wait."""
+def live(world: HubSpotBench, *, hurried: bool = True, most_s: float = 0.0) -> dict[str, StepReport]:
+    """Run the real-time lane once in its one window; ``hurried``: each step sends one batch, for others wait.
+
+    Or none waits, and each has ``most_s``.
+    """
     reports = {}
     for step in DESTINATION.steps(world.activation):
         if step.lane is Lane.REALTIME:
-            time_slice = TimeSlice(lambda: True, least_s=0.0, most_s=0.0) if hurried else None
+            slice_ = TimeSlice(lambda: not most_s, least_s=0.0, most_s=most_s) if hurried else None
             at = window(2, Lane.REALTIME)
-            reports[step.name] = run_step(world.runtime, DESTINATION, step, at, uuid.uuid4().hex, time_slice)
+            reports[step.name] = run_step(world.runtime, DESTINATION, step, at, uuid.uuid4().hex, slice_)
     return reports
 
 
@@ -90,6 +94,19 @@ def test_a_cart_passes_those_who_are_deferred(build: Build) -> None:
         assert reports[LINKS].planned <= TAKEN_UP + 1
         assert tier(world, n) == "high"
     assert reports[LINKS].deferred > 0
+
+
+def test_a_run_that_brings_a_cart_gives_what_is_deferred_a_moment_only(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time_slice, "BRIEF_S", 0.0)
+    world = new_to_the_crm(build)
+    live(world)
+    assert live(world, most_s=60.0)[LINKS].delivered == TAKEN_UP
+    cart(world, PEOPLE - 1)
+    report = live(world, most_s=60.0)[LINKS]
+    assert (report.planned, report.delivered, report.yielded) == (TAKEN_UP + 1, BATCH, True)
+    assert tier(world, PEOPLE - 1) == "high"
 
 
 def test_a_daily_push_beside_it_is_no_news_of_everybody(build: Build) -> None:
