@@ -150,15 +150,20 @@ def _deliver(site: Site, run: Runtime) -> None:
             f"{timestamp(window.as_of)} AS linked_at FROM identity.persons WHERE deliverable"
         )
         plan_properties(run, con, 1, path)
-        # What the fold of a push gets from the journal, had the vendor acknowledged every operation.
-        con.execute(
-            f"""CREATE TEMP TABLE finished AS SELECT *, 'delivered' AS "end", NULL AS reason,
-            CAST(NULL AS VARCHAR) AS result_record_id, CAST(NULL AS VARCHAR) AS observed,
-            {timestamp(window.as_of)} AS window_end, {timestamp(window.as_of)} AS intent_at,
-            {timestamp(window.as_of)} AS ended_at
-            FROM read_parquet({literal(str(path))})"""
-        )
-        step.fold(con, context, "finished")
+        acknowledge(con, step, context, path)
+
+
+def acknowledge(con: Connection, step: Step, context: Context, path: Path) -> None:
+    """Fold a plan as if the vendor had acknowledged every operation: what a push gets from the journal."""
+    assert context.window is not None
+    at = timestamp(context.window.as_of)
+    con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE finished AS SELECT *, 'delivered' AS "end", NULL AS reason,
+        CAST(NULL AS VARCHAR) AS result_record_id, CAST(NULL AS VARCHAR) AS observed,
+        {at} AS window_end, {at} AS intent_at, {at} AS ended_at
+        FROM read_parquet({literal(str(path))})"""
+    )
+    step.fold(con, context, "finished")
 
 
 def _second(site: Site, run: Runtime) -> None:

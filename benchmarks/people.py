@@ -1,6 +1,6 @@
 """Synthetic people as CSV files in the form of a Customer.io export, made by DuckDB: the same N gives the same bytes.
 
-Two days of the same people: on the second, one person in a hundred has ordered again. One row in a thousand has a
+Days of the same people: on each, one person in a hundred has ordered again. One row in a thousand has a
 cell that cannot be read. Values are drawn by arithmetic on the row's number, not by ``hash()``, which DuckDB may
 change between major versions.
 """
@@ -30,10 +30,10 @@ _MACROS = (
 _FACTS = """
     SELECT i, {t} AS t, draw(i, 1, 400) AS age_days,
         CASE WHEN draw(i, 2, 10) = 0 THEN 0 ELSE 1 + draw(i, 3, 40) * draw(i, 4, 10) // 9 END
-            + CASE WHEN {again} THEN 1 ELSE 0 END AS orders,
+            + CASE WHEN {again} THEN {times} ELSE 0 END AS orders,
         2 + draw(i, 5, 40) + draw(i, 6, 4) / 4.0 AS gap,
         8 + draw(i, 7, 90) + draw(i, 8, 100) / 100.0 AS basket,
-        CASE WHEN {again} THEN {t} + 3600 + draw(i, 9, 36000)
+        CASE WHEN {again} THEN {t} + 86400 * {days} + 3600 + draw(i, 9, 36000)
              ELSE {t} - 86400 * (draw(i, 10, 220) * draw(i, 11, 100) // 99) - draw(i, 12, 86400) END AS bought,
         {again} AS again
     FROM range({people}) AS r(i)"""
@@ -83,7 +83,7 @@ _DIRT = {
 
 
 def window(day: int) -> Window:
-    """Return the daily window of ``day`` 1 or 2."""
+    """Return the daily window of ``day``, from 1."""
     start = _FIRST + timedelta(days=day - 1)
     return Window(Lane.DAILY, f"{start:%Y-%m-%d}", start, start + timedelta(days=1))
 
@@ -91,13 +91,17 @@ def window(day: int) -> Window:
 def write(activation: Activation, people: int, day: int, path: Path) -> None:
     """Write the export of ``day`` with exactly the columns that ``activation`` asks Customer.io for.
 
-    A ValueError names an attribute of the activation that no cell is made up for here.
+    From the second day on everybody orders again every hundred days, one person in a hundred a day. A ValueError names an attribute of the activation that no cell is made up for here.
     """
     unknown = [s for s in sources(activation) if s not in _CELLS]
     if unknown:
         raise ValueError(f"benchmarks/people.py has no cells for {', '.join(unknown)}; add them to _CELLS")
     facts = _FACTS.format(
-        t=int(window(1).end.timestamp()), people=people, again="false" if day == 1 else "draw(i, 99, 100) = 0"
+        t=int(window(1).end.timestamp()),
+        people=people,
+        again=f"draw(i, 99, 100) <= {day - 2}",
+        times=f"({day - 2} - draw(i, 99, 100)) // 100 + 1",
+        days=f"({day - 2} - ({day - 2} - draw(i, 99, 100)) % 100)",
     )
     listed = ", ".join(f"{_soiled(source)} AS {identifier(source)}" for source in sources(activation))
     with duckdb.connect(":memory:") as con:
