@@ -19,7 +19,7 @@ from cio_activation.audience.inputs import Inputs
 from cio_activation.audience.opening import Hours
 from cio_activation.warehouse import change_log
 from cio_activation.warehouse.sessions import Connection
-from cio_activation.warehouse.sql import literal, timestamp
+from cio_activation.warehouse.sql import filled, literal, timestamp
 
 ESCALATIONS = "audience.escalations"
 OVERDUE = "overdue"
@@ -72,11 +72,11 @@ def escalate(con: Connection, inputs: Inputs) -> None:
 
 def _escalate(con: Connection, inputs: Inputs, place: str, ask: Ask, sla: Sla) -> None:
     late = overdue(con, inputs.activation, inputs.audience, place, sla, inputs.as_of)
-    con.execute(
-        f"""CREATE OR REPLACE TEMP TABLE {OVERDUE} AS
-        SELECT o.*, s.owner_now FROM ({late}) AS o JOIN ({seen_now(inputs, place)}) AS s ON s.cio_id = o.cio_id
+    seen = seen_now(inputs, place)
+    untouched = f"""SELECT o.*, s.owner_now FROM ({late}) AS o JOIN ({seen}) AS s ON s.cio_id = o.cio_id
         WHERE s.handled_by IS NULL OR s.handled_by = 'contacted' AND s.handled_at <= o.planned_at"""
-    )
+    if not filled(con, OVERDUE, untouched):
+        return
     for number, step in enumerate(sla.then, 1):
         if step == RAISE_PRIORITY:
             _raise(con, inputs, place, number)
@@ -84,7 +84,6 @@ def _escalate(con: Connection, inputs: Inputs, place: str, ask: Ask, sla: Sla) -
             _reassign(con, inputs, place, ask, number, step)
         else:
             _note(con, inputs, place, f"FROM {OVERDUE} WHERE step = {number}", TELL)
-    con.execute(f"DROP TABLE {OVERDUE}")
 
 
 def _raise(con: Connection, inputs: Inputs, place: str, number: int) -> None:

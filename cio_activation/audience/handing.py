@@ -12,7 +12,7 @@ from cio_activation.audience.heirs import heirs
 from cio_activation.audience.inputs import Inputs
 from cio_activation.warehouse import change_log
 from cio_activation.warehouse.sessions import Connection
-from cio_activation.warehouse.sql import literal, timestamp
+from cio_activation.warehouse.sql import filled, literal, timestamp
 
 ASSIGNMENTS, HANDOVERS = "audience.assignments", "audience.handovers"
 
@@ -52,13 +52,12 @@ def follow(con: Connection, inputs: Inputs) -> None:
 def _follow(con: Connection, inputs: Inputs, place: str, ask: Ask) -> None:
     # Also where whom we meant cannot act any more and the action is not theirs yet.
     unable = f"SELECT owner_id FROM feedback.owners WHERE destination = {literal(place)} AND NOT active"
-    con.execute(
-        f"""CREATE OR REPLACE TEMP TABLE changed_records AS
-        SELECT a.*, coalesce(s.owner_now, '') AS owner_now FROM ({open_ones(inputs.audience, place)}) AS a
+    changed = f"""SELECT a.*, coalesce(s.owner_now, '') AS owner_now FROM ({open_ones(inputs.audience, place)}) AS a
         JOIN ({seen_now(inputs, place)}) AS s ON s.cio_id = a.cio_id
         WHERE coalesce(s.owner_now, '') IS DISTINCT FROM a.record_owner
             OR a.given_at IS NOT NULL AND a.had_by IS DISTINCT FROM a.meant AND a.meant IN ({unable})"""
-    )
+    if not filled(con, "changed_records", changed):
+        return
     # A record that was not there at the entry was made since: by us, mostly, and then its owner is the credential's.
     known = "SELECT entry_id, owner_now FROM changed_records WHERE record_owner IS NOT NULL"
     takers = heirs(inputs.audience, place, ask.owners, known)
@@ -67,7 +66,6 @@ def _follow(con: Connection, inputs: Inputs, place: str, ask: Ask) -> None:
         f"""UPDATE {ASSIGNMENTS} AS a SET record_owner = r.owner_now FROM changed_records AS r
         WHERE a.entry_id = r.entry_id AND a.destination = {literal(place)}"""
     )
-    con.execute("DROP TABLE changed_records")
 
 
 def hand_over(con: Connection, inputs: Inputs, place: str, about: str, to: str, reason: str) -> None:
@@ -76,13 +74,12 @@ def hand_over(con: Connection, inputs: Inputs, place: str, about: str, to: str, 
     ``about`` is a table of what :func:`open_ones` gives.
     """
     as_of = timestamp(inputs.as_of)
-    con.execute(
-        f"""CREATE OR REPLACE TEMP TABLE handed AS
-        SELECT b.entry_id, b.cio_id, b.had_by, t.owner_id, t.owner_email, t.owner_from
+    handed = f"""SELECT b.entry_id, b.cio_id, b.had_by, t.owner_id, t.owner_email, t.owner_from
         FROM {about} AS b JOIN ({to}) AS t ON t.entry_id = b.entry_id
         WHERE t.owner_id IS DISTINCT FROM coalesce(b.had_by, b.meant)
             OR t.owner_id IS DISTINCT FROM b.meant AND b.given_at IS NOT NULL"""
-    )
+    if not filled(con, "handed", handed):
+        return
     con.execute(
         f"""INSERT INTO {HANDOVERS} BY NAME
         SELECT entry_id, {literal(inputs.audience.name)} AS audience, cio_id, {literal(place)} AS destination, had_by,
@@ -94,4 +91,3 @@ def hand_over(con: Connection, inputs: Inputs, place: str, about: str, to: str, 
         FROM handed AS h WHERE a.entry_id = h.entry_id AND a.destination = {literal(place)}"""
     )
     change_log.note(con, ASSIGNMENTS, "SELECT cio_id FROM handed")
-    con.execute("DROP TABLE handed")

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 
 from cio_activation.activation.outcomes import Outcomes
 from cio_activation.audience import outcomes as said
-from cio_activation.audience.desks import TABLE, Chain
+from cio_activation.audience.desks import TABLE, Chain, Desks
 from cio_activation.audience.inputs import Inputs
 from cio_activation.warehouse import change_log
 from cio_activation.warehouse.sessions import Connection
-from cio_activation.warehouse.sql import literal, timestamp
+from cio_activation.warehouse.sql import filled, literal, timestamp
 
 ASSIGNMENTS = "audience.assignments"
 AGAIN = "retry"
@@ -26,8 +26,13 @@ def assign(con: Connection, inputs: Inputs) -> int:
     outcomes, desks = inputs.audience.outcomes, inputs.desks
     if outcomes is None or desks is None or not outcomes.retries:
         return 0
-    con.execute(f"CREATE OR REPLACE TEMP TABLE attempts_due AS {_due(inputs, outcomes)}")
-    con.execute(f"CREATE OR REPLACE TEMP TABLE attempts AS {_given(desks.chains)}")
+    given = 0
+    if filled(con, "attempts_due", _due(inputs, outcomes)) and (given := filled(con, "attempts", _given(desks.chains))):
+        _keep(con, inputs, desks)
+    return given
+
+
+def _keep(con: Connection, inputs: Inputs, desks: Desks) -> None:
     con.execute(
         f"""INSERT INTO {ASSIGNMENTS} BY NAME
         SELECT entry_id, {literal(inputs.audience.name)} AS audience, cio_id, destination, owner_id, owner_email,
@@ -36,9 +41,6 @@ def assign(con: Connection, inputs: Inputs) -> int:
         FROM attempts"""
     )
     change_log.note(con, ASSIGNMENTS, "SELECT cio_id FROM attempts")
-    given = int(con.execute("SELECT count(*) FROM attempts").fetchall()[0][0])
-    con.execute("DROP TABLE attempts; DROP TABLE attempts_due")
-    return given
 
 
 def _due(inputs: Inputs, outcomes: Outcomes) -> str:

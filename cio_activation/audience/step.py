@@ -13,7 +13,7 @@ from cio_activation.audience.inputs import Inputs
 from cio_activation.audience.judging import decisions
 from cio_activation.warehouse import change_log
 from cio_activation.warehouse.sessions import Connection
-from cio_activation.warehouse.sql import literal, timestamp
+from cio_activation.warehouse.sql import filled, literal, timestamp
 
 MEMBERSHIPS = "audience.memberships"
 
@@ -117,9 +117,7 @@ def _keep_evidence(con: Connection, inputs: Inputs) -> None:
     """
     name, table = literal(inputs.audience.name), "audience.current_evidence"
     inside = f"SELECT cio_id FROM {MEMBERSHIPS} WHERE audience = {name} AND exited_at IS NULL{inputs.scope.condition()}"
-    con.execute(
-        f"""CREATE OR REPLACE TEMP TABLE moved_evidence AS
-        SELECT m.entry_id, {name} AS audience, m.cio_id,
+    moved = f"""SELECT m.entry_id, {name} AS audience, m.cio_id,
             {inputs.evidence("i", "CAST(json_extract_string(m.evidence, '$.since') AS TIMESTAMP)")} AS now_read,
             {timestamp(inputs.as_of)} AS as_of
         FROM {MEMBERSHIPS} AS m
@@ -127,15 +125,15 @@ def _keep_evidence(con: Connection, inputs: Inputs) -> None:
         LEFT JOIN {table} AS c ON c.entry_id = m.entry_id
         WHERE m.audience = {name} AND m.exited_at IS NULL AND m.touch AND NOT m.ghost
             AND now_read IS DISTINCT FROM coalesce(c.evidence, m.evidence)"""
-    )
+    any_moved = filled(con, "moved_evidence", moved)
     ended = f"SELECT entry_id FROM {MEMBERSHIPS} WHERE audience = {name} AND exit_window = {literal(inputs.window.key)}"
     con.execute(
         f"""DELETE FROM {table} WHERE audience = {name}
             AND (entry_id IN (SELECT entry_id FROM moved_evidence) OR entry_id IN ({ended}))"""
     )
-    con.execute(f"INSERT INTO {table} BY NAME SELECT * RENAME (now_read AS evidence) FROM moved_evidence")
-    change_log.note(con, table, "SELECT cio_id FROM moved_evidence")
-    con.execute("DROP TABLE moved_evidence")
+    if any_moved:
+        con.execute(f"INSERT INTO {table} BY NAME SELECT * RENAME (now_read AS evidence) FROM moved_evidence")
+        change_log.note(con, table, "SELECT cio_id FROM moved_evidence")
 
 
 def entry_reason(inputs: Inputs) -> str:

@@ -66,9 +66,9 @@ class Movement:
     entering: int
     leaving: int
     filling: bool = False
+    """Its first people entered it less than a day ago."""
     explained: int = 0
     """Who leaves besides ``leaving`` because they bought or their time was up."""
-    """Its first people entered it less than a day ago."""
 
 
 def judge(

@@ -24,7 +24,7 @@ from cio_activation.journal.days import Allowance
 from cio_activation.journal.operations import Operation, by_name, kind_named, names_sql
 from cio_activation.warehouse.scope import gather
 from cio_activation.warehouse.sessions import Connection
-from cio_activation.warehouse.sql import identifier, literal, scalar
+from cio_activation.warehouse.sql import filled, identifier, literal, scalar
 
 COLUMNS = (
     "kind",  # name of one of the step's kinds
@@ -74,9 +74,13 @@ def make_plan(
     select = step.plan(con, context)
     if select is None:
         return Plan(plan_id, path, 0, 0, {})
-    con.execute(f"CREATE OR REPLACE TEMP TABLE wanted AS {_identified(select, destination, step)}")
-    _require_kinds(con, step, destination)
+    anything = filled(con, "wanted", _identified(select, destination, step))
     rejected.forget_unwanted(con, destination, step.name, "wanted")
+    if not anything:  # nothing to order, to judge or to release
+        deferred.forget_unwanted(con, destination, step.name, "wanted", context.scope)
+        left = deferred.left(con, destination, step.name, context.scope)
+        return Plan(plan_id, path, 0, 0, {}, people_in_scope=people_in_scope, deferred=left)
+    _require_kinds(con, step, destination)
     waiting = _leave_waiting(con, step, destination, context, window)
     if scalar(con, "SELECT count(*) FROM planned"):
         origin = f"{destination}/{step.name}"
@@ -111,9 +115,6 @@ def make_plan(
 
 def _leave_waiting(con: Connection, step: Step, destination: str, context: Context, window: Window) -> int:
     """Fill ``planned`` with what of ``wanted`` is due; return how many operations wait with all they write."""
-    if not scalar(con, "SELECT count(*) FROM wanted"):  # most steps of a quiet window
-        con.execute("CREATE OR REPLACE TEMP TABLE planned AS FROM wanted")
-        return 0
     waiting = rejected.waiting(destination, step.name, context, window.as_of)
     con.execute(f"CREATE OR REPLACE TEMP TABLE planned AS FROM wanted ANTI JOIN ({waiting}) USING (operation_id)")
     whole = "SELECT (SELECT count(*) FROM wanted) - (SELECT count(*) FROM planned)"

@@ -88,6 +88,9 @@ def close_abandoned(con: Connection, destination: str, step: str) -> None:
 
     Runs under the step's lease and after recovery and fold, so that everything that ended is in the ledger.
     """
+    open_ones = "SELECT 1 FROM delivery.plans WHERE status = 'sending' AND destination = ? AND step = ? LIMIT 1"
+    if not con.execute(open_ones, [destination, step]).fetchall():
+        return
     con.execute(
         """UPDATE delivery.plans AS p
         SET delivered = l.delivered, rejected = l.rejected, unneeded = l.unneeded,

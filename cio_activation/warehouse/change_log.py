@@ -12,8 +12,8 @@ from typing import Any
 
 from cio_activation.activation.models import Lane
 from cio_activation.warehouse.sessions import Connection
-from cio_activation.warehouse.sql import literal, scalar
-from cio_activation.warehouse.tables import MEMBERSHIPS
+from cio_activation.warehouse.sql import filled, literal, scalar
+from cio_activation.warehouse.tables import CHANGE_LOG, MEMBERSHIPS
 
 MANY = 10_000
 """More people touched at once are noted as everybody, where there are not many more: all are read as fast."""
@@ -25,6 +25,9 @@ LEAST_RETAINED = 200_000
 """Or so many, if that is more: a push folds 50,000 people between two looks of the real-time lane."""
 
 
+_TOUCHED = "touched_now"
+
+
 def members_of(lane: Lane) -> str:
     """Return what the change log calls the members of a lane's segments: one table, of which a lane reads its own."""
     return f"{MEMBERSHIPS}/{lane.value}"
@@ -32,27 +35,30 @@ def members_of(lane: Lane) -> str:
 
 def next_sequence(con: Connection) -> int:
     """Return the next number in the order of publications, notes and looks. Writers are one at a time."""
-    query = """SELECT greatest(
+    query = f"""SELECT greatest(
         (SELECT coalesce(max(sequence), 0) FROM meta.published),
-        (SELECT coalesce(max(sequence), 0) FROM meta.change_log),
+        (SELECT coalesce(max(sequence), 0) FROM {CHANGE_LOG}),
         (SELECT coalesce(max(sequence), 0) FROM delivery.scopes)) + 1"""
     return int(str(scalar(con, query)))
 
 
 def note(con: Connection, table: str, people: str | None, parameters: Sequence[Any] = ()) -> None:
     """Note that a change of ``table`` touched ``people``, a SELECT of ``cio_id``; None: everybody."""
-    sequence, many = next_sequence(con), _many(con)
+    many = _many(con)
     if people is not None:
-        con.execute(
-            f"INSERT INTO meta.change_log SELECT DISTINCT ?, ?, cio_id FROM ({people}) "
-            "WHERE cio_id IS NOT NULL LIMIT ?",
-            [sequence, table, *parameters, many + 1],
-        )
-    noted = int(str(scalar(con, "SELECT count(*) FROM meta.change_log WHERE sequence = ?", [sequence])))
-    if people is None or noted > many:
-        con.execute("DELETE FROM meta.change_log WHERE table_name = ?", [table])  # everybody says it all
-        con.execute("INSERT INTO meta.change_log VALUES (?, ?, NULL)", [sequence, table])
-    if int(str(scalar(con, "SELECT count(*) FROM meta.change_log"))) > max(LEAST_RETAINED, RETAINED * many):
+        select = f"SELECT DISTINCT cio_id FROM ({people}) WHERE cio_id IS NOT NULL LIMIT ?"
+        touched = filled(con, _TOUCHED, select, [*parameters, many + 1])
+        if not touched:  # as nearly always: then no more is asked
+            return
+        if touched > many:
+            people = None
+    sequence = next_sequence(con)
+    if people is None:
+        con.execute(f"DELETE FROM {CHANGE_LOG} WHERE table_name = ?", [table])  # everybody says it all
+        con.execute(f"INSERT INTO {CHANGE_LOG} VALUES (?, ?, NULL)", [sequence, table])
+    else:
+        con.execute(f"INSERT INTO {CHANGE_LOG} SELECT ?, ?, cio_id FROM {_TOUCHED}", [sequence, table])
+    if int(str(scalar(con, f"SELECT count(*) FROM {CHANGE_LOG}"))) > max(LEAST_RETAINED, RETAINED * many):
         _forget(con)
 
 

@@ -35,6 +35,14 @@ def scalar(con: Connection, query: str, parameters: list[object] | None = None) 
     return con.execute(query, parameters or []).fetchall()[0][0]
 
 
+def filled(con: Connection, table: str, select: str, parameters: list[object] | None = None) -> int:
+    """Make the temporary ``table`` of what ``select`` gives; return how many rows it has.
+
+    Most tables of a quiet window have none, and then nothing need be asked of them.
+    """
+    return int(con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {select}", parameters).fetchall()[0][0])
+
+
 def columns(con: Connection) -> dict[str, set[str]]:
     """Return the columns of every table and view, by ``schema.table``."""
     found: dict[str, set[str]] = {}
