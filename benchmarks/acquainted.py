@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -38,10 +39,22 @@ ADDED = "top_category"
 FAST = {"rate_share": 1.0, "requests_per_10s": 1_000}
 
 
-def activation(path: Path, *, hubspot_only: bool = False, without: str | None = None, **hubspot: Any) -> Path:
-    """Write the default activation, with a guard that lets a first push of everybody through, to ``path``."""
+def activation(
+    path: Path,
+    *,
+    hubspot_only: bool = False,
+    without: str | None = None,
+    declare: Callable[[dict[str, Any]], None] | None = None,
+    **hubspot: Any,
+) -> Path:
+    """Write the default activation, with a guard that lets a first push of everybody through, to ``path``.
+
+    ``declare`` may change it.
+    """
     given = yaml.safe_load(DEFAULT_ACTIVATION.read_text())
     given["limits"]["guards"]["max_operations"] = 1_000_000_000
+    if declare is not None:
+        declare(given)
     given["destinations"]["hubspot"] = hubspot
     if without is not None:
         del given["properties"][without]

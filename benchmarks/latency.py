@@ -1,9 +1,11 @@
 """``python -m benchmarks.latency [--people N] [--events N] [--way webhook|polling|both] [--with-daily]``: cart to CRM.
 
+``--what task``: from a moment told by a journey's webhook to the task that a human is given, in place of a cart.
+
 Stand-ins, receiver and Dagster run as real processes, as ``demo --ui`` has them; only that Customer.io's stand-in has
 a process of its own, as vendors do not answer more slowly because another one is written to. After a warm-up (a daily run,
 so that everybody is linked; without it they are new to the CRM) people enter the cart segment one after another at
-random moments. The first write of each cart is read from the HubSpot stand-in's own log; where the seconds went comes
+random moments. The first write of each event is read from the HubSpot stand-in's own log; where the seconds went comes
 from Dagster's event log.
 """
 
@@ -31,20 +33,17 @@ import dagster as dg
 import httpx
 
 from benchmarks.acquainted import acquaint, activation
+from benchmarks.arrivals import ARRIVALS, Arrival
 from benchmarks.measure import foreign_load
 from cio_activation.activation.settings import Settings
 from cio_activation.warehouse.sessions import Warehouse
 from cio_activation_tests.drivers.processes import Site, site
 
-CART = 120.0
-"""Enough for the segment of high intent carts."""
 CART_SEGMENT = 2
 LAST_S = 180.0
 """How long the last person is waited for."""
-FIELDS = ("cio_cart_value_tier", "cio_cart_stage")
-"""Real-time properties that the cart gives or changes: a daily run's writes for the same person do not count."""
 WARM = 2
-"""People whose carts come before the measured ones."""
+"""People whose events come before the measured ones."""
 LOG_PAGE = 100
 """Calls of the stand-in's log that are read at once."""
 LEGS = ("inbox", "run asked for", "dequeued", "run started", "first asset", "landed", "HubSpot's turn", "first write")
@@ -78,7 +77,8 @@ def main() -> int:
           f"foreign load {foreign_load():.1f} cores.", flush=True)  # fmt: skip
     try:
         orders = _orders(folder, given.people) if given.people > HOUSEHOLDS else None
-        os.environ["ACTIVATION_FILE"] = str(activation(folder / "activation.yaml", hubspot_only=given.with_daily))
+        file = activation(folder / "activation.yaml", hubspot_only=given.with_daily, declare=given.arrival.declare)
+        os.environ["ACTIVATION_FILE"] = str(file)
         with site(folder / "home", given.people, orders, apart=True) as place:
             if given.with_daily and given.linked:
                 acquaint(place, folder)
@@ -107,8 +107,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sensor-only", action="store_true", help="the receiver launches nothing itself")
     parser.add_argument("--json", type=Path, help="write every event there")
     parser.add_argument("--new", action="store_true", help="people whom no daily run has linked")
+    parser.add_argument("--what", choices=list(ARRIVALS), default="cart", help="task: by webhook only")
     given = parser.parse_args()
-    given.linked = not given.new
+    given.linked, given.arrival = not given.new, ARRIVALS[given.what]
+    if given.what == "task" and given.way != "webhook":
+        parser.error("no moment is polled")
     return given
 
 
@@ -141,7 +144,7 @@ def _measure(place: Site, given: argparse.Namespace) -> Iterator[Found]:
     if ways[0] == "webhook":
         place.start_receiver()
     for cio_id in islice(who, WARM):  # caches, and the warm process
-        place.edit(action="fill_cart", cio_id=cio_id, value=CART)
+        given.arrival.happen(place, cio_id)
         time.sleep(15)
     _until_quiet(place)
     daily = place.launch("daily", day) if given.with_daily else ""
@@ -151,9 +154,9 @@ def _measure(place: Site, given: argparse.Namespace) -> Iterator[Found]:
         if way == "webhook" and way != ways[0]:
             place.start_receiver()
         since = _last_call(place)
-        events = list(_enter(place, list(islice(who, given.events)), random.Random(7), given.gap))
+        events = list(_enter(place, given, list(islice(who, given.events)), random.Random(7)))
         ended = place.ended(daily) if daily else None
-        _find(place, events, since)
+        _find(place, given.arrival, events, since)
         _explain(place, events)
         if ended:
             print(f"the daily run: {place.runs(runIds=[daily])[0]}", file=sys.stderr)
@@ -203,15 +206,15 @@ def _ask(place: Site, method: str, path: str, **more: Any) -> dict[str, Any]:
         time.sleep(float(answer.headers.get("retry-after", 1)))
 
 
-def _enter(place: Site, who: Sequence[str], draw: random.Random, gap: float) -> Iterator[Event]:
+def _enter(place: Site, given: argparse.Namespace, who: Sequence[str], draw: random.Random) -> Iterator[Event]:
     for cio_id in who:
-        time.sleep(draw.expovariate(1 / gap))
+        time.sleep(draw.expovariate(1 / given.gap))
         event = Event(cio_id, time.time())
-        place.edit(action="fill_cart", cio_id=cio_id, value=CART)
+        given.arrival.happen(place, cio_id)
         yield event
 
 
-def _find(place: Site, events: list[Event], since: int) -> None:
+def _find(place: Site, arrival: Arrival, events: list[Event], since: int) -> None:
     """Fill in each person's first write, waiting for the last."""
     until = time.monotonic() + LAST_S
     calls: list[tuple[float, list[str]]] = []
@@ -223,7 +226,7 @@ def _find(place: Site, events: list[Event], since: int) -> None:
             ).fetchall()
         owner = {str(record): str(cio_id) for record, cio_id in rows}
         first: dict[str, float] = {}
-        since = _read_calls(place, since, calls)
+        since = _read_calls(place, arrival, since, calls)
         for at, names in calls:
             for name in names:
                 first.setdefault(owner.get(name, name), at)
@@ -236,8 +239,8 @@ def _last_call(place: Site) -> int:
     return place.control.last("hubspot")
 
 
-def _read_calls(place: Site, since: int, calls: list[tuple[float, list[str]]]) -> int:
-    """Add the writes of carts after call ``since``; return the number of the last call read.
+def _read_calls(place: Site, arrival: Arrival, since: int, calls: list[tuple[float, list[str]]]) -> int:
+    """Add the writes of events after call ``since``; return the number of the last call read.
 
     Page by page: beside a daily run over a million people the log's bodies fill gigabytes.
     """
@@ -245,18 +248,10 @@ def _read_calls(place: Site, since: int, calls: list[tuple[float, list[str]]]) -
         entries = place.log("hubspot", since, limit=LOG_PAGE)
         for entry in entries:
             if entry["method"] != "GET" and entry["status"] in (200, 201, 207):
-                calls.append((entry["real_at"], list(_carts(entry["request"]))))
+                calls.append((entry["real_at"], list(arrival.whom(entry["path"], entry["request"]))))
         since = max((entry["number"] for entry in entries), default=since)
         if len(entries) < LOG_PAGE:
             return since
-
-
-def _carts(request: Any) -> Iterator[str]:
-    """Yield the ids of records that a request gives the tier or the stage of a cart."""
-    for given in request.get("inputs", ()) if isinstance(request, dict) else ():
-        properties = given.get("properties") or {}
-        if any(properties.get(name) for name in FIELDS):
-            yield from (str(v) for v in (given.get("id"), properties.get("cio_id")) if v)
 
 
 def _explain(place: Site, events: list[Event]) -> None:
@@ -311,7 +306,7 @@ def _print(found: Found, given: argparse.Namespace) -> None:
     events, went_on = found.events, found.went_on
     took = sorted(e.written_at - e.at for e in events if e.written_at is not None)
     beside = "" if went_on is None else f", beside a daily run{'' if went_on else ' that ended before the last event'}"
-    print(f"{found.way}, {given.people:,} people, {len(events)} events, one in {given.gap:g} s, "
+    print(f"{given.arrival.said}, {found.way}, {given.people:,} people, {len(events)} events, one in {given.gap:g} s, "
           f"{'linked' if given.linked else 'new to the CRM'}{beside}; "
           f"load at the end {os.getloadavg()[0]:.1f}")  # fmt: skip
     if lost := len(events) - len(took):

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from cio_activation.activation.models import AttributeType, Audience, Lane
+from cio_activation.delivery.destination import Context
+from cio_activation.delivery.outreach import OpenAction, Status
 from cio_activation.delivery.report import StepReport
+from cio_activation.destinations.hubspot import DESTINATION
+from cio_activation.transport.http import Unpaced, VendorClient
 from cio_activation_tests.drivers import builders
+from cio_activation_tests.drivers.builders import window
 from cio_activation_tests.drivers.hubspot import HubSpotBench, audience, make_activation, person
 
 Build = Callable[..., HubSpotBench]
+T = TypeVar("T")
 
 
 ADA, GRACE = "70000001", "70000002"
@@ -20,7 +27,7 @@ CREATE, UPDATE, READ = (f"/crm/objects/*/tasks/batch/{verb}" for verb in ("creat
 WHO = {"owner_id": ADA, "due_at": DUE, "inputs": {"spent": 249.9, "plan": "<gold> & more"}}
 ONE = {"p00001": WHO}
 IN_QUEUE: dict[str, Any] = {"owner_id": None, "queue": "4711"}
-PEOPLE = 300
+PEOPLE = 200
 
 
 def asks(name: str = "vip", lane: Lane = Lane.DAILY, label: str = "VIP carts", **task: Any) -> Audience:
@@ -73,3 +80,21 @@ def action(world: HubSpotBench, *columns: str) -> tuple[Any, ...]:
 
 def task_calls(world: HubSpotBench, since: int) -> list[str]:
     return [e.path.rsplit("/", 1)[-1] for e in world.entries(since) if "/tasks/batch" in e.path]
+
+
+def ask(world: HubSpotBench, question: Callable[[VendorClient, Context], Awaitable[T]]) -> T:
+    """Ask one question over a client of its own."""
+    context = Context(world.runtime.settings, world.activation, window(1))
+
+    async def asked() -> T:
+        async with DESTINATION.connect(world.runtime.settings, Unpaced()) as client:
+            return await question(client, context)
+
+    return asyncio.run(asked())
+
+
+def ours(world: HubSpotBench, *numbers: int, status: Status = Status.OPEN) -> list[OpenAction]:
+    """Return what the warehouse knows of the tasks of the n-th people."""
+    rows = world.query("SELECT cio_id, record_id, entry_id, about, owner_id, due_at, shown FROM delivery.actions")
+    known = {row[0]: OpenAction("task", *row[1:], status) for row in rows}
+    return [known[f"p{n:05d}"] for n in numbers]

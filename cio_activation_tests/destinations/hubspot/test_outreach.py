@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
-from cio_activation.delivery.destination import Context
 from cio_activation.delivery.outreach import HandledBy, HearsBack, OpenAction, Owner, Status
 from cio_activation.destinations.hubspot import DESTINATION
-from cio_activation.transport.http import Unpaced, VendorClient
-from cio_activation_tests.destinations.hubspot.asking import ADA, DUE, GRACE, WHO, activation, asks, impatient
+from cio_activation_tests.destinations.hubspot.asking import (
+    ADA,
+    DUE,
+    GRACE,
+    WHO,
+    activation,
+    ask,
+    asks,
+    impatient,
+    ours,
+)
 from cio_activation_tests.drivers.builders import window
 from cio_activation_tests.drivers.hubspot import HubSpotBench, hubspot_bench, make_activation, person
 
-T = TypeVar("T")
 PEOPLE = 12
 
 
@@ -34,24 +40,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubSpotBench]:
     made.run()
     yield made
     made.stop()
-
-
-def ask(world: HubSpotBench, question: Callable[[VendorClient, Context], Awaitable[T]]) -> T:
-    """Ask one question over a client of its own."""
-    context = Context(world.runtime.settings, world.activation, window(1))
-
-    async def asked() -> T:
-        async with DESTINATION.connect(world.runtime.settings, Unpaced()) as client:
-            return await question(client, context)
-
-    return asyncio.run(asked())
-
-
-def ours(world: HubSpotBench, *numbers: int, status: Status = Status.OPEN) -> list[OpenAction]:
-    """Return what the warehouse knows of the tasks of the n-th people."""
-    rows = world.query("SELECT cio_id, record_id, entry_id, about, owner_id, due_at, shown FROM delivery.actions")
-    known = {row[0]: OpenAction("task", *row[1:], status) for row in rows}
-    return [known[f"p{n:05d}"] for n in numbers]
 
 
 def task_of(world: HubSpotBench, number: int) -> str:

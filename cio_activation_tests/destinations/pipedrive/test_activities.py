@@ -60,12 +60,14 @@ def _story(its: Desk) -> Story:
     its.edit_of("c7", due_date="2026-11-20", owner_id=3)
     its.enter("call", *STAYS, evidence=spent(40))
     its.run()
+    seen["reports of changes"] = dict(bench.reports)
     look("changed", *STAYS)
 
     its.edit_of("c4", subject="C4: called twice")
     its.leave("call", **dict.fromkeys(("c1", "c3", "c5", "c6", "c7"), "purchase"), c2="expired", c4="left_segment")
     its.leave("drop", c8="purchase")
     seen["wrote at the end"] = its.run()
+    seen["reports of ends"] = dict(bench.reports)
     look("left", *STAYS, "c8")
 
     its.enter("call", "c1")
@@ -108,6 +110,21 @@ def test_it_costs_the_reading_of_its_person_and_five_tokens(told: Story) -> None
     report = told["reports"]["activity/drop"]
     calls = {name: count for name, count in report.calls.items() if name != "users.me"}
     assert tokens(calls) == report.units == TOKENS["persons.get"] + TOKENS["activities.create"]
+
+
+def test_each_write_to_one_costs_its_reading_and_five_tokens_or_three(told: Story) -> None:
+    """The vendor has no batch of activities: a thousand taken back are two thousand calls."""
+    read = TOKENS["activities.get"]
+    for reports in ("reports of changes", "reports of ends"):
+        report = told[reports]["activity/call"]
+        there = sum(count for kind, count in report.by_kind.items() if kind != "open_activity")
+        assert report.calls["activities.get"] == there >= report.calls["activities.update"] > 0
+        assert set(report.calls) <= {
+            "users.me", "persons.get", "activities.create", "activities.get", "activities.update",
+        }  # fmt: skip
+    dropped = told["reports of ends"]["activity/drop"]
+    calls = {name: count for name, count in dropped.calls.items() if name != "users.me"}
+    assert tokens(calls) == read + TOKENS["activities.delete"]
 
 
 def test_nothing_changed_writes_nothing(told: Story) -> None:
