@@ -220,6 +220,23 @@ def _hubspot_tasks(vendor: str = "hubspot_tasks") -> list[Case]:
     ]  # fmt: skip
 
 
+def _hubspot_handing() -> list[Case]:
+    """Return the rows of tasks that go to somebody else, become urgent or are deleted."""
+    vendor, rig = "hubspot_tasks", "hubspot handing"
+    update, archive, read = ({"path": f"/crm/objects/*/tasks/batch/{verb}"} for verb in ("update", "archive", "read"))
+    writes, lost = (update, archive), KINDS["reset after the write"]
+    empty = {"kind": "status", "status": 200, "body": {"status": "COMPLETE", "results": [], "errors": []}}
+    return [
+        Case(vendor, "handing: 502 at every write", Ending.RIDDEN, _at(writes, KINDS["502"], 2), rig=rig),
+        Case(vendor, "handing: truncated body at every write", Ending.RIDDEN, _at(writes, KINDS["truncated body"], 2), rig=rig),
+        Case(vendor, "handing: answers lost, change taken back", Ending.HELD, _at(writes, lost, ALWAYS),
+             afterwards="take_back", rig=rig),
+        Case(vendor, "handing: 500 at the read, all the time", Ending.HELD, _at((read,), KINDS["500"], ALWAYS), rig=rig),
+        Case(vendor, "handing: empty results", Ending.HELD, _at((update, read), empty, 2), rig=rig),
+        Case(vendor, "handing: to an owner who is none", Ending.REJECTED, trouble="end_owner", afterwards="take_owner", rig=rig),
+    ]  # fmt: skip
+
+
 def _pipedrive() -> list[Case]:
     vendor, (patch, post) = "pipedrive", WRITES["pipedrive"]
     refused = {"kind": "status", "status": 400, "body": {"success": False, "code": "ERR_SCHEMA_VALIDATION_FAILED"}}
@@ -261,6 +278,57 @@ def _pipedrive_activities() -> list[Case]:
     ]
 
 
+def _pipedrive_handing() -> list[Case]:
+    """Return the rows of activities that go to somebody else, become urgent or are deleted."""
+    vendor, rig, path = "pipedrive", "pipedrive handing", "/api/v2/activities/*"
+    writes = ({"method": "PATCH", "path": path}, {"method": "DELETE", "path": path})
+    read = ({"method": "GET", "path": path},)
+    refused = {"kind": "status", "status": 400, "body": {"success": False, "code": "ERR_SCHEMA_VALIDATION_FAILED"}}
+    return [
+        Case(vendor, "handing: 502 once at every write", Ending.RIDDEN, _at(writes, KINDS["502"]), rig=rig),
+        Case(vendor, "handing: answers lost, change taken back", Ending.HELD,
+             _at(writes, KINDS["reset after the write"], ALWAYS), afterwards="take_back", rig=rig),
+        Case(vendor, "handing: 503 all the time at the read", Ending.HELD, _at(read, KINDS["503"], ALWAYS), rig=rig),
+        Case(vendor, "handing: 400 once at every write", Ending.REJECTED, _at(writes, refused), rig=rig),
+    ]  # fmt: skip
+
+
+def _pipedrive_notes(word: str = "note") -> list[Case]:
+    """Return the rows of notes, or deals: they go the way of activities at addresses of their own."""
+    vendor, rig = "pipedrive", f"pipedrive {word}s"
+    where = {"note": "/v1/notes", "deal": "/api/v2/deals"}[word]
+    change = "PUT" if word == "note" else "PATCH"
+    post, one = {"method": "POST", "path": where}, f"{where}/*"
+    writes = (post, {"method": change, "path": one}, *([{"method": "DELETE", "path": one}] if word == "note" else []))
+    reads = ({"method": "GET", "path": f"{where}*"}, {"method": "GET", "path": "/api/v2/persons/*"})
+    refused = {"kind": "status", "status": 400, "body": {"success": False, "code": "ERR_SCHEMA_VALIDATION_FAILED"}}
+    lost = KINDS["reset after the write"]
+    return [
+        Case(vendor, f"{word}s: answers lost, all the time", Ending.HELD, _at(writes, lost, ALWAYS), rig=rig),
+        Case(vendor, f"{word}s: half an answer", Ending.HELD, _at(writes, KINDS["truncated body"]), rig=rig),
+        Case(vendor, f"{word}s: 503 once at every read", Ending.RIDDEN, _at(reads, KINDS["503"]), rig=rig),
+        Case(vendor, f"{word}s: 400 once at every write", Ending.REJECTED, _at(writes, refused), rig=rig),
+    ]
+
+
+def _heard(crm: str) -> list[Case]:
+    """Return the rows of what a CRM is asked before a window is decided: what a look lacks, the next one has."""
+    vendor, rig = {"hubspot": "hubspot_tasks"}.get(crm, crm), f"{crm} heard"
+    paths = {
+        "hubspot": ("/crm/owners/*", "*/tasks/batch/read", "*/contacts/batch/read", "*/associations/*/batch/read"),
+        "pipedrive": ("/v1/users", "/api/v2/activities", "/api/v2/persons"),
+    }[crm]
+    places = tuple({"path": path} for path in paths)
+    actions, people = places[1], places[-1]
+    empty = {"kind": "status", "status": 200, "body": {"success": True}}
+    return [
+        Case(vendor, "heard: 503 once at every read", Ending.RIDDEN, _at(places, KINDS["503"]), rig=rig),
+        Case(vendor, "heard: 500 at the actions, all the time", Ending.HELD, _at((actions,), KINDS["500"], ALWAYS), rig=rig),
+        Case(vendor, "heard: nothing of the people in a 2xx", Ending.HELD, _at((people,), empty), rig=rig),
+        Case(vendor, "heard: HTML 403", Ending.HELD, _at(places[:1], {"kind": "html"}, ALWAYS), rig=rig),
+    ]  # fmt: skip
+
+
 def _customerio() -> list[Case]:
     vendor = "customerio"
     expired = {"kind": "status", "status": 403, "path": "/export-files/*"}
@@ -300,5 +368,5 @@ def _write_back() -> list[Case]:
 
 
 CASES: tuple[Case, ...] = (
-    *_hubspot(), *_hubspot_tasks(), *_hubspot_tasks("hubspot_notes"), *_pipedrive(), *_pipedrive_activities(), *_customerio(), *_write_back(),
+    *_hubspot(), *_hubspot_tasks(), *_hubspot_handing(), *_heard("hubspot"), *_hubspot_tasks("hubspot_notes"), *_pipedrive(), *_pipedrive_activities(), *_pipedrive_handing(), *_pipedrive_notes(), *_pipedrive_notes("deal"), *_heard("pipedrive"), *_customerio(), *_write_back(),
 )  # fmt: skip

@@ -47,6 +47,10 @@ class HubSpotTasksRig(Rig):
         asks = {"subject": "Call about {spent}", "body": "Offer help"}
         return benches.audience("vip", Lane.DAILY, "VIP carts", list=False, task=asks)
 
+    def reasons(self) -> dict[str, Any]:
+        """Return what the rules read of everybody who is in."""
+        return {"spent": float(self.round)}
+
     def make_step(self) -> Step:
         """Return what is run."""
         return TasksStep(self._audience)
@@ -67,7 +71,7 @@ class HubSpotTasksRig(Rig):
         self.round += 1
         self._before = dict(self.inside)
         people = [c for n, c in enumerate(self.contacts) if (n + 2 * self.round) % PEOPLE < 2 * SPELL]
-        self.inside = {c: {"owner_id": OWNER, "inputs": {"spent": float(self.round)}} for c in people}
+        self.inside = {c: {"owner_id": OWNER, "inputs": self.reasons()} for c in people}
         self.bench.enter("vip", self.inside)
 
     def take_back(self) -> None:

@@ -17,7 +17,7 @@ from cio_activation_tests.faults.cases import Case
 from cio_activation_tests.faults.world import Counts, Rig, deliver, usual
 
 PEOPLE = 6
-_ASKED = PipedriveAudience(activity=ActivityOptions(subject="Call them"))
+OWNER = "2"
 
 
 class PipedriveActivitiesRig(Rig):
@@ -27,7 +27,7 @@ class PipedriveActivitiesRig(Rig):
         stand_in = begin([{"email": f"person{n}@example.com", "first_name": "By"} for n in range(PEOPLE)])
         super().__init__(stand_in)
         self.account = stand_in.vendor
-        call = builders.audience("call", deliver={"pipedrive": _ASKED})
+        call = builders.audience("call", deliver={"pipedrive": self.asked()})
         self.bench = benches.PipedriveBench(home, stand_in, benches.model({"call": call}, ("spent",)))
         self.bench.inside = {}
         self.round, self.day = 0, 0
@@ -37,14 +37,29 @@ class PipedriveActivitiesRig(Rig):
         run_schema(self.bench.runtime, DESTINATION)
         self.bench.decide()
 
+    def asked(self) -> PipedriveAudience:
+        """Return what is asked for."""
+        return PipedriveAudience(activity=ActivityOptions(subject="Call them"))
+
+    def given(self) -> dict[str, Any]:
+        """Return what was decided of whoever is in."""
+        return {"owner_id": OWNER, "due_at": "2026-11-20 10:00:00", "evidence": self.evidence()}
+
+    def evidence(self) -> str:
+        """Return what the rules read."""
+        return f'{{"inputs": {{"spent": {self.round}}}}}'
+
     def disturb(self) -> None:
         self.round += 1
         wanted = {f"p{n}" for n in range(PEOPLE) if (n + self.round) % 3}
-        spent = f'{{"inputs": {{"spent": {self.round}}}}}'
-        given: dict[str, Any] = {"owner_id": "2", "due_at": "2026-11-20 10:00:00", "evidence": spent}
+        given = self.given()
         exited = {one: "purchase" for one in self.inside if one not in wanted}
         entries = decided.entries(
-            self.bench.runtime, "call", dict.fromkeys(sorted(wanted), given), exited=exited, destination="pipedrive"
+            self.bench.runtime,
+            "call",
+            dict.fromkeys(sorted(wanted), given),
+            exited=exited,
+            destination="pipedrive" if "owner_id" in given else "",
         )
         self.inside = {one: entry for one, entry in entries.items() if one in wanted}
 

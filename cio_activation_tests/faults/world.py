@@ -139,9 +139,9 @@ class Rig(OverStandIn[StandIn[Any]], ABC):
 
 
 def usual(case: Case | None) -> dict[str, float]:
-    """Return the settings of a run: short pauses, and the client's timeout of the case."""
+    """Return the settings of a run: short pauses, no waiting for a write to settle, and the client's timeout of the case."""
     timeout_s = case.timeout_s if case else None
-    return {"vendor_backoff_s": BACKOFF_S, "vendor_timeout_s": timeout_s or 30.0}
+    return {"vendor_backoff_s": BACKOFF_S, "vendor_settle_s": 0.0, "vendor_timeout_s": timeout_s or 30.0}
 
 
 def deliver(

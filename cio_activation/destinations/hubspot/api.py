@@ -53,6 +53,15 @@ class BatchReply:
         """A success that mentions nobody: not to be believed."""
         return not self.results and not self.errors
 
+    def said(self, client: VendorClient, operation: str) -> BatchReply:
+        """Return the reply; OutcomeUnknown if it is silent."""
+        if self.silent:
+            raise OutcomeUnknown(
+                "the answer names nobody, neither found nor missing", vendor=client.vendor, operation=operation,
+                status=self.status, request_id=self.request_id,
+            )  # fmt: skip
+        return self
+
 
 async def read_contacts(
     client: VendorClient, ids: Sequence[str], properties: Sequence[str], *, by: str | None = None
@@ -136,7 +145,7 @@ async def contacts_with_phone(client: VendorClient, local: Sequence[str], proper
             json=body | ({"after": after} if after else {}),
         )  # fmt: skip
         page = object_of(client, "contacts.search", answer)
-        found += rows_of(page, "results")
+        found += listed(client, "contacts.search", page)
         following = (page.get("paging") or {}).get("next") or {}
         if not (after := following.get("after")):
             return found
@@ -150,13 +159,15 @@ async def contacts_page(client: VendorClient) -> None:
 async def properties(client: VendorClient) -> dict[str, Row]:
     """Return all active contact properties by name (one unpaged call)."""
     answer = await client.request("GET", _PROPERTIES, operation="properties.list")
-    return {str(p["name"]): p for p in rows_of(object_of(client, "properties.list", answer), "results")}
+    page = object_of(client, "properties.list", answer)
+    return {str(p["name"]): p for p in listed(client, "properties.list", page)}
 
 
 async def property_groups(client: VendorClient) -> frozenset[str]:
     """Return the names of the contact property groups."""
     answer = await client.request("GET", f"{_PROPERTIES}/groups", operation="properties.groups")
-    return frozenset(str(g["name"]) for g in rows_of(object_of(client, "properties.groups", answer), "results"))
+    page = object_of(client, "properties.groups", answer)
+    return frozenset(str(g["name"]) for g in listed(client, "properties.groups", page))
 
 
 async def create_group(client: VendorClient, name: str, label: str) -> None:
@@ -202,7 +213,7 @@ async def deal_pipelines(client: VendorClient) -> dict[str, tuple[str, ...]]:
     """Return pipeline of deals -> its stages, both by label, in order; archived ones are left out."""
     operation = "pipelines.list"
     answer = await client.request("GET", f"/crm/pipelines/{VERSION}/deals", operation=operation)
-    found = sorted(rows_of(object_of(client, operation, answer), "results"), key=_place)
+    found = sorted(listed(client, operation, object_of(client, operation, answer)), key=_place)
     return {
         str(p.get("label")): tuple(
             str(s.get("label")) for s in sorted(rows_of(p, "stages"), key=_place) if not s.get("archived")
@@ -225,6 +236,13 @@ def object_of(client: VendorClient, operation: str, answer: Response) -> Row:
         "the answer has no JSON object in it", vendor=client.vendor, operation=operation,
         status=answer.status, request_id=answer.request_id,
     )  # fmt: skip
+
+
+def listed(client: VendorClient, operation: str, page: Mapping[str, Any], name: str = "results") -> tuple[Row, ...]:
+    """Return what a page lists; OutcomeUnknown where it has no such list: that is not the same as an empty one."""
+    if isinstance(page.get(name), list):
+        return rows_of(page, name)
+    raise OutcomeUnknown(f"the answer has no {name} in it", vendor=client.vendor, operation=operation)
 
 
 def rows_of(body: Mapping[str, Any], name: str) -> tuple[Row, ...]:

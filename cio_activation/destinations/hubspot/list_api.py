@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from cio_activation.destinations.hubspot.api import CONTACT_TYPE, MAX_BATCH, VERSION, Row, object_of, rows_of
+from cio_activation.destinations.hubspot.api import CONTACT_TYPE, MAX_BATCH, VERSION, Row, listed, object_of, rows_of
 from cio_activation.destinations.hubspot.errors import missing_ids
 from cio_activation.transport.errors import OutcomeUnknown, Rejected
 from cio_activation.transport.http import Response, VendorClient
@@ -65,7 +65,7 @@ async def lists_by_ids(client: VendorClient, list_ids: Sequence[str]) -> list[Ro
     for start in range(0, len(list_ids), MAX_BATCH):
         params = {"listIds": list(list_ids[start : start + MAX_BATCH])}
         answer = await client.request("GET", _LISTS, operation="lists.several", params=params)
-        found += rows_of(object_of(client, "lists.several", answer), "lists")
+        found += listed(client, "lists.several", object_of(client, "lists.several", answer), "lists")
     return found
 
 
@@ -101,7 +101,7 @@ async def has_members(client: VendorClient, list_id: str) -> bool:
         if error.status == 404:
             return False
         raise
-    return bool(rows_of(object_of(client, "lists.members", answer), "results"))
+    return bool(listed(client, "lists.members", object_of(client, "lists.members", answer)))
 
 
 async def members_page(client: VendorClient, list_id: str, after: str | None) -> tuple[list[str], str | None]:
@@ -111,7 +111,7 @@ async def members_page(client: VendorClient, list_id: str, after: str | None) ->
     answer = await client.request("GET", path, operation="lists.members", params=params)
     page = object_of(client, "lists.members", answer)
     following = (page.get("paging") or {}).get("next") or {}
-    return [str(row["recordId"]) for row in rows_of(page, "results")], following.get("after") or None
+    return [str(row["recordId"]) for row in listed(client, "lists.members", page)], following.get("after") or None
 
 
 async def create_list(client: VendorClient, name: str, folder_id: str) -> Row:

@@ -40,7 +40,7 @@ async def active_contacts(
             json=body | ({"after": after} if after else {}),
         )  # fmt: skip
         page = api.object_of(client, "contacts.search", answer)
-        found += api.rows_of(page, "results")
+        found += api.listed(client, "contacts.search", page)
         following = (page.get("paging") or {}).get("next") or {}
         if not (after := following.get("after")):
             return found

@@ -12,6 +12,7 @@ from cio_activation.destinations.hubspot import api, outcome_fields, task_api
 from cio_activation.destinations.hubspot.config import settings_of
 from cio_activation.destinations.hubspot.task_rows import Task, instant, read
 from cio_activation.destinations.hubspot.tasks import TASKS
+from cio_activation.transport.errors import OutcomeUnknown
 from cio_activation.transport.http import VendorClient
 
 CONTACTED, ENROLLED, OWNER = "notes_last_contacted", "hs_sequences_is_enrolled", "hubspot_owner_id"
@@ -70,6 +71,7 @@ async def contexts(
         asked = wanted[start : start + api.MAX_BATCH]
         written = outcome_fields.names(context)
         reply = await api.read_contacts(client, asked, (OWNER, CONTACTED, ENROLLED, *written.values()))
+        reply = reply.said(client, "contacts.batch_read.id")
         said = {s.record_id: s for row in reply.results if (s := outcome_fields.fields_of(row, written)) is not None}
         rows = {i: row.get("properties") or {} for row in reply.results if (i := str(row.get("id"))) in set(asked)}
         busy = await _with_open_tasks(client, list(rows), known) if rows else frozenset()
@@ -91,6 +93,10 @@ def _context(record_id: str, values: Mapping[str, str | None], busy: bool, since
 async def _with_open_tasks(client: VendorClient, contacts: Sequence[str], ours: frozenset[str]) -> frozenset[str]:
     """Return which contacts have a task that is not ours and not completed; the newest are looked at first."""
     linked = await task_api.tasks_of(client, contacts)
+    if not linked:
+        raise OutcomeUnknown(
+            "the answer names none of the contacts", vendor=client.vendor, operation="associations.tasks"
+        )
     waiting = {contact: _newest_first(i for i in tasks if i not in ours) for contact, tasks in linked.items()}
     busy: set[str] = set()
     for _ in range(TASK_READS):

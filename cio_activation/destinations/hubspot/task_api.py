@@ -12,7 +12,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from cio_activation.destinations.hubspot.api import MAX_BATCH, VERSION, BatchReply, Row, batch, object_of, rows_of
+from cio_activation.destinations.hubspot.api import (
+    MAX_BATCH,
+    VERSION,
+    BatchReply,
+    Row,
+    batch,
+    listed,
+    object_of,
+    rows_of,
+)
 from cio_activation.destinations.hubspot.errors import context_values
 from cio_activation.transport.errors import Rejected
 from cio_activation.transport.http import VendorClient
@@ -128,7 +137,7 @@ async def tasks_of_one(client: VendorClient, contact: str, sort: Engagement = TA
                 return None
             raise
         page = object_of(client, "associations.one", answer)
-        found += [str(row["toObjectId"]) for row in rows_of(page, "results")]
+        found += [str(row["toObjectId"]) for row in listed(client, "associations.one", page)]
         following = (page.get("paging") or {}).get("next") or {}
         if not (after := following.get("after")):
             return found
@@ -142,7 +151,7 @@ async def owners(client: VendorClient, *, archived: bool) -> list[Row]:
         params = {"limit": _OWNERS_PAGE, "archived": str(archived).lower()} | ({"after": after} if after else {})
         answer = await client.request("GET", _OWNERS, operation="owners.list", params=params)
         page = object_of(client, "owners.list", answer)
-        found += rows_of(page, "results")
+        found += listed(client, "owners.list", page)
         following = (page.get("paging") or {}).get("next") or {}
         if not (after := following.get("after")):
             return found

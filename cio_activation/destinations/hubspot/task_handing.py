@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cio_activation.delivery.outreach import Status
-from cio_activation.destinations.common.actions.handing import NO_OWNER
+from cio_activation.destinations.common.actions.handing import HAD_BY, NO_OWNER
 from cio_activation.destinations.hubspot import task_api
 from cio_activation.destinations.hubspot.task_api import TASKS
 from cio_activation.destinations.hubspot.task_changes import Wanted as Properties
@@ -31,7 +31,7 @@ async def assign(client: VendorClient, batch: Sequence[Operation]) -> list[Resul
     open_ones, results = await _open_ones(client, batch)
     wanted: list[Wanted] = []
     for operation, task in open_ones:
-        had_by, to = operation.payload.get("had_by"), str(operation.payload["owner_id"])
+        had_by, to = operation.payload.get(HAD_BY), str(operation.payload["owner_id"])
         if task.owner_id not in (had_by, to):
             chosen = {"owner_id": task.owner_id, "chosen": True}
             results.append(Result(operation.operation_id, End.DELIVERED, HANDLED, observed=chosen))

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from cio_activation.delivery.destination import FOUND_DONE, NOT_MADE, UNLEARNED
 from cio_activation.delivery.outreach import Status
 from cio_activation.destinations.common.actions.declared import marker
+from cio_activation.destinations.common.actions.handing import HAD_BY
 from cio_activation.destinations.hubspot import api, task_api
 from cio_activation.destinations.hubspot.contact_answers import PROPERTIES, merged_ids
 from cio_activation.destinations.hubspot.task_api import TASKS, Engagement
 from cio_activation.destinations.hubspot.task_changes import is_deletion
-from cio_activation.destinations.hubspot.task_rows import Task, read
+from cio_activation.destinations.hubspot.task_rows import Task, TasksRead, read
 from cio_activation.destinations.hubspot.task_text import plain
 from cio_activation.destinations.hubspot.values import stamp_of
 from cio_activation.journal.operations import End, Operation, Result
@@ -30,22 +31,37 @@ async def recover(client: VendorClient, unanswered: Sequence[Operation], sort: E
     """Return how they ended; what is still not certain is left out, and asked for again by the next run.
 
     Changes are given back: the next plan reads a task before it writes, and sees by its seal whose words those are.
+    Whose a task is bears no seal: that is read here.
     """
     made = [o for o in unanswered if o.kind.creates]
-    deleted = [o for o in unanswered if not o.kind.creates and is_deletion(o)]
-    results = [
-        Result(o.operation_id, End.RETRY, UNLEARNED) for o in unanswered if not (o.kind.creates or is_deletion(o))
-    ]
-    if deleted:
-        seen = await read(client, [str(o.record_id) for o in deleted], sort)
-        # One that is gone now was there when it was sent to the recycle bin.
-        results += [
-            Result(o.operation_id, End.DELIVERED, FOUND_DONE)
-            if str(o.record_id) in seen.missing
-            else Result(o.operation_id, End.RETRY, UNLEARNED)
-            for o in deleted
-        ]
+    results: list[Result] = []
+    asked = [o for o in unanswered if not o.kind.creates and (is_deletion(o) or HAD_BY in o.payload)]
+    if asked:
+        seen = await read(client, [str(o.record_id) for o in asked], sort)
+        results = [end for o in asked if (end := _settled(o, seen)) is not None]
+    known = {o.operation_id for o in (*made, *asked)}
+    results += [Result(o.operation_id, End.RETRY, UNLEARNED) for o in unanswered if o.operation_id not in known]
     return results + (await _seek(client, made, sort) if made else [])
+
+
+def _settled(operation: Operation, seen: TasksRead) -> Result | None:
+    """Return the end of a deletion, or of giving a task to somebody else; None: HubSpot did not say.
+
+    Whose a task is has to be known: nobody but us gave it to them, and the next plan, or a reading of what humans did,
+    would take that for a colleague's choice.
+    """
+    record = str(operation.record_id)
+    task = seen.there.get(record)
+    if task is None and record not in seen.missing:
+        return None
+    if is_deletion(operation):
+        # One that is gone now was there when it was sent to the recycle bin.
+        done, observed = task is None, {}
+    else:
+        to = operation.payload["owner_id"]
+        done, observed = task is not None and task.owner_id == to, {"owner_id": to}
+    name = operation.operation_id
+    return Result(name, End.DELIVERED, FOUND_DONE, observed=observed) if done else Result(name, End.RETRY, UNLEARNED)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from cio_activation.activation.models import Audience
 from cio_activation.delivery.destination import UNLEARNED, Context
 from cio_activation.delivery.outreach import Status
 from cio_activation.destinations.common.actions.declared import ActionType, claim_of, marker
-from cio_activation.destinations.common.actions.handing import NO_OWNER
+from cio_activation.destinations.common.actions.handing import HAD_BY, NO_OWNER
 from cio_activation.destinations.common.actions.markup import paragraphs
 from cio_activation.destinations.common.actions.texts import ended_line, text_of
 from cio_activation.destinations.common.records import GONE
@@ -178,7 +178,7 @@ class Sending:
         to = str(operation.payload["owner_id"])
         if there is None or there.done or _edited(operation, there):
             return left_to_feedback(operation)
-        if there.owner_id not in (operation.payload.get("had_by"), to):
+        if there.owner_id not in (operation.payload.get(HAD_BY), to):
             chosen = {"owner_id": there.owner_id, "chosen": True}
             return Result(operation.operation_id, End.DELIVERED, _HANDLED, observed=chosen)
         if there.owner_id != to:

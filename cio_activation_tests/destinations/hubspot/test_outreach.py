@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from cio_activation.delivery.outreach import HandledBy, HearsBack, OpenAction, Owner, Status
-from cio_activation.destinations.hubspot import DESTINATION
+from cio_activation.destinations.hubspot import DESTINATION, api, task_api
+from cio_activation.transport.errors import OutcomeUnknown
 from cio_activation_tests.destinations.hubspot.asking import (
     ADA,
     DUE,
@@ -145,6 +146,33 @@ def test_people_with_many_old_tasks_cost_five_calls_at_most(world: HubSpotBench)
     assert len([e for e in world.entries(mark) if e.method == "POST" and not e.path.startswith("/_sandbox")]) <= 5
     # The first has an open task, older than all others.
     assert [one.handled_by for one in sorted(found, key=lambda one: one.record_id)] == [HandledBy.OPEN_TASK] * 3
+
+
+@pytest.mark.parametrize(
+    ("path", "question"),
+    [
+        ("/crm/owners/*", "owners"),
+        ("*/contacts/batch/read", "people"),
+        ("*/associations/*/batch/read", "people"),
+        ("*/contacts/search", "phone"),
+        ("*/associations/tasks", "tasks"),
+    ],
+)
+def test_an_answer_that_lists_nothing_at_all_is_no_answer(world: HubSpotBench, path: str, question: str) -> None:
+    """Not that nobody can act, that nobody is on somebody, or that what was made is not there."""
+    one = contact(world, 10)
+    questions: dict[str, Any] = {
+        "owners": DESTINATION.owners,
+        "people": lambda client, context: DESTINATION.contexts(client, context, [one], ()),
+        "phone": lambda client, _: api.contacts_with_phone(client, ["2025550101"], []),
+        "tasks": lambda client, _: task_api.tasks_of_one(client, one),
+    }
+    world.fault(path=path, kind="status", status=200, body={"status": "COMPLETE"}, times=10)
+    try:
+        with pytest.raises(OutcomeUnknown):
+            ask(world, questions[question])
+    finally:
+        world.stand_in.mend()
 
 
 def test_the_merged_and_the_deleted_are_left_out(world: HubSpotBench) -> None:

@@ -8,6 +8,8 @@ from cio_activation.warehouse.scope import Scope
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal
 
+HAD_BY = "had_by"
+"""In the payload of giving an action to somebody else: who had it, as far as we know."""
 NO_OWNER = "given to somebody else, but the destination did not take that"
 
 
@@ -29,7 +31,7 @@ def plan_handing(kind: ActionType, audience: str, entries: str, acts: str, scope
     ``entries`` and ``acts`` are those of the audience. What a human gave to somebody is never given to another.
     """
     told = f"'entry_id', e.entry_id, 'audience', {literal(audience)}, 'shown', x.shown"
-    payload = f"json_object({told}, 'owner_id', a.owner_id, 'had_by', x.owner_id)"
+    payload = f"json_object({told}, 'owner_id', a.owner_id, {literal(HAD_BY)}, x.owner_id)"
     open_ones = f"""FROM {entries} AS e
         JOIN {acts} AS x ON x.entry_id = e.entry_id AND x.status = 'open'
         JOIN {scope.rows("audience.assignments")} AS a
