@@ -1,7 +1,8 @@
 """The simulation's clock: one present time for this project's code and the stand-ins, which days can be jumped in.
 
 What a run records (when a call was made, when it was planned) is compared with what the vendors say of humans, so
-both sides have to live at the same time. Time goes on by itself between two jumps.
+both sides have to live at the same time, and Dagster, which runs no window that has not begun. Time goes on by itself
+between two jumps.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from types import ModuleType
 from typing import Any
 from unittest import mock
@@ -51,9 +52,17 @@ class Clock:
         """Return the present, seconds since the epoch."""
         return _real_time() + self._offset
 
+    def aware(self) -> datetime:
+        """Return the present in UTC."""
+        return datetime.fromtimestamp(self.now(), UTC)
+
     def set(self, instant: float) -> None:
         """Make it ``instant``."""
         self._offset = instant - _real_time()
+        self.follow()
+
+    def follow(self) -> None:
+        """Have modules that were imported meanwhile live now."""
         for name, module in list(sys.modules.items()):
             if name.startswith(PROJECT) and not name.startswith(STAND_INS) and name not in self._looked:
                 self._looked.add(name)
@@ -72,7 +81,8 @@ def simulated(instant: float) -> Iterator[Clock]:
     """Live at ``instant``, and then wherever the clock is set."""
     clock = Clock()
     clock.set(instant)
-    with mock.patch.object(time, "time", clock.now):
+    dagsters = "dagster._time._mockable_get_current_datetime"  # made to be replaced, as its comment says
+    with mock.patch.object(time, "time", clock.now), mock.patch(dagsters, clock.aware):
         try:
             yield clock
         finally:

@@ -30,6 +30,8 @@ class Life:
     oracle: Oracle
     days: int = 0
     runs: Counter[str] = field(default_factory=Counter)
+    dagster_runs: Counter[str] = field(default_factory=Counter)
+    """Of these, Dagster's."""
     calls: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
     deeds: Counter[str] = field(default_factory=Counter)
@@ -37,14 +39,15 @@ class Life:
 
 def live(
     home: Path, days: int, *, people: int = 300, first: date = FIRST_DAY, seed: int = 5, grace: bool = True,
-    actions: bool = True, tell: bool = False,
+    actions: bool = True, dagster_days: int = 0, tell: bool = False,
 ) -> Life:  # fmt: skip
-    """Live ``days`` days in ``home`` and return what came of them."""
+    """Live ``days`` days in ``home`` and return what came of them; the last ``dagster_days`` through Dagster's runs."""
     began = time.perf_counter()
     file = written(grace=grace, actions=actions)
     with life_town(home, file, people=people, days=days, first=first, seed=seed) as town:
         living = _Living(town, Rules.of(file), seed, days)
         for number in range(days):
+            living.by_dagster = number >= days - dagster_days
             living.day(number, first)
             if tell:
                 print(living.line(number, time.perf_counter() - began), flush=True)
@@ -67,6 +70,7 @@ class _Living:
         self.timers: list[float] = []
         self.since: dict[tuple[str, str, str], float] = {}
         self.last_run = 0.0
+        self.by_dagster = False
         self.reps.share_out()
 
     def day(self, number: int, first: date) -> None:
@@ -121,8 +125,12 @@ class _Living:
 
     def _run(self, lane: Lane) -> None:
         window, began = self.town.window(lane), self.town.now.timestamp()
-        run = self.town.run(lane, run_id=f"{lane}-{window.key}", schema=lane is Lane.DAILY or not self.life.runs)
-        assert run.held == 0, f"{window.key}: {[(n, r) for n, r in run.reports.items() if r.held]}"
+        if self.by_dagster:
+            assert self.town.run_in_dagster(lane)["held"] == 0, window.key
+            self.life.dagster_runs[str(lane)] += 1
+        else:
+            run = self.town.run(lane, run_id=f"{lane}-{window.key}", schema=lane is Lane.DAILY or not self.life.runs)
+            assert run.held == 0, f"{window.key}: {[(n, r) for n, r in run.reports.items() if r.held]}"
         self.life.runs[str(lane)] += 1
         seen = look(self.town, self.rules, lane.value, window.end.timestamp(), began, self.deeds)
         self.deeds = []

@@ -1,7 +1,8 @@
 """``python -m cio_activation_tests.life.report``: lives the simulation, prints what the judge found, and what it came to.
 
 ``--days 15`` for a short one, ``--dwell both`` for the same simulation with grace and without, side by side, ``--write``
-puts both tables into ``docs/reliability.md``. Ends with 1 if anything is wrong.
+puts both tables into ``docs/reliability.md``. The last days (``--dagster-days``) are lived through Dagster's runs, all
+others through the functions these call. Ends with 1 if anything is wrong.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ def totals(lives: dict[str, Life]) -> str:
         numbers = {
             "daily runs": life.runs["daily"],
             "real-time runs, of windows with news": life.runs["realtime"],
+            "of both, runs of Dagster": sum(life.dagster_runs.values()),
             "entries shown on a list or by a flag": appeared,
             "exits shown there": oracle.disappearances,
             "tasks in HubSpot": sum(record.key[0] == "hubspot" for record in actions),
@@ -83,6 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--people", type=int, default=300)
     parser.add_argument("--first", type=date.fromisoformat, default=FIRST_DAY)
     parser.add_argument("--seed", type=int, default=5)
+    parser.add_argument("--dagster-days", type=int, default=5, help="so many days at the end through Dagster's runs")
     parser.add_argument("--dwell", choices=list(DWELL), default="on", help="grace on, off, or one after the other")
     parser.add_argument("--quiet", action="store_true", help="no line a day")
     parser.add_argument("--write", action="store_true", help=f"put the tables into {PAGE.name}")
@@ -97,6 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 first=given.first,
                 seed=given.seed,
                 grace=grace,
+                dagster_days=given.dagster_days,
                 tell=not given.quiet,
             )
     print(page(lives, given.people))

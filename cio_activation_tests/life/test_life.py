@@ -24,7 +24,8 @@ pytestmark = pytest.mark.timeout(900)
 
 @pytest.fixture(scope="module")
 def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
-    return live(tmp_path_factory.mktemp("life") / "home", DAYS, people=PEOPLE, first=FIRST)
+    home = tmp_path_factory.mktemp("life") / "home"
+    return live(home, DAYS, people=PEOPLE, first=FIRST, dagster_days=form(0, 2))
 
 
 @pytest.mark.parametrize("check", CHECKS)

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, time, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from zoneinfo import ZoneInfo
 
+import dagster as dg
 import yaml
 
 from cio_activation.activation.models import Lane
 from cio_activation.activation.windows import Window
+from cio_activation.cli.windows import Windows
 from cio_activation.sandbox.build import build_sandbox
 from cio_activation.sandbox.server.running import RunningSandbox
 from cio_activation.sandbox.world.orders import generate
 from cio_activation.sandbox.world.world import World
-from cio_activation_tests.drivers import builders
+from cio_activation_tests.drivers import builders, lanes
+from cio_activation_tests.drivers.access import OF_OURS
 from cio_activation_tests.drivers.town import UNLIMITED, WITHOUT_LAGS, Town
 from cio_activation_tests.drivers.warm import warm_warehouses
 from cio_activation_tests.life.clock import Clock, simulated
@@ -68,6 +74,29 @@ class LifeTown(Town):
         end_s = -(-self.now.timestamp() // WINDOW_S) * WINDOW_S
         start = datetime.fromtimestamp(end_s - WINDOW_S, UTC)
         return Window(lane, start.strftime("%Y-%m-%dT%H:%M"), start, datetime.fromtimestamp(end_s, UTC))
+
+    def run_in_dagster(self, lane: Lane) -> Mapping[str, int]:
+        """Run the lane's window as Dagster does, in this process; return how its operations ended."""
+        window = self.window(lane)
+        others = {name: value for name, value in os.environ.items() if not name.startswith(OF_OURS)}
+        with (
+            mock.patch.dict(os.environ, others | self._environment(), clear=True),
+            dg.DagsterInstance.ephemeral() as instance,
+        ):
+            ran = self._windows.run(instance, window)
+        assert ran.ok, f"{lane} {window.key}: {ran.failures}"
+        assert (ran.window.start, ran.window.end) == (window.start, window.end)
+        return {end: sum(counts[end] for counts in ran.operations.values()) for end in ("planned", "held")}
+
+    @cached_property
+    def _windows(self) -> Windows:
+        windows = Windows(self.activation)
+        self.clock.follow()  # what only Dagster's side imports says when something was planned
+        return windows
+
+    def _environment(self) -> dict[str, str]:
+        quick = {name.upper(): str(value) for name, value in lanes.QUICK.items()}
+        return {**self.sandbox.environment(), **quick, "ACTIVATION_HOME": str(self.home)}
 
     def turns(self, after: float, until: float) -> list[float]:
         """Return when somebody may come into or leave a real-time segment by themselves, in this span."""
