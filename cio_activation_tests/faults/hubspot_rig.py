@@ -102,7 +102,9 @@ class HubSpotRig(Rig):
             kept = {k for k, v in by_key.get(cio_id, {}).items() if k.startswith("cio_") and k != "cio_id" and v}
             if kept:
                 found.append(f"{cio_id} left but keeps {sorted(kept)}")
-        lists = [x for x in state["lists"] if x["name"] == list_name(self._audience) and not x["deleted"]]
+        living = [x for x in state["lists"] if not x["deleted"]]
+        found += [f"there is a list {x['name']!r}" for x in living if x["name"] != list_name(self._audience)]
+        lists = [x for x in living if x["name"] == list_name(self._audience)]
         on_list = {state["contacts"][i].get("cio_id") for x in lists for i in x["members"]}
         if on_list != self.inside:
             found.append(f"the list lacks {sorted(self.inside - on_list)} and has {sorted(on_list - self.inside)} more")
@@ -177,6 +179,17 @@ class HubSpotRig(Rig):
         self.bench.portal.limits.limited = True
         self.edit("other_app_calls", kind="daily", calls=self.bench.portal.limits.daily_limit)
 
+    def rename_list(self) -> None:
+        """The audience is called something else."""
+        self._audience = self._audience.model_copy(update={"label": f"RET - Winback {self.round}"})
+        self._redeclare()
+
+    def retire_list(self) -> None:
+        """The audience has got another list, and the one it had is emptied and goes now."""
+        self._extend_list()
+        self._redeclare()
+        self.run()
+
     def lag(self) -> None:
         """Search does not find what was written within the last minute."""
         self.edit("settings", search_lag_s=60.0)
@@ -188,17 +201,25 @@ class HubSpotRig(Rig):
 
     def _extend(self) -> None:
         self._properties.append(benches.prop(f"extra_{self.round}", PropertyType.TEXT))
+        self._extend_list()
+        for cio_id, values in self.values.items():
+            values[f"extra_{self.round}"] = f"extra of {cio_id}"
+        self._redeclare()
+
+    def _extend_list(self) -> None:
         self._audience = self._audience.model_copy(
             update={"version": self._audience.version + 1, "deliver": {"hubspot": HubSpotAudience(new_list=True)}}
         )
-        for cio_id, values in self.values.items():
-            values[f"extra_{self.round}"] = f"extra of {cio_id}"
+
+    def _redeclare(self) -> None:
         self._schema_due = True
         self.bench.use(self._activation())
         self._decide()
 
     def _activation(self) -> Any:
-        return benches.make_activation(self._properties, (self._audience,), on_deleted="recreate")
+        return benches.make_activation(
+            self._properties, (self._audience,), on_deleted="recreate", retire_lists_after=timedelta(0)
+        )
 
     def _decide(self) -> None:
         self.bench.persons(self.people.values())

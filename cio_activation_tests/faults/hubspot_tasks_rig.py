@@ -124,6 +124,11 @@ class HubSpotTasksRig(Rig):
         """Search does not find what was written within the last minute."""
         self.edit("settings", search_lag_s=60.0)
 
+    def lose_creation(self) -> None:
+        """The run before has made something and not heard so: it is looked up first."""
+        self.fault(kind="reset", when="after", path="/crm/objects/*/batch/create")
+        self.run()
+
     def lose_trace_ids(self) -> None:
         """The portal does not give trace ids back."""
         self.edit("settings", echo_trace_ids=False)

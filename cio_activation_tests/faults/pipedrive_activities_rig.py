@@ -87,3 +87,10 @@ class PipedriveActivitiesRig(Rig):
 
     def calm(self) -> None:
         """Nothing but data was touched."""
+
+    # -- troubles ---------------------------------------------------------------------------------------
+
+    def lose_creation(self) -> None:
+        """The run before has made something and not heard so: it is looked up first."""
+        self.fault(kind="reset", when="after", method="POST")
+        self.run()

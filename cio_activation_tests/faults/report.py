@@ -1,7 +1,11 @@
-"""``python -m cio_activation_tests.faults.report``: runs every row, writes the table into ``docs/reliability.md``."""
+"""``python -m cio_activation_tests.faults.report``: runs every row, writes the table into ``docs/reliability.md``.
+
+``--only TEXT`` for some rows: the others stay as they were measured.
+"""
 
 from __future__ import annotations
 
+import argparse
 import platform
 import sys
 import time
@@ -9,8 +13,8 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from cio_activation_tests.faults.cases import CASES
 from cio_activation_tests.faults.rigs import RIGS
+from cio_activation_tests.faults.table import CASES
 from cio_activation_tests.faults.world import MOST_RUNS, Rig, Row, measure, problems, quick
 from cio_activation_tests.marked import put
 
@@ -44,37 +48,51 @@ def line(row: Row) -> str:
     return key_of(row.case.vendor, row.case.fault) + "".join(f" {c} |" for c in [*cells, len(row.quiet_writes)])
 
 
-def page(rows: Sequence[Row], seconds: float) -> str:
-    """Return the part of the page that the command writes."""
-    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    once, doubles = sum(row.runs == 0 for row in rows), sum(row.duplicates for row in rows)
+def page(lines: Sequence[str], again: int, seconds: float) -> str:
+    """Return the part of the page that the command writes; ``again``: so many lines are of this run."""
+    versions = ", ".join(f"{name} {version(name).partition('+')[0]}" for name in PACKAGES)
+    _, runs, doubles, writes = zip(*([*map(int, one.rstrip(" |").split(" | ")[-4:])] for one in lines), strict=True)
+    took = f"in {seconds:.0f} s"
+    if again < len(lines):
+        took = f"({again} of them later by themselves, with `--only`, {took})"
     text = [
         "",
-        f"`{COMMAND}` ran {len(rows)} faults in {seconds:.0f} s on Python {platform.python_version()},",
+        f"`{COMMAND}` ran {len(lines)} faults {took} on Python {platform.python_version()},",
         f"{versions}.",
-        f"planned = delivered + rejected + unneeded + held in every row; {once} faults left nothing to do, the",
-        f"others were mended by {max(row.runs for row in rows)} further run(s) at most; {doubles} "
-        f"duplicates; a run with nothing changed made {sum(len(r.quiet_writes) for r in rows)} writes.",
+        f"planned = delivered + rejected + unneeded + held in every row; {runs.count(0)} faults left nothing to do, the",
+        f"others were mended by {max(runs)} further run(s) at most; {sum(doubles)} "
+        f"duplicates; a run with nothing changed made {sum(writes)} writes.",
         "",
         "| " + " | ".join(HEAD) + " |",
         "|" + "---|" * len(HEAD),
-        *(line(row) for row in rows),
+        *lines,
         "",
     ]
     return "\n".join(text)
 
 
 def write(rows: Sequence[Row], seconds: float, path: Path = PAGE) -> None:
-    """Put the table into the page; the text around it stays."""
-    put(path, page(rows, seconds), START, END, _FIRST)
+    """Put the table into the page; the text around it stays, and so do rows that were not run this time."""
+    new = {key_of(row.case.vendor, row.case.fault): line(row) for row in rows}
+    held = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    lines = []
+    for case in CASES:
+        key = key_of(case.vendor, case.fault)
+        lines += [new[key]] if key in new else [one for one in held if one.startswith(key)]
+    put(path, page(lines, len(new), seconds), START, END, _FIRST)
 
 
-def main() -> int:
-    """Run every row; the page is written only if all of them are good."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the rows; the page is written only if all of them are good."""
+    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
+    parser.add_argument("--only", metavar="TEXT", default="", help="run rows only that have it in their name")
+    only = parser.parse_args(arguments).only
     began, rows, bad = time.monotonic(), [], 0
     rigs: dict[str, Rig] = {}
     with quick() as folder:
         for number, case in enumerate(CASES):
+            if only not in case.name:
+                continue
             if case.rig not in rigs:
                 rigs[case.rig] = RIGS[case.rig](folder / str(number))
                 rigs[case.rig].settle()

@@ -9,15 +9,19 @@ from pathlib import Path
 import pytest
 from _pytest.mark import ParameterSet
 
-from cio_activation_tests.faults.cases import CASES, Case
+from cio_activation_tests.faults.cases import Case
 from cio_activation_tests.faults.report import COMMAND, PAGE, key_of
 from cio_activation_tests.faults.rigs import RIGS
+from cio_activation_tests.faults.table import CASES
 from cio_activation_tests.faults.world import Rig, measure, problems, quick
 
 TakeRig = Callable[[str], Rig]
 FARE_ALIKE = (
     "423, ", "500, ", "503, ", "reset before the write, ", "truncated body, ",
     "activities: 429 once", "activities: half an answer", "activities: 503 once",
+    "handing: 502", "handing: 500", "handing: 503", "handing: truncated body", "handing: empty results",
+    "notes: half an answer", "notes: 503 once", "notes: 400", "deals: half an answer", "deals: 503 once",
+    "heard: 503 once", "heard: HTML 403", "list to be deleted", "500 at what was not applied",
 )  # fmt: skip
 """Rows that go the way of another one at the same calls: 429, 502 and reset after the write are in the short form."""
 

@@ -77,7 +77,7 @@ class LifeTown(Town):
 
     def run_in_dagster(self, lane: Lane) -> Mapping[str, int]:
         """Run the lane's window as Dagster does, in this process; return how its operations ended."""
-        window = self.window(lane)
+        window, began = self.window(lane), self.clock.aware()
         others = {name: value for name, value in os.environ.items() if not name.startswith(OF_OURS)}
         with (
             mock.patch.dict(os.environ, others | self._environment(), clear=True),
@@ -86,6 +86,9 @@ class LifeTown(Town):
             ran = self._windows.run(instance, window)
         assert ran.ok, f"{lane} {window.key}: {ran.failures}"
         assert (ran.window.start, ran.window.end) == (window.start, window.end)
+        planned = f"SELECT planned_at FROM audience.assignments WHERE as_of = '{window.as_of}'"
+        for (at,) in self.query(planned):  # else due times would count from another present
+            assert began <= at.replace(tzinfo=UTC) <= max(self.clock.aware(), window.end), (window.key, at)
         return {end: sum(counts[end] for counts in ran.operations.values()) for end in ("planned", "held")}
 
     @cached_property
