@@ -136,7 +136,7 @@ snapshot stays in force. As a destination it is written to like the CRMs.
 "All the time" means every call of the run is struck, retries included. For destinations the faults strike the
 writes; at Customer.io as the source the reads, and the request for an export.
 
-So that the whole takes a minute or two, the first pause between two attempts is a hundredth of a second and files are
+So that the whole takes some minutes, the first pause between two attempts is a hundredth of a second and files are
 kept in memory. Pauses that the vendor asks for are kept to, and measured.
 
 {START}

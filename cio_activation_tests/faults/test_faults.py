@@ -20,6 +20,7 @@ FARE_ALIKE = (
     "423, ", "500, ", "503, ", "reset before the write, ", "truncated body, ",
     "activities: 429 once", "activities: half an answer", "activities: 503 once",
     "handing: 502", "handing: 500", "handing: 503", "handing: truncated body", "handing: empty results",
+    "handing: 400", "deals: 400", "notes: made", "deals: made", "activities: made, answer lost, 500",
     "notes: half an answer", "notes: 503 once", "notes: 400", "deals: half an answer", "deals: 503 once",
     "heard: 503 once", "heard: HTML 403", "list to be deleted", "500 at what was not applied",
 )  # fmt: skip
