@@ -165,7 +165,8 @@ def _one(runtime: Any, destination: Any, step: Any, window: Any, people: bool) -
                         work[str(o.payload.get("owner_id") or o.payload.get("queue") or "(nobody)"), due] += 1
                 if people:
                     listed += [
-                        {"kind": o.kind.name, "person": o.cio_id, "record": o.record_id, "target": o.target,
+                        {"operation_id": o.operation_id, "kind": o.kind.name, "person": o.cio_id,
+                         "record": o.record_id, "target": o.target,
                          "before": dict(o.before), "change": dict(o.payload)}
                         for o in batch
                     ]  # fmt: skip

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -22,7 +22,7 @@ from cio_activation.journal.leases import Lease
 from cio_activation.journal.open_plans import PlanClosed
 from cio_activation.journal.operations import End, Operation, Result
 from cio_activation.transport.errors import BudgetSpent, OutcomeUnknown, Rejected, Retryable, Stop, VendorError
-from cio_activation.transport.http import VendorClient
+from cio_activation.transport.http import Answer, VendorClient, answers
 from cio_activation.transport.retry import asks_too_long
 from cio_activation.transport.time_slice import YIELDED, TimeSlice
 
@@ -168,8 +168,11 @@ class Sender:
 
     async def _ask(self, batch: Sequence[Operation]) -> list[Result] | None:
         """Send the batch and return how each ended; None if it was refused whole and has to be halved."""
+        made: list[Answer] = []
+        noting = answers.set(made)
         try:
-            return complete(batch, await self._step.send(self._client, self._context, batch))
+            results = complete(batch, await self._step.send(self._client, self._context, batch))
+            return answered(results, made)
         except Rejected as error:
             if len(batch) > 1 and error.status in BATCH_REFUSALS:
                 return None
@@ -181,6 +184,8 @@ class Sender:
         except Stop as error:
             self.tally.stop(error)
             return all_ended(batch, End.RETRY, error)
+        finally:
+            answers.reset(noting)
 
     async def _ask_in_halves(self, batch: Sequence[Operation]) -> list[Result]:
         """Do what :meth:`_ask` does, halving for as long as it is refused whole."""
@@ -210,6 +215,19 @@ def complete(batch: Sequence[Operation], results: Sequence[Result]) -> list[Resu
         known.get(o.operation_id)
         or Result(o.operation_id, End.UNKNOWN, "the vendor's answer does not mention this record")
         for o in batch
+    ]
+
+
+def answered(results: Sequence[Result], made: Sequence[Answer]) -> list[Result]:
+    """Return ``results`` with the answer of the vendor, where the step did not say it and only one can be meant."""
+    if not made or (len(results) > 1 and len(made) > 1):
+        return list(results)
+    status, request_id = made[-1]
+    return [
+        replace(r, status=status, request_id=r.request_id or request_id)
+        if r.status is None and r.end is not End.UNKNOWN
+        else r
+        for r in results
     ]
 
 

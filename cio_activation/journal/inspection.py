@@ -14,7 +14,7 @@ from cio_activation.journal import connections
 from cio_activation.journal.leases import is_leased
 from cio_activation.journal.schema import NEWEST, attempts, inbox, leases, paces, version_of
 
-__all__ = ["NEWEST", "Inspection", "inspect_journal"]
+__all__ = ["NEWEST", "Inspection", "attempts_of", "inspect_journal"]
 WAIT_S = 5.0
 
 
@@ -68,6 +68,26 @@ def inspect_journal(url: str) -> Inspection:
                 None if oldest is None else now - float(oldest),
                 sorted(str(vendor) for (vendor,) in paused),
             )
+    except sa.exc.OperationalError as error:
+        raise connections.cannot_open(engine.url, error) from None
+    finally:
+        engine.dispose()
+
+
+def attempts_of(url: str, cio_id: str) -> list[dict[str, Any]]:
+    """Return what the journal at ``url`` has of a person, as columns of its table: what no fold has taken yet.
+
+    Empty without a journal, or with one of another release, which the next run brings up to date.
+    """
+    engine = connections.open_engine(url, WAIT_S)
+    if engine.dialect.name == "sqlite" and engine.url.database and not Path(engine.url.database).exists():
+        return []
+    try:
+        with engine.connect() as con:
+            if version_of(con) != NEWEST:
+                return []
+            query = sa.select(attempts).where(attempts.c.cio_id == cio_id).order_by(attempts.c.id)
+            return [dict(row) for row in con.execute(query).mappings()]
     except sa.exc.OperationalError as error:
         raise connections.cannot_open(engine.url, error) from None
     finally:

@@ -10,6 +10,7 @@ import hashlib
 import os
 import ssl
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
@@ -40,6 +41,12 @@ class Response:
     def json(self) -> Any:
         """Return the parsed body; None for an empty one."""
         return json_text.loads(self.content) if self.content.strip() else None
+
+
+Answer = tuple[int, str | None]
+"""Status and request id of a successful answer."""
+answers: ContextVar[list[Answer] | None] = ContextVar("answers", default=None)
+"""Takes the answers to writes that are made now, for whoever has to say what came of them; None: nobody does."""
 
 
 class Pacer(Protocol):
@@ -235,7 +242,10 @@ class VendorClient:
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise OutcomeUnknown(f"no answer ({type(error).__name__})", **context) from None
         self._pacer.observe(self.vendor, bucket, answer.status_code, answer.headers)
-        return self._judge(answer, context)
+        judged = self._judge(answer, context)
+        if method != "GET" and (noted := answers.get()) is not None:
+            noted.append((judged.status, judged.request_id))
+        return judged
 
     def _judge(self, answer: httpx.Response, context: dict[str, Any]) -> Response:
         status = answer.status_code

@@ -55,15 +55,17 @@ class Asking:
     personal: bool = False
     """Whether personal data is shown."""
     _read: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    under_way: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """``cio_id`` -> what the journal has of them, once it was asked."""
 
     @property
     def until(self) -> str:
         """The end of a WHERE over ``as_of``: only what is asked for."""
         return "" if self.as_of is None else f" AND as_of <= {timestamp(self.as_of)}"
 
-    def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+    def rows(self, query: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[dict[str, Any]]:
         """Return the rows of ``query`` by name."""
-        found = self.con.execute(query, list(parameters))
+        found = self.con.execute(query, dict(parameters) if isinstance(parameters, Mapping) else list(parameters))
         names = [column[0] for column in found.description or ()]
         return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from cio_activation.warehouse.sql import timestamp
-from cio_activation.why import decisions, values, writes
+from cio_activation.why import decisions, obstacles, values, writes
 from cio_activation.why.decisions import rested_on, withheld
 from cio_activation.why.facts import HIDDEN, Asking, Fact, minute
 
@@ -45,7 +45,7 @@ class Story:
 def tell(asking: Asking, cio_id: str) -> Story:
     """Return the story of ``cio_id``; as of an instant, if that is asked for."""
     found = [*decisions.facts(asking, cio_id), *writes.facts(asking, cio_id), *writes.acts(asking, cio_id)]
-    found += [*values.facts(asking, cio_id), *writes.obstacles(asking, cio_id)]
+    found += [*values.facts(asking, cio_id), *obstacles.facts(asking, cio_id)]
     profile = asking.rows("FROM identity.persons WHERE cio_id = ?", [cio_id])
     now = asking.as_of is None
     return Story(

@@ -1,4 +1,4 @@
-"""What was sent for a person and what the vendors answered, what humans did, and what does not come through."""
+"""What was sent for a person and what the vendors answered, and what humans did with what they were asked."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from cio_activation.delivery.release import plan_file
 from cio_activation.journal.operations import End, Kind
+from cio_activation.journal.statements import SENDING
 from cio_activation.transport.reasons import told as reason_told
-from cio_activation.warehouse.sql import literal
 from cio_activation.why.facts import Asking, Fact, minute, parsed, told
-from cio_activation.why.windows import window_of
+from cio_activation.why.under_way import attempts, key_of
 
 _ENDS: Mapping[str, str] = {
     End.DELIVERED: "taken",
     End.UNNEEDED: "nothing was left to do",
     End.RETRY: "no certain answer, planned again",
+    End.UNKNOWN: "sent, and what came of it is not known; the next run looks",
+    SENDING: "on its way, or the run was killed; the next run looks",
 }
 _ACTS: Mapping[str, str] = {
     "done": "was done",
@@ -27,16 +28,6 @@ _ACTS: Mapping[str, str] = {
     "outcome": "has the outcome",
     "withdrawn": "was taken back by a person of ours",
 }
-_OBSTACLES: Mapping[str, str] = {
-    "refused": "a value could not be read and was refused",
-    "stale": "the last good value stands, since what came could not be read",
-    "key_clash": "somebody else has the same match key",
-    "gone": "the record was deleted or merged there, and none is made in its place",
-    "rejected": "the vendor rejects it",
-    "conflict": "a human changed the value, and it is left as it is",
-    "deferred": "did not fit and goes first next time",
-}
-"""Obstacle -> what it is, of ``outcome.why_obstacles``."""
 _NOT_SHOWN = frozenset(
     {"entry_id", "audience", "content", "shown", "evidence", "moments", "segment", "entered_at", "id"}
 )
@@ -46,12 +37,13 @@ _NOT_SHOWN = frozenset(
 def facts(asking: Asking, cio_id: str) -> list[Fact]:
     """Return every attempt to change something for the person."""
     rows = asking.rows(f"SELECT * FROM outcome.why_writes WHERE cio_id = ?{asking.until} ORDER BY ended_at", [cio_id])
+    rows += attempts(asking, cio_id, {key_of(row) for row in rows})
     return [
         Fact(
             what="write",
-            sentence=f"{row['destination']}: {_done(asking, row)}: {_answer(row)}",
+            sentence=f"{row['destination']}: {done(asking, row)}: {_answer(row, kind_of(asking, row))}",
             as_of=row["as_of"],
-            about=row["target"] if _kind(asking, row).writes_membership else parsed(row["payload"]).get("audience"),
+            about=row["target"] if kind_of(asking, row).writes_membership else parsed(row["payload"]).get("audience"),
             destination=row["destination"],
             window_key=row["window_key"],
             run_id=row["run_id"],
@@ -84,74 +76,14 @@ def acts(asking: Asking, cio_id: str) -> list[Fact]:
     ]
 
 
-def obstacles(asking: Asking, cio_id: str) -> list[Fact]:
-    """Return what does not come through; for a time in the past, what was noted up to then."""
-    found = [_obstacle(asking, row) for row in asking.rows("FROM outcome.why_obstacles WHERE cio_id = ?", [cio_id])]
-    if asking.as_of is None:
-        return found + _stopped(asking, cio_id)
-    return [fact for fact in found if fact.as_of is not None and fact.as_of <= asking.as_of]
-
-
-def _obstacle(asking: Asking, row: Mapping[str, Any]) -> Fact:
-    as_of = row["as_of"]
-    if as_of is None and row["obstacle"] == "refused":
-        window = window_of(asking.activation, row["lane"], row["window_key"])
-        as_of = window.as_of if window is not None else None
-    about = f" {row['about']}" if row["about"] else ""
-    reason = f": {reason_told(row['reason'])}" if row["reason"] else ""
-    other = f" (owner: {row['other_cio_id']})" if row["other_cio_id"] else ""
-    again = f"; tried again from {minute(row['until'])}" if row["until"] and row["until"].year > 1970 else ""
-    return Fact(
-        what="obstacle",
-        sentence=f"{row['place']}{about}: {_OBSTACLES[row['obstacle']]}{reason}{other}{again}",
-        as_of=as_of,
-        about=row["about"],
-        window_key=row["window_key"],
-        values={name: row[name] for name in ("obstacle", "place", "reason", "other_cio_id", "until")},
-    )
-
-
-def _stopped(asking: Asking, cio_id: str) -> list[Fact]:
-    """Return what the newest plan of a step held of the person's: by a guard, the budget, or as the run was stopped."""
-    found = []
-    for plan in asking.rows(
-        """SELECT * FROM delivery.plans WHERE made_at IS NOT NULL
-        QUALIFY row_number() OVER (PARTITION BY destination, step ORDER BY made_at DESC) = 1"""
-    ):
-        path = plan_file(asking.settings, plan["lane"], plan["window_key"], plan["plan_id"])
-        if not plan["held"] or not path.is_file():
-            continue
-        unsent = asking.rows(
-            f"""SELECT destination, kind, record_id, target, payload FROM (
-                SELECT *, ? AS destination FROM read_parquet({literal(str(path))}) WHERE cio_id = ?) AS p
-            WHERE NOT EXISTS (FROM delivery.ledger AS l WHERE l.cio_id = ? AND l.plan_id = ?
-                AND l.operation_id = p.operation_id AND l."end" <> 'retry')""",
-            [plan["destination"], cio_id, cio_id, plan["plan_id"]],
-        )
-        because = plan["note"] or "the run was stopped, or the day's budget was used up"
-        found += [
-            Fact(
-                what="obstacle",
-                sentence=f"{row['destination']}: not sent yet: {_done(asking, row)}: {because}",
-                as_of=plan["window_end"],
-                about=row["target"],
-                destination=row["destination"],
-                window_key=plan["window_key"],
-                run_id=plan["run_id"],
-                values={"obstacle": "held", "plan_id": plan["plan_id"], "guards": json.loads(plan["guards"] or "[]")},
-            )
-            for row in unsent
-        ]
-    return found
-
-
-def _kind(asking: Asking, row: Mapping[str, Any]) -> Kind:
+def kind_of(asking: Asking, row: Mapping[str, Any]) -> Kind:
+    """Return the kind of a row's operation; of one that no step declares any more, what its name says."""
     return asking.kinds.get((row["destination"], row["kind"])) or Kind(name=row["kind"])
 
 
-def _done(asking: Asking, row: Mapping[str, Any]) -> str:
+def done(asking: Asking, row: Mapping[str, Any]) -> str:
     """Return what an operation does, with what it is done to."""
-    kind, payload = _kind(asking, row), parsed(row["payload"])
+    kind, payload = kind_of(asking, row), parsed(row["payload"])
     words = kind.told or kind.name.replace("_", " ")
     if kind.writes_membership:
         return f"{words} {asking.label(row['target'])}"
@@ -177,9 +109,11 @@ def _inside(payload: Mapping[str, Any]) -> list[str] | None:
     return [str(name) for name in json.loads(flag).get("in", [])]
 
 
-def _answer(row: Mapping[str, Any]) -> str:
+def _answer(row: Mapping[str, Any], kind: Kind) -> str:
     """Return what the vendor answered, with what its support would ask for."""
-    if row["end"] == End.REJECTED:
+    if kind.links and row["end"] == End.DELIVERED:
+        said = "found" if row["record_id"] else "none is there"
+    elif row["end"] == End.REJECTED:
         said = f"rejected: {reason_told(row['reason'] or 'no reason given')}"
     else:
         said = _ENDS.get(row["end"], row["end"]) + (f": {row['reason']}" if row["reason"] else "")

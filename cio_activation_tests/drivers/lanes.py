@@ -121,6 +121,13 @@ def run_lane(
     ``refresh`` takes a new snapshot of Customer.io where the window has one already; False uses that one.
     """
     decided = decide_lane(runtime, lane, window, run_id, refresh=refresh)
+    return LaneRun(decided, deliver_lane(runtime, lane, window, run_id, schema=schema))
+
+
+def deliver_lane(
+    runtime: Runtime, lane: Lane, window: Window, run_id: str = "run", *, schema: bool = True
+) -> dict[str, StepReport]:
+    """Deliver what was decided; return ``destination/step`` -> its report."""
     reports: dict[str, StepReport] = {}
     for destination in DESTINATIONS:
         if destination.name not in runtime.activation.destinations:
@@ -130,7 +137,7 @@ def run_lane(
         for step in destination.steps(runtime.activation):
             if step.lane is lane:
                 reports[f"{destination.name}/{step.name}"] = run_step(runtime, destination, step, window, run_id)
-    return LaneRun(decided, reports)
+    return reports
 
 
 def decide_lane(
