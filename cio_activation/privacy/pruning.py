@@ -56,16 +56,16 @@ class Rule:
     old: str
 
 
-def prune_rows(runtime: Runtime, now: datetime, piece: int = PIECE) -> dict[str, int]:
+def prune_rows(runtime: Runtime, now: datetime, piece: int | None = None) -> dict[str, int]:
     """Delete what is older at ``now`` (naive UTC) than the workspace keeps it; return table -> rows, none left out."""
     gone: dict[str, int] = {}
     for rule in _rules(runtime.activation.workspace, now):
         while True:
             with runtime.warehouse.write() as con:
-                taken = _take(con, rule, piece)
+                taken = _take(con, rule, piece or PIECE)
             if taken:
                 gone[rule.table] = gone.get(rule.table, 0) + taken
-            if taken < piece:
+            if taken < (piece or PIECE):
                 break
     return gone
 

@@ -39,7 +39,8 @@ class Pruned:
 def prune(runtime: Runtime, now: datetime, runs: Callable[[datetime], int] = lambda _before: 0) -> Pruned:
     """Delete files, rows and runs that are older at ``now`` (naive UTC) than the workspace keeps them.
 
-    Files first, then the books: whoever dies in between leaves rows of files that are gone, which ask for new ones.
+    Books first, then files: whoever dies in between leaves files that no book has, which the next call finds by their
+    age. The other way round, rows of files that are gone would stay for ever.
     ``runs`` deletes what Dagster keeps of runs that began before an instant, and tells how many that were.
     """
     workspace, home = runtime.activation.workspace, runtime.settings.activation_home
@@ -48,16 +49,18 @@ def prune(runtime: Runtime, now: datetime, runs: Callable[[datetime], int] = lam
     windows = list(_old_windows(runtime.settings.raw_dir, _before(now, workspace.raw_retention)))
     plans = list(_old_plans(home / "plans", _before(now, workspace.plan_retention), read_still))
     freed = sum(path.stat().st_size for path in [*plans, *(file for folder in windows for file in _files(folder))])
+    if windows:
+        _forget(runtime, [folder.relative_to(home).as_posix() for folder in windows])
     for folder in windows:
         for path in _files(folder):
             path.unlink(missing_ok=True)
         folder.rmdir()
-    if windows:
-        _forget(runtime, [folder.relative_to(home).as_posix() for folder in windows])
     for path in plans:
         path.unlink(missing_ok=True)
         if not any(path.parent.iterdir()):
             path.parent.rmdir()
+    for folder in _empty_folders(home / "plans", _before(now, workspace.plan_retention)):
+        folder.rmdir()
     rows = prune_rows(runtime, now)
     pruned_runs = runs(now - workspace.run_retention)
     return Pruned(len(windows), len(plans), freed, rows, pruned_runs, sum(path.stat().st_size for path in _files(home)))
@@ -85,6 +88,12 @@ def _old_windows(raw: Path, before: float) -> Iterator[Path]:
 
 def _old_plans(plans: Path, before: float, read_still: frozenset[str]) -> Iterator[Path]:
     yield from (path for path in _files(plans) if _written(path) < before and path.stem not in read_still)
+
+
+def _empty_folders(plans: Path, before: float) -> list[Path]:
+    """Return the windows' folders that are left without a plan; not one that a run may just have made."""
+    folders = (path for lane in plans.glob("*") if lane.is_dir() for path in lane.iterdir() if path.is_dir())
+    return [folder for folder in sorted(folders) if not any(folder.iterdir()) and _written(folder) < before]
 
 
 def _forget(runtime: Runtime, folders: list[str]) -> None:

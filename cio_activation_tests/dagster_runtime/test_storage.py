@@ -118,6 +118,43 @@ def test_old_runs_go_with_all_that_dagster_keeps_of_them_but_for_the_newest(
     assert dg.materialize([carts], instance=instance).success
 
 
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+@pytest.mark.parametrize(
+    ("when", "dies"),
+    [("before", "delete_events"), ("after", "delete_events"), ("after", "delete_logs"), ("after", "delete_run")],
+)
+def test_pruning_that_is_killed_is_finished_by_the_next(
+    instance: dg.DagsterInstance, home: Path, monkeypatch: pytest.MonkeyPatch, when: str, dies: str
+) -> None:
+    runs = [dg.materialize([carts], instance=instance).run_id for _ in range(3)]
+    for run in runs:
+        (home / "storage" / run / "compute_logs").mkdir(parents=True, exist_ok=True)
+    later = datetime.now(UTC).replace(tzinfo=None) + timedelta(hours=1)
+    owner: Any = {"delete_events": instance.event_log_storage, "delete_logs": instance.compute_log_manager}
+    owner = owner.get(dies, instance)
+    real = getattr(owner, dies)
+
+    def killed(*given: Any, **more: Any) -> None:
+        if when == "after":
+            real(*given, **more)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, dies, killed)
+        with pytest.raises(Killed):
+            prune(instance, later)
+    there = {run.run_id for run in instance.get_runs()}
+    assert set(runs[1:]) <= there
+    assert all(instance.all_logs(run) for run in runs[1:]), "only the oldest was begun with"
+    assert dg.materialize([carts], instance=instance).success, "runs go on meanwhile"
+    assert prune(instance, later) == len(there)
+    assert not [run for run in runs if instance.get_run_by_id(run) or instance.all_logs(run)]
+    assert not [run for run in runs if (home / "storage" / run).exists()]
+
+
 def test_processes_see_each_others_runs_and_events(instance: dg.DagsterInstance) -> None:
     here = dg.materialize([carts], instance=instance)
     in_another_process(

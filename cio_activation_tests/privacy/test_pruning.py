@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cio_activation.activation.models import Lane, Workspace
+from cio_activation.activation.models import Workspace
 from cio_activation.audience.desks import rotations_given
 from cio_activation.privacy.pruning import prune_rows
 from cio_activation.runtime import Runtime
-from cio_activation_tests.drivers import builders, lanes
-from cio_activation_tests.drivers.town import Town, town
+from cio_activation_tests.drivers import builders
 
 DAY = timedelta(days=1)
 NOW = datetime(2027, 11, 1)
 OLD, YOUNG = NOW - 500 * DAY, NOW - 10 * DAY
-SHORT = {"decision_retention": DAY, "ledger_retention": DAY, "quarantine_retention": DAY}
-ACTION = "{subject: 'Cart of {cart_value}', body: Offer help by phone., owner: audience_owner}"
 
 
 @pytest.fixture(scope="module")
@@ -125,65 +121,3 @@ def test_what_was_rejected_found_and_refused_goes_but_the_newest(home: Runtime) 
     }  # fmt: skip
     assert left(home, "delivery.audits", "audit_id") == ["a2"]
     assert left(home, "quarantine.rows", "layer") == ["moments", "payload", "raw"]
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Iterator[Town]:
-    with town(tmp_path / "home", people=20) as made:
-        made.by_hand("hubspot", "add_owner", email="cx@example.com", first_name="Cleo")
-        before, cart, after = lanes.ACTIVATION.partition("hot_cart: {")
-        asked = after.replace("{hubspot: {list: true}", f"{{hubspot: {{list: true, task: {ACTION}}}", 1)
-        text = f"{before}{cart}launch: {{baseline: include}}, {asked}"
-        made.activation = lanes.small_activation(made.home, text)
-        short = made.activation.workspace.model_copy(update=SHORT)
-        made.activation = made.activation.model_copy(update={"workspace": short})
-        made.runtime = lanes.build_runtime(made.home, made.sandbox.environment(), made.activation)
-        yield made
-
-
-def tasks(here: Town) -> dict[str, dict[str, Any]]:
-    return {str(t["id"]): t for t in here.there["hubspot"]["tasks"]}
-
-
-def asked_for(here: Town, who: str) -> int:
-    """Return how many tasks HubSpot has about somebody."""
-    [(record,)] = here.query(f"SELECT record_id FROM delivery.links WHERE destination = 'hubspot' AND cio_id = '{who}'")
-    return sum(str(record) in map(str, t["contacts"]) for t in tasks(here).values())
-
-
-@pytest.mark.slow
-def test_after_pruning_nothing_is_sent_anew_and_cooldowns_hold(here: Town) -> None:
-    """Hot carts, all called about and done; days later everything that may go has gone, and one fills a cart again."""
-    for one in here.people()[:6]:
-        here.act("fill_cart", cio_id=one, value=300.0)
-    here.wait(timedelta(hours=3))
-    here.settle()
-    made = tasks(here)
-    who = str(here.query("SELECT min(cio_id) FROM delivery.actions")[0][0])
-    for task in made:
-        here.by_hand("hubspot", "complete_task", id=task)
-    here.wait(timedelta(minutes=20))
-    here.run(Lane.REALTIME)
-    here.wait(3 * DAY)
-    here.settle()
-    now = here.now.replace(tzinfo=None)
-    gone = prune_rows(here.runtime, now)
-    assert {"audience.decisions", "audience.assignments", "delivery.ledger"} <= gone.keys(), gone
-    since = here.mark()
-    for lane in (Lane.DAILY, Lane.REALTIME):
-        here.run(lane)
-    assert here.writes(since) == []
-    assert here.differences() == []
-    here.act("fill_cart", cio_id=who, value=310.0)
-    here.wait(timedelta(hours=3))
-    here.run(Lane.REALTIME)
-    assert asked_for(here, who) == 1
-    held = "SELECT code FROM audience.eligibility WHERE audience = 'hot_cart' AND cio_id = ?"
-    with here.runtime.warehouse.read() as con:
-        assert con.execute(held, [who]).fetchall() == [("cooldown",)]
-    here.wait(7 * DAY)
-    here.act("fill_cart", cio_id=who, value=320.0)
-    here.wait(timedelta(hours=3))
-    prune_rows(here.runtime, here.now.replace(tzinfo=None))
-    here.run(Lane.REALTIME)
-    assert asked_for(here, who) == 2, "another entry, after the cooldown, asks once more"
