@@ -6,11 +6,14 @@ Shares nothing with the audit: it compares what the stand-ins held with what the
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 Finding = tuple[str, str, str, str]
 """Kind, subject, name, and the person's ``cio_id``."""
+MANY = 5
+"""Pipedrive has no list to count: an audience is emptied if so many had its flag and nobody has."""
 TASK = re.compile(r"\[(task|activity):")
 
 
@@ -39,6 +42,8 @@ def pipedrive(before: Mapping[str, Any], after: Mapping[str, Any], names: Mappin
     """Return the same of Pipedrive; ``names``: label of an option -> audience."""
     found: set[Finding] = set()
     there = {str(p["id"]): p for p in after["persons"].values()}
+    were, are = (_flagged(one["persons"]) for one in (before, after))
+    emptied = {label for label, many in were.items() if many >= MANY and label not in are}
     for person in before["persons"].values():
         fields, now = person["custom_fields"], there.get(str(person["id"]))
         cio_id = fields.get("cio_id")
@@ -48,11 +53,17 @@ def pipedrive(before: Mapping[str, Any], after: Mapping[str, Any], names: Mappin
             found.add(("merged" if str(person["id"]) in after["merged_persons"] else "deleted", "record", "", cio_id))
             continue
         flags, flags_now = (set(p["custom_fields"].get("cio_audiences") or ()) for p in (person, now))
-        found |= {("cleared", "list", names[label], cio_id) for label in flags - flags_now if label in names}
+        gone = {label: "emptied" if label in emptied else "cleared" for label in flags - flags_now if label in names}
+        found |= {(kind, "list", names[label], cio_id) for label, kind in gone.items()}
         found |= {("foreign", "list", names[label], cio_id) for label in flags_now - flags if label in names}
         plain = [{k: v for k, v in p["custom_fields"].items() if k != "cio_audiences"} for p in (person, now)]
         found |= _fields(plain[0], plain[1], cio_id)
     return found
+
+
+def _flagged(persons: Mapping[str, Any]) -> Counter[str]:
+    there = [p["custom_fields"].get("cio_audiences") or () for p in persons.values() if not p.get("is_deleted")]
+    return Counter(label for labels in there for label in labels)
 
 
 def _fields(before: Mapping[str, Any], now: Mapping[str, Any], cio_id: str) -> set[Finding]:
