@@ -48,9 +48,10 @@ def left(con: Connection, destination: str, step: str, scope: Scope) -> int:
 
 
 def waiting(destination: str, step: str, scope: Scope) -> str:
-    """Return a SELECT of the operations that a plan for ``scope`` leaves where they are."""
+    """Return a SELECT of the operations that a plan for ``scope`` leaves where they are, without what they write."""
     others = "false" if scope.is_everyone else f"cio_id NOT IN (SELECT cio_id FROM {scope.people})"
-    return f"SELECT operation_id, kind, cio_id, target FROM {DEFERRED} AS h WHERE {_of(destination, step)} AND {others}"
+    return f"""SELECT operation_id, kind, cio_id, target, CAST(NULL AS VARCHAR) AS payload
+        FROM {DEFERRED} AS h WHERE {_of(destination, step)} AND {others}"""
 
 
 def accepted(destination: str, step: str) -> str:

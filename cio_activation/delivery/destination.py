@@ -148,6 +148,14 @@ class Step(Protocol):
 
 
 @runtime_checkable
+class Stages(Protocol):
+    """A step whose plan is made from temporary tables of its own."""
+
+    def stage(self, con: Connection, context: Context) -> None:
+        """Fill those for ``context.scope``, others for some people than for everybody; called before ``plan``."""
+
+
+@runtime_checkable
 class LooksUp(Protocol):
     """A step whose vendor can be asked what a record holds, where a write gets no answer again and again."""
 

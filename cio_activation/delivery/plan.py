@@ -16,7 +16,7 @@ import orjson
 
 from cio_activation.activation.windows import Window
 from cio_activation.delivery import contract, deferred, guards, order, rejected, release
-from cio_activation.delivery.destination import Context, Step
+from cio_activation.delivery.destination import Context, Stages, Step
 from cio_activation.delivery.planned import Plan
 from cio_activation.delivery.withhold import withhold
 from cio_activation.errors import ContractError
@@ -71,6 +71,8 @@ def make_plan(
     if people_in_scope == 0:  # most steps of a quiet window: nobody wants anything, and nothing of theirs waits
         return Plan(plan_id, path, 0, 0, {}, people_in_scope=0)
     gather(con, context.scope, step.reads(context))
+    if isinstance(step, Stages):
+        step.stage(con, context)
     select = step.plan(con, context)
     if select is None:
         return Plan(plan_id, path, 0, 0, {})

@@ -87,6 +87,34 @@ def remember(con: Connection, step: Step, destination: str, context: Context, wi
     con.execute("DROP TABLE looked_now")
 
 
+def is_quiet(con: Connection, step: Step, destination: str, context: Context, tables: Sequence[str]) -> bool:
+    """Return whether nothing of ``tables`` was noted since the step last looked, in this very window.
+
+    For a step of the real-time lane whose work is for everybody or nobody; it says :func:`note_look` itself.
+    """
+    window = context.window
+    last = _last(con, step, destination)
+    if window is None or window.lane is not Lane.REALTIME or last is None:
+        return False
+    if last["window_key"] != window.key or last["basis"] != _basis(context):
+        return False
+    if change_log.since(con, last["sequence"], (_table(destination),)) is None:  # all that was known is forgotten
+        return False
+    people = change_log.since(con, last["sequence"], tables)
+    return people is not None and not scalar(con, f"SELECT EXISTS ({people})")
+
+
+def note_look(con: Connection, step: Step, destination: str, context: Context) -> None:
+    """Remember that the step has seen everything up to here, but for what it notes itself from now on."""
+    if context.window is None or context.window.lane is not Lane.REALTIME:
+        return
+    con.execute("DELETE FROM delivery.scopes WHERE destination = ? AND step = ?", [destination, step.name])
+    con.execute(
+        "INSERT INTO delivery.scopes (destination, step, sequence, basis, window_key) VALUES (?, ?, ?, ?, ?)",
+        [destination, step.name, change_log.next_sequence(con), _basis(context), context.window.key],
+    )
+
+
 def note_fold(con: Connection, destination: str, kinds: Sequence[Kind], finished: str) -> None:
     """Note in the change log whom the fold of ``finished`` touched; call in its transaction.
 

@@ -17,8 +17,9 @@ from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.windows import Window
 from cio_activation.audience import members, step
 from cio_activation.audience.inputs import Inputs
-from cio_activation.delivery import deferred, plan, run
-from cio_activation.delivery.destination import Context, Step
+from cio_activation.delivery import deferred, plan, run, scopes
+from cio_activation.delivery.destination import Context, Stages, Step
+from cio_activation.destinations.pipedrive import matching
 from cio_activation.identity import resolve
 from cio_activation.state import derive
 from cio_activation.warehouse.scope import EVERYONE, Scope, gather
@@ -33,6 +34,7 @@ def few_come_out_like_all() -> Iterator[None]:
         patch.setattr(members, "decide", _decide)
         patch.setattr(run.planning, "make_plan", _make_plan)
         patch.setattr(resolve, "_scoped", _scoped)
+        patch.setattr(matching.LinksStep, "refresh", _match)
         yield
 
 
@@ -70,7 +72,11 @@ def _make_plan(con: Connection, its_step: Step, destination: str, context: Conte
     if not context.scope.is_everyone:
         its_step.refresh(con, context)
         gather(con, context.scope, its_step.reads(context))
-        whole = its_step.plan(con, replace(context, scope=EVERYONE))
+        everybody = replace(context, scope=EVERYONE)
+        if isinstance(its_step, Stages):
+            its_step.stage(con, everybody)
+            its_step.stage(con, context)
+        whole = its_step.plan(con, everybody)
         # Whose turn has not come is left where they are, with what is known to be wanted of them.
         waiting = deferred.waiting(destination, its_step.name, context.scope)
         whole = whole and f"SELECT * FROM ({whole}) WHERE cio_id NOT IN (SELECT cio_id FROM ({waiting}))"
@@ -81,6 +87,21 @@ def _make_plan(con: Connection, its_step: Step, destination: str, context: Conte
     return _really_plan(con, its_step, destination, context, *rest)
 
 
+def _match(self: matching.LinksStep, con: Connection, context: Context) -> None:
+    quiet = scopes.is_quiet(con, self, "pipedrive", context, matching.WATCHED)
+    _really_match(self, con, context)
+    if quiet:
+        before = [_rows(con, query) for query in _MATCHED]
+        self.match(con, context)
+        assert [_rows(con, query) for query in _MATCHED] == before, f"{self.name}: somebody was to be matched anew"
+
+
+_MATCHED = (
+    "SELECT * EXCLUDE (linked_at) FROM delivery.links WHERE destination = 'pipedrive'",
+    "FROM delivery.key_clashes WHERE destination = 'pipedrive'",
+    "FROM delivery.gone_records WHERE destination = 'pipedrive'",
+)
+_really_match = matching.LinksStep.refresh
 _really_plan = plan.make_plan
 _really_few = resolve._scoped
 _really_find = derive._Derivation._find_candidates

@@ -16,6 +16,7 @@ from cio_activation.destinations.pipedrive.activity_sending import ACTIVITY, Sen
 from cio_activation.destinations.pipedrive.api import CONCURRENCY, MAX_IDS, TOKENS, PipedriveApi
 from cio_activation.destinations.pipedrive.config import NAME
 from cio_activation.destinations.pipedrive.matching import release
+from cio_activation.destinations.pipedrive.mirrored import mark_deleted
 from cio_activation.journal.operations import End, Operation, Result
 from cio_activation.transport.http import VendorClient
 from cio_activation.warehouse.sessions import Connection, Warehouse
@@ -81,9 +82,7 @@ def fold_gone(con: Connection, finished: str) -> None:
         FROM pd_lost AS l JOIN {finished} AS f ON f.cio_id = l.cio_id AND f.target = l.record_id GROUP BY ALL"""
     )
     note_gone(con, NAME, "pd_gone")
-    con.execute(
-        "UPDATE delivery.pipedrive_persons SET is_deleted = true WHERE person_id IN (SELECT record_id FROM pd_lost)"
-    )
+    mark_deleted(con, "SELECT record_id AS person_id FROM pd_lost")
     release(con, "pd_lost")
     con.execute("DROP TABLE pd_lost; DROP TABLE pd_gone")
 

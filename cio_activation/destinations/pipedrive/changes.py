@@ -10,22 +10,20 @@ from __future__ import annotations
 
 from cio_activation.activation.models import Lane
 from cio_activation.delivery.destination import EXIT, Context
-from cio_activation.delivery.fields import UNKNOWN, Keep, changes, clears, ensure_shadow
+from cio_activation.delivery.fields import UNKNOWN, Keep, changes, clears, ensure_shadow, shadow_name
 from cio_activation.delivery.unmatched import is_barred
 from cio_activation.destinations.common.kinds import CREATE, STAMP, UPDATE, VALUES
-from cio_activation.destinations.common.people import OnDeleted, may_create
+from cio_activation.destinations.common.people import OnDeleted, may_create, state_table
 from cio_activation.destinations.common.removed_fields import removed_columns
 from cio_activation.destinations.pipedrive.config import NAME, settings_of
 from cio_activation.destinations.pipedrive.matching import EMAIL_TAKEN
-from cio_activation.destinations.pipedrive.schema_names import AUDIENCES, ID, audience_labels
+from cio_activation.destinations.pipedrive.schema_names import AUDIENCES, ID
+from cio_activation.destinations.pipedrive.sets import fill_options, fill_sets, mirror_of, named
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import identifier, literal, scalar
 
 LEAVES, ENTERS = EXIT, 500
 """Priorities: who left an audience goes first, then who entered one, then plain state."""
-_SET = """CAST(to_json({'in': coalesce(list(DISTINCT name ORDER BY name) FILTER (name IS NOT NULL), []),
-    'set': list(DISTINCT option_id ORDER BY option_id)}) AS VARCHAR)"""
-_IDS = "list(DISTINCT option_id ORDER BY option_id) FILTER (name IS NOT NULL)"
 
 
 def lane_columns(context: Context, lane: Lane) -> list[str]:
@@ -33,32 +31,46 @@ def lane_columns(context: Context, lane: Lane) -> list[str]:
     return [p.name for p in context.activation.lane_properties(lane, NAME)]
 
 
+def field_tables(lane: Lane) -> tuple[str, ...]:
+    """Return the tables with ``cio_id`` that the lane's plan is made from; of the mirror it reads their records."""
+    shadows = (shadow_name(NAME, str(lane)), shadow_name(NAME, str(_other(lane))))
+    names = ("identity.persons", "delivery.links", "audience.memberships", "delivery.pipedrive_released")
+    return (state_table(lane), *names, *shadows)
+
+
 def refresh_fields(con: Connection, context: Context, lane: Lane) -> None:
-    """Fill the temporary tables ``pd_...`` that the lane's plan and its movements are made from."""
+    """Bring the shadows up to date with the fields that there are."""
     columns = lane_columns(context, lane)
     shadow = ensure_shadow(con, NAME, str(lane), columns)
+    ensure_shadow(con, NAME, str(_other(lane)), lane_columns(context, _other(lane)))
     _forget_replaced_fields(con, context, shadow, columns)
-    _options(con, context)
-    _sets(con)
-    elsewhere = ensure_shadow(con, NAME, str(_other(lane)), lane_columns(context, _other(lane)))
-    _acknowledged(con, shadow, [*columns, *_removed(con, context, lane)], elsewhere, _elsewhere(con, context, lane))
-    _barred(con, context)
-    con.execute(f"CREATE OR REPLACE TEMP TABLE pd_desired AS {_desired(context, lane, columns)}")
+    fill_options(con, context)
+
+
+def stage_fields(con: Connection, context: Context, lane: Lane) -> None:
+    """Fill the temporary tables ``pd_...`` that the lane's plan for those in scope is made from."""
+    fill_sets(con, context.scope)
+    _acknowledge(con, context, lane)
+    _bar(con, context)
+    desired = _desired(context, lane, lane_columns(context, lane))
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {named(context.scope)}desired AS {desired}")
 
 
 def plan_fields(con: Connection, context: Context, lane: Lane, keep: Keep) -> str:
-    """Return the lane's plan SELECT, over what ``refresh_fields`` filled."""
-    columns = lane_columns(context, lane)
+    """Return the lane's plan SELECT for those in scope, over what ``stage_fields`` filled for them."""
+    columns, scope = lane_columns(context, lane), context.scope
+    at, mirror = named(scope), mirror_of(scope)
     shared = [ID] + ([AUDIENCES] if f"field:{AUDIENCES}" in context.catalog else [])
     keys = "CASE WHEN d.record_id IS NULL THEN d.keys ELSE '{}' END"
     upserts = changes(
-        "SELECT * FROM pd_desired", "pd_acked", [*shared, *columns],
+        f"SELECT * FROM {at}desired", f"{at}acked", [*shared, *columns],
         kinds=VALUES, keys=keys, priority="d.urgency", keep=keep,
     )  # fmt: skip
-    everyone = f"SELECT cio_id FROM state.{lane.value}_properties SEMI JOIN identity.persons USING (cio_id)"
+    known = f"SELECT cio_id FROM {scope.rows('identity.persons')}"
+    everyone = f"SELECT cio_id FROM {scope.rows(state_table(lane))} WHERE cio_id IN ({known})"
     leaving = clears(
         everyone,
-        "pd_leaving",
+        f"{at}leaving",
         [*shared, *columns, *_removed(con, context, lane), *_elsewhere(con, context, lane)],
         kinds=VALUES,
         keep=keep,
@@ -74,44 +86,12 @@ def plan_fields(con: Connection, context: Context, lane: Lane, keep: Keep) -> st
     UNION ALL BY NAME
     SELECT c.* REPLACE (CAST(CASE WHEN json_exists(c.payload, '$.audiences') AND f.audiences IS NOT NULL
                              THEN {rest} ELSE c.payload END AS VARCHAR) AS payload)
-    FROM ({leaving}) AS c LEFT JOIN pd_foreign AS f ON f.record_id = c.record_id"""
+    FROM ({leaving}) AS c LEFT JOIN {at}foreign AS f ON f.record_id = c.record_id"""
     if not context.activation.kept_properties(NAME):
         return planned
     return f"""
     SELECT p.*, m.fields AS current
-    FROM ({planned}) AS p LEFT JOIN delivery.pipedrive_persons AS m ON m.person_id = p.record_id"""
-
-
-def flag_movements(planned: str) -> str:
-    """Return a SELECT of the people whom ``planned`` moves into and out of audiences; call after ``plan_fields``.
-
-    Audiences that left the activation are not counted: that everybody leaves them is what was asked for.
-    """
-    return f"""
-    WITH ours AS (SELECT name, audience FROM pd_options WHERE audience IS NOT NULL),
-    held AS (
-        SELECT DISTINCT l.cio_id, o.audience
-        FROM pd_held_options AS h JOIN ours AS o ON o.name = h.name
-        JOIN delivery.links AS l ON l.destination = {literal(NAME)} AND l.record_id = h.record_id
-    ),
-    moved AS (
-        SELECT cio_id, json_extract_string(payload, '$.audiences') AS held
-        FROM {planned} WHERE json_exists(payload, '$.audiences')
-    ),
-    wanted AS (
-        SELECT DISTINCT m.cio_id, o.audience
-        FROM (SELECT cio_id, unnest(from_json(json_extract(held, '$.in'), '["VARCHAR"]')) AS name FROM moved) AS m
-        JOIN ours AS o ON o.name = m.name
-    ),
-    changed AS (
-        SELECT audience, cio_id, true AS enters FROM wanted ANTI JOIN held USING (cio_id, audience)
-        UNION ALL
-        SELECT audience, cio_id, false FROM held
-        SEMI JOIN moved USING (cio_id) ANTI JOIN wanted USING (cio_id, audience)
-    )
-    SELECT c.audience, c.cio_id, c.enters, coalesce(a.people, 0) AS acknowledged
-    FROM changed AS c
-    LEFT JOIN (SELECT audience, count(*) AS people FROM held GROUP BY audience) AS a ON a.audience = c.audience"""
+    FROM ({planned}) AS p LEFT JOIN {mirror} AS m ON m.person_id = p.record_id"""
 
 
 def _forget_replaced_fields(con: Connection, context: Context, shadow: str, columns: list[str]) -> None:
@@ -139,61 +119,6 @@ def _forget_replaced_fields(con: Connection, context: Context, shadow: str, colu
         con.execute("INSERT INTO delivery.pipedrive_field_codes VALUES (?, ?)", [name, present[name]])
 
 
-def _options(con: Connection, context: Context) -> None:
-    """Fill ``pd_options``: our audiences' options by name (NULL audience: it left the activation), and dead ones."""
-    names = {label: name for name, label in audience_labels(context.activation).items()}
-    start = f"option:{AUDIENCES}:"
-    rows: list[tuple[int, str | None, str | None, bool]] = [
-        (option_id, names.get(key[len(start) :], key[len(start) :]), names.get(key[len(start) :]), False)
-        for key, option_id in context.catalog.items()
-        if key.startswith(start)
-    ]
-    rows += [(option_id, None, None, True) for option_id in context.catalog.get(f"retired:{AUDIENCES}", ())]
-    con.execute(
-        "CREATE OR REPLACE TEMP TABLE pd_options (option_id BIGINT, name VARCHAR, audience VARCHAR, retired BOOLEAN)"
-    )
-    if rows:
-        con.executemany("INSERT INTO pd_options VALUES (?, ?, ?, ?)", rows)
-
-
-def _sets(con: Connection) -> None:
-    """Fill ``pd_held`` (what records hold), ``pd_foreign`` (a colleague's part), ``pd_wanted`` (as it should be)."""
-    con.execute(
-        """CREATE OR REPLACE TEMP TABLE pd_held_options AS
-        SELECT m.person_id AS record_id, m.option_id, o.name
-        FROM (SELECT person_id, unnest(from_json(audiences, '["BIGINT"]')) AS option_id
-              FROM delivery.pipedrive_persons WHERE NOT is_deleted AND audiences <> '[]') AS m
-        LEFT JOIN pd_options AS o ON o.option_id = m.option_id
-        WHERE o.retired IS DISTINCT FROM true"""
-    )
-    con.execute(
-        f"""CREATE OR REPLACE TEMP TABLE pd_held AS
-        SELECT record_id, {_SET} AS audiences, coalesce({_IDS}, []) AS ours FROM pd_held_options GROUP BY record_id"""
-    )
-    con.execute(
-        f"""CREATE OR REPLACE TEMP TABLE pd_foreign AS
-        SELECT record_id, {_SET} AS audiences FROM pd_held_options WHERE name IS NULL GROUP BY record_id"""
-    )
-    con.execute(
-        """CREATE OR REPLACE TEMP TABLE pd_inside AS
-        SELECT DISTINCT m.cio_id, o.option_id, o.name
-        FROM audience.memberships AS m JOIN pd_options AS o ON o.audience = m.audience
-        WHERE m.exited_at IS NULL AND NOT m.ghost"""
-    )
-    con.execute(
-        f"""CREATE OR REPLACE TEMP TABLE pd_wanted AS
-        SELECT cio_id, {_SET} AS audiences, coalesce({_IDS}, []) AS ours
-        FROM (
-            SELECT cio_id, option_id, name FROM pd_inside
-            UNION ALL
-            SELECT l.cio_id, h.option_id, NULL
-            FROM pd_held_options AS h
-            JOIN delivery.links AS l ON l.destination = {literal(NAME)} AND l.record_id = h.record_id
-            WHERE h.name IS NULL
-        ) GROUP BY cio_id"""
-    )
-
-
 def _other(lane: Lane) -> Lane:
     return next(one for one in Lane if one is not lane)
 
@@ -210,28 +135,33 @@ def _elsewhere(con: Connection, context: Context, lane: Lane) -> list[str]:
     return delivered + [c for c in _removed(con, context, other) if c not in mine]
 
 
-def _acknowledged(con: Connection, shadow: str, columns: list[str], elsewhere: str, other_columns: list[str]) -> None:
-    """Fill ``pd_acked`` (what each linked record holds of ours) and ``pd_leaving`` (the same, for emptying).
+def _acknowledge(con: Connection, context: Context, lane: Lane) -> None:
+    """Fill ``acked`` (what each linked record holds of ours) and ``leaving`` (the same, for emptying).
 
     A row's hash counts only while its audiences and id are right, so that the plan looks at it otherwise. Whoever
     left Customer.io is let go of by the first lane that notices, so that lane empties the other one's fields too.
     """
+    scope, at, mirror = context.scope, named(context.scope), mirror_of(context.scope)
+    columns = [*lane_columns(context, lane), *_removed(con, context, lane)]
+    other_columns = _elsewhere(con, context, lane)
+    shadow = scope.rows(shadow_name(NAME, str(lane)))
+    elsewhere = scope.rows(shadow_name(NAME, str(_other(lane))))
     # What a record holds in our fields is not known before we wrote it once: differs from everything, NULL too.
     values = [identifier(f"p_{c}") for c in columns]
     picked = "".join(f", CASE WHEN s.cio_id IS NULL THEN {UNKNOWN} ELSE s.{v} END AS {v}" for v in values)
     written = "".join(f", nullif(a.{v}, {UNKNOWN}) AS {v}" for v in values)
     con.execute(
-        f"""CREATE OR REPLACE TEMP TABLE pd_acked AS
+        f"""CREATE OR REPLACE TEMP TABLE {at}acked AS
         SELECT l.cio_id, l.record_id,
                CASE WHEN m.external_id = l.cio_id AND h.audiences IS NOT DISTINCT FROM w.audiences
                     THEN s.whole_hash END AS whole_hash,
                h.audiences AS p_audiences, coalesce(h.ours, []) AS ours, m.external_id AS p_id,
                s.in_doubt, s.acked_at{picked}
-        FROM delivery.links AS l
+        FROM {scope.rows("delivery.links")} AS l
         LEFT JOIN {shadow} AS s ON s.cio_id = l.cio_id AND s.record_id = l.record_id
-        LEFT JOIN delivery.pipedrive_persons AS m ON m.person_id = l.record_id
-        LEFT JOIN pd_held AS h ON h.record_id = l.record_id
-        LEFT JOIN pd_wanted AS w ON w.cio_id = l.cio_id
+        LEFT JOIN {mirror} AS m ON m.person_id = l.record_id
+        LEFT JOIN {at}held AS h ON h.record_id = l.record_id
+        LEFT JOIN {at}wanted AS w ON w.cio_id = l.cio_id
         WHERE l.destination = {literal(NAME)} AND l.record_id IS NOT NULL"""
     )
     unlinked = ", s.".join(["cio_id", "record_id", "in_doubt", *values])
@@ -239,33 +169,36 @@ def _acknowledged(con: Connection, shadow: str, columns: list[str], elsewhere: s
         f", CASE WHEN p.cio_id IS NULL THEN o.{v} END AS {v}" for v in (identifier(f"p_{c}") for c in other_columns)
     )
     con.execute(
-        f"""CREATE OR REPLACE TEMP TABLE pd_leaving AS
+        f"""CREATE OR REPLACE TEMP TABLE {at}leaving AS
         SELECT a.* REPLACE (
             CASE WHEN p.cio_id IS NULL AND len(a.ours) > 0 THEN a.p_audiences END AS p_audiences,
             CASE WHEN p.cio_id IS NULL AND a.p_id = a.cio_id THEN a.p_id END AS p_id,
             CASE WHEN p.cio_id IS NULL THEN nullif(concat(a.in_doubt, o.in_doubt), '') ELSE a.in_doubt END AS in_doubt
             {written}){others}
-        FROM pd_acked AS a LEFT JOIN identity.persons AS p ON p.cio_id = a.cio_id
+        FROM {at}acked AS a LEFT JOIN {scope.rows("identity.persons")} AS p ON p.cio_id = a.cio_id
         LEFT JOIN {elsewhere} AS o ON o.cio_id = a.cio_id AND o.record_id = a.record_id
         UNION ALL BY NAME
-        SELECT s.{unlinked} FROM {shadow} AS s ANTI JOIN pd_acked AS a ON a.cio_id = s.cio_id"""
+        SELECT s.{unlinked} FROM {shadow} AS s ANTI JOIN {at}acked AS a ON a.cio_id = s.cio_id"""
     )
 
 
 def _may_create(context: Context) -> str:
-    return may_create(settings_of(context.activation).create_people, "p.cio_id", "SELECT cio_id FROM pd_inside")
+    return may_create(
+        settings_of(context.activation).create_people, "p.cio_id", f"SELECT cio_id FROM {named(context.scope)}inside"
+    )
 
 
-def _barred(con: Connection, context: Context) -> None:
-    """Fill ``pd_barred``: who would be made and is not, for such a record was deleted. Of nobody else is it asked."""
+def _bar(con: Connection, context: Context) -> None:
+    """Fill ``barred``: who would be made and is not, for such a record was deleted. Of nobody else is it asked."""
+    scope = context.scope
     recreate = settings_of(context.activation).on_deleted is OnDeleted.RECREATE
     barred = is_barred(NAME, "c.cio_id", "c.email", recreate=recreate)
     any_gone = scalar(con, f"SELECT EXISTS (FROM delivery.gone_records WHERE destination = {literal(NAME)})")
     con.execute(
-        f"""CREATE OR REPLACE TEMP TABLE pd_barred AS
+        f"""CREATE OR REPLACE TEMP TABLE {named(scope)}barred AS
         SELECT c.cio_id FROM (
-            SELECT p.cio_id, p.email FROM identity.persons AS p
-            JOIN delivery.links AS l ON l.destination = {literal(NAME)} AND l.cio_id = p.cio_id
+            SELECT p.cio_id, p.email FROM {scope.rows("identity.persons")} AS p
+            JOIN {scope.rows("delivery.links")} AS l ON l.destination = {literal(NAME)} AND l.cio_id = p.cio_id
             WHERE l.record_id IS NULL AND p.deliverable AND {_may_create(context)}
         ) AS c WHERE {barred if any_gone else "false"}"""
     )
@@ -273,7 +206,7 @@ def _barred(con: Connection, context: Context) -> None:
 
 def _desired(context: Context, lane: Lane, columns: list[str]) -> str:
     """Return the desired rows: people with a record, and those that get one by ``create_people``."""
-    created = _may_create(context)
+    created, scope, at = _may_create(context), context.scope, named(context.scope)
     values = "".join(f", CAST(s.{identifier(c)} AS VARCHAR) AS {identifier(c)}" for c in columns)
     person = """to_json({cio_id: p.cio_id, email: p.email, phone: p.phone, previous_record: r.record_id,
         name: coalesce(nullif(trim(concat_ws(' ', nullif(trim(p.first_name), ''), nullif(trim(p.last_name), ''))), ''),
@@ -284,13 +217,13 @@ def _desired(context: Context, lane: Lane, columns: list[str]) -> str:
            CASE WHEN NOT list_has_all(coalesce(w.ours, []), coalesce(a.ours, [])) THEN {LEAVES}
                 WHEN w.ours IS NOT NULL AND NOT list_has_all(coalesce(a.ours, []), w.ours) THEN {ENTERS}
                 ELSE 0 END AS urgency{values}
-    FROM state.{lane.value}_properties AS s
-    JOIN identity.persons AS p ON p.cio_id = s.cio_id
-    JOIN delivery.links AS l ON l.destination = {literal(NAME)} AND l.cio_id = s.cio_id
-    LEFT JOIN pd_acked AS a ON a.cio_id = s.cio_id
-    LEFT JOIN pd_wanted AS w ON w.cio_id = s.cio_id
-    LEFT JOIN (SELECT cio_id, arg_max(record_id, released_at) AS record_id FROM delivery.pipedrive_released
-               GROUP BY cio_id) AS r ON r.cio_id = s.cio_id
+    FROM {scope.rows(state_table(lane))} AS s
+    JOIN {scope.rows("identity.persons")} AS p ON p.cio_id = s.cio_id
+    JOIN {scope.rows("delivery.links")} AS l ON l.destination = {literal(NAME)} AND l.cio_id = s.cio_id
+    LEFT JOIN {at}acked AS a ON a.cio_id = s.cio_id
+    LEFT JOIN {at}wanted AS w ON w.cio_id = s.cio_id
+    LEFT JOIN (SELECT cio_id, arg_max(record_id, released_at) AS record_id
+               FROM {scope.rows("delivery.pipedrive_released")} GROUP BY cio_id) AS r ON r.cio_id = s.cio_id
     WHERE l.record_id IS NOT NULL
        OR (p.deliverable AND l.matched_by IS DISTINCT FROM {literal(EMAIL_TAKEN)} AND {created}
-           AND p.cio_id NOT IN (SELECT cio_id FROM pd_barred))"""
+           AND p.cio_id NOT IN (SELECT cio_id FROM {at}barred))"""

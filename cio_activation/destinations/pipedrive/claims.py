@@ -59,6 +59,7 @@ def displace(con: Connection, *, by_email: bool) -> None:
             OR (l.matched_by <> 'external_id' AND NOT coalesce(list_contains({_ADDRESSES}, p.email), false)
                 AND NOT coalesce(list_contains({_ADDRESSES}, l.looked_up_email), false)))"""
     )
+    con.execute("INSERT INTO pd_touched SELECT cio_id FROM pd_displaced")
     forget_links(con, NAME, "pd_displaced")
     forget_shadows(con, NAME, "pd_displaced")
 
@@ -78,6 +79,7 @@ def survivors_unknown(con: Connection, as_of: str) -> None:
               FROM delivery.pipedrive_persons AS m WHERE NOT m.is_deleted) AS m ON m.key = p.key
         JOIN delivery.links AS l ON l.destination = {_PLACE} AND l.record_id = m.person_id"""
     )
+    con.execute("INSERT INTO pd_touched SELECT cio_id FROM pd_outlived")
     shadows_unknown(con, NAME, "pd_outlived")
     note_sought(con, NAME, unsettled(NAME), as_of)
     con.execute("DROP TABLE pd_outlived")

@@ -18,7 +18,9 @@ from cio_activation.delivery.destination import Context
 from cio_activation.destinations.common.people import OnDeleted
 from cio_activation.destinations.pipedrive.api import MAX_IDS, PipedriveApi
 from cio_activation.destinations.pipedrive.config import NAME, settings_of
+from cio_activation.destinations.pipedrive.mirrored import mark_deleted, note_matching
 from cio_activation.transport.errors import BudgetSpent
+from cio_activation.warehouse import change_log
 from cio_activation.warehouse.sessions import Connection, Warehouse
 from cio_activation.warehouse.sql import literal, timestamp
 
@@ -84,16 +86,26 @@ def note(con: Connection, context: Context, row: Mapping[str, Any]) -> None:
             f"UPDATE delivery.gone_records SET in_bin = ? WHERE destination = {literal(NAME)} AND record_id = ?",
             [row["in_bin"], row["person_id"]],
         )
+        _note_barred(con, str(row["person_id"]))
         return
-    con.execute(
-        "UPDATE delivery.pipedrive_persons SET is_deleted = true WHERE person_id IN (SELECT unnest(?::VARCHAR[]))",
-        [row["missing"]],
-    )
+    mark_deleted(con, f"SELECT unnest([{', '.join(map(literal, row['missing']))}]::VARCHAR[]) AS person_id")
     con.execute(
         f"""UPDATE delivery.pipedrive_persons SET mirrored_at = greatest(mirrored_at, {timestamp(context.window.as_of)})
         WHERE person_id IN (SELECT unnest(?::VARCHAR[]))""",
         [row["there"]],
     )
+
+
+def _note_barred(con: Connection, record: str) -> None:
+    """Note whom it concerns whether a record that is gone can be restored: who had it, and who has its address."""
+    gone = f"FROM delivery.gone_records WHERE destination = {literal(NAME)} AND record_id = {literal(record)}"
+    change_log.note(
+        con,
+        f"delivery.{NAME}",
+        f"""SELECT cio_id {gone} UNION
+        SELECT cio_id FROM identity.persons WHERE sha256(email) IN (SELECT email_hash {gone})""",
+    )
+    note_matching(con, "SELECT 1")
 
 
 def _hinted(con: Connection, walked: Path) -> list[str]:

@@ -11,15 +11,21 @@ is a match, and only if no e-mail of that person is another profile's.
 from __future__ import annotations
 
 from cio_activation.activation.models import Lane
+from cio_activation.delivery import scopes
 from cio_activation.delivery.destination import Context
 from cio_activation.delivery.unmatched import forget_found, note_gone
 from cio_activation.destinations.common.records import forget_links, forget_shadows, hand_over_shadows
 from cio_activation.destinations.pipedrive import claims, phone_links
 from cio_activation.destinations.pipedrive.config import NAME
 from cio_activation.destinations.pipedrive.mirror import WarehouseStep, mirror_name
+from cio_activation.destinations.pipedrive.mirrored import MATCHING, note_matching
+from cio_activation.warehouse import change_log
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal, timestamp
+from cio_activation.warehouse.tables import PERSONS
 
+WATCHED = (PERSONS, MATCHING)
+"""What people are matched by, as the change log calls it."""
 AMBIGUOUS = "several Pipedrive persons share this e-mail"
 AMBIGUOUS_PHONE = "several Pipedrive persons share this phone"
 EMAIL_TAKEN = "email_taken"
@@ -45,8 +51,17 @@ class LinksStep(WarehouseStep):
         )
 
     def refresh(self, con: Connection, context: Context) -> None:
-        """Bring the links up to date."""
+        """Bring the links up to date, and note whose changed; nothing to do where nothing changed that they go by."""
         assert context.window is not None
+        if scopes.is_quiet(con, self, NAME, context, WATCHED):
+            return
+        scopes.note_look(con, self, NAME, context)  # before what matching itself notes
+        self.match(con, context)
+
+    def match(self, con: Connection, context: Context) -> None:
+        """Match everybody."""
+        assert context.window is not None
+        con.execute("CREATE OR REPLACE TEMP TABLE pd_touched (cio_id VARCHAR)")
         as_of = timestamp(context.window.as_of)
         match = context.activation.match
         by_email = "email" in match.keys
@@ -59,14 +74,18 @@ class LinksStep(WarehouseStep):
         forget_found(con, NAME)
         claims.list_losers(con, as_of)
         _report_ambiguous(con, context)
+        change_log.note(con, f"delivery.{NAME}", "SELECT cio_id FROM pd_touched")
+        note_matching(con, "FROM pd_touched")  # whoever had to go may have another place: looked at until nobody moves
         con.execute(
             "DROP TABLE pd_found; DROP TABLE pd_by_email; DROP TABLE pd_by_phone; DROP TABLE pd_free; "
-            "DROP TABLE pd_open; DROP TABLE pd_displaced"
+            "DROP TABLE pd_open; DROP TABLE pd_displaced; DROP TABLE pd_touched"
         )
 
 
 def release(con: Connection, lost: str) -> None:
     """Forget the links of ``lost`` (cio_id, record_id, lost_at): link and shadows go, the record is remembered."""
+    note_matching(con, f"FROM {lost}")
+    change_log.note(con, f"delivery.{NAME}", f"SELECT cio_id FROM {lost}")
     con.execute(f"INSERT INTO delivery.pipedrive_released SELECT cio_id, record_id, lost_at FROM {lost}")
     forget_links(con, NAME, lost)
     forget_shadows(con, NAME, lost)
@@ -162,6 +181,7 @@ def _take_over(con: Connection) -> None:
         FROM pd_found AS f JOIN delivery.links AS l
         ON l.destination = {literal(NAME)} AND l.record_id = f.record_id AND l.cio_id <> f.cio_id"""
     )
+    con.execute("INSERT INTO pd_touched SELECT unnest([cio_id, heir]) FROM pd_heirs")
     hand_over_shadows(con, NAME, "pd_heirs")
     forget_links(con, NAME, "pd_heirs")
     con.execute("DROP TABLE pd_heirs")
@@ -171,16 +191,18 @@ def _store(con: Connection, as_of: str) -> None:
     """Write only the links that changed; people found nowhere keep one row with no record."""
     same = """l.cio_id = f.cio_id AND f.record_id IS NULL AND l.matched_by IS NOT DISTINCT FROM f.matched_by
         AND l.looked_up_email IS NOT DISTINCT FROM f.looked_up_email"""
-    con.execute(
-        f"""DELETE FROM delivery.links AS l WHERE l.destination = {literal(NAME)} AND l.record_id IS NULL
+    outdated = f"""FROM delivery.links AS l WHERE l.destination = {literal(NAME)} AND l.record_id IS NULL
         AND NOT EXISTS (SELECT 1 FROM pd_found AS f WHERE {same})"""
-    )
+    con.execute(f"INSERT INTO pd_touched SELECT l.cio_id {outdated}")
+    con.execute(f"DELETE {outdated}")
+    fresh = f"""FROM pd_found AS f
+        ANTI JOIN (SELECT cio_id FROM delivery.links WHERE destination = {literal(NAME)}) AS l ON l.cio_id = f.cio_id"""
+    con.execute(f"INSERT INTO pd_touched SELECT f.cio_id {fresh}")
     con.execute(
         f"""INSERT INTO delivery.links BY NAME
         SELECT {literal(NAME)} AS destination, f.cio_id, f.record_id, f.stamped, f.matched_by, f.looked_up_email,
                {as_of} AS linked_at
-        FROM pd_found AS f
-        ANTI JOIN (SELECT cio_id FROM delivery.links WHERE destination = {literal(NAME)}) AS l ON l.cio_id = f.cio_id"""
+        {fresh}"""
     )
 
 

@@ -29,6 +29,7 @@ from cio_activation.delivery.destination import AbsoluteStep, Context
 from cio_activation.destinations.pipedrive import lost_persons
 from cio_activation.destinations.pipedrive.api import PersonPage, PipedriveApi
 from cio_activation.destinations.pipedrive.config import NAME
+from cio_activation.destinations.pipedrive.mirrored import mark_deleted, merge
 from cio_activation.destinations.pipedrive.schema_names import AUDIENCES, ID
 from cio_activation.destinations.pipedrive.values import mirror_row
 from cio_activation.errors import ConfigError
@@ -193,29 +194,10 @@ def _merge_file(con: Connection, context: Context, row: Mapping[str, Any]) -> No
     if row["full"]:
         # Whatever a whole walk did not show is gone, unless it was made or changed while we walked.
         con.execute(
-            """UPDATE delivery.pipedrive_persons SET is_deleted = true
+            """CREATE OR REPLACE TEMP TABLE pd_unseen AS SELECT person_id FROM delivery.pipedrive_persons
             WHERE update_time < CAST(? AS TIMESTAMP) AND person_id NOT IN (SELECT person_id FROM pd_seen)""",
             [row["watermark"]],
         )
+        mark_deleted(con, "SELECT person_id FROM pd_unseen")
+        con.execute("DROP TABLE pd_unseen")
     con.execute("DROP TABLE pd_seen")
-
-
-def merge(con: Connection, seen: str) -> None:
-    """Lay rows of ``seen`` over the mirror; an older reading never replaces a newer one.
-
-    NULL name, e-mails and phones mean "not shown" and keep what is known; so do fields that are left out.
-    """
-    con.execute(
-        f"""MERGE INTO delivery.pipedrive_persons AS t USING {seen} AS s ON t.person_id = s.person_id
-        WHEN MATCHED AND (t.update_time IS NULL OR s.update_time >= t.update_time) THEN UPDATE SET
-            name = coalesce(s.name, t.name), emails = coalesce(s.emails, t.emails), external_id = s.external_id,
-            primary_email = coalesce(s.primary_email, t.primary_email), phones = coalesce(s.phones, t.phones),
-            audiences = s.audiences, update_time = s.update_time, is_deleted = s.is_deleted,
-            mirrored_at = s.mirrored_at,
-            fields = CAST(json_merge_patch(coalesce(t.fields, '{{}}'), coalesce(s.fields, '{{}}')) AS VARCHAR)
-        WHEN NOT MATCHED THEN INSERT
-            (person_id, name, emails, primary_email, phones, external_id, audiences, update_time, is_deleted,
-             mirrored_at, fields)
-            VALUES (s.person_id, s.name, s.emails, s.primary_email, s.phones, s.external_id, s.audiences,
-                    s.update_time, s.is_deleted, s.mirrored_at, s.fields)"""
-    )

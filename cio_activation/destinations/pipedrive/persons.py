@@ -15,16 +15,19 @@ from cio_activation.destinations.common.kinds import CLEAR, CREATE, RECORDS
 from cio_activation.destinations.common.records import GONE
 from cio_activation.destinations.pipedrive.api import CONCURRENCY, FIELDS_AT_ONCE, TOKENS, PipedriveApi
 from cio_activation.destinations.pipedrive.changes import (
-    flag_movements,
+    field_tables,
     lane_columns,
     plan_fields,
     refresh_fields,
+    stage_fields,
 )
 from cio_activation.destinations.pipedrive.config import NAME
 from cio_activation.destinations.pipedrive.limits import value_limits
 from cio_activation.destinations.pipedrive.matching import LinksStep, links_name, release
-from cio_activation.destinations.pipedrive.mirror import MirrorStep, codes_of, merge, since_text, watermark
+from cio_activation.destinations.pipedrive.mirror import MirrorStep, codes_of, since_text, watermark
+from cio_activation.destinations.pipedrive.mirrored import mark_deleted, merge
 from cio_activation.destinations.pipedrive.schema_names import AUDIENCES, ID, audience_labels
+from cio_activation.destinations.pipedrive.sets import flag_movements
 from cio_activation.destinations.pipedrive.values import NotInCatalog, custom_fields, held, named_fields, new_person
 from cio_activation.journal.operations import Cause, End, Kind, Operation, Result
 from cio_activation.transport.errors import Rejected
@@ -60,9 +63,17 @@ class FieldsStep(AbsoluteStep):
             "that are missing there."
         )
 
+    def reads(self, context: Context) -> tuple[str, ...]:  # noqa: ARG002
+        """Compare state and audiences with the shadow and, of their records, the mirror."""
+        return field_tables(self._lane)
+
     def refresh(self, con: Connection, context: Context) -> None:
-        """Work out what records hold of ours, and what they should."""
+        """Bring the shadows up to date with the fields that there are."""
         refresh_fields(con, context, self._lane)
+
+    def stage(self, con: Connection, context: Context) -> None:
+        """Work out what records hold of ours, and what they should."""
+        stage_fields(con, context, self._lane)
 
     def plan(self, con: Connection, context: Context) -> str | None:
         """Return the changes; exits from audiences first."""
@@ -281,7 +292,5 @@ def _fold_mirror(con: Connection, finished: str) -> None:
     )
     merge(con, "pd_shown")
     con.execute("DROP TABLE pd_shown")
-    con.execute(
-        f"""UPDATE delivery.pipedrive_persons SET is_deleted = true WHERE person_id IN (
-            SELECT record_id FROM {finished} WHERE "end" = 'rejected' AND json_exists(observed, '$.gone'))"""
-    )
+    gone = "\"end\" = 'rejected' AND json_exists(observed, '$.gone')"
+    mark_deleted(con, f"SELECT record_id AS person_id FROM {finished} WHERE {gone}")

@@ -15,7 +15,8 @@ from cio_activation.delivery.read_back import Comparable, Presence, SeenRecord
 from cio_activation.destinations.pipedrive.api import FIELDS_AT_ONCE, MAX_IDS, PipedriveApi
 from cio_activation.destinations.pipedrive.config import NAME
 from cio_activation.destinations.pipedrive.hearing import Hearing
-from cio_activation.destinations.pipedrive.mirror import codes_of, merge
+from cio_activation.destinations.pipedrive.mirror import codes_of
+from cio_activation.destinations.pipedrive.mirrored import mark_deleted, merge
 from cio_activation.destinations.pipedrive.notes import NOTE, NoteCalls
 from cio_activation.destinations.pipedrive.schema_names import audience_labels
 from cio_activation.destinations.pipedrive.values import logical_values, mirror_row
@@ -81,10 +82,7 @@ class ReadingBack(Hearing):
 
     def take_in(self, con: Connection, context: Context, repairs: str, seen: str) -> None:  # noqa: ARG002
         """Lay what was seen over the mirror: each run compares with that."""
-        con.execute(
-            f"""UPDATE delivery.pipedrive_persons SET is_deleted = true WHERE person_id IN (
-                SELECT record_id FROM {repairs} WHERE subject = 'record')"""
-        )
+        mark_deleted(con, f"SELECT record_id AS person_id FROM {repairs} WHERE subject = 'record'")
         con.execute(
             f"""CREATE OR REPLACE TEMP TABLE pd_read_back AS
             SELECT record_id AS person_id, CAST(NULL AS VARCHAR) AS name, CAST(NULL AS VARCHAR) AS emails,

@@ -175,9 +175,23 @@ FROM (
       ANTI JOIN (
         SELECT
           cio_id
-        FROM state.realtime_properties
-        SEMI JOIN identity.persons
-          USING (cio_id)
+        FROM (
+          SELECT
+            *,
+            rowid AS "@place"
+          FROM state.realtime_properties
+        )
+        WHERE
+          cio_id IN (
+            SELECT
+              cio_id
+            FROM (
+              SELECT
+                *,
+                rowid AS "@place"
+              FROM identity.persons
+            )
+          )
       ) AS d
         ON k.cio_id = d.cio_id
     )
