@@ -233,7 +233,7 @@ def _lane_assets(
                     time_slice = TimeSlice(lambda: is_awaited(context.instance), most_s=most)
                 with failures(), runtime.warehouse.at_work():
                     report = run_step(runtime, destination, step, window, context.run.run_id, time_slice)
-                if time_slice is not None and report.goes_on:
+                if time_slice is not None and report.asks_for_next:
                     defer(context, f"{destination.name}/{step.name}")
                 yield _result(spec, report)
 

@@ -76,7 +76,7 @@ def defer(con: Connection, destination: str, step: str, context: Context, operat
     assert context.window is not None
     as_of = timestamp(context.window.as_of)
     con.execute(
-        f"""CREATE OR REPLACE TEMP TABLE left_over AS
+        f"""CREATE OR REPLACE TEMP TABLE deferred_now AS
         SELECT {literal(destination)} AS destination, {literal(step)} AS step, o.cio_id, o.target, o.operation_id,
                o.kind, o.priority >= {EXIT} AS exits, coalesce(o.newest, h.newest) AS newest, o.place,
                coalesce(h.since, {as_of}) AS since, coalesce(g.tries, 0) AS tries
@@ -91,10 +91,10 @@ def defer(con: Connection, destination: str, step: str, context: Context, operat
     )
     con.execute(
         f"""DELETE FROM {DEFERRED} AS h WHERE {_of(destination, step)} AND EXISTS (
-            SELECT 1 FROM left_over AS o WHERE o.cio_id = h.cio_id AND o.target IS NOT DISTINCT FROM h.target)"""
+            SELECT 1 FROM deferred_now AS o WHERE o.cio_id = h.cio_id AND o.target IS NOT DISTINCT FROM h.target)"""
     )
-    con.execute(f"INSERT INTO {DEFERRED} BY NAME FROM left_over")
-    con.execute("DROP TABLE left_over")
+    con.execute(f"INSERT INTO {DEFERRED} BY NAME FROM deferred_now")
+    con.execute("DROP TABLE deferred_now")
 
 
 def settle(con: Connection, destination: str, step: str, ended: str) -> None:

@@ -54,7 +54,7 @@ class StepReport:
     """What this lane may still use of that day; None where the vendor does not count by the day."""
 
     @property
-    def goes_on(self) -> bool:
+    def asks_for_next(self) -> bool:
         """Whether the lane's next run is to be asked for: it takes up what is left. Not where nothing got anywhere."""
         moved = self.planned == 0 or self.held < self.planned
         return self.yielded or (self.deferred > 0 and moved and not self.stopped and not self.spent)

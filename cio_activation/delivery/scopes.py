@@ -90,7 +90,7 @@ def remember(con: Connection, step: Step, destination: str, context: Context, wi
 def is_quiet(con: Connection, step: Step, destination: str, context: Context, tables: Sequence[str]) -> bool:
     """Return whether nothing of ``tables`` was noted since the step last looked, in this very window.
 
-    For a step of the real-time lane whose work is for everybody or nobody; it says :func:`note_look` itself.
+    For a step of the real-time lane whose work is for everybody or nobody; it says :func:`note_seen` itself.
     """
     window = context.window
     last = _last(con, step, destination)
@@ -104,7 +104,7 @@ def is_quiet(con: Connection, step: Step, destination: str, context: Context, ta
     return people is not None and not scalar(con, f"SELECT EXISTS ({people})")
 
 
-def note_look(con: Connection, step: Step, destination: str, context: Context) -> None:
+def note_seen(con: Connection, step: Step, destination: str, context: Context) -> None:
     """Remember that the step has seen everything up to here, but for what it notes itself from now on."""
     if context.window is None or context.window.lane is not Lane.REALTIME:
         return

@@ -55,7 +55,7 @@ class LinksStep(WarehouseStep):
         assert context.window is not None
         if scopes.is_quiet(con, self, NAME, context, WATCHED):
             return
-        scopes.note_look(con, self, NAME, context)  # before what matching itself notes
+        scopes.note_seen(con, self, NAME, context)  # before what matching itself notes
         self.match(con, context)
 
     def match(self, con: Connection, context: Context) -> None:

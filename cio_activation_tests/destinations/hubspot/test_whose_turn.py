@@ -131,7 +131,7 @@ def test_what_is_deferred_is_taken_up_until_nothing_is(build: Build, pushed: boo
     if pushed:
         world.run(Lane.DAILY)
     runs, reports = 1, live(world)
-    while any(r.goes_on for r in reports.values()):
+    while any(r.asks_for_next for r in reports.values()):
         runs, reports = runs + 1, live(world)
         assert runs < 3 * PEOPLE // BATCH
     assert (runs > 1, {r.deferred for r in reports.values()}) == (True, {0})
@@ -159,7 +159,7 @@ def test_whoever_fails_again_and_again_gives_way_to_the_others(build: Build, mon
     world.shared.faults.clear()
     assert live(world)[LINKS].delivered == BATCH
     assert not stuck & set(world.contacts())
-    while live(world)[LINKS].goes_on:
+    while live(world)[LINKS].asks_for_next:
         pass
     assert len(world.contacts()) == PEOPLE
 
