@@ -41,11 +41,13 @@ def forget(
         given = _given(person, batch)
         runtime, now = decided(), datetime.now(UTC).replace(tzinfo=None)
         if given:
+            with runtime.warehouse.read() as con:
+                people = found(con, given, DESTINATIONS)
             with runtime.warehouse.write() as con:
-                asked = ask(con, [found(con, one, DESTINATIONS) for one in given], now, who or getpass.getuser(), why)
+                asked = ask(con, people, now, who or getpass.getuser(), why)
         home = runtime.settings.activation_home
+        cleaned = clean(runtime)  # before: what is new is then written anew once, not for each of the two
         done = erase(runtime, now, DESTINATIONS, beside=lambda names: beside(home, names))
-        cleaned = clean(runtime)
     if json:
         emit({"ok": True, "asked": asked, **dataclasses.asdict(done), "cleaned": done.cleaned + cleaned})
         return

@@ -59,10 +59,10 @@ def build_assets(
         with failures():
             runtime = runtime_of(activation, Lane.DAILY)
             home = runtime.settings.activation_home
+            cleaned = clean(runtime)  # before: what is new is then written anew once, not for each of the two
             done = erase(
                 runtime, datetime.now(UTC).replace(tzinfo=None), destinations, beside=lambda names: beside(home, names)
             )
-            cleaned = clean(runtime)
         return dg.MaterializeResult(
             metadata=counted(erased=done.erased, waiting_to_be_erased=len(done.waiting), cleaned=cleaned + done.cleaned)
         )

@@ -22,6 +22,7 @@ from cio_activation.delivery.pacing import pacer_for
 from cio_activation.journal.attempts import Journal
 from cio_activation.journal.forgetting import compact, forget_people
 from cio_activation.privacy import files
+from cio_activation.privacy.people import also_of_others
 from cio_activation.privacy.remaining import remaining
 from cio_activation.privacy.requests import Request, requests
 from cio_activation.runtime import Runtime
@@ -121,11 +122,14 @@ async def _take_key(runtime: Runtime, journal: Journal, destination: Destination
 
 
 def _names(con: Connection, people: Sequence[str]) -> list[str]:
+    """Return whatever names ``people`` and nobody else."""
     rows = con.execute(
         f"SELECT DISTINCT unnest(identifiers) FROM {FORGET_REQUESTS} WHERE cio_id IN (SELECT unnest(?::VARCHAR[]))",
         [list(people)],
     ).fetchall()
-    return sorted(str(name) for (name,) in rows)
+    names = sorted(str(name) for (name,) in rows)
+    shared = also_of_others(con, names, people) - {cio_id.lower() for cio_id in people}
+    return [name for name in names if name.strip().lower() not in shared]
 
 
 def _files(runtime: Runtime, people: Sequence[str], names: Sequence[str]) -> int:
@@ -167,19 +171,27 @@ def _rows(con: Connection, ready: Sequence[Request], names: Sequence[str], now: 
         f"""EXISTS (FROM names AS n
             WHERE {_IS_NO_OTHER} AND contains(lower(concat("row", detail)), lower(n.value)))""",
     )
-    for request in ready:
-        _receipts(con, request, now)
+    _receipts(con, ready, now)
     for table in ("erased", "names", "theirs"):
         con.execute(f"DROP TABLE {table}")
     return deleted
 
 
-def _receipts(con: Connection, request: Request, now: datetime) -> None:
+def _receipts(con: Connection, ready: Sequence[Request], now: datetime) -> None:
+    rows = [(request.person_hash, *one) for request in ready for one in _recipients(request).items()]
+    con.execute(
+        f"""INSERT INTO {RECEIPTS} SELECT unnest($people::VARCHAR[]), unnest($recipients::VARCHAR[]),
+            unnest($done::VARCHAR[]), $now""",
+        {"people": [r[0] for r in rows], "recipients": [r[1] for r in rows], "done": [r[2] for r in rows], "now": now},
+    )
+
+
+def _recipients(request: Request) -> dict[str, str]:
+    """Return who held something of the person -> what was done there."""
     told = dict.fromkeys(sorted({record.partition("/")[0] for record in request.records}), _OF_A_CRM)
     told[CUSTOMERIO] = "our attributes are cleared; the profile itself is to be deleted in Customer.io"
     told[HOME] = "files, warehouse, journal and run history hold nothing of the person"
-    for recipient, done in told.items():
-        con.execute(f"INSERT INTO {RECEIPTS} VALUES (?, ?, ?, ?)", [request.person_hash, recipient, done, now])
+    return told
 
 
 def _with_people(con: Connection) -> list[tuple[str, str]]:

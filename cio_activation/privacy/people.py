@@ -9,24 +9,29 @@ from cio_activation.errors import ConfigError
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import exists
 from cio_activation.warehouse.tables import PEOPLE_CURRENT, PERSONS
-from cio_activation.why.people import PLACES, find
+from cio_activation.why.people import PLACES, Found, find_all
 
 _LINKS = "delivery.links"
 
 
-def found(con: Connection, given: str, destinations: Sequence[Destination]) -> str:
-    """Return the ``cio_id`` of whom ``given`` means, by whatever ``cio-activation why`` takes too.
+def found(con: Connection, given: Sequence[str], destinations: Sequence[Destination]) -> list[str]:
+    """Return the ``cio_id`` of whom each of ``given`` means, by whatever ``cio-activation why`` takes too.
 
-    Raises ConfigError for nobody, and for several; the error does not repeat what was given, which may be an address.
+    Raises ConfigError for nobody, and for several; the error does not repeat what was given, which may be an address,
+    but says which of many it is.
     """
-    people = find(con, given, destinations)
+    each = enumerate(find_all(con, given, destinations), start=1)
+    return [_meant(people, f"person {number} of the file: " if len(given) > 1 else "") for number, people in each]
+
+
+def _meant(people: Sequence[Found], place: str) -> str:
     if len(people) == 1:
         return people[0].cio_id
     if people:
         told = ", ".join(f"{one.cio_id} ({', '.join(one.by)})" for one in people)
-        raise ConfigError(f"that is said of {len(people)} people: {told}; give the cio_id of one of them")
+        raise ConfigError(f"{place}that is said of {len(people)} people: {told}; give the cio_id of one of them")
     raise ConfigError(
-        f"nobody is known by that; looked in {PLACES}. Whoever was forgotten already is not known any more"
+        f"{place}nobody is known by that; looked in {PLACES}. Whoever was forgotten already is not known any more"
     )
 
 
@@ -56,3 +61,21 @@ def records(con: Connection, people: Sequence[str]) -> dict[str, list[str]]:
         [list(people)],
     ).fetchall()
     return {cio_id: [] for cio_id in people} | {str(cio_id): list(there) for cio_id, there in rows}
+
+
+def also_of_others(con: Connection, names: Sequence[str], people: Sequence[str]) -> set[str]:
+    """Return those of ``names`` (in small letters) that somebody who is not of ``people`` has, too.
+
+    Such an address names the other one as well, whose rows and lines stay.
+    """
+    sources = [f"SELECT cio_id, external_id, email, phone FROM {PERSONS}"]
+    if exists(con, PEOPLE_CURRENT):
+        sources.append(f"SELECT cio_id, external_id, email, phone FROM {PEOPLE_CURRENT}")
+    rows = con.execute(
+        f"""SELECT DISTINCT lower(trim(value)) FROM (
+            SELECT cio_id, unnest([external_id, email, phone]) AS value FROM ({" UNION ALL ".join(sources)}))
+        WHERE lower(trim(value)) IN (SELECT lower(trim(unnest($names::VARCHAR[]))))
+            AND cio_id NOT IN (SELECT unnest($people::VARCHAR[]))""",
+        {"names": list(names), "people": list(people)},
+    ).fetchall()
+    return {str(value) for (value,) in rows}

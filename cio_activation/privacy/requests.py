@@ -45,13 +45,16 @@ def ask(con: Connection, people: Sequence[str], now: datetime, who: str, why: st
     tombstones.make(con, [*people, *(record for there in theirs.values() for record in there)], now)
     already = {request.cio_id for request in requests(con)}
     fresh = [cio_id for cio_id in dict.fromkeys(people) if cio_id not in already]
-    for cio_id in fresh:
-        con.execute(
-            f"""INSERT INTO {FORGET_REQUESTS}
-            SELECT x.cio_id, {tombstones.hash_of(con, "x.cio_id")}, ?::VARCHAR[], ?::VARCHAR[], ?, ?, ?
-            FROM (SELECT ? AS cio_id) AS x""",
-            [known[cio_id], theirs[cio_id], now, who, why, cio_id],
-        )
+    con.execute(
+        f"""INSERT INTO {FORGET_REQUESTS}
+        SELECT x.cio_id, {tombstones.hash_of(con, "x.cio_id")}, x.identifiers, x.records, $now, $who, $why
+        FROM (SELECT unnest($people::VARCHAR[]) AS cio_id, unnest($identifiers::VARCHAR[][]) AS identifiers,
+            unnest($records::VARCHAR[][]) AS records) AS x""",
+        {
+            "people": fresh, "identifiers": [known[one] for one in fresh], "records": [theirs[one] for one in fresh],
+            "now": now, "who": who, "why": why,
+        },
+    )  # fmt: skip
     _let_go(con, fresh)
     return len(fresh)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from cio_activation.delivery.destination import Destination, ReadsAddresses
 from cio_activation.warehouse.addresses import email
@@ -38,10 +37,46 @@ class Found:
 
 def find(con: Connection, asked: str, destinations: Sequence[Destination]) -> list[Found]:
     """Return the people that ``asked`` can mean, who is known now before who only was."""
-    key, only = _read(asked.strip(), destinations)
-    now = [] if only else _known(con, key)
-    now += _linked(con, key, only)
-    return _together(now) or _together([] if only else _of_the_past(con, key))
+    return find_all(con, [asked], destinations)[0]
+
+
+def find_all(con: Connection, asked: Sequence[str], destinations: Sequence[Destination]) -> list[list[Found]]:
+    """Return the same for each of ``asked``; a thousand cost little more than one, each table is read once."""
+    keys = [_Key.of(number, one, destinations) for number, one in enumerate(asked)]
+    named = [key for key in keys if key.only is None]
+    rows = _known(con, named)
+    lacking = _without(named, rows)
+    if exists(con, PEOPLE_CURRENT):
+        rows += _landed(con, lacking)
+    rows += _linked(con, keys)
+    rows += _of_the_past(con, _without(named, rows))
+    by: dict[int, list[tuple[str, str]]] = {key.number: [] for key in keys}
+    for number, cio_id, how in rows:
+        by[number].append((cio_id, how))
+    return [_together(by[key.number]) for key in keys]
+
+
+@dataclass(frozen=True)
+class _Key:
+    """What to look for."""
+
+    number: int
+    key: str
+    only: str | None
+    """The one destination whose record it is, if that is said."""
+
+    @staticmethod
+    def of(number: int, asked: str, destinations: Sequence[Destination]) -> _Key:
+        return _Key(number, *_read(asked.strip(), destinations))
+
+
+_Row = tuple[int, str, str]
+"""Whose number, which ``cio_id``, and by what."""
+
+
+def _without(keys: Sequence[_Key], rows: Sequence[_Row]) -> list[_Key]:
+    there = {number for number, _, _ in rows}
+    return [key for key in keys if key.number not in there]
 
 
 def _read(asked: str, destinations: Sequence[Destination]) -> tuple[str, str | None]:
@@ -56,55 +91,67 @@ def _read(asked: str, destinations: Sequence[Destination]) -> tuple[str, str | N
     return asked.removeprefix("cio_"), None
 
 
-def _known(con: Connection, key: str) -> list[tuple[str, str]]:
-    address = email(key)
-    found = _asked(
-        con,
-        f"""SELECT cio_id, 'cio_id' AS by FROM {PERSONS} WHERE cio_id = $key
-        UNION ALL SELECT cio_id, 'e-mail' FROM {PERSONS} WHERE email = $address
-        UNION ALL SELECT cio_id, 'external id' FROM {PERSONS} WHERE lower(external_id) = lower($key)""",
-        key=key,
-        address=address,
-    )
-    if found or not exists(con, PEOPLE_CURRENT):
-        return found
+def _known(con: Connection, keys: Sequence[_Key]) -> list[_Row]:
     return _asked(
         con,
-        f"""SELECT cio_id, 'cio_id' AS by FROM {PEOPLE_CURRENT} WHERE cio_id = $key
-        UNION ALL SELECT cio_id, 'e-mail' FROM {PEOPLE_CURRENT} WHERE lower(trim(email)) = $address
-        UNION ALL SELECT cio_id, 'external id' FROM {PEOPLE_CURRENT} WHERE lower(trim(external_id)) = lower($key)""",
-        key=key,
-        address=address,
+        keys,
+        f"""SELECT a.number, cio_id, 'cio_id' AS by FROM {PERSONS} JOIN asked AS a ON cio_id = a.key
+        UNION ALL SELECT a.number, cio_id, 'e-mail' FROM {PERSONS} JOIN asked AS a ON email = a.address
+        UNION ALL SELECT a.number, cio_id, 'external id' FROM {PERSONS}
+            JOIN asked AS a ON lower(external_id) = lower(a.key)""",
     )
 
 
-def _linked(con: Connection, key: str, only: str | None) -> list[tuple[str, str]]:
-    """Return whose record has the id ``key``, at any destination or ``only`` at one."""
+def _landed(con: Connection, keys: Sequence[_Key]) -> list[_Row]:
     return _asked(
         con,
-        f"""SELECT DISTINCT cio_id, destination || ' record' AS by FROM {LINKS}
-        WHERE record_id = $key AND (destination = $only OR CAST($only AS VARCHAR) IS NULL)""",
-        key=key,
-        only=only,
+        keys,
+        f"""SELECT a.number, cio_id, 'cio_id' AS by FROM {PEOPLE_CURRENT} JOIN asked AS a ON cio_id = a.key
+        UNION ALL SELECT a.number, cio_id, 'e-mail' FROM {PEOPLE_CURRENT}
+            JOIN asked AS a ON lower(trim(email)) = a.address
+        UNION ALL SELECT a.number, cio_id, 'external id' FROM {PEOPLE_CURRENT}
+            JOIN asked AS a ON lower(trim(external_id)) = lower(a.key)""",
     )
 
 
-def _of_the_past(con: Connection, key: str) -> list[tuple[str, str]]:
+def _linked(con: Connection, keys: Sequence[_Key]) -> list[_Row]:
+    """Return whose record has the id, at any destination or the only one."""
+    return _asked(
+        con,
+        keys,
+        f"""SELECT DISTINCT a.number, cio_id, destination || ' record' AS by FROM {LINKS}
+        JOIN asked AS a ON record_id = a.key AND (destination = a.place OR a.place IS NULL)""",
+    )
+
+
+def _of_the_past(con: Connection, keys: Sequence[_Key]) -> list[_Row]:
     """Return who was known once: by id, or by the address a record was looked up by."""
     return _asked(
         con,
-        f"""SELECT DISTINCT cio_id, 'e-mail once' AS by FROM {LINKS} WHERE looked_up_email = $address
-        UNION SELECT cio_id, 'cio_id once' FROM {AUDIENCE_MEMBERSHIPS} WHERE cio_id = $key
-        UNION SELECT cio_id, 'cio_id once' FROM {DECISIONS} WHERE cio_id = $key
-        UNION SELECT cio_id, 'cio_id once' FROM {LEDGER} WHERE cio_id = $key""",
-        key=key,
-        address=email(key),
+        keys,
+        f"""SELECT DISTINCT a.number, cio_id, 'e-mail once' AS by FROM {LINKS}
+            JOIN asked AS a ON looked_up_email = a.address
+        UNION SELECT a.number, cio_id, 'cio_id once' FROM {AUDIENCE_MEMBERSHIPS} JOIN asked AS a ON cio_id = a.key
+        UNION SELECT a.number, cio_id, 'cio_id once' FROM {DECISIONS} JOIN asked AS a ON cio_id = a.key
+        UNION SELECT a.number, cio_id, 'cio_id once' FROM {LEDGER} JOIN asked AS a ON cio_id = a.key""",
     )
 
 
-def _asked(con: Connection, query: str, **values: Any) -> list[tuple[str, str]]:
-    used = {name: value for name, value in values.items() if f"${name}" in query}
-    return [(str(cio_id), str(by)) for cio_id, by in con.execute(query, used).fetchall() if cio_id is not None]
+def _asked(con: Connection, keys: Sequence[_Key], query: str) -> list[_Row]:
+    if not keys:
+        return []
+    rows = con.execute(
+        f"""WITH asked AS (SELECT unnest($numbers::BIGINT[]) AS number, unnest($keys::VARCHAR[]) AS key,
+            unnest($addresses::VARCHAR[]) AS address, unnest($places::VARCHAR[]) AS place)
+        {query}""",
+        {
+            "numbers": [key.number for key in keys],
+            "keys": [key.key for key in keys],
+            "addresses": [email(key.key) for key in keys],
+            "places": [key.only for key in keys],
+        },
+    ).fetchall()
+    return [(int(number), str(cio_id), str(by)) for number, cio_id, by in rows if cio_id is not None]
 
 
 def _together(rows: Sequence[tuple[str, str]]) -> list[Found]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,16 @@ from cio_activation.activation.models import Lane
 from cio_activation.cli.main import app
 from cio_activation.destinations import DESTINATIONS
 from cio_activation.errors import ConfigError
-from cio_activation.privacy import keeping_out
+from cio_activation.privacy import files, keeping_out
 from cio_activation.privacy.erasing import Erased, erase
 from cio_activation.privacy.people import found
 from cio_activation.privacy.requests import ask
 from cio_activation_tests.drivers import lanes
 from cio_activation_tests.drivers.town import Town, town
+from cio_activation_tests.forms import form
 
 DAY, QUARTER = timedelta(days=1), timedelta(minutes=15)
-HOW_MANY = 3
+PEOPLE, HOW_MANY = form(30, 400), form(3, 60)
 
 
 class Forgetting:
@@ -36,13 +38,15 @@ class Forgetting:
     def __init__(self, town: Town) -> None:
         self.town = town
         town.settle()
+        rows = self.chosen()[:HOW_MANY]
+        self.people = [str(row[0]) for row in rows]
+        self.emails = [str(row[1]) for row in rows]
+        self.neighbour = str(town.act("add_person", id="N1", email=self.emails[-1])["cio_id"])
+        """Whoever has the same address as the last of them."""
         town.wait(DAY)
         town.settle()
-        rows = self.chosen()
-        self.people = [str(row[0]) for row in rows[:HOW_MANY]]
-        self.emails = [str(row[1]) for row in rows[:HOW_MANY]]
         # An id such as 42 is the same word as a number of orders: where it names somebody it is beside their cio_id.
-        self.names = [v for row in rows[:HOW_MANY] for v in (row[0], row[1], row[3]) if v]
+        self.names = [v for row in rows for v in (row[0], row[1], row[3]) if v and v != self.emails[-1]]
         self.records = dict(
             town.query(
                 "SELECT destination || '/' || record_id, cio_id FROM delivery.links "
@@ -52,24 +56,32 @@ class Forgetting:
         self.held_before = self.held()
         self.named_before = files_with(town.home, self.names)
         with town.runtime.warehouse.write() as con:
-            given = [self.people[0], self.emails[1].upper(), self.people[2]]
-            self.asked = ask(con, [found(con, one, DESTINATIONS) for one in given], at(town), "Ada", "ticket 7")
-        self.first = self.erase()
+            given = [self.people[0], self.emails[1].upper(), *self.people[2:]]
+            self.asked = ask(con, found(con, given, DESTINATIONS), at(town), "Ada", "ticket 7")
+        self.batches: list[Counter[str]] = []
+        """Of each round: file -> how often it was put in its own place."""
+        with self.counted():
+            self.first = self.erase()
         town.wait(QUARTER)
         town.settle()
-        with pytest.raises(Killed):
+        with pytest.raises(Killed), self.counted():
             erase(town.runtime, at(town), DESTINATIONS, beside=die)
         self.half_way = files_with(town.home, self.names)
         self.done = self.erase()
 
     def chosen(self) -> list[tuple[Any, ...]]:
-        """Return (cio_id, e-mail, id, phone) of people with a record in each of the CRMs, on lists where there are any."""
+        """Return (cio_id, e-mail, id, phone) of people with a record in each of the CRMs, on lists where there are any.
+
+        Nobody whose address or phone somebody else has, who is named by it still.
+        """
         found: list[tuple[Any, ...]] = []
         for vendor, many in (("pipedrive", 1), ("hubspot", HOW_MANY - 1)):
             rows = self.town.query(
                 f"""SELECT p.cio_id, p.email, p.external_id, p.phone FROM identity.persons AS p
                 JOIN delivery.links AS l ON l.cio_id = p.cio_id AND l.destination = '{vendor}' AND l.record_id IS NOT NULL
-                WHERE p.email IS NOT NULL ORDER BY p.cio_id NOT IN (SELECT cio_id FROM delivery.members), p.cio_id"""
+                WHERE p.email IS NOT NULL AND NOT EXISTS (FROM identity.persons AS o
+                    WHERE o.cio_id <> p.cio_id AND (o.email = p.email OR o.phone = p.phone))
+                ORDER BY p.cio_id NOT IN (SELECT cio_id FROM delivery.members), p.cio_id"""
             )
             found += [row for row in rows if row[0] not in {one[0] for one in found}][:many]
         return found
@@ -83,10 +95,22 @@ class Forgetting:
             found[record] = ours(there[number])
         return found
 
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        self.batches.append(Counter())
+
+        def settle(part: Path, path: Path) -> None:
+            self.batches[-1][path.relative_to(self.town.home).as_posix()] += 1
+            real(part, path)
+
+        real = files.settle
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(files, "settle", settle)
+            yield
+
     def erase(self) -> Erased:
-        done = erase(self.town.runtime, at(self.town), DESTINATIONS)
         keeping_out.clean(self.town.runtime)
-        return done
+        return erase(self.town.runtime, at(self.town), DESTINATIONS)
 
 
 class Killed(Exception):
@@ -121,7 +145,7 @@ def ours(record: Mapping[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def forgetting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forgetting]:
-    with town(tmp_path_factory.mktemp("forgetting") / "home", people=30, warm=False) as made:
+    with town(tmp_path_factory.mktemp("forgetting") / "home", people=PEOPLE, warm=False) as made:
         yield Forgetting(made)
 
 
@@ -135,6 +159,13 @@ def test_they_wait_until_the_crms_are_done(forgetting: Forgetting) -> None:
 def test_who_died_half_way_is_followed_by_one_that_begins_anew(forgetting: Forgetting) -> None:
     assert set(forgetting.half_way) == {"warehouse.duckdb", "journal.sqlite"}, "the files were done"
     assert forgetting.done.erased > 0
+
+
+def test_each_file_that_names_one_of_them_is_written_anew_once(forgetting: Forgetting) -> None:
+    assert {times for batch in forgetting.batches for times in batch.values()} == {1}
+    named = {path for path in forgetting.named_before if path.split("/")[0] in ("raw", "plans")}
+    there = {path for path in named if (forgetting.town.home / path).is_file()}
+    assert there <= {path for batch in forgetting.batches for path in batch}
 
 
 def test_no_file_names_them(forgetting: Forgetting) -> None:
@@ -157,6 +188,16 @@ def test_the_crms_hold_nothing_of_ours_about_them(forgetting: Forgetting) -> Non
 
 def test_the_others_are_as_they_were_decided(forgetting: Forgetting) -> None:
     assert forgetting.town.differences() == []
+
+
+def test_whoever_has_the_same_address_stays(forgetting: Forgetting) -> None:
+    town, who = forgetting.town, forgetting.neighbour
+    (path,) = town.query(
+        "SELECT path FROM raw.files WHERE lane = 'daily' AND kind = 'people' ORDER BY window_key DESC LIMIT 1"
+    )
+    assert who in (town.home / path[0]).read_text()
+    lanes.run_lane(town.runtime, Lane.DAILY, town.window(Lane.DAILY), refresh=False)
+    assert town.query(f"SELECT cio_id FROM identity.persons WHERE cio_id = '{who}'") == [(who,)]
 
 
 def test_ten_windows_do_not_bring_them_back(forgetting: Forgetting) -> None:
@@ -185,7 +226,7 @@ def test_whoever_is_forgotten_is_nobody_here(forgetting: Forgetting) -> None:
         forgetting.town.runtime.warehouse.read() as con,
         pytest.raises(ConfigError, match="nobody is known by that") as refused,
     ):
-        found(con, forgetting.emails[0], DESTINATIONS)
+        found(con, forgetting.emails[:1], DESTINATIONS)
     assert forgetting.emails[0] not in str(refused.value)
 
 
@@ -217,3 +258,8 @@ def test_the_command_takes_a_file_of_people_and_says_who_waits(
     assert len(told["waiting"]) == sum(" waits for the lanes' next runs" in line for line in again.output.splitlines())
     both = CliRunner().invoke(app, ["forget", others[0], "--batch", str(batch), "--json"])
     assert (both.exit_code, json.loads(both.stdout)["problems"]) == (2, ["give one person, or --batch, not both"])
+    batch.write_text(f"{others[0]}\n\nnobody@example.com\n")
+    unknown = CliRunner().invoke(app, ["forget", "--batch", str(batch), "--json"])
+    assert unknown.exit_code == 2
+    (problem,) = json.loads(unknown.stdout)["problems"]
+    assert problem.startswith("person 2 of the file: nobody is known by that")
