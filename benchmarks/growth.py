@@ -65,7 +65,8 @@ def live(site: Site, run: Runtime, day: int) -> Day:
     if plan.operations:
         context = Context(run.settings, run.activation, window, {})
         with run.warehouse.write() as con:
-            acknowledge(con, properties_step(run.activation), context, path)
+            acknowledge(con, path, window)
+            properties_step(run.activation).fold(con, context, "finished")
         path.unlink()
     with found.part("prune"):
         prune(run, window.as_of)

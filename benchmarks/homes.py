@@ -16,6 +16,7 @@ from benchmarks.measure import Answer
 from cio_activation.activation.loader import load_activation
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.settings import DEFAULT_ACTIVATION, Settings
+from cio_activation.activation.windows import Window
 from cio_activation.audience.members import update
 from cio_activation.customerio.files import RawFile
 from cio_activation.customerio.people import PeoplePull, land
@@ -150,20 +151,19 @@ def _deliver(site: Site, run: Runtime) -> None:
             f"{timestamp(window.as_of)} AS linked_at FROM identity.persons WHERE deliverable"
         )
         plan_properties(run, con, 1, path)
-        acknowledge(con, step, context, path)
+        acknowledge(con, path, window)
+        step.fold(con, context, "finished")
 
 
-def acknowledge(con: Connection, step: Step, context: Context, path: Path) -> None:
-    """Fold a plan as if the vendor had acknowledged every operation: what a push gets from the journal."""
-    assert context.window is not None
-    at = timestamp(context.window.as_of)
+def acknowledge(con: Connection, path: Path, window: Window) -> None:
+    """Make ``finished``: what the fold of a push gets from the journal, had the vendor taken every operation."""
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE finished AS SELECT *, 'delivered' AS "end", NULL AS reason,
         CAST(NULL AS VARCHAR) AS result_record_id, CAST(NULL AS VARCHAR) AS observed,
-        {at} AS window_end, {at} AS intent_at, {at} AS ended_at
+        {timestamp(window.as_of)} AS window_end, {timestamp(window.as_of)} AS intent_at,
+        {timestamp(window.as_of)} AS ended_at
         FROM read_parquet({literal(str(path))})"""
     )
-    step.fold(con, context, "finished")
 
 
 def _second(site: Site, run: Runtime) -> None:

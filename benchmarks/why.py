@@ -1,27 +1,24 @@
 """``python -m benchmarks.why [--people N] [--windows N]``: what the history costs, and how long an answer takes.
 
 A home of N people as stage 5 has it, its second day derived with and without history; then days of decisions, writes
-and changes for one person in a hundred each, added by arithmetic, and people asked about through the command line.
+and changes for one person in a hundred each, added by arithmetic, and people asked about through the command line: on
+a quiet home, and while a daily run of everybody is on in another process (``benchmarks.why_beside``).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import resource
-import subprocess
 import sys
 import tempfile
-import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from benchmarks import homes, people
 from benchmarks.homes import Site
+from benchmarks.why_beside import ask, asked_beside, by_command, cpu
 from cio_activation.activation.models import Lane
-from cio_activation.activation.settings import DEFAULT_ACTIVATION
 from cio_activation.runtime import Runtime
 from cio_activation.state.derive import derive
 from cio_activation.warehouse.sql import scalar, timestamp
@@ -43,11 +40,13 @@ def main() -> None:
         found["derive_cpu_s"] = {
             name: _derived(site, name) for name in ("without", "with", "without again", "with again")
         }
-        run = homes.take(site, "second", "asked")
-        derive(run, people.window(2))
+        run = homes.take(site, "delivered", "asked")
         found["bytes_per_change"] = _grown(run, given.windows)
         found["rows"] = _rows(run)
         found |= _answers(run)
+        folk, audience = _folk(run, 200), run.activation.lane_audiences(Lane.DAILY)[0].name
+        found |= asked_beside(site, run, [cio_id for cio_id, _ in folk], audience)
+        found["history_share_of_the_daily_run"] = _share(found)
     sys.stdout.write(json.dumps(found, indent=2) + "\n")
 
 
@@ -63,11 +62,11 @@ def _derived(site: Site, name: str) -> float:
 
 
 def _grown(run: Runtime, windows: int) -> float:
-    """Add ``windows`` days, and return what a change takes on disk."""
+    """Add ``windows`` days before the first, and return what a change takes on disk."""
     size = _size(run)
     rows = 0
     for day in range(windows):
-        as_of = people.window(2).as_of + timedelta(days=day + 1)
+        as_of = people.window(1).as_of - timedelta(days=windows - day)
         with run.warehouse.write() as con:
             some = _some(day)
             con.execute(
@@ -80,7 +79,7 @@ def _grown(run: Runtime, windows: int) -> float:
             rows += int(str(scalar(con, f"SELECT count(*) FROM state.value_changes WHERE derivation = {day + 1000}")))
     grown = _size(run) - size
     for day in range(windows):
-        as_of = people.window(2).as_of + timedelta(days=day + 1)
+        as_of = people.window(1).as_of - timedelta(days=windows - day)
         with run.warehouse.write() as con:
             some = _some(day)
             con.execute(
@@ -115,47 +114,31 @@ def _rows(run: Runtime) -> dict[str, int]:
         return {name: homes.count(con, f"SELECT count(*) FROM {name}") for name in tables}
 
 
+def _folk(run: Runtime, number: int) -> list[tuple[str, str]]:
+    with run.warehouse.read() as con:
+        return con.execute(
+            f"SELECT cio_id, email FROM identity.persons WHERE deliverable ORDER BY md5(cio_id) LIMIT {number}"
+        ).fetchall()
+
+
 def _answers(run: Runtime) -> dict[str, Any]:
     """Ask about some people, in processes of their own as a person does, and within one; seconds each, the worst last."""
-    with run.warehouse.read() as con:
-        folk = con.execute(
-            "SELECT cio_id, email FROM identity.persons WHERE deliverable ORDER BY cio_id LIMIT 5"
-        ).fetchall()
-    names = folk[0]
-    environment = os.environ | {
-        "ACTIVATION_HOME": str(run.settings.activation_home), "ACTIVATION_FILE": str(DEFAULT_ACTIVATION),
-    }  # fmt: skip
-    audience = run.activation.lane_audiences(Lane.DAILY)[0].name
+    folk, audience = _folk(run, 5), run.activation.lane_audiences(Lane.DAILY)[0].name
     found: dict[str, Any] = {}
-    for what, more in (("why", []), ("why_not", ["--why-not", audience])):
-        took = []
-        for name in names:
-            begun = time.perf_counter()
-            command = [sys.executable, "-m", "cio_activation.cli.main", "why", name, *more, "--json"]
-            subprocess.run(command, env=environment, check=True, capture_output=True)
-            took.append(round(time.perf_counter() - begun, 3))
-        found[f"{what}_s"] = sorted(took)
-        found[f"{what}_within_a_process_s"] = _within(run, [cio_id for cio_id, _ in folk], audience if more else None)
+    for what, more in (("why", None), ("why_not", audience)):
+        options = [] if more is None else ["--why-not", more]
+        found[f"{what}_s"] = sorted(round(by_command(run, name, *options), 3) for name in folk[0])
+        within = [ask(run, cio_id, more) for cio_id, _ in folk]
+        found[f"{what}_within_a_process_s"] = sorted(round(waited + answered, 3) for waited, answered, _ in within)
+        found[f"{what}_within_a_process_cpu_s"] = sorted(round(spent, 3) for *_, spent in within)
     return found
 
 
-def _within(run: Runtime, folk: list[str], audience: str | None) -> list[float]:
-    from cio_activation.destinations import DESTINATIONS
-    from cio_activation.why.facts import Asking
-    from cio_activation.why.not_in import why_not_in
-    from cio_activation.why.story import tell
-
-    took = []
-    for cio_id in folk:
-        begun = time.perf_counter()
-        with run.warehouse.read() as con:
-            asking = Asking(con, run.settings, run.activation, DESTINATIONS)
-            if audience is None:
-                tell(asking, cio_id)
-            else:
-                why_not_in(asking, cio_id, audience)
-        took.append(round(time.perf_counter() - begun, 3))
-    return sorted(took)
+def _share(found: dict[str, Any]) -> float:
+    """Return which share of a daily run's processor time the history is: the run has it, so of the run with it."""
+    derived = found["derive_cpu_s"]
+    extra = derived["with"] + derived["with again"] - derived["without"] - derived["without again"]
+    return round(float(extra) / 2 / float(found["daily_run"]["cpu_s"]), 4)
 
 
 def _size(run: Runtime) -> int:
@@ -164,11 +147,6 @@ def _size(run: Runtime) -> int:
             "SELECT used_blocks, block_size FROM pragma_database_size() WHERE database_name = current_database()"
         ).fetchall()[0]
     return int(used) * int(size)
-
-
-def cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":
