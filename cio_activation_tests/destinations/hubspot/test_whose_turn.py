@@ -16,7 +16,7 @@ from cio_activation.activation.models import Lane, Limits
 from cio_activation.delivery import deferred, fold
 from cio_activation.delivery.report import StepReport
 from cio_activation.delivery.run import run_step
-from cio_activation.destinations.hubspot import DESTINATION
+from cio_activation.destinations.hubspot import DESTINATION, lists
 from cio_activation.transport import time_slice
 from cio_activation.transport.time_slice import TimeSlice
 from cio_activation.warehouse import change_log
@@ -175,3 +175,23 @@ def test_a_guard_judges_all_that_is_new_and_nothing_twice(build: Build) -> None:
     world.members("hot_cart", [f"p{n:05d}" for n in range(60, 260)])
     report = live(world)[LIST]
     assert (report.stopped, report.planned) == (True, 100)
+
+
+def test_who_is_deferred_counts_as_on_the_way_into_an_audience(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deferred, "TAKEN_UP", 20)
+    monkeypatch.setattr(lists, "BATCH", 20)
+    world = new_to_the_crm(build)
+    for _ in range(2):
+        live(world, hurried=False)
+    ids = [f"p{n:05d}" for n in range(130)]
+    world.members("hot_cart", ids[:100])
+    world.sql(f"UPDATE audience.memberships SET entered_at = TIMESTAMP '{SEEN}'")
+    report = live(world)[LIST]
+    assert (report.planned, report.delivered) == (100, 20)
+    world.members("hot_cart", ids)
+    now = window(2, Lane.REALTIME).end.replace(tzinfo=None)
+    world.sql(f"UPDATE audience.memberships SET entered_at = TIMESTAMP '{now}' WHERE entered_at IS NULL")
+    report = live(world)[
+        LIST
+    ]  # 30 who enter are more than all of the 20 that the list has, not of the 100 it was given
+    assert (report.stopped, report.planned, report.deferred) == (False, 50, 60)
