@@ -21,6 +21,8 @@ import pytest
 from typer.testing import CliRunner
 
 from cio_activation.cli.main import app
+from cio_activation.cli.readback import READS
+from cio_activation.dagster_runtime.pruning import prune
 from cio_activation.sandbox.build import build_sandbox
 from cio_activation.sandbox.server.core import Shared
 from cio_activation.sandbox.server.running import RunningSandbox
@@ -190,8 +192,22 @@ def test_a_home_that_holds_another_world_is_refused(tmp_path: Path) -> None:
 class Spine:
     """A live sandbox after one daily window ran through Dagster, in this process."""
 
-    def __init__(self, home: Path, sandbox: RunningSandbox, toy: ToyDestination) -> None:
+    def __init__(self, home: Path, sandbox: RunningSandbox, toy: ToyDestination, instance: Any, job: Any) -> None:
         self.home, self.sandbox, self.toy = home, sandbox, toy
+        self.instance, self._job = instance, job
+
+    def run(self, window: str, *only: Any) -> Any:
+        """Run a daily window through the Dagster job, or some of its assets."""
+        return self._job.execute_in_process(
+            partition_key=window, instance=self.instance, asset_selection=list(only) or None
+        )
+
+    def writes(self) -> int:
+        """Return how many requests have come to the CRMs that can change something."""
+        return sum(
+            entry.vendor in ("hubspot", "pipedrive") and entry.method != "GET" and not entry.path.endswith(READS)
+            for entry in self.sandbox.shared.log.entries
+        )
 
     def state(self, vendor: str) -> dict[str, Any]:
         answer = httpx.get(f"{self.sandbox.urls[vendor]}/_sandbox/state", params={"vendor": vendor}, timeout=30)
@@ -219,9 +235,9 @@ def spine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spine]:
         destinations = (*DESTINATIONS, toy)  # a third destination: its module, and this one line
         (home / "three.yaml").write_text(DEFAULT_ACTIVATION.read_text().rstrip() + "\n  toy: {}\n")
         definitions = build_definitions(load_activation(home / "three.yaml", destinations), destinations)
-        done = definitions.resolve_job_def("daily").execute_in_process(partition_key="2026-11-21", instance=instance)
-        assert done.success
-        yield Spine(home, sandbox, toy)
+        made = Spine(home, sandbox, toy, instance, definitions.resolve_job_def("daily"))
+        assert made.run("2026-11-21").success
+        yield made
     sandbox.stop()
 
 
@@ -295,3 +311,16 @@ def test_no_secret_and_no_address_is_in_the_files_a_run_leaves_for_people(spine:
         if path.is_file():
             content = path.read_bytes()
             assert not any(s in content for s in secrets), path
+
+
+def test_a_window_whose_run_was_pruned_sends_nothing_when_it_is_run_again(spine: Spine) -> None:
+    import dagster as dg
+
+    (first,) = [run.run_id for run in spine.instance.get_runs()]
+    assert spine.run("2026-11-21", dg.AssetKey(["customerio", "people"])).success  # the newest run stays: this one
+    assert prune(spine.instance, datetime.now(UTC).replace(tzinfo=None) + timedelta(days=1)) == 1
+    assert spine.instance.get_run_by_id(first) is None
+    assert not spine.instance.all_logs(first)
+    before, toy = spine.writes(), dict(spine.toy.vendor.people)
+    assert spine.run("2026-11-21").success
+    assert (spine.writes(), spine.toy.vendor.people) == (before, toy)

@@ -79,8 +79,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
         )
         con.execute(
             """INSERT INTO delivery.audits BY NAME SELECT 'a1' AS audit_id, 'hubspot' AS destination, '2026-01-02' AS window_key,
-                ?::TIMESTAMP AS ended_at, 900 AS population, 400 AS compared, 7 AS deviating, 0.01 AS low, 0.03 AS high""",
-            [as_of],
+                ?::TIMESTAMP AS ended_at, 900 AS population, 400 AS compared, 7 AS deviating, 0.01 AS low, 0.03 AS high
+            UNION ALL BY NAME SELECT 'a2' AS audit_id, 'pipedrive' AS destination, '2026-01-02' AS window_key,
+                ?::TIMESTAMP AS ended_at, 90 AS population, 90 AS compared, 9 AS deviating, 0.1 AS low, 0.1 AS high""",
+            [as_of, as_of],
         )
         con.execute(
             """INSERT INTO delivery.audit_findings BY NAME SELECT 'a1' AS audit_id, 'hubspot' AS destination, 'edited' AS kind,
@@ -211,6 +213,7 @@ def test_flows_are_told_by_week_and_the_newest_audit_by_what_it_found(home: Home
     assert re.search(
         r"<td class=n>900</td><td class=n>400</td><td class=n>7</td><td[^>]*>1.00 % to 3.00 %</td>", home.text
     )
+    assert re.search(r"<td class=n>90</td><td class=n>90</td><td class=n>9</td><td[^>]*>10.00 %</td>", home.text), "all"
     assert re.search(r"<td class=s>vip</td><td class=s>kept</td><td class=n>7</td>", home.text)
 
 

@@ -106,7 +106,8 @@ def audited(con: Connection, _activation: Activation, _as_of: datetime) -> Secti
         QUALIFY row_number() OVER (PARTITION BY destination ORDER BY ended_at DESC) = 1"""
     audits = con.execute(
         f"""SELECT destination, window_key, population, compared, deviating,
-            printf('%.2f %% to %.2f %%', 100.0 * low, 100.0 * high), coalesce(note, '')
+            CASE WHEN low = high THEN printf('%.2f %%', 100.0 * low)
+                ELSE printf('%.2f %% to %.2f %%', 100.0 * low, 100.0 * high) END, coalesce(note, '')
         FROM ({newest}) ORDER BY destination"""
     ).fetchall()
     found = con.execute(
