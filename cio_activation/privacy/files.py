@@ -17,11 +17,13 @@ from typing import BinaryIO, cast
 from cio_activation.customerio.files import part_of, settle, sha256_of
 from cio_activation.customerio.people_table import is_packed
 from cio_activation.warehouse.sessions import Connection, scratch
-from cio_activation.warehouse.sql import literal, scalar
+from cio_activation.warehouse.sql import identifier, literal, scalar
 from cio_activation.warehouse.tables import FILES
 
 _WORD = re.compile(rb"""[^\s",;:{}\[\]\\]+""")
 """What stands between the marks of CSV and JSON: an id, an address or a number is one such word."""
+_EMPTY = {"payload": "'{}'", "keys": "'{}'"}
+"""Columns of a plan that are never NULL."""
 
 
 def all_of(*folders: Path) -> Iterator[Path]:
@@ -33,7 +35,7 @@ def all_of(*folders: Path) -> Iterator[Path]:
 def take_out(path: Path, people: Collection[str], identifiers: Collection[str]) -> int:
     """Take out of the file at ``path`` whatever is about ``people``; return how many rows or lines that were."""
     if path.suffix == ".parquet":
-        return _of_parquet(path, people)
+        return _of_parquet(path, people, identifiers)
     return _of_lines(path, frozenset(value.lower().encode() for value in identifiers))
 
 
@@ -45,22 +47,37 @@ def keep_books(con: Connection, home: Path, path: Path, fewer: int) -> None:
     )
 
 
-def _of_parquet(path: Path, people: Collection[str]) -> int:
+def _of_parquet(path: Path, people: Collection[str], identifiers: Collection[str]) -> int:
+    """Delete the rows of ``people``; in others' rows, empty the text that names one, as what a record held before."""
     rows = f"FROM read_parquet({literal(str(path))})"
     with scratch() as con:
         con.execute("CREATE TEMP TABLE people AS SELECT unnest(?::VARCHAR[]) AS cio_id", [sorted(people)])
-        theirs = "cio_id IN (SELECT cio_id FROM people)"
-        count = int(str(scalar(con, f"SELECT count(*) {rows} WHERE {theirs}")))
+        con.execute("SET VARIABLE named = ?::VARCHAR[]", [sorted({value.lower() for value in identifiers})])
+        theirs = "coalesce(cio_id IN (SELECT cio_id FROM people), FALSE)"
+        texts = [str(name) for name, kind, *_ in con.execute(f"DESCRIBE {rows}").fetchall() if kind == "VARCHAR"]
+        names = {name: _names_one_sql(name) for name in texts if name != "cio_id"}
+        named = " OR ".join(names.values()) or "FALSE"
+        count = int(str(scalar(con, f"SELECT count(*) {rows} WHERE {theirs} OR {named}")))
         if not count:
             return 0
+        emptied = ", ".join(
+            f"CASE WHEN {found} THEN {_EMPTY.get(name, 'NULL')} ELSE {identifier(name)} END AS {identifier(name)}"
+            for name, found in names.items()
+        )
+        replaced = f"* REPLACE ({emptied})" if emptied else "*"
         part = part_of(path)
         con.execute(
-            f"COPY (SELECT * {rows} WHERE NOT coalesce({theirs}, FALSE)) TO {literal(str(part))} "
+            f"COPY (SELECT {replaced} {rows} WHERE NOT {theirs}) TO {literal(str(part))} "
             "(FORMAT parquet, COMPRESSION zstd)"
         )
     _sync(part)
     settle(part, path)
     return count
+
+
+def _names_one_sql(name: str) -> str:
+    words = f"regexp_extract_all(lower({identifier(name)}), {literal(_WORD.pattern.decode())})"
+    return f"coalesce(list_has_any({words}, getvariable('named')), FALSE)"
 
 
 def _of_lines(path: Path, names: frozenset[bytes]) -> int:

@@ -53,6 +53,7 @@ class Forgetting:
                 f"WHERE cio_id IN {tuple(self.people)} AND record_id IS NOT NULL"
             )
         )
+        self.hand_over()
         self.held_before = self.held()
         self.named_before = files_with(town.home, self.names)
         with town.runtime.warehouse.write() as con:
@@ -68,6 +69,15 @@ class Forgetting:
             erase(town.runtime, at(town), DESTINATIONS, beside=die)
         self.half_way = files_with(town.home, self.names)
         self.done = self.erase()
+
+    def hand_over(self) -> None:
+        """Have a plan in which a record was one of theirs before it is somebody else's."""
+        plan = next(self.town.home.glob("plans/**/*.parquet"))
+        before = f"""{{"id": "{self.people[0]}", "lapse_bucket": "91+"}}"""
+        duckdb.execute(
+            f"""COPY (SELECT * REPLACE ('{before}' AS before) FROM read_parquet('{plan}')
+            WHERE cio_id NOT IN {tuple(self.people)}) TO '{plan.with_name("handed-over.parquet")}' (FORMAT parquet)"""
+        )
 
     def chosen(self) -> list[tuple[Any, ...]]:
         """Return (cio_id, e-mail, id, phone) of people with a record in each of the CRMs, on lists where there are any.
@@ -178,6 +188,11 @@ def test_no_file_names_them(forgetting: Forgetting) -> None:
         "plans",
     }
     assert files_with(forgetting.town.home, forgetting.names) == {}
+    (others,) = forgetting.town.home.glob("plans/**/handed-over.parquet")
+    rows = duckdb.execute(f"SELECT before, payload FROM read_parquet('{others}')").fetchall()
+    assert rows, "the others' rows stay"
+    assert {before for before, _ in rows} == {None}
+    assert all(payload for _, payload in rows)
 
 
 def test_the_crms_hold_nothing_of_ours_about_them(forgetting: Forgetting) -> None:
