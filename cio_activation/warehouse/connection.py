@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from threading import Lock
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import duckdb
 
@@ -60,9 +60,14 @@ class Connection:
         self.register, self.unregister = con.register, con.unregister
         self.close, self.sql, self.executemany = con.close, con.sql, con.executemany
 
-    def execute(self, query: str, parameters: object = None) -> duckdb.DuckDBPyConnection:
+    def execute(self, query: str | duckdb.Statement, parameters: object = None) -> duckdb.DuckDBPyConnection:
         """Execute ``query`` and return where its result is read. Raises what DuckDB raises."""
-        return self._con.execute(_statements.of(self._con, query), parameters)
+        read = _statements.of(self._con, query) if isinstance(query, str) else query
+        return self._con.execute(read, parameters)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return whatever else DuckDB's own connection has under ``name``."""
+        return getattr(self._con, name)
 
     def cursor(self) -> Connection:
         """Return another connection to the same database, with a transaction and settings of its own."""

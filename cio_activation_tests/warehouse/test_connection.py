@@ -37,6 +37,7 @@ def test_several_statements_and_none_are_as_duckdb_has_them() -> None:
             "CREATE TABLE t (n INT); INSERT INTO t VALUES (1), (2); SELECT sum(n) FROM t"
         ).fetchall() == [(3,)]
         con.execute("-- nothing but a remark")
+        assert [con.execute(one).fetchall() for one in con.extract_statements("SELECT 1; SELECT 2")] == [[(1,)], [(2,)]]
         with pytest.raises(SqlError, match="syntax error"):
             con.execute("SELEC 1")
 
