@@ -125,13 +125,13 @@ def _keep_evidence(con: Connection, inputs: Inputs) -> None:
         LEFT JOIN {table} AS c ON c.entry_id = m.entry_id
         WHERE m.audience = {name} AND m.exited_at IS NULL AND m.touch AND NOT m.ghost
             AND now_read IS DISTINCT FROM coalesce(c.evidence, m.evidence)"""
-    any_moved = filled(con, "moved_evidence", moved)
+    any_other = filled(con, "moved_evidence", moved)
     ended = f"SELECT entry_id FROM {MEMBERSHIPS} WHERE audience = {name} AND exit_window = {literal(inputs.window.key)}"
     con.execute(
         f"""DELETE FROM {table} WHERE audience = {name}
             AND (entry_id IN (SELECT entry_id FROM moved_evidence) OR entry_id IN ({ended}))"""
     )
-    if any_moved:
+    if any_other:
         con.execute(f"INSERT INTO {table} BY NAME SELECT * RENAME (now_read AS evidence) FROM moved_evidence")
         change_log.note(con, table, "SELECT cio_id FROM moved_evidence")
 
