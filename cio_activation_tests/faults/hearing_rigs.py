@@ -5,6 +5,7 @@ A look that could not be ended is made up for by the next window's, and nothing 
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -87,21 +88,21 @@ class _Hears(Rig):
         """Return who has somebody's record in this round."""
         return self.owners_there[(int(one[1:]) + self.round) % 2]
 
+    @abstractmethod
     def records(self) -> Iterator[tuple[str, str]]:
         """Yield everybody's record and whose it is to be."""
-        raise NotImplementedError
 
+    @abstractmethod
     def complete(self, action: str) -> None:
         """A human does it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def put_off(self, action: str) -> None:
         """A human does it later."""
-        raise NotImplementedError
 
+    @abstractmethod
     def own(self, record: str, owner: str) -> None:
         """A human gives the record to somebody."""
-        raise NotImplementedError
 
 
 class HubSpotHearingRig(_Hears, HubSpotHandingRig):
