@@ -18,16 +18,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import people
-from benchmarks.homes import Site, acknowledge, build, land_day, plan_properties, properties_step, take
-from cio_activation.audience.members import update
+from benchmarks.homes import Site, acknowledge, build, properties_step, take
+from benchmarks.whole import run_day
 from cio_activation.delivery.destination import Context
-from cio_activation.identity.resolve import resolve
 from cio_activation.privacy.retention import prune
 from cio_activation.runtime import Runtime
-from cio_activation.state.derive import derive
 
-WEEKS = 28
-"""Days of a row."""
+A_ROW = 28
+"""Days of a row of the table: in each week everybody is decided once, in each four everybody is resolved once."""
 
 
 @dataclass
@@ -52,16 +50,7 @@ def live(site: Site, run: Runtime, day: int) -> Day:
     """Run one daily window over the home that the days before left."""
     found, window, path = Day(), people.window(day), site.root / "work" / f"{day}.parquet"
     people.write(run.activation, site.people, day, site.csv(day))
-    with found.part("land"):
-        land_day(site, run, day)
-    with found.part("resolve"):
-        resolve(run, window)
-    with found.part("derive"):
-        derive(run, window)
-    with found.part("decide"):
-        update(run, window)
-    with found.part("plan"), run.warehouse.write() as con:
-        plan = plan_properties(run, con, day, path)
+    plan, _ = run_day(site, run, day, path, found.part)
     if plan.operations:
         context = Context(run.settings, run.activation, window, {})
         with run.warehouse.write() as con:
@@ -83,8 +72,8 @@ def table(days: list[Day]) -> str:
         f"| days | a day, median | mean | {' | '.join(names)} | home, MB |",
         f"|---|{'---:|' * (len(names) + 3)}",
     ]
-    for begin in range(0, len(days), WEEKS):
-        some = days[begin : begin + WEEKS]
+    for begin in range(0, len(days), A_ROW):
+        some = days[begin : begin + A_ROW]
         cells = [statistics.median(d.seconds for d in some), statistics.mean(d.seconds for d in some)]
         cells += [statistics.median(d.parts[name] for d in some) for name in names]
         figures = " | ".join(f"{cell:.2f}" for cell in cells)

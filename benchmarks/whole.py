@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
+from pathlib import Path
 
 import duckdb
 
@@ -12,26 +15,40 @@ from benchmarks.homes import Site, activation, digest, land_day, plan_properties
 from benchmarks.measure import Sample
 from cio_activation.activation.models import Lane
 from cio_activation.audience.members import update
+from cio_activation.delivery.plan import Plan
 from cio_activation.identity.resolve import resolve
+from cio_activation.runtime import Runtime
 from cio_activation.state.derive import derive
+
+
+def run_day(
+    site: Site, run: Runtime, day: int, path: Path, part: Callable[[str], AbstractContextManager[None]]
+) -> tuple[Plan, int]:
+    """Run the daily lane of ``day`` but for the sending; return the plan, and how many landed or resolved anew.
+
+    ``part`` measures what is done within it, under a name.
+    """
+    window = people.window(day)
+    with part("land"):
+        landed = land_day(site, run, day)
+    with part("resolve"):
+        persons = resolve(run, window)
+    with part("derive"):
+        derive(run, window)
+    with part("decide"):
+        update(run, window)
+    with part("plan"), run.warehouse.write() as con:
+        plan = plan_properties(run, con, day, path)
+    return plan, landed.changed + persons.changed
 
 
 def ours(day: int, site: Site, sample: Sample) -> None:
     """Run the daily lane of ``day`` over a home that has delivered day 1."""
     run = take(site, "delivered", "whole")
-    window, path = people.window(day), site.root / "work" / "whole.parquet"
+    path = site.root / "work" / "whole.parquet"
     with sample.timed():
-        with sample.part("land"):
-            landed = land_day(site, run, day)
-        with sample.part("resolve"):
-            persons = resolve(run, window)
-        with sample.part("derive"):
-            derive(run, window)
-        with sample.part("decide"):
-            update(run, window)
-        with sample.part("plan"), run.warehouse.write() as con:
-            plan = plan_properties(run, con, day, path)
-    if day == 1 and (plan.operations or landed.changed or persons.changed):
+        plan, changed = run_day(site, run, day, path, sample.part)
+    if day == 1 and (plan.operations or changed):
         raise AssertionError(f"nothing changed, and yet {plan.operations} operations are planned")
     with run.warehouse.read() as con:
         eligible = con.execute("SELECT audience, count(*) FROM audience.eligibility GROUP BY 1 ORDER BY 1").fetchall()
