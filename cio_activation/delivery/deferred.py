@@ -42,9 +42,9 @@ def people(destination: str, step: str) -> str:
 
 def left(con: Connection, destination: str, step: str, scope: Scope) -> int:
     """Return how many operations are left where they are by a plan for ``scope``."""
-    return (
-        0 if scope.is_everyone else int(str(scalar(con, f"SELECT count(*) FROM ({waiting(destination, step, scope)})")))
-    )
+    if scope.is_everyone:
+        return 0
+    return int(str(scalar(con, f"SELECT count(*) FROM ({waiting(destination, step, scope)})")))
 
 
 def waiting(destination: str, step: str, scope: Scope) -> str:

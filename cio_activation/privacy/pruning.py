@@ -59,13 +59,14 @@ class Rule:
 def prune_rows(runtime: Runtime, now: datetime, piece: int | None = None) -> dict[str, int]:
     """Delete what is older at ``now`` (naive UTC) than the workspace keeps it; return table -> rows, none left out."""
     gone: dict[str, int] = {}
+    most = piece or PIECE
     for rule in _rules(runtime.activation.workspace, now):
         while True:
             with runtime.warehouse.write() as con:
-                taken = _take(con, rule, piece or PIECE)
+                taken = _take(con, rule, most)
             if taken:
                 gone[rule.table] = gone.get(rule.table, 0) + taken
-            if taken < (piece or PIECE):
+            if taken < most:
                 break
     return gone
 
