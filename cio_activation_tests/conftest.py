@@ -1,4 +1,5 @@
 import os
+import signal
 
 import pytest
 
@@ -18,7 +19,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Say which form it is before a test module is imported."""
+    """Say which form it is before a test module is imported, and let processes that tests start hear Ctrl-C.
+
+    A shell starts what it puts into the background with SIGINT ignored, and whoever is started from there inherits that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.getoption("--long"):
         os.environ[VARIABLE] = "1"
 
