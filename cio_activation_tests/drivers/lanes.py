@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +15,7 @@ from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.windows import Window
 from cio_activation.audience.members import update
 from cio_activation.customerio.live import pull_live
-from cio_activation.customerio.people import pull_people
+from cio_activation.customerio.people import pull_people, utc_now
 from cio_activation.customerio.segments import pull_segments
 from cio_activation.customerio.workspace import require_workspace
 from cio_activation.delivery.report import StepReport
@@ -141,17 +141,23 @@ def deliver_lane(
 
 
 def decide_lane(
-    runtime: Runtime, lane: Lane, window: Window, run_id: str = "run", *, refresh: bool = True
+    runtime: Runtime,
+    lane: Lane,
+    window: Window,
+    run_id: str = "run",
+    *,
+    refresh: bool = True,
+    clock: Callable[[], datetime] = utc_now,
 ) -> dict[str, Any]:
-    """Extract and decide; deliver nothing."""
+    """Extract and decide; deliver nothing. ``clock`` tells when Customer.io is asked."""
     decided: dict[str, Any] = {}
     require_workspace(runtime)
     if lane is Lane.DAILY:
-        decided["people"] = pull_people(runtime, window, None, refresh, FAST, run_id)
-        decided["segments"] = pull_segments(runtime, window, None, refresh, run_id)
+        decided["people"] = pull_people(runtime, window, None, refresh, FAST, run_id, clock)
+        decided["segments"] = pull_segments(runtime, window, None, refresh, run_id, clock)
     else:
         # Zero: every member is looked at again in every run, because the stand-in's time is not this machine's.
-        decided["live"] = pull_live(runtime, window, older_than=timedelta(0), run_id=run_id)
+        decided["live"] = pull_live(runtime, window, older_than=timedelta(0), run_id=run_id, clock=clock)
     decided["identity"] = resolve(runtime, window, run_id)
     decided["state"] = derive(runtime, window, run_id=run_id)
     for destination in DESTINATIONS:
