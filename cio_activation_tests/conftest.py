@@ -3,6 +3,7 @@ import signal
 
 import pytest
 
+from cio_activation.warehouse import sessions
 from cio_activation_tests.drivers.fresh_homes import fresh_homes_are_copies
 from cio_activation_tests.drivers.postgres import journal_url, postgres
 from cio_activation_tests.drivers.scopes import few_come_out_like_all
@@ -22,11 +23,16 @@ def pytest_configure(config: pytest.Config) -> None:
     """Say which form it is before a test module is imported, and let processes that tests start hear Ctrl-C.
 
     A shell starts what it puts into the background with SIGINT ignored, and whoever is started from there inherits that.
+
+    In the short form DuckDB works with one thread in the tests' own processes: beside other workers a second one costs a
+    sixth more and gives nothing. Processes that tests start have as many as there are cores, as has the long form.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.getoption("--long"):
         os.environ[VARIABLE] = "1"
+    else:
+        sessions._CONFIG.setdefault("threads", 1)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

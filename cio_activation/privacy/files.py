@@ -49,35 +49,46 @@ def keep_books(con: Connection, home: Path, path: Path, fewer: int) -> None:
 
 def _of_parquet(path: Path, people: Collection[str], identifiers: Collection[str]) -> int:
     """Delete the rows of ``people``; in others' rows, empty the text that names one, as what a record held before."""
-    rows = f"FROM read_parquet({literal(str(path))})"
+    rows = f"read_parquet({literal(str(path))}, file_row_number = true)"
     with scratch() as con:
         con.execute("CREATE TEMP TABLE people AS SELECT unnest(?::VARCHAR[]) AS cio_id", [sorted(people)])
-        con.execute("SET VARIABLE named = ?::VARCHAR[]", [sorted({value.lower() for value in identifiers})])
+        con.execute(
+            "CREATE TEMP TABLE names AS SELECT unnest(?::VARCHAR[]) AS word",
+            [sorted({value.lower() for value in identifiers})],
+        )
+        described = con.execute(f"DESCRIBE FROM {rows}").fetchall()
+        texts = [str(name) for name, kind, *_ in described if kind == "VARCHAR" and name != "cio_id"]
+        con.execute("CREATE TEMP TABLE named (line BIGINT, name VARCHAR)")
+        for name in texts:
+            con.execute(f"INSERT INTO named {_naming_sql(rows, name)}")
         theirs = "coalesce(cio_id IN (SELECT cio_id FROM people), FALSE)"
-        texts = [str(name) for name, kind, *_ in con.execute(f"DESCRIBE {rows}").fetchall() if kind == "VARCHAR"]
-        names = {name: _names_one_sql(name) for name in texts if name != "cio_id"}
-        named = " OR ".join(names.values()) or "FALSE"
-        count = int(str(scalar(con, f"SELECT count(*) {rows} WHERE {theirs} OR {named}")))
+        touched = f"FROM {rows} WHERE {theirs} OR file_row_number IN (SELECT line FROM named)"
+        count = int(str(scalar(con, f"SELECT count(*) {touched}")))
         if not count:
             return 0
+        found = {str(name) for (name,) in con.execute("SELECT DISTINCT name FROM named").fetchall()}
         emptied = ", ".join(
-            f"CASE WHEN {found} THEN {_EMPTY.get(name, 'NULL')} ELSE {identifier(name)} END AS {identifier(name)}"
-            for name, found in names.items()
+            f"CASE WHEN file_row_number IN (SELECT line FROM named WHERE name = {literal(name)}) "
+            f"THEN {_EMPTY.get(name, 'NULL')} ELSE {identifier(name)} END AS {identifier(name)}"
+            for name in texts
+            if name in found
         )
-        replaced = f"* REPLACE ({emptied})" if emptied else "*"
+        replaced = f" REPLACE ({emptied})" if emptied else ""
         part = part_of(path)
         con.execute(
-            f"COPY (SELECT {replaced} {rows} WHERE NOT {theirs}) TO {literal(str(part))} "
-            "(FORMAT parquet, COMPRESSION zstd)"
+            f"COPY (SELECT * EXCLUDE (file_row_number){replaced} FROM {rows} WHERE NOT {theirs} "
+            f"ORDER BY file_row_number) TO {literal(str(part))} (FORMAT parquet, COMPRESSION zstd)"
         )
     _sync(part)
     settle(part, path)
     return count
 
 
-def _names_one_sql(name: str) -> str:
+def _naming_sql(rows: str, name: str) -> str:
+    """Return the rows (``line``) of which the text ``name`` has one of ``names`` as a word."""
     words = f"regexp_extract_all(lower({identifier(name)}), {literal(_WORD.pattern.decode())})"
-    return f"coalesce(list_has_any({words}, getvariable('named')), FALSE)"
+    return f"""SELECT DISTINCT line, {literal(name)}
+        FROM (SELECT file_row_number AS line, unnest({words}) AS word FROM {rows}) SEMI JOIN names USING (word)"""
 
 
 def _of_lines(path: Path, names: frozenset[bytes]) -> int:

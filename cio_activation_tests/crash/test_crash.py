@@ -12,7 +12,7 @@ import pytest
 from cio_activation_tests.forms import form
 
 pytestmark = pytest.mark.slow
-KILLS = form(6, 200)
+KILLS = form(4, 200)
 """At random instants."""
 BOUNDARIES: int | None = form(2, None)
 """Named ones a lane; None takes all there are."""

@@ -202,7 +202,7 @@ def spoil(path: Path, lines: Mapping[str, str]) -> int:
 NOTHING = Day()
 
 
-@settings(max_examples=form(12, 400), deadline=None, phases=(Phase.explicit, Phase.generate))
+@settings(max_examples=form(5, 400), deadline=None, phases=(Phase.explicit, Phase.generate))
 @given(life=st.lists(days, min_size=2, max_size=form(6, 12)))
 @example(life=[NOTHING, Day(lines={"p1": "twice as it is"}), NOTHING])
 @example(life=[NOTHING, Day(lines={"p1": "twice"}), Day(lines={"p1": "twice"}), NOTHING])

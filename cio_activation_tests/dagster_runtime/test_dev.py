@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
@@ -14,6 +15,8 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
+
+from cio_activation_tests.forms import some
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
@@ -34,8 +37,7 @@ def installation(folder: Path) -> list[str]:
     return ["-m", "cio_activation.definitions"]
 
 
-@pytest.mark.parametrize("make", [clone, installation])
-@pytest.mark.parametrize("home", [None, "elsewhere"])
+@pytest.mark.parametrize(("make", "home"), some(itertools.product([clone, installation], [None, "elsewhere"]), 3))
 def test_it_serves_and_says_where_its_history_is(tmp_path: Path, make: object, home: str | None) -> None:
     typed = make(tmp_path)  # type: ignore[operator]
     environment = {n: v for n, v in os.environ.items() if not n.startswith(("DAGSTER", "ACTIVATION", "CIO_"))}

@@ -31,7 +31,7 @@ from cio_activation.activation.settings import Settings
 from cio_activation.activation.windows import Window
 from cio_activation.runtime import Runtime
 from cio_activation.state.columns import attribute_types
-from cio_activation.warehouse import published
+from cio_activation.warehouse import published, sessions
 from cio_activation.warehouse.sessions import Connection, Warehouse
 from cio_activation.warehouse.sql import identifier
 from cio_activation_tests.drivers import builders
@@ -123,7 +123,7 @@ class InMemory(Warehouse):
     def __init__(self) -> None:
         super().__init__(Path("nowhere") / "warehouse.duckdb")
         # A DuckDB of its own: what asks whether a table is there would find those of other worlds beside it.
-        self._con = Connection(duckdb.connect(":memory:"))
+        self._con = Connection(duckdb.connect(":memory:", config=dict(sessions._CONFIG)))
         self._con.execute("SET TimeZone = 'UTC'")
 
     def migrate(self) -> None:

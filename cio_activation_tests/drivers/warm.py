@@ -10,6 +10,7 @@ from unittest import mock
 import duckdb
 import pytest
 
+from cio_activation.warehouse import sessions
 from cio_activation.warehouse.sessions import Connection, Warehouse
 
 
@@ -25,7 +26,8 @@ def warm_warehouses() -> Iterator[None]:
     @contextmanager
     def session(warehouse: Warehouse, *, read_only: bool) -> Iterator[Connection]:
         if warehouse.path not in files:
-            files[warehouse.path] = duckdb.connect(str(warehouse.path), config={"autoinstall_known_extensions": False})
+            config = dict(sessions._CONFIG)
+            files[warehouse.path] = duckdb.connect(str(warehouse.path), config=config)
         with Connection(files[warehouse.path].cursor()) as con:
             con.execute("SET TimeZone = 'UTC'")
             if read_only:

@@ -18,6 +18,7 @@ from cio_activation.journal.attempts import Journal
 from cio_activation.journal.schema import attempts
 from cio_activation_tests.drivers.histories import FAULTS, RUNS, WAITS, Event, histories, play
 from cio_activation_tests.drivers.town import Town
+from cio_activation_tests.forms import some
 from cio_activation_tests.invariants.conftest import HISTORIES, MakeTown
 
 pytestmark = pytest.mark.slow
@@ -97,14 +98,14 @@ def test_nothing_planned_is_unaccounted_for(make_town: MakeTown, events: list[Ev
 
 @pytest.mark.parametrize(
     ("path", "step", "refused"),
-    [
+    some([
         # One refusal of a whole batch is split until the guilty stands alone; here all the halves go through.
         ("*/contacts/batch/update", "hubspot/properties_daily", 0),
         ("*/memberships/*", "hubspot/list/asked_where", 0),
         # And one of a single record is taken apart by its fields.
         ("/api/v2/persons/*", "pipedrive/fields_daily", 0),
-    ],
-)
+    ]),
+)  # fmt: skip
 def test_what_is_refused_is_queued_and_all_else_goes_through(
     make_town: MakeTown, path: str, step: str, refused: int
 ) -> None:

@@ -5,19 +5,22 @@ What a destination last acknowledged is then not what it holds, so a comparison 
 
 from __future__ import annotations
 
+import itertools
 from datetime import timedelta
 
 import pytest
 
 from cio_activation.activation.models import Lane
 from cio_activation_tests.drivers.town import Town
+from cio_activation_tests.forms import some
 from cio_activation_tests.invariants.conftest import MakeTown
 
 pytestmark = pytest.mark.slow
-LOST = (
-    {"kind": "reset", "when": "after", "times": 4},
-    {"kind": "status", "status": 502, "when": "after", "times": 4},
-)
+LOST: dict[str, dict[str, object]] = {
+    "reset": {"kind": "reset", "when": "after", "times": 4},
+    "502": {"kind": "status", "status": 502, "when": "after", "times": 4},
+}
+PATHS = ("*/memberships/*", "*/contacts/batch/update", "/api/v2/persons/*")
 
 
 def shoppers(town: Town, count: int = 3) -> list[str]:
@@ -34,15 +37,14 @@ def shoppers(town: Town, count: int = 3) -> list[str]:
     return made
 
 
-@pytest.mark.parametrize("lost", LOST, ids=("reset", "502"))
-@pytest.mark.parametrize("path", ["*/memberships/*", "*/contacts/batch/update", "/api/v2/persons/*"])
-def test_an_entry_taken_back(make_town: MakeTown, lost: dict[str, object], path: str) -> None:
+@pytest.mark.parametrize(("path", "lost"), some(itertools.product(PATHS, LOST), 3))
+def test_an_entry_taken_back(make_town: MakeTown, path: str, lost: str) -> None:
     town = make_town()
     made = shoppers(town)
     for who in made:
         town.act("fill_cart", cio_id=who, value=250.0)
     town.wait(timedelta(minutes=20))
-    town.fault(**lost, path=path)
+    town.fault(**LOST[lost], path=path)
     town.run(Lane.REALTIME)
     town.clear_faults()
     for who in made:
@@ -52,7 +54,7 @@ def test_an_entry_taken_back(make_town: MakeTown, lost: dict[str, object], path:
     assert town.differences([Lane.REALTIME]) == []
 
 
-@pytest.mark.parametrize("path", ["*/memberships/*", "*/contacts/batch/update", "/api/v2/persons/*"])
+@pytest.mark.parametrize("path", some(PATHS))
 def test_an_exit_taken_back(make_town: MakeTown, path: str) -> None:
     town = make_town()
     made = shoppers(town)
@@ -63,7 +65,7 @@ def test_an_exit_taken_back(make_town: MakeTown, path: str) -> None:
     for who in made:
         town.act("clear_cart", cio_id=who)
     town.wait(timedelta(minutes=20))
-    town.fault(**LOST[0], path=path)
+    town.fault(**LOST["reset"], path=path)
     town.run(Lane.REALTIME)
     town.clear_faults()
     for who in made:

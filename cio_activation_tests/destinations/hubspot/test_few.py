@@ -25,6 +25,7 @@ from cio_activation_tests.drivers.hubspot import (
     prop,
 )
 from cio_activation_tests.drivers.tables import noted
+from cio_activation_tests.forms import form
 
 Build = Callable[..., HubSpotBench]
 PEOPLE = 6
@@ -188,7 +189,7 @@ events = st.lists(
 
 
 @pytest.mark.slow
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=form(6, 60), deadline=None)
 @given(history=events)
 def test_few_are_enough_whatever_happens(history: list[tuple[Any, ...]]) -> None:
     with tempfile.TemporaryDirectory() as home, pytest.MonkeyPatch.context() as patch:

@@ -17,6 +17,7 @@ from cio_activation.activation.models import Lane
 from cio_activation.destinations.pipedrive import matching
 from cio_activation_tests.drivers.pipedrive import Make, PipedriveBench, model
 from cio_activation_tests.drivers.stand_ins.pipedrive import begin
+from cio_activation_tests.forms import form
 
 PEOPLE = 6
 FIELDS = "fields_realtime"
@@ -116,7 +117,7 @@ events = st.lists(
 
 
 @pytest.mark.slow
-@settings(max_examples=5, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(max_examples=form(5, 60), deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(history=events)
 def test_few_are_enough_whatever_happens(history: list[tuple[Any, ...]]) -> None:
     with tempfile.TemporaryDirectory() as home, pytest.MonkeyPatch.context() as patch:
