@@ -7,10 +7,10 @@ from cio_activation.activation.windows import Window
 from cio_activation.audience.inputs import Inputs
 from cio_activation.audience.judging import candidates
 from cio_activation.audience.members import narrowed
-from cio_activation.audience.step import statements
+from cio_activation.audience.step import ELIGIBLE, statements
 from cio_activation.warehouse import published
 from cio_activation.warehouse.sessions import Connection
-from cio_activation.warehouse.sql import columns
+from cio_activation.warehouse.sql import columns, filled
 
 ENTRANTS = "entrants"
 
@@ -29,9 +29,10 @@ def find(con: Connection, activation: Activation, window: Window) -> str:
         inputs = narrowed(con, inputs)
         if inputs.scope.size(con) == 0:
             continue
-        for table, select in statements(inputs).items():
-            if table != "decided":
-                con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {select}")
-        con.execute(f"INSERT INTO {ENTRANTS} {candidates(inputs)}")
+        *read, known, _ = statements(inputs).items()
+        rows = {table: filled(con, table, select) for table, select in read}
+        if rows[ELIGIBLE]:  # nobody else enters
+            filled(con, *known)
+            con.execute(f"INSERT INTO {ENTRANTS} {candidates(inputs)}")
     con.execute(f"CREATE OR REPLACE TEMP TABLE {ENTRANTS} AS SELECT DISTINCT cio_id FROM {ENTRANTS}")
     return ENTRANTS

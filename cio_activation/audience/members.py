@@ -117,7 +117,8 @@ def _update_one(
         record.launch(con, inputs)
     if decided.people:
         apply(con, inputs)
-    bring_up_to_date(con, inputs)
+    if decided.judged:
+        bring_up_to_date(con, inputs)
     handing.follow(con, inputs)
     escalating.escalate(con, inputs)
     if decided.people:

@@ -16,6 +16,8 @@ from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import filled, literal, timestamp
 
 MEMBERSHIPS = "audience.memberships"
+ELIGIBLE, KNOWN = "eligible_now", "known"
+"""Temporary tables: all who are judged are in one of them."""
 
 
 @dataclass(frozen=True)
@@ -25,28 +27,33 @@ class Decided:
     people: int = 0
     entered: int = 0
     exited: dict[str, int] = field(default_factory=dict)
+    judged: bool = False
+    """Whether there was anybody to judge: of those in scope, eligible or known."""
 
 
 def decide(con: Connection, inputs: Inputs) -> Decided:
     """Fill the temporary table ``decided`` with everyone of whom something changes; see ``judging.decisions``.
 
-    Where nobody is in scope nothing is asked, and the table is not there.
+    Where nobody is in scope, or nobody of them eligible or known, nobody is judged, and the table is not filled.
     """
     if inputs.scope.size(con) == 0:
         return Decided()
-    for table, select in statements(inputs).items():
-        con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {select}")
+    *read, judging = statements(inputs).items()
+    rows = {table: filled(con, table, select) for table, select in read}
+    if not rows[ELIGIBLE] and not rows[KNOWN]:  # most audiences are about few of those whom a change touched
+        return Decided()
+    filled(con, *judging)
     found = con.execute(
         "SELECT exit_reason, count(*), count(*) FILTER (enters) FROM decided GROUP BY ALL ORDER BY ALL"
     ).fetchall()
     exited = {str(reason): int(people) for reason, people, _ in found if reason is not None}
-    return Decided(sum(int(r[1]) for r in found), sum(int(r[2]) for r in found), exited)
+    return Decided(sum(int(r[1]) for r in found), sum(int(r[2]) for r in found), exited, judged=True)
 
 
 def statements(inputs: Inputs) -> dict[str, str]:
     """Return the SELECTs a decision is made of, each under the temporary table it fills, in their order."""
     read = moments.statements(inputs)
-    return read | {"eligible_now": inputs.eligible(), "known": _known(inputs), "decided": decisions(inputs)}
+    return read | {ELIGIBLE: inputs.eligible(), KNOWN: _known(inputs), "decided": decisions(inputs)}
 
 
 def apply(con: Connection, inputs: Inputs) -> None:
@@ -82,8 +89,6 @@ def apply(con: Connection, inputs: Inputs) -> None:
 
 def bring_up_to_date(con: Connection, inputs: Inputs) -> None:
     """Keep what is known now of the entries that stay open: their newest moment, and what the rules read."""
-    if inputs.scope.size(con) == 0:
-        return
     moments.keep_newest(con, inputs)
     if inputs.desks is not None:
         _keep_evidence(con, inputs)

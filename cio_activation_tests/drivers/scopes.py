@@ -52,13 +52,16 @@ def _find_candidates(self: Any, scope: Scope) -> tuple[int, int]:
 def _decide(con: Connection, inputs: Inputs) -> step.Decided:
     whole = None
     if not inputs.scope.is_everyone:
-        step.decide(con, replace(inputs, scope=EVERYONE))
-        whole = _rows(con, "FROM decided")
+        whole = _decided(con, step.decide(con, replace(inputs, scope=EVERYONE)))
     found = step.decide(con, inputs)
     if whole is not None:
-        few = Counter[tuple[Any, ...]]() if inputs.scope.size(con) == 0 else _rows(con, "FROM decided")
+        few = _decided(con, found)
         assert few == whole, f"{inputs.audience.name}: few were not enough: {whole - few} against {few - whole}"
     return found
+
+
+def _decided(con: Connection, found: step.Decided) -> Counter[tuple[Any, ...]]:
+    return _rows(con, "FROM decided") if found.people else Counter()
 
 
 def _scoped(con: Connection, activation: Activation, window: Window, run_id: str) -> resolve.IdentityResult:
