@@ -60,7 +60,7 @@ def _of_parquet(path: Path, people: Collection[str], identifiers: Collection[str
         texts = [str(name) for name, kind, *_ in described if kind == "VARCHAR" and name != "cio_id"]
         con.execute("CREATE TEMP TABLE named (line BIGINT, name VARCHAR)")
         for name in texts:
-            con.execute(f"INSERT INTO named {_naming_sql(rows, name)}")
+            con.execute(f"INSERT INTO named {_worded_sql(rows, name)}")
         theirs = "coalesce(cio_id IN (SELECT cio_id FROM people), FALSE)"
         touched = f"FROM {rows} WHERE {theirs} OR file_row_number IN (SELECT line FROM named)"
         count = int(str(scalar(con, f"SELECT count(*) {touched}")))
@@ -84,7 +84,7 @@ def _of_parquet(path: Path, people: Collection[str], identifiers: Collection[str
     return count
 
 
-def _naming_sql(rows: str, name: str) -> str:
+def _worded_sql(rows: str, name: str) -> str:
     """Return the rows (``line``) of which the text ``name`` has one of ``names`` as a word."""
     words = f"regexp_extract_all(lower({identifier(name)}), {literal(_WORD.pattern.decode())})"
     return f"""SELECT DISTINCT line, {literal(name)}
