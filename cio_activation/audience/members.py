@@ -1,10 +1,12 @@
-"""Who is in each audience as of a window: intervals opened and closed in one transaction per lane."""
+"""Who is in each audience as of a window: intervals opened and closed, each audience in one transaction."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from time import monotonic
 
 from cio_activation.activation.models import Activation, Audience
 from cio_activation.activation.windows import Window
@@ -17,6 +19,9 @@ from cio_activation.runtime import Runtime
 from cio_activation.warehouse import activations, change_log, published, signatures
 from cio_activation.warehouse.sessions import YIELD_S, Connection
 from cio_activation.warehouse.sql import columns, literal, timestamp
+
+SESSION_S = 0.5
+"""After so long the audience that is decided is the last of its session: `why` and carts wait meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -64,22 +69,30 @@ def update(
     Running a window again changes nothing unless its data did. Intervals of audiences that the activation no
     longer has are closed on the way, with reason ``audience_removed``.
 
+    What an audience comes to is kept as a whole or not at all. Where audiences take long, others get in between two of
+    them: a run that is killed there has decided some, and the next one of the window decides them the same and goes on.
+
     ``planned_at`` (aware) is the run's instant, from which due times are counted if it is later than the window's end;
     None: the window's end.
     """
     audiences = _chosen(runtime.activation, window, names)
-    with runtime.warehouse.write(yield_s=YIELD_S) as con:
-        if not _behind_lane(con, window):
-            _close_removed(con, runtime.activation, window, run_id)
-        rules = activations.note(con, runtime.activation, window)
-        there = columns(con)
-        found = {
-            a.name: _update_one(
-                con, replace(Inputs.of(runtime.activation, a, window), rules=rules), there, run_id, planned_at
-            )
-            for a in _by_priority(audiences)
-        }
-        return {a.name: found[a.name] for a in audiences}
+    left, found = deque(_by_priority(audiences)), dict[str, AudienceResult]()
+    rules: str | None = None
+    while rules is None or left:
+        with runtime.warehouse.write(yield_s=YIELD_S) as con:
+            until = monotonic() + SESSION_S
+            if rules is None:
+                if not _behind_lane(con, window):
+                    _close_removed(con, runtime.activation, window, run_id)
+                rules = activations.note(con, runtime.activation, window)
+            there = columns(con)
+            while left:
+                audience = left.popleft()
+                inputs = replace(Inputs.of(runtime.activation, audience, window), rules=rules)
+                found[audience.name] = _update_one(con, inputs, there, run_id, planned_at)
+                if monotonic() >= until:
+                    break
+    return {a.name: found[a.name] for a in audiences}
 
 
 def _chosen(activation: Activation, window: Window, names: Sequence[str] | None) -> list[Audience]:

@@ -1,0 +1,97 @@
+"""Audiences that take long are decided in several sessions: who is killed in between has lost and doubled nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cio_activation.activation.life_cycle import Exclusive, PersonCap
+from cio_activation.activation.models import Limits
+from cio_activation.audience import members
+from cio_activation.audience.step import decide
+from cio_activation_tests.audience.stage import DAY, HOUR, NOW, Stage
+from cio_activation_tests.audience.test_touch import RICH, stage_of, touching
+
+CAPPED = Limits(human_touches_per_person=PersonCap(max=1, per=7 * DAY))
+NAMES = ("first", "second", "third")
+TABLES = ("memberships", "eligibility", "decisions", "counts", "launches")
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+@pytest.fixture(autouse=True)
+def a_session_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(members, "SESSION_S", 0.0)
+
+
+def three(home: Path) -> Stage:
+    """Return a stage with three audiences: two share a group, all of them the cap, and each wants people of the others."""
+    calls = [Exclusive(group="calls", priority=priority) for priority in (2, 1)]
+    declared = (
+        touching(NAMES[0], exclusive=calls[0]),
+        touching(NAMES[1], segment=13, exclusive=calls[1]),
+        touching(NAMES[2], segment=14),
+    )
+    stage = stage_of(home, *declared, limits=CAPPED)
+    stage.segments(["b", "c"], 13)
+    stage.segments(["c", "d"], 14)
+    return stage
+
+
+def held(stage: Stage) -> dict[str, list[tuple[Any, ...]]]:
+    return {table: stage.world.rows(f"SELECT * FROM audience.{table} ORDER BY ALL") for table in TABLES}
+
+
+def live(stage: Stage) -> dict[str, list[tuple[Any, ...]]]:
+    """Live two windows: in the second some are gone, and others have come."""
+    stage.at(NOW, dict.fromkeys("abcd", RICH), ["a", "b"])
+    stage.at(NOW + HOUR, members=["b", "d"])
+    return held(stage)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_whoever_is_killed_between_two_audiences_decides_them_the_same_in_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    expected = live(three(tmp_path / "in one go"))
+    stage = three(tmp_path / "killed")
+    stage.at(NOW, dict.fromkeys("abcd", RICH), ["a", "b"])
+
+    def dying(con: Any, inputs: Any) -> Any:
+        if inputs.audience.name == name:
+            raise Killed
+        return decide(con, inputs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(members, "decide", dying)
+        with pytest.raises(Killed):
+            stage.at(NOW + HOUR, members=["b", "d"])
+    decided = stage.world.rows(f"SELECT DISTINCT audience FROM audience.counts WHERE as_of = TIMESTAMP '{NOW + HOUR}'")
+    assert {row[0] for row in decided} == set(NAMES[: NAMES.index(name)])
+    stage.at(NOW + HOUR)
+    assert held(stage) == expected
+
+
+def test_others_get_in_between_two_audiences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = three(tmp_path)
+    sessions: list[list[str]] = []
+
+    def counting(con: Any, inputs: Any) -> Any:
+        sessions[-1].append(inputs.audience.name)
+        return decide(con, inputs)
+
+    write = type(stage.world.runtime.warehouse).write
+
+    def opened(warehouse: Any, **options: Any) -> Any:
+        sessions.append([])
+        return write(warehouse, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(stage.world.runtime.warehouse), "write", opened)
+        patch.setattr(members, "decide", counting)
+        stage.at(NOW, dict.fromkeys("abcd", RICH), ["a", "b"])
+    assert [names for names in sessions if names] == [["first"], ["second"], ["third"]]
