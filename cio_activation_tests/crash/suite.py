@@ -108,7 +108,7 @@ class Suite:
         """Kill ``count`` runs, each at a random moment of its life."""
         for number in range(count):
             lane = self._random.choice((Lane.DAILY, Lane.REALTIME))
-            self._round(f"kill {number}", lane, None, quiet=number % 5 == 4)
+            self._round(f"kill {number}", lane, None, quiet=number % 5 == 3)
             self._tell(f"kill {number}")
 
     def boundaries(self, lane: Lane) -> list[str]:
