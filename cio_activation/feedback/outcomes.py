@@ -1,7 +1,8 @@
 """What humans wrote of an outreach on people's records: read in batches, told from what was there before, kept as acts.
 
 An outcome belongs to the newest action of its person in that CRM, and counts only if it was written after that was
-made: by the CRM's own instant where it tells one, else by what was read before, else by the day beside it.
+made: by the CRM's own instant where it tells one, else by what was read before, else by the day beside it. What is
+written more than some days after that ended is not of it: humans write there of work of their own, too.
 """
 
 from __future__ import annotations
@@ -80,7 +81,8 @@ def land(
         JOIN newest AS x ON x.person_record = s.record_id
         LEFT JOIN {FIELDS} AS f ON f.destination = {place} AND f.record_id = s.record_id
         LEFT JOIN told AS t ON (t.destination, t.kind, t.record_id) = (x.destination, x.kind, x.record_id)
-        WHERE s.counts AND (t.told IS DISTINCT FROM s.outcome OR t.told_until <> coalesce(s.until, {_NONE}))
+        WHERE s.counts AND {_in_time("x.ended_at", as_of)}
+            AND (t.told IS DISTINCT FROM s.outcome OR t.told_until <> coalesce(s.until, {_NONE}))
             AND CASE WHEN s.set_at IS NOT NULL THEN s.set_at >= x.opened_at
                 WHEN f.read_at IS NOT NULL
                 THEN f.outcome IS DISTINCT FROM s.outcome OR f.outcome_on IS DISTINCT FROM s.outcome_on
@@ -98,6 +100,13 @@ def land(
     con.execute("DROP TABLE said")
     keep(con, destination, read_at)
     return {str(outcome): int(count) for outcome, count in counts}
+
+
+def _in_time(ended_at: str, as_of: datetime) -> str:
+    """Return SQL for: was written while the action was open or shortly after; read late, by the day beside it."""
+    now = timestamp(as_of)
+    written = f"coalesce(s.set_at, least({now}, coalesce(s.until, {now})))"
+    return f"coalesce({written} <= {ended_at} + INTERVAL {STILL_COMES.days} DAY, TRUE)"
 
 
 _NONE = "TIMESTAMP '1970-01-01'"

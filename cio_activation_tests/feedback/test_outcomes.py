@@ -198,3 +198,35 @@ def test_each_outcome_leads_to_what_was_declared(here: LivingTown, vendor: str) 
     assert set(written([e.request for e in here.writes(0)], names) or [""]) <= {"", None}
     assert len(here.query("SELECT 1 FROM delivery.ledger WHERE kind = 'clear_outcome'")) == 1
     assert here.mark() > mark
+
+
+@pytest.mark.parametrize("vendor", ["hubspot", "pipedrive"])
+def test_what_is_written_long_after_an_action_is_not_of_it(here: LivingTown, vendor: str) -> None:
+    """Humans write there of work of their own, too; a better answer within days is one."""
+    there = Record(here, vendor)
+    here.activation = lanes.small_activation(here.home, activation(vendor))
+    here.runtime = lanes.build_runtime(here.home, here.sandbox.environment(), here.activation)
+    soon, late = here.people()[:2]
+    for who in (soon, late):
+        here.act("fill_cart", cio_id=who, value=150.0)
+    here.wait(3 * HOUR)
+    here.run(Lane.DAILY)
+    here.run(Lane.REALTIME)
+    for who in (soon, late):
+        there.done(who)
+        there.write(who, **{OUTCOME: "converted", ON: f"{here.now:%Y-%m-%d}"})
+    here.quarter()
+    here.wait(2 * DAY)
+    there.write(soon, **{OUTCOME: "not_interested", ON: f"{here.now:%Y-%m-%d}"})
+    here.quarter()
+    here.wait(10 * DAY)
+    there.write(late, **{OUTCOME: "no_answer", ON: f"{here.now:%Y-%m-%d}", ACTIVE: "true"})
+    here.quarter()  # the box has it read
+    there.write(late, **{ACTIVE: "false"})
+    here.quarter()
+    outcomes = here.query("SELECT cio_id, detail FROM feedback.acts WHERE act = 'outcome' ORDER BY happened_at, detail")
+    assert sorted(d for who, d in outcomes if who == soon) == ["converted", "not_interested"]
+    assert [d for who, d in outcomes if who == late] == ["converted"]
+    assert here.query(f"SELECT outcome FROM feedback.outcome_fields WHERE record_id = '{there.of(late)[0]}'") == [
+        ("no_answer",)
+    ]
