@@ -48,13 +48,16 @@ def ensure_shadow(con: Connection, destination: str, lane: str, columns: Sequenc
     if "doubt" in present:  # as release 0.1.0 called it
         con.execute(f"ALTER TABLE {table} RENAME COLUMN doubt TO in_doubt")
     con.execute(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS in_doubt VARCHAR")
-    if "row_hash" in present:  # a shadow from before person and record were part of the hash
-        con.execute(f"ALTER TABLE {table} ADD COLUMN whole_hash UBIGINT")
-        con.execute(f"UPDATE {table} AS s SET whole_hash = {_whole_hash('s')}")
+    # DuckDB 1.5 lets no transaction alter a table that it has written to: first all that alters, and what a shadow from
+    # before person and record were part of the hash had is dropped in the next run.
+    if {"row_hash", "whole_hash"} <= present:
         con.execute(f"ALTER TABLE {table} DROP COLUMN row_hash")
+    con.execute(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS whole_hash UBIGINT")
     missing = [c for c in columns if _column(c) not in present]
     for column in missing:
         con.execute(f"ALTER TABLE {table} ADD COLUMN {identifier(_column(column))} VARCHAR")
+    if "row_hash" in present and "whole_hash" not in present:
+        con.execute(f"UPDATE {table} AS s SET whole_hash = {_whole_hash('s')}")
     if missing:
         con.execute(f"UPDATE {table} SET whole_hash = NULL")
     return table
@@ -128,7 +131,7 @@ def changes(
     chosen = desired if hashes else f"SELECT * FROM ({desired}) SEMI JOIN {DIFFERING} USING (cio_id)"
     # First who differs, by hashes alone: the columns of both sides are only read for them.
     return f"""
-    SELECT kind, cio_id, record_id, NULL AS target,
+    SELECT kind, cio_id, record_id, CAST(NULL AS VARCHAR) AS target,
            {_MAPPED} AS payload, {_BEFORE} AS before, in_doubt,
            keys, row_hash, priority, kind AS batch_group,
            CASE WHEN kind = {create} THEN {person_claim_sql("cio_id", previous)} END AS claim
@@ -217,7 +220,7 @@ def clears(
     )
     payload = f"list_filter([{entries}], lambda e: (e.b IS NOT NULL AND e.b <> {UNKNOWN}) OR e.q)"
     return f"""
-    SELECT {literal(kinds.clear.name)} AS kind, cio_id, record_id, NULL AS target,
+    SELECT {literal(kinds.clear.name)} AS kind, cio_id, record_id, CAST(NULL AS VARCHAR) AS target,
            {_MAPPED} AS payload, {_BEFORE} AS before, in_doubt,
            '{{}}' AS keys, CAST(NULL AS UBIGINT) AS row_hash, {EXIT} AS priority,
            {literal(kinds.update.name)} AS batch_group

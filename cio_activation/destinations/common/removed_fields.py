@@ -76,7 +76,7 @@ class RemovedFieldsStep(AbsoluteStep):
             SELECT cio_id, record_id, name, max(value) AS value
             FROM ({" UNION ALL ".join(current)}) {gone} GROUP BY ALL
         )
-        SELECT {literal(WITHDRAW.name)} AS kind, cio_id, record_id, NULL AS target,
+        SELECT {literal(WITHDRAW.name)} AS kind, cio_id, record_id, CAST(NULL AS VARCHAR) AS target,
                CAST(to_json(map_from_entries({entries})) AS VARCHAR) AS payload,
                CAST(to_json(map_from_entries({before})) AS VARCHAR) AS before,
                '{{}}' AS keys, CAST(NULL AS UBIGINT) AS row_hash, {EXIT} AS priority, {literal(NAME)} AS batch_group

@@ -99,7 +99,7 @@ def changes(activation: Activation, kind: str) -> str:
     removed = _removed("true" if settings.remove_attributes else f"s.prefix <> {literal(settings.attribute_prefix)}")
     parts = [removed] if settings.remove_attributes else [_marked(activation, settings.attribute_prefix), removed]
     return f"""
-    SELECT {literal(kind)} AS kind, cio_id, cio_id AS record_id, NULL AS target, payload,
+    SELECT {literal(kind)} AS kind, cio_id, cio_id AS record_id, CAST(NULL AS VARCHAR) AS target, payload,
            CASE WHEN written_at IS NULL THEN '{{}}'
                 ELSE CAST(to_json({{after: CAST(written_at AS VARCHAR)}}) AS VARCHAR) END AS keys,
            CAST(NULL AS UBIGINT) AS row_hash, CASE WHEN wanted THEN 0 ELSE {EXIT} END AS priority,

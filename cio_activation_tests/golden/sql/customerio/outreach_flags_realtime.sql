@@ -3,7 +3,7 @@ SELECT
   'mark_outreach' AS kind,
   cio_id,
   cio_id AS record_id,
-  NULL AS target,
+  CAST(NULL AS TEXT) AS target,
   payload,
   CASE
     WHEN written_at IS NULL

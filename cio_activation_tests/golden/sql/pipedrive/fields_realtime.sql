@@ -13,7 +13,7 @@ FROM (
     kind,
     cio_id,
     record_id,
-    NULL AS target,
+    CAST(NULL AS TEXT) AS target,
     CAST(TO_JSON(MAP_FROM_ENTRIES(LIST_TRANSFORM(changed, LAMBDA e : {'k': e.k, 'v': e.v}))) AS TEXT) AS payload,
     CAST(TO_JSON(
       MAP_FROM_ENTRIES(
@@ -147,7 +147,7 @@ FROM (
     'clear' AS kind,
     cio_id,
     record_id,
-    NULL AS target,
+    CAST(NULL AS TEXT) AS target,
     CAST(TO_JSON(MAP_FROM_ENTRIES(LIST_TRANSFORM(changed, LAMBDA e : {'k': e.k, 'v': e.v}))) AS TEXT) AS payload,
     CAST(TO_JSON(
       MAP_FROM_ENTRIES(
