@@ -78,8 +78,9 @@ def update(
     audiences = _chosen(runtime.activation, window, names)
     left, found = deque(_by_priority(audiences)), dict[str, AudienceResult]()
     rules: str | None = None
+    patient_until = monotonic() + YIELD_S  # in all: many sessions must not wait a minute each for a stream of news
     while rules is None or left:
-        with runtime.warehouse.write(yield_s=YIELD_S) as con:
+        with runtime.warehouse.write(yield_s=max(0.0, patient_until - monotonic())) as con:
             until = monotonic() + SESSION_S
             if rules is None:
                 if not _behind_lane(con, window):

@@ -1,6 +1,6 @@
 """Which test files between them say every statement that the product says to DuckDB, in the least time.
 
-``pytest -p cio_activation_tests.drivers.said --said FOLDER`` notes the places in the product that a test file's statements come
+``pytest -p cio_activation_tests.drivers.said --said=FOLDER`` notes the places in the product that a test file's statements come
 from, and its seconds; ``python -m cio_activation_tests.drivers.said FOLDER`` then lists the files, best first. ``scripts/test`` has
 these run on the oldest DuckDB supported.
 """
