@@ -7,7 +7,6 @@ Nothing is believed before that transaction: an audit that dies leaves a file th
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -29,6 +28,7 @@ from cio_activation.errors import ConfigError
 from cio_activation.journal.attempts import Journal
 from cio_activation.journal.leases import lease
 from cio_activation.runtime import Runtime
+from cio_activation.transport import event_loop
 from cio_activation.transport.http import VendorClient
 from cio_activation.warehouse.sessions import YIELD_S, Connection
 from cio_activation.warehouse.sql import scalar
@@ -116,7 +116,7 @@ class _Audit:
             context = Context(self._runtime.settings, self._runtime.activation, window, catalog.read(con, name))
             population = choosing.choose(con, name, window.key, self._sample, self._chosen)
             actions = choosing.open_actions(con, name, self._chosen)
-        found, blanks, calls = asyncio.run(self._call(context, actions))
+        found, blanks, calls = event_loop.run(self._call(context, actions))
         # First whom the journal has: what is sent after this is in the ledger with a later end than the reading.
         at_work = self._journal.people_at_work(name)
         with self._runtime.warehouse.write(yield_s=YIELD_S) as con:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from cio_activation.activation.settings import Settings
 from cio_activation.errors import CioActivationError, ConfigError
+from cio_activation.transport import event_loop
 from cio_activation.transport.errors import OutcomeUnknown
 from cio_activation.transport.http import VendorClient
 from cio_activation.transport.mail import MailError, MailServer
@@ -27,7 +28,7 @@ def channels(settings: Settings) -> tuple[Mapping[str, Send], list[str]]:
     problems: list[str] = []
     address = settings.alert_url.get_secret_value().strip() if settings.alert_url is not None else ""
     if address.startswith(("https://", "http://")):
-        found[WEBHOOK] = lambda _subject, text: asyncio.run(post(address, text))
+        found[WEBHOOK] = lambda _subject, text: event_loop.run(post(address, text))
     elif address:
         problems.append("ALERT_URL is no address; write it with https://")
     try:

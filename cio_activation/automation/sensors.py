@@ -7,7 +7,6 @@ A window that passes without news still gets one run, so that grace periods and 
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import Mapping
@@ -29,6 +28,7 @@ from cio_activation.journal.attempts import Journal
 from cio_activation.lanes.partitions import Lanes
 from cio_activation.lanes.runs import DEFERRED_TAG, FINGERPRINTS_TAG, runtime_of
 from cio_activation.runtime import Runtime
+from cio_activation.transport import event_loop
 
 TICK_SECONDS = 5
 """Dagster's own sensor loop is no faster."""
@@ -207,7 +207,7 @@ def fingerprint_segments(
             return await fingerprint(vendor, segments, before, now)
 
     try:
-        return asyncio.run(ask())
+        return event_loop.run(ask())
     finally:
         journal.close()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.settings import Settings
 from cio_activation.cli.output import Json, emit, exit_codes, notes
 from cio_activation.errors import CioActivationError, ConfigError
+from cio_activation.transport import event_loop
 
 
 def check(
@@ -155,7 +155,7 @@ def _vendors(settings: Settings, activation: Activation, there: dict[str, Any]) 
         for destination in DESTINATIONS:
             if destination.name in activation.destinations:
                 # Customer.io is the source, and may be a destination too.
-                told = safely(lambda d=destination: asyncio.run(ask(d)))
+                told = safely(lambda d=destination: event_loop.run(ask(d)))
                 found[destination.name] = list(dict.fromkeys([*found.get(destination.name, ()), *told]))
     finally:
         journal.close()

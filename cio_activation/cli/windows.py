@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.windows import Window
+from cio_activation.cli.stopping import noticed
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -70,16 +71,17 @@ class Windows:
         """Run one window; what fails is told, not raised. KeyboardInterrupt if somebody stopped it."""
         started = time.monotonic()
         job = self._definitions.resolve_job_def(str(window.lane))
-        ended = job.execute_in_process(
-            partition_key=window.key,
-            instance=instance,
-            raise_on_error=False,
-            run_config=_QUIET,
-            asset_selection=self.selected(window.lane, stage),
-        )
+        with noticed() as asked_to_stop:
+            ended = job.execute_in_process(
+                partition_key=window.key,
+                instance=instance,
+                raise_on_error=False,
+                run_config=_QUIET,
+                asset_selection=self.selected(window.lane, stage),
+            )
+            if asked_to_stop() or any(_is_interrupt(event) for event in ended.all_events):
+                raise KeyboardInterrupt  # Dagster takes it for the run's; who was asked to stop is this process
         failures = [e for e in ended.all_events if e.event_type_value == "STEP_FAILURE"]
-        if any(_is_interrupt(e) for e in (*failures, *ended.all_events)):
-            raise KeyboardInterrupt  # Dagster takes it for the end of the run; who was asked to stop is this process
         told = [e.step_materialization_data.materialization for e in ended.all_events if e.is_step_materialization]
         return Ran(
             window=window,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ from cio_activation.activation.settings import Settings
 from cio_activation.customerio.answers import Segment
 from cio_activation.customerio.client import CustomerIO
 from cio_activation.errors import CioActivationError
+from cio_activation.transport import event_loop
 from cio_activation.transport.http import Pacer
 from cio_activation.warehouse import accounts
 
@@ -22,7 +22,7 @@ def check_customerio(
 
     ``workspace``: the one this home belongs to, if that is known.
     """
-    return asyncio.run(_ask(settings, activation, pacer, workspace))
+    return event_loop.run(_ask(settings, activation, pacer, workspace))
 
 
 async def _ask(settings: Settings, activation: Activation, pacer: Pacer, workspace: str | None) -> list[str]:

@@ -36,6 +36,7 @@ from cio_activation.customerio.people import utc_now
 from cio_activation.customerio.people_table import sources
 from cio_activation.customerio.segment_shortcut import SegmentShortcut, read_shortcut
 from cio_activation.runtime import Runtime
+from cio_activation.transport import event_loop
 from cio_activation.transport.http import Pacer
 from cio_activation.transport.time_slice import TimeSlice
 from cio_activation.warehouse import change_log, published, quarantine, stale
@@ -132,7 +133,7 @@ def pull_live(
         before = read_shortcut(con, window, used)
         seen = segment_changes.seen(con, Lane.REALTIME)
     wish = _Wish(tuple(also), older_than, limit, time_slice)
-    return asyncio.run(_pull(runtime, window, pacer, wish, before, seen, run_id, clock))
+    return event_loop.run(_pull(runtime, window, pacer, wish, before, seen, run_id, clock))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ lost too many people or cannot be read in too many places is set aside too; ther
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -31,6 +30,7 @@ from cio_activation.customerio.landing import (
 from cio_activation.customerio.last_good import fill, retain_rows
 from cio_activation.errors import ContractError
 from cio_activation.runtime import Runtime
+from cio_activation.transport import event_loop
 from cio_activation.transport.http import Pacer
 from cio_activation.transport.progress import working
 from cio_activation.warehouse import change_log, published, quarantine, stale
@@ -109,7 +109,7 @@ def pull_people(
     while True:
         reused = file is not None and not refresh
         if file is None or refresh:
-            file, export_id, made = asyncio.run(ask(refresh))
+            file, export_id, made = event_loop.run(ask(refresh))
             calls += made
         try:
             landed = land(runtime, window, file, run_id=run_id, reused=reused, export_id=export_id, calls=calls)

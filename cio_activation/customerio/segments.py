@@ -6,7 +6,6 @@ A segment that is still building, or whose member count does not agree, retains 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +18,7 @@ from cio_activation.customerio.files import RawFile
 from cio_activation.customerio.members import Reading, members_sql, read_segments
 from cio_activation.customerio.people import utc_now
 from cio_activation.runtime import Runtime
+from cio_activation.transport import event_loop
 from cio_activation.transport.http import Pacer
 from cio_activation.warehouse import change_log, published, quarantine, tombstones
 from cio_activation.warehouse.sessions import YIELD_S, Connection
@@ -88,7 +88,7 @@ def pull_segments(
         async with CustomerIO(runtime.settings, pacer) as client:
             return await read_segments(runtime, client, window, audiences, clock, seen=seen), client.calls.total
 
-    found, calls = asyncio.run(ask())
+    found, calls = event_loop.run(ask())
     return publish(runtime, window, found, clock(), run_id=run_id, calls=calls)
 
 

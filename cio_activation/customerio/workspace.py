@@ -6,7 +6,6 @@ people who are known: a run needs its segments to be there anyway.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 
 from cio_activation.activation.models import Lane
@@ -15,6 +14,7 @@ from cio_activation.customerio.answers import VENDOR
 from cio_activation.customerio.client import CustomerIO
 from cio_activation.errors import ContractError
 from cio_activation.runtime import Runtime
+from cio_activation.transport import event_loop
 from cio_activation.transport.errors import VendorError
 from cio_activation.transport.http import Pacer
 from cio_activation.warehouse import accounts, change_log
@@ -39,7 +39,7 @@ def require_workspace(runtime: Runtime, pacer: Pacer | None = None) -> None:
     with runtime.warehouse.read() as con:
         if accounts.is_checked(con, VENDOR, access):
             return
-    workspace = asyncio.run(_workspace(settings, pacer))
+    workspace = event_loop.run(_workspace(settings, pacer))
     if workspace is not None:
         with runtime.warehouse.write() as con:
             accounts.meet(con, VENDOR, workspace, access, settings.activation_home)

@@ -5,7 +5,6 @@ Each verb is one module; a reader who follows an operation opens each file once.
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Sequence
 from contextlib import closing
@@ -30,6 +29,7 @@ from cio_activation.journal.leases import Lease, lease
 from cio_activation.journal.open_plans import close_plans, open_plan
 from cio_activation.journal.rates import SharedPacer
 from cio_activation.runtime import Runtime
+from cio_activation.transport import event_loop
 from cio_activation.transport.errors import BudgetSpent
 from cio_activation.transport.http import VendorClient
 from cio_activation.transport.progress import counted, working
@@ -82,7 +82,7 @@ def _run_once(
         lease(journal, f"{destination.name}/{step.name}") as mine,
         mine.renewed(),
     ):
-        return asyncio.run(_StepRun(runtime, destination, step, window, run_id, journal, mine, time_slice).run())
+        return event_loop.run(_StepRun(runtime, destination, step, window, run_id, journal, mine, time_slice).run())
 
 
 class _StepRun:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from contextlib import closing
 from datetime import timedelta
@@ -17,6 +16,7 @@ from cio_activation.delivery.resync import refill
 from cio_activation.journal.attempts import Journal
 from cio_activation.journal.leases import lease
 from cio_activation.runtime import Runtime
+from cio_activation.transport import event_loop
 
 
 def run_schema(runtime: Runtime, destination: Destination, max_age: timedelta | None = None) -> Mapping[str, Any]:
@@ -38,7 +38,7 @@ def run_schema(runtime: Runtime, destination: Destination, max_age: timedelta | 
                 return await destination.ensure_schema(client, context)
 
         with lease(journal, f"{destination.name}/schema"):
-            found = asyncio.run(work())
+            found = event_loop.run(work())
     there = {key: value for key, value in found.items() if key != definitions.FOUND}
     with runtime.warehouse.write() as con:
         definitions.replace(con, destination.name, found.get(definitions.FOUND, ()))

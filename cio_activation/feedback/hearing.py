@@ -8,7 +8,6 @@ everything else, above all every exit, is decided and delivered.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -25,6 +24,7 @@ from cio_activation.delivery.pacing import pacer_for
 from cio_activation.feedback import acts, contexts, outcomes, records
 from cio_activation.journal.attempts import Journal
 from cio_activation.runtime import Runtime
+from cio_activation.transport import event_loop
 from cio_activation.transport.errors import VendorError
 from cio_activation.transport.http import VendorClient
 from cio_activation.warehouse.sessions import Connection
@@ -81,7 +81,7 @@ def hear(runtime: Runtime, destination: Destination, window: Window) -> Heard:
                     found = replace(found, problem=str(error))
                 return replace(found, calls=sum(client.calls.made.values()))
 
-        found = asyncio.run(work())
+        found = event_loop.run(work())
     with runtime.warehouse.write() as con:
         _note(con, window, found)
     return found

@@ -26,6 +26,7 @@ from cio_activation.errors import ConfigError
 from cio_activation.journal.engine import JournalDatabase
 from cio_activation.onboarding import attributes, purposes
 from cio_activation.onboarding.attributes import AttributeFound
+from cio_activation.transport import event_loop
 from cio_activation.transport.errors import VendorError
 from cio_activation.transport.progress import working
 
@@ -87,9 +88,9 @@ def read(settings: Settings, destinations: Sequence[Destination], *, people: int
     try:
         connected, missing = _connectable(settings, destinations, journal)
         surveys = {
-            d.name: asyncio.run(_survey(settings, d, journal)) for d in connected if isinstance(d, CanBeSurveyed)
+            d.name: event_loop.run(_survey(settings, d, journal)) for d in connected if isinstance(d, CanBeSurveyed)
         }
-        found = asyncio.run(_customerio(settings, journal, people, segment))
+        found = event_loop.run(_customerio(settings, journal, people, segment))
     finally:
         journal.close()
     also = tuple(d.name for d in connected if d.audience_model is None)

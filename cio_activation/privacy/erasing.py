@@ -7,7 +7,6 @@ a run that finds the requests, or that something is left over, and begins anew.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from cio_activation.privacy.people import also_of_others
 from cio_activation.privacy.remaining import remaining
 from cio_activation.privacy.requests import Request, requests
 from cio_activation.runtime import Runtime
+from cio_activation.transport import event_loop
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import identifier, scalar
 from cio_activation.warehouse.tables import (
@@ -107,7 +107,7 @@ def _take_keys(runtime: Runtime, journal: Journal, destinations: Sequence[Destin
     for destination in destinations:
         if destination.name not in runtime.activation.destinations or not isinstance(destination, CarriesKey):
             continue
-        asyncio.run(_take_key(runtime, journal, destination, people))
+        event_loop.run(_take_key(runtime, journal, destination, people))
 
 
 async def _take_key(runtime: Runtime, journal: Journal, destination: Destination, people: Sequence[str]) -> None:

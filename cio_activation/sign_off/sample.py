@@ -7,7 +7,6 @@ The same window draws the same people, and the same content has the same id.
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import hashlib
 import json
@@ -28,6 +27,7 @@ from cio_activation.sign_off import drawing
 from cio_activation.sign_off.comparing import Here, Person, side_by_side
 from cio_activation.sign_off.drawing import DRAWN, Stratum
 from cio_activation.sign_off.reading import Place, read
+from cio_activation.transport import event_loop
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import exists, identifier
 from cio_activation.warehouse.tables import ACTIONS, AUDIENCE_MEMBERSHIPS, LINKS, PERSONS, PLANS, SAMPLES
@@ -76,7 +76,7 @@ def make(runtime: Runtime, destinations: Sequence[Destination], size: int) -> Sa
     asked = [d for d in destinations if d.name in runtime.activation.destinations and isinstance(d, ReadsBack)]
     with runtime.warehouse.read() as con:
         ours = _ours(con, runtime, asked, size)
-    places = [asyncio.run(_read(runtime, destination, ours)) for destination in asked]
+    places = [event_loop.run(_read(runtime, destination, ours)) for destination in asked]
     people = [side_by_side(runtime.activation, one, ours.strata, places) for one in ours.people]
     found = Sample(
         sample_id="",

@@ -156,7 +156,8 @@ def test_no_file_of_a_demo_holds_a_secret_and_none_but_the_stores_a_person(
     assert len(people) > 20
     there = files_with(demo.home, secrets | people)
     assert [path for path, words in there.items() if secrets & set(words)] == []
-    stores = {path.split("/")[0] for path in there}
+    # A database is its log too: one stays where a process of the demo ended without closing its connection.
+    stores = {re.sub(r"(?<=\.duckdb)\.wal$|(?<=\.sqlite)-(wal|shm)$", "", path.split("/")[0]) for path in there}
     assert {"raw", "warehouse.duckdb"} <= stores
     # What the stand-ins hold is a vendor's.
     assert stores <= {"raw", "plans", "warehouse.duckdb", "journal.sqlite", "stand-ins.jsonl"}
