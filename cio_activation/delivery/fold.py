@@ -6,6 +6,7 @@ the transaction also notes which rows it took (``delivery.last_fold``), and the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cio_activation.delivery import in_doubt, ownership, rejected, scopes
@@ -39,18 +40,17 @@ def fold(warehouse: Warehouse, journal: Journal, step: Step, destination: str, c
             rejected.queue(con, destination, step.name, context, "finished")
             scopes.note_fold(con, destination, step.kinds, "finished")
             con.execute("DROP TABLE finished")
-        journal.prune([row["id"] for row in rows])
-        moved += len(rows)
+        journal.prune(rows["id"])
+        moved += len(rows["id"])
     return moved
 
 
-def _load(con: Connection, rows: list[dict[str, Any]], destination: str, step: str) -> None:
+def _load(con: Connection, rows: Mapping[str, Sequence[Any]], destination: str, step: str) -> None:
     import pyarrow as pa
 
-    columns = {name: [row[name] for row in rows] for name in ("id", *COLUMNS)}
     types = {"id": pa.int64(), "window_end": pa.float64(), "intent_at": pa.float64(), "ended_at": pa.float64(),
              "status": pa.int32()}  # fmt: skip
-    table = pa.table({n: pa.array(v, types.get(n, pa.string())) for n, v in columns.items()})
+    table = pa.table({n: pa.array(rows[n], types.get(n, pa.string())) for n in ("id", *COLUMNS)})
     con.register("arrived", table)
     con.execute(
         """CREATE OR REPLACE TEMP TABLE finished AS

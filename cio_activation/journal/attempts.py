@@ -93,8 +93,8 @@ class Journal(JournalDatabase):
             row = con.execute(sa.select(attempts).where(attempts.c.id == attempt.id)).mappings().one()
         return Provenance(*(row[name] for name in Provenance.__dataclass_fields__))
 
-    def ended(self, destination: str, step: str, limit: int = 100_000) -> list[dict[str, Any]]:
-        """Return up to ``limit`` ended attempts of the step, oldest first, as rows for the fold."""
+    def ended(self, destination: str, step: str, limit: int = 100_000) -> dict[str, tuple[Any, ...]]:
+        """Return up to ``limit`` ended attempts of the step, oldest first, by column; empty if there is none."""
         query = (
             sa.select(attempts)
             .where(
@@ -107,7 +107,8 @@ class Journal(JournalDatabase):
             .limit(limit)
         )
         with self.engine.connect() as con:
-            return [dict(row) for row in con.execute(query).mappings()]
+            found = con.execute(query)
+            return dict(zip(found.keys(), zip(*found.all(), strict=True), strict=False))
 
     def people_at_work(self, destination: str) -> set[str]:
         """Return whom an attempt that is not folded yet is about: what the destination holds of them is on its way."""

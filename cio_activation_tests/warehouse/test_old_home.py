@@ -122,7 +122,7 @@ def test_the_journal_still_knows_what_was_in_flight(journal: Journal) -> None:
         (CREATE, roles["created_unanswered"], f"person:{roles['created_unanswered']}")
     ]
     ended = journal.ended("hubspot", "properties_realtime")
-    assert [(row["end"], row["cio_id"]) for row in ended] == [("delivered", roles["unfolded"])]
+    assert (ended["end"], ended["cio_id"]) == (("delivered",), (roles["unfolded"],))
     assert Inbox(journal).news().events == 1
 
 
