@@ -35,6 +35,8 @@ class Life:
     calls: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
     deeds: Counter[str] = field(default_factory=Counter)
+    changed: Counter[str] = field(default_factory=Counter)
+    """Field -> how often it was written to whom had it."""
 
 
 def live(
@@ -94,7 +96,9 @@ class _Living:
         self._work(self.town.now.timestamp())
         self._run(Lane.DAILY)
         self.life.oracle.end_of_day(*self._books())
-        self.life.oracle.told(Story.of(query(self.town.runtime, WRITES), query(self.town.runtime, DECISIONS)))
+        story = Story.of(query(self.town.runtime, WRITES), query(self.town.runtime, DECISIONS))
+        self.life.oracle.told(story)
+        self.life.changed = story.changed
         self.life.days += 1
 
     def _hour(self, now: datetime, *, moved: bool) -> None:

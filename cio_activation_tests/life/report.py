@@ -14,9 +14,11 @@ from collections.abc import Sequence
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from cio_activation_tests.life.oracle import CHECKS
 from cio_activation_tests.life.play import Life, live
+from cio_activation_tests.life.rules import written
 from cio_activation_tests.life.world import FIRST_DAY
 from cio_activation_tests.marked import put
 
@@ -52,6 +54,14 @@ def totals(lives: dict[str, Life]) -> str:
             "of both, runs of Dagster": sum(life.dagster_runs.values()),
             "entries shown on a list or by a flag": appeared,
             "exits shown there": oracle.disappearances,
+            **{
+                f"entries of `{name}`, grace {said['grace']}": oracle.appearances[name]
+                for name, said in swaying("audiences", "grace")
+            },
+            **{
+                f"changes of `{name}`, dwell {said['min_dwell']}": life.changed[name]
+                for name, said in swaying("properties", "min_dwell")
+            },
             "tasks in HubSpot": sum(record.key[0] == "hubspot" for record in actions),
             "activities in Pipedrive": sum(record.key[0] == "pipedrive" for record in actions),
             "of both, ended by a human": sum(record.ended_by_human for record in actions),
@@ -65,6 +75,11 @@ def totals(lives: dict[str, Life]) -> str:
             rows.setdefault(name, []).append(f"{number:,} ({number / days:.1f} a day)")
     head = f"| | {' | '.join(lives)} |\n|{'---|' * (len(lives) + 1)}"
     return "\n".join([head, *(f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items())])
+
+
+def swaying(what: str, by: str) -> list[tuple[str, dict[str, Any]]]:
+    """Return what of the activation declares to wait, and so is what people who flap show in."""
+    return [(name, said) for name, said in written()[what].items() if by in said]
 
 
 def page(lives: dict[str, Life], people: int) -> str:
@@ -86,14 +101,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--first", type=date.fromisoformat, default=FIRST_DAY)
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--dagster-days", type=int, default=5, help="so many days at the end through Dagster's runs")
-    parser.add_argument("--dwell", choices=list(DWELL), default="on", help="grace on, off, or one after the other")
+    parser.add_argument(
+        "--dwell", choices=list(DWELL), default="on", help="grace and dwell on, off, or one after the other"
+    )
     parser.add_argument("--quiet", action="store_true", help="no line a day")
     parser.add_argument("--write", action="store_true", help=f"put the tables into {PAGE.name}")
     given = parser.parse_args(arguments)
     lives: dict[str, Life] = {}
     for grace in DWELL[given.dwell]:
         with tempfile.TemporaryDirectory(prefix="life-", dir=_memory()) as folder:
-            lives["with grace" if grace else "without grace"] = live(
+            lives["with grace and dwell" if grace else "without"] = live(
                 Path(folder) / "home",
                 given.days,
                 people=given.people,

@@ -20,8 +20,11 @@ _ACTIONS = {"hubspot": "task", "pipedrive": "activity"}
 
 
 def written(*, grace: bool = True, actions: bool = True) -> dict[str, Any]:
-    """Return the file; without grace, or with lists and flags only, where a workflow would make a human act."""
+    """Return the file; without grace and dwell, or with lists and flags only, where a workflow would make a human act."""
     file: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    for prop in file["properties"].values():
+        if not grace:
+            prop.pop("min_dwell", None)
     for audience in file["audiences"].values():
         if not grace:
             audience.pop("grace", None)

@@ -7,7 +7,7 @@ action that is there was told of, with the run, window and activation it came by
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,6 +35,8 @@ class Story:
     """What was made -> whose it is, and for which person."""
     inside: dict[tuple[str, str], bool] = field(default_factory=dict)
     """(audience, person) -> whether the newest decision has them in, and says by what."""
+    changed: Counter[str] = field(default_factory=Counter)
+    """Field -> how often it was written to whom had it."""
     unexplained: list[str] = field(default_factory=list)
     """Writes of which the ledger does not say run, window, or why."""
 
@@ -63,6 +65,7 @@ class Story:
             if not said.get("evidence") or not said.get("entered_at"):
                 self.unexplained.append(f"{place} {record}: nothing says why it was made")
         elif kind in ("create", "update", "stamp", "clear", "withdraw"):
+            self.changed.update(said.keys() & self.fields[place, who].keys())
             if "audiences" in said:
                 inside = set(json.loads(said.pop("audiences") or '{"in": []}')["in"])
                 for (its_place, audience), people in self.members.items():
