@@ -185,12 +185,14 @@ def _rounds(folder: Path, decided: Path, way: Any) -> dict[str, Spent]:
         one = way(_fresh(folder))
         made.forget_calls()
         half = made.answered() + found["first contact"].calls // 2
-        killed = subprocess.Popen(one.command(made, changed=False), start_new_session=True, **_QUIET)
+        killed = subprocess.Popen(
+            one.command(made, changed=False), env=_environment(), start_new_session=True, **_QUIET
+        )
         while made.answered() < half and killed.poll() is None:
             time.sleep(0.002)
         with suppress(ProcessLookupError):
             os.killpg(killed.pid, signal.SIGKILL)
-        if killed.wait() == 0:
+        if killed.wait() != -signal.SIGKILL:
             raise AssertionError("it ended before it was killed: take more people")
         cpu, wall, peak = _run(one.command(made, changed=False))
         found["killed, again"] = _spent(made, rows, cpu, wall, peak)

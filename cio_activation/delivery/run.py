@@ -18,6 +18,7 @@ from cio_activation.delivery import plan as planning
 from cio_activation.delivery.accounts import require_account
 from cio_activation.delivery.destination import Context, Destination, Step
 from cio_activation.delivery.fold import fold
+from cio_activation.delivery.garbage import seldom_collected
 from cio_activation.delivery.pacing import pacer_for
 from cio_activation.delivery.planned import Plan
 from cio_activation.delivery.recover import recover
@@ -81,6 +82,7 @@ def _run_once(
         closing(Journal(runtime.settings.journal)) as journal,
         lease(journal, f"{destination.name}/{step.name}") as mine,
         mine.renewed(),
+        seldom_collected(),
     ):
         return event_loop.run(_StepRun(runtime, destination, step, window, run_id, journal, mine, time_slice).run())
 
