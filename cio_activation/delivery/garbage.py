@@ -6,9 +6,9 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-SELDOM = (50_000, 20, 50)
+SELDOM = (50_000, 20, 100)
 """Thresholds of the three generations. A push makes rows by the thousand, none of them in a circle; by Python's own
-thresholds a sixth of a first push's processor time is looking through them."""
+thresholds a twelfth of a first push's processor time is looking through them."""
 
 
 @contextmanager
