@@ -26,6 +26,8 @@ from cio_activation.transport.retry import LONGEST_WAIT_S, retry_after
 
 EVEN = 0.98
 """Part of the limit that an even pace uses: some calls arrive closer together than they were sent."""
+LATE = 0.03
+"""Part of a window by which one call may come later than another after its slot, and still no window holds too many."""
 CATCH_UP_S, CATCH_UP_SHARE, CATCH_UP_PACE = 1.0, 0.25, 1.5
 """What was missed in the last second (at most a quarter of a window) is made up for, at 1.5 times the pace."""
 LOGGED = 1_000
@@ -245,7 +247,7 @@ def next_slot(pace: Pace, now: float, cost: float, units: float, seconds: float)
     taken = array("d", pace.recent or b"")
     most = int(units / cost) if logged else 0
     if most and len(taken) >= most:
-        wait = max(wait, taken[-most] + seconds + _TICK - now)
+        wait = max(wait, taken[-most] + seconds * (1 + LATE) + _TICK - now)
     wait = wait if wait > _TICK else 0.0
     taken.append(now + wait)
     return wait, Pace(following, now + wait, pace.until, taken[-most:].tobytes() if most else None)
