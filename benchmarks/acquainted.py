@@ -66,6 +66,8 @@ def activation(
                 deliver.pop("pipedrive", None)
             elif deliver:
                 declared["deliver"] = [name for name in deliver if name != "pipedrive"]
+            if "rank" in declared:  # whom Pipedrive's users act for; without an act the list has to be one
+                declared["touch"] = True
     path.write_text(yaml.safe_dump(given, sort_keys=False))
     return path
 
