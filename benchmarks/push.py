@@ -249,7 +249,9 @@ def _spent(made: Account, wanted: dict[str, dict[str, str]], cpu: float, wall: f
     seen = Counter(one.get("email") for one in held)
     there = {str(one["email"]): one for one in held if one.get("email")}
     wrong = sum(there.get(email) != row for email, row in wanted.items()) + sum(n - 1 for n in seen.values() if n > 1)
-    return Spent(cpu, wall, peak, len(calls), sum(len(one["request"]["inputs"]) for one in writes), wrong)
+    return Spent(
+        cpu, wall, peak, len(calls), sum(len((one["request"] or {}).get("inputs", [])) for one in writes), wrong
+    )
 
 
 def _save(contacts: list[dict[str, Any]], path: Path) -> None:

@@ -125,7 +125,7 @@ def _activity(one: dict[str, Any], owners: dict[str, str]) -> dict[str, Any]:
     return {
         "state": "deleted" if one.get("is_deleted") else "done" if one["done"] else "open",
         "owner": owners.get(str(one.get("owner_id"))),
-        "due": " ".join(str(part) for part in (one.get("due_date"), one.get("due_time")) if part) or None,
+        "due": " ".join(part for part in (one.get("due_date"), (one.get("due_time") or "")[:5]) if part) or None,
         "subject": one["subject"],
     }
 
