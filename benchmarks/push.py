@@ -33,11 +33,11 @@ import httpx
 from benchmarks import homes
 from benchmarks.homes import Site
 from benchmarks.measure import foreign_load
+from benchmarks.push_processes import TOKEN
 
 HERE = Path(__file__).parent
 PEERS = {name: HERE / "peers" / f"{name}.py" for name in ("pandas_script", "polars_script", "dlt_pipeline", "drt_sync")}
 ROUNDS = ("first contact", "all changed", "nothing changed", "killed, again")
-TOKEN = "sandbox-hubspot-token"
 CONTACTS = re.compile(r"/objects/(.*/)?(contacts|0-1)/")
 
 

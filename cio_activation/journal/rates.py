@@ -235,7 +235,8 @@ def spread(cost: float, units: float, seconds: float) -> tuple[float, float]:
 def next_slot(pace: Pace, now: float, cost: float, units: float, seconds: float) -> tuple[float, Pace]:
     """Return (seconds to wait for the next slot, the bucket's row if it is taken).
 
-    Together with the slots in ``pace.recent``, no half-open window of ``seconds`` holds more than ``units``.
+    Together with the slots in ``pace.recent``, no half-open window of ``seconds`` holds more than ``units``,
+    whichever of the calls come up to ``LATE`` of a window after their slot.
     """
     _, rate = spread(cost, units, seconds)
     logged = cost <= units <= LOGGED

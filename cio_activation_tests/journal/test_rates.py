@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -220,3 +221,19 @@ def test_what_a_busy_machine_missed_is_caught_up_with_inside_every_window(stalls
     assert all(
         later - earlier >= SECONDS - 1e-6 for earlier, later in zip(granted, granted[int(UNITS) :], strict=False)
     )
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(("units", "seconds"), [LIMIT, (40.0, 2.0), (10.0, 1.0)])
+def test_no_window_is_too_full_though_calls_arrive_late_by_turns(units: float, seconds: float, seed: int) -> None:
+    """As on a busy machine at a share of 1.0: one call is held up on its way, the next ones are not."""
+    random, now, pace = Random(seed), 1_000.0, Pace()
+    arrived: list[float] = []
+    for _ in range(6):
+        end = now + random.uniform(1, 3) * seconds
+        while now < end:
+            wait, pace = next_slot(pace, now, 1.0, units, seconds)
+            now += wait
+            arrived.append(now + random.choice((0.0, 0.029 * seconds)))
+        now += random.uniform(0.1, 0.9)
+    assert most_in_a_window(sorted(arrived), seconds) <= units
