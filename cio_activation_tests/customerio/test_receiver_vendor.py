@@ -30,7 +30,7 @@ def test_everything_arrives_once_through_duplicates_disorder_and_an_outage(rig: 
     webhooks = Webhooks(clock.now)
     webhooks.connect("reporting", f"{rig.url}/webhooks/reporting")
     webhooks.connect("journey", f"{rig.url}/webhooks/journey")
-    webhooks.misbehave(duplicates=0.2, disorder=0.3)
+    webhooks.misbehave(duplicates=0.5, disorder=0.3)  # of twenty none, at a fifth each: once in a hundred times
     ids = [webhooks.report("email", "clicked", WHO, time.time() - n) for n in range(20)]
     keys = [webhooks.act({"event": "cart_updated", "n": n}) for n in range(20)]
     with rig.locked():
@@ -44,7 +44,8 @@ def test_everything_arrives_once_through_duplicates_disorder_and_an_outage(rig: 
         time.sleep(0.2)
     state = webhooks.state()
     webhooks.disconnect()
-    assert all(a["given_up"] == 0 and a["repeated"] > 0 for a in state)
+    assert [a["given_up"] for a in state] == [0, 0]
+    assert min(a["repeated"] for a in state) > 0
     found = rig.stored()
     assert sorted(e.event_id for e in found if e.source is Source.REPORTING) == sorted(ids)
     assert sorted(e.event_id for e in found if e.source is Source.JOURNEY) == sorted(keys)
