@@ -6,11 +6,10 @@ from cio_activation.activation.models import Activation
 from cio_activation.activation.windows import Window
 from cio_activation.audience.inputs import Inputs
 from cio_activation.audience.judging import candidates
-from cio_activation.audience.members import narrowed
+from cio_activation.audience.members import lane_inputs
 from cio_activation.audience.step import ELIGIBLE, statements
-from cio_activation.warehouse import published
 from cio_activation.warehouse.sessions import Connection
-from cio_activation.warehouse.sql import columns, filled
+from cio_activation.warehouse.sql import filled
 
 ENTRANTS = "entrants"
 
@@ -21,18 +20,21 @@ def find(con: Connection, activation: Activation, window: Window) -> str:
     Of an audience that cannot be decided in this window (a newer one was, or something is not there yet) nobody.
     """
     con.execute(f"CREATE OR REPLACE TEMP TABLE {ENTRANTS} (cio_id VARCHAR)")
-    there = columns(con)
-    for audience in activation.lane_audiences(window.lane):
-        inputs = Inputs.of(activation, audience, window)
-        if not inputs.places or published.superseded(con, f"audience.{audience.name}", window) or inputs.missing(there):
-            continue
-        inputs = narrowed(con, inputs)
-        if inputs.scope.size(con) == 0:
-            continue
-        *read, known, _ = statements(inputs).items()
-        rows = {table: filled(con, table, select) for table, select in read}
-        if rows[ELIGIBLE]:  # nobody else enters
-            filled(con, *known)
-            con.execute(f"INSERT INTO {ENTRANTS} {candidates(inputs)}")
+    asking = [audience for audience in activation.lane_audiences(window.lane) if audience.touch]
+    lane = lane_inputs(con, activation, window, asking, activation.fingerprint())
+    for inputs in lane.inputs.values():
+        if inputs.places:
+            add(con, lane.scopes.narrow(con, inputs))
     con.execute(f"CREATE OR REPLACE TEMP TABLE {ENTRANTS} AS SELECT DISTINCT cio_id FROM {ENTRANTS}")
     return ENTRANTS
+
+
+def add(con: Connection, inputs: Inputs) -> None:
+    """Add to ``entrants`` whoever is about to enter one audience."""
+    if inputs.scope.size(con) == 0:
+        return
+    *read, known, _ = statements(inputs).items()
+    rows = {table: filled(con, table, select) for table, select in read}
+    if rows[ELIGIBLE]:  # nobody else enters
+        filled(con, *known)
+        con.execute(f"INSERT INTO {ENTRANTS} {candidates(inputs)}")

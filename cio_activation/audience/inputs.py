@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
@@ -29,7 +29,8 @@ from cio_activation.warehouse import stale
 from cio_activation.warehouse.change_log import members_of
 from cio_activation.warehouse.scope import EVERYONE, Scope
 from cio_activation.warehouse.sql import identifier, literal, timestamp
-from cio_activation.warehouse.tables import MOMENTS
+from cio_activation.warehouse.tables import MEMBERSHIPS as SEGMENT_MEMBERS
+from cio_activation.warehouse.tables import MOMENTS, PERSONS
 
 BOUGHT_AT = identifier("purchase:at")
 """Column of the last purchase; no attribute can have its name."""
@@ -53,6 +54,10 @@ class Inputs:
     """By what those who would enter are ranked, where not all may."""
     scope: Scope = EVERYONE
     """Whom the decision looks at."""
+    gathered: Mapping[str, str] = field(default_factory=dict)
+    """Relation -> table of the rows in it of everybody in scope, and of some others; see ``scoping``."""
+    there: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """The columns that the warehouse's relations have; see :func:`warehouse.sql.columns`."""
     first: bool = False
     """Whether the audience is decided for the first time with a human act."""
     rules: str = ""
@@ -86,6 +91,10 @@ class Inputs:
         """The relation of people the audience's lane decides from."""
         return source(self.audience.lane)
 
+    def rows_of(self, relation: str) -> str:
+        """Return what to read the people in scope from: the relation, or what was gathered of it."""
+        return relation if self.scope.is_everyone else self.gathered.get(relation, relation)
+
     @property
     def columns(self) -> tuple[str, ...]:
         """What the gate and the rules of a touch audience read, sorted."""
@@ -115,7 +124,7 @@ class Inputs:
     def in_segment(self) -> str:
         """Return the rows of who is in the audience's segment now: a table, and the begin of its WHERE."""
         lane, segment = self.audience.lane.value, self.audience.segment
-        return f"raw.memberships WHERE lane = {literal(lane)} AND segment_id = {segment}"
+        return f"{self.rows_of(SEGMENT_MEMBERS)} WHERE lane = {literal(lane)} AND segment_id = {segment}"
 
     @property
     def clocks(self) -> tuple[Clock, ...]:
@@ -164,10 +173,14 @@ class Inputs:
             lane = self._lane_of(column)
             listed.append(f"{'p' if lane is None else lane.value}.{identifier(column)}")
         listed += moments.columns(self)
-        joins = [f"LEFT JOIN {table(lane)} AS {lane.value} ON {lane.value}.cio_id = p.cio_id" for lane in sorted(lanes)]
+        joins = [
+            f"LEFT JOIN {self.rows_of(table(lane))} AS {lane.value} ON {lane.value}.cio_id = p.cio_id"
+            for lane in sorted(lanes)
+        ]
         joins += moments.joins(self)
         joins.append(f"LEFT JOIN ({self.stale()}) AS stale ON stale.cio_id = p.cio_id")
-        return f"SELECT {', '.join(listed)} FROM {self.people} AS p {' '.join(joins)} WHERE p.cio_id IN ({among})"
+        people = self.rows_of(self.people)
+        return f"SELECT {', '.join(listed)} FROM {people} AS p {' '.join(joins)} WHERE p.cio_id IN ({among})"
 
     def eligible(self) -> str:
         """Return the SELECT of ``cio_id`` and the purchase of everyone in the segment who passes the gate.
@@ -221,18 +234,36 @@ class Inputs:
             f"ELSE json_object({told}, 'stale', {old}) END AS VARCHAR)"
         )
 
-    def missing(self, columns: Mapping[str, Collection[str]]) -> str | None:
+    def missing(self) -> str | None:
         """Return what the warehouse does not have yet of what the audience reads; None if it is all there.
 
-        Deciding without it would throw everybody out, so the audience waits instead. ``columns``: see
-        :func:`warehouse.sql.columns`.
+        Deciding without it would throw everybody out, so the audience waits instead.
         """
         for relation, names in self._needs().items():
-            there = columns.get(relation, ())
+            there = self.there.get(relation, ())
             lacking = [n for n in names if n not in there]
             if lacking:
                 return f"{relation} has no {', '.join(lacking)} yet" if there else f"{relation} is not there yet"
         return None
+
+    def reads_of_people(self) -> dict[str, list[str]]:
+        """Return the relations that are read of people in scope only, each with the columns that are read."""
+        needs = self._needs()
+        needs[self.people] += self.purchases_so_far()
+        if self.audience.segment is not None:
+            needs[SEGMENT_MEMBERS] = ["cio_id", "lane", "segment_id"]
+        if self.audience.touch:
+            needs[PERSONS] = ["cio_id", "deliverable"]
+        return {relation: ["cio_id", *names] for relation, names in needs.items()}
+
+    def purchases_so_far(self) -> list[str]:
+        """Return the columns that count a person's orders and spend, as far as they are there.
+
+        One that was just declared comes with the next export; nobody waits for it.
+        """
+        workspace = self.activation.workspace
+        declared = (workspace.order_count_attribute, workspace.total_spent_attribute)
+        return [name for name in declared if name is not None and name in self.there.get(self.people, ())]
 
     def _needs(self) -> dict[str, list[str]]:
         needs: dict[str, list[str]] = {self.people: ["cio_id"]}

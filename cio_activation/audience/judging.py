@@ -18,6 +18,7 @@ from cio_activation.audience.codes import Code
 from cio_activation.audience.inputs import BOUGHT_AT, IN_JOURNEY, MUTED, OUT_OF_SCOPE, STALE, Inputs, ranked_by
 from cio_activation.audience.moments import MOMENT_AT, MOMENT_ID, over
 from cio_activation.warehouse.sql import literal, timestamp
+from cio_activation.warehouse.tables import PERSONS
 
 _NEVER = "CAST(NULL AS TIMESTAMP)"
 
@@ -337,7 +338,7 @@ def _joined(inputs: Inputs) -> str:
         LEFT JOIN ({touch.past(inputs)}) AS p ON p.cio_id = j.cio_id
         LEFT JOIN ({touch.touches(inputs)}) AS t ON t.cio_id = j.cio_id
         LEFT JOIN ({touch.above(inputs)}) AS h ON h.cio_id = j.cio_id
-        LEFT JOIN identity.persons AS i ON i.cio_id = j.cio_id
+        LEFT JOIN {inputs.rows_of(PERSONS)} AS i ON i.cio_id = j.cio_id
         {on_them}"""
 
 
@@ -382,7 +383,7 @@ def _known_or_eligible(inputs: Inputs) -> str:
         JOIN ({lost}) AS l ON l.cio_id = k.cio_id
         LEFT JOIN (SELECT DISTINCT cio_id FROM ({inputs.members()})) AS m ON m.cio_id = k.cio_id
         LEFT JOIN (
-            SELECT cio_id, {inputs.bought_at()} AS bought_at FROM {inputs.people}
+            SELECT cio_id, {inputs.bought_at()} AS bought_at FROM {inputs.rows_of(inputs.people)}
             WHERE cio_id IN ({lost})
         ) AS p ON p.cio_id = k.cio_id"""
 

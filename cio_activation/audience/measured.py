@@ -28,7 +28,7 @@ def begin(con: Connection, inputs: Inputs) -> None:
             p.bought_before, p.orders_before, p.spent_before
         FROM {AUDIENCE_MEMBERSHIPS} AS m
         JOIN decided AS d ON d.cio_id = m.cio_id AND d.enters
-        LEFT JOIN ({_before(con, inputs, workspace)}) AS p ON p.cio_id = m.cio_id
+        LEFT JOIN ({_before(inputs, workspace)}) AS p ON p.cio_id = m.cio_id
         WHERE m.audience = {name} AND m.exited_at IS NULL AND NOT EXISTS (
             FROM {AUDIENCE_MEMBERSHIPS} AS e WHERE e.audience = m.audience AND e.cio_id = m.cio_id
                 AND e.version = {version} AND e.number < m.number)"""
@@ -41,7 +41,7 @@ def share(inputs: Inputs) -> float:
     return everywhere + own - everywhere * own if inputs.audience.touch else 0.0
 
 
-def _before(con: Connection, inputs: Inputs, workspace: Workspace) -> str:
+def _before(inputs: Inputs, workspace: Workspace) -> str:
     """Return the SELECT of ``cio_id``, the last purchase, and orders and spend so far, of whoever enters."""
     among = "cio_id IN (SELECT cio_id FROM decided WHERE enters)"
     as_of = timestamp(inputs.as_of)
@@ -50,18 +50,11 @@ def _before(con: Connection, inputs: Inputs, workspace: Workspace) -> str:
         return f"""SELECT cio_id, max(occurred_at) AS bought_before, count(*) AS orders_before,
                 CAST(NULL AS DOUBLE) AS spent_before
             FROM {MOMENTS} WHERE {told} AND occurred_at <= {as_of} AND {among} GROUP BY cio_id"""
-    schema, _, table = inputs.people.partition(".")
-    there = {
-        str(row[0])
-        for row in con.execute(
-            "SELECT column_name FROM duckdb_columns() WHERE schema_name = ? AND table_name = ?", [schema, table]
-        ).fetchall()
-    }
-    # One that was just declared comes with the next export; nobody waits for it.
+    there = inputs.purchases_so_far()
     orders, spent = (
-        identifier(name) if name is not None and name in there else "NULL"
+        identifier(name) if name in there else "NULL"
         for name in (workspace.order_count_attribute, workspace.total_spent_attribute)
     )
     return f"""SELECT cio_id, {inputs.bought_at()} AS bought_before, CAST({orders} AS BIGINT) AS orders_before,
             CAST({spent} AS DOUBLE) AS spent_before
-        FROM {inputs.people} WHERE {among}"""
+        FROM {inputs.rows_of(inputs.people)} WHERE {among}"""

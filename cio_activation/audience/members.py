@@ -12,7 +12,7 @@ from cio_activation.activation.models import Activation, Audience
 from cio_activation.activation.windows import Window
 from cio_activation.audience import desks, escalating, handing, pauses, record, retries, scoping
 from cio_activation.audience.inputs import Inputs
-from cio_activation.audience.step import MEMBERSHIPS, apply, bring_up_to_date, decide
+from cio_activation.audience.step import MEMBERSHIPS, Decided, apply, bring_up_to_date, decide
 from cio_activation.audience.touch import entered_today
 from cio_activation.errors import ConfigError
 from cio_activation.runtime import Runtime
@@ -20,8 +20,9 @@ from cio_activation.warehouse import activations, change_log, published, signatu
 from cio_activation.warehouse.sessions import YIELD_S, Connection
 from cio_activation.warehouse.sql import columns, literal, timestamp
 
-SESSION_S = 0.5
-"""After so long the audience that is decided is the last of its session: `why` and carts wait meanwhile."""
+AT_LEAST = 1.0
+"""Once others wait, the audience that is decided is the last of its session. But what was found for all of them before
+the first is made use of for so many times as long as that took: else large lanes would do little else."""
 
 
 @dataclass(frozen=True)
@@ -81,18 +82,11 @@ def update(
     patient_until = monotonic() + YIELD_S  # in all: many sessions must not wait a minute each for a stream of news
     while rules is None or left:
         with runtime.warehouse.write(yield_s=max(0.0, patient_until - monotonic())) as con:
-            until = monotonic() + SESSION_S
             if rules is None:
                 if not _behind_lane(con, window):
                     _close_removed(con, runtime.activation, window, run_id)
                 rules = activations.note(con, runtime.activation, window)
-            there = columns(con)
-            while left:
-                audience = left.popleft()
-                inputs = replace(Inputs.of(runtime.activation, audience, window), rules=rules)
-                found[audience.name] = _update_one(con, inputs, there, run_id, planned_at)
-                if monotonic() >= until:
-                    break
+            found |= _decide_some(con, runtime, window, left, rules, run_id, planned_at)
     return {a.name: found[a.name] for a in audiences}
 
 
@@ -110,20 +104,64 @@ def _by_priority(audiences: Sequence[Audience]) -> list[Audience]:
     return sorted(audiences, key=lambda a: -a.exclusive.priority if a.exclusive is not None else 0)
 
 
-def _update_one(
+def _decide_some(
     con: Connection,
-    inputs: Inputs,
-    there: Mapping[str, Collection[str]],
+    runtime: Runtime,
+    window: Window,
+    left: deque[Audience],
+    rules: str,
     run_id: str,
     planned_at: datetime | None,
-) -> AudienceResult:
-    audience, window = inputs.audience, inputs.window
-    name = f"audience.{audience.name}"
-    if published.superseded(con, name, window):
-        return replace(_present(con, audience.name), superseded=True)
-    if lacking := inputs.missing(there):
-        return replace(_present(con, audience.name), skipped=lacking)
-    inputs = readied(con, inputs, planned_at)
+) -> dict[str, AudienceResult]:
+    """Decide the first of ``left``, and more until others wait for this session to end; they are taken off."""
+    begun, found, decided = monotonic(), dict[str, AudienceResult](), list[_Done]()
+    lane = lane_inputs(con, runtime.activation, window, left, rules)
+    ready = monotonic()
+    while left:
+        audience = left.popleft()
+        if (inputs := lane.inputs.get(audience.name)) is None:
+            lacking = lane.lacking.get(audience.name)
+            found[audience.name] = AudienceResult(audience.name, superseded=lacking is None, skipped=lacking)
+        else:
+            decided.append(_update_one(con, lane, inputs, run_id, planned_at))
+        if runtime.warehouse.awaited() and monotonic() - ready >= AT_LEAST * (ready - begun):
+            break
+    counts = record.count(con, window, [one.inputs.audience.name for one in decided])
+    signed = signatures.newest(con) if decided else {}
+    for one in decided:
+        audience, name = one.inputs.audience, one.inputs.audience.name
+        found[name] = AudienceResult(
+            name,
+            entered=one.decided.entered,
+            exited=one.decided.exited,
+            people_in_scope=one.people_in_scope,
+            candidates=counts[name].candidates,
+            withheld=counts[name].withheld,
+            paused=str(one.inputs.paused) if one.inputs.paused else None,
+            signed=signatures.told(signed, audience),
+        )
+    found = _with_present(con, found)
+    made = [
+        published.Made(f"audience.{n}", found[n].members, one.sequence, scoping.basis(one.inputs))
+        for one in decided
+        for n in (one.inputs.audience.name,)
+    ]
+    published.publish_all(con, window, made, run_id)
+    return found
+
+
+@dataclass(frozen=True)
+class _Done:
+    """An audience that was decided, and up to where of the change log."""
+
+    inputs: Inputs
+    decided: Decided
+    people_in_scope: int | None
+    sequence: int
+
+
+def _update_one(con: Connection, lane: LaneInputs, inputs: Inputs, run_id: str, planned_at: datetime | None) -> _Done:
+    inputs = readied(con, lane.scopes.narrow(con, inputs), planned_at)
     if retries.assign(con, inputs):  # desks are fuller by these
         inputs = readied(con, inputs, planned_at)
     decided = decide(con, inputs)
@@ -137,24 +175,11 @@ def _update_one(
     escalating.escalate(con, inputs)
     if decided.people:
         record.log(con, inputs, run_id)
-    counts = record.count(con, inputs)
-    present = _present(con, audience.name)
-    published.publish(con, name, window, present.members, run_id, basis=scoping.basis(inputs))
-    return replace(
-        present,
-        entered=decided.entered,
-        exited=decided.exited,
-        people_in_scope=inputs.scope.size(con),
-        candidates=counts.candidates,
-        withheld=counts.withheld,
-        paused=str(inputs.paused) if inputs.paused else None,
-        signed=signatures.told(con, audience),
-    )
+    return _Done(inputs, decided, inputs.scope.size(con), max(lane.scopes.sequence, change_log.newest(con)))
 
 
 def readied(con: Connection, inputs: Inputs, planned_at: datetime | None = None) -> Inputs:
-    """Return the inputs with all that is worked out beside the statement, who can act among it."""
-    inputs = narrowed(con, inputs)
+    """Return the inputs with who can act, and which places were not asked."""
     audience, window = inputs.audience, inputs.window
     if inputs.places:
         inputs = replace(inputs, unread=desks.unread(con, audience, window.key, inputs.places))
@@ -164,27 +189,60 @@ def readied(con: Connection, inputs: Inputs, planned_at: datetime | None = None)
     return inputs
 
 
-def narrowed(con: Connection, inputs: Inputs) -> Inputs:
-    """Return the inputs with what our own data tells beside the statement: switch, scope, start and day."""
-    audience = inputs.audience
-    inputs = replace(inputs, paused=pauses.in_force(con).get(audience.name))
-    if audience.touch:
-        # An audience that is paused does not start: its start is when people can enter.
-        first = inputs.paused is None and record.is_first(con, audience.name)
-        inputs = replace(inputs, first=first, entered_today=entered_today(con, inputs))
-    return replace(inputs, scope=scoping.find(con, inputs))
+@dataclass(frozen=True)
+class LaneInputs:
+    """What a session knows of the audiences of a lane before it decides the first of them."""
+
+    inputs: Mapping[str, Inputs]
+    """Of those that can be decided in this window, with what our own data tells beside the statement."""
+    lacking: Mapping[str, str]
+    """What the warehouse does not have yet, of those that have to wait for it; the others were decided since."""
+    scopes: scoping.Scopes
 
 
-def _present(con: Connection, audience: str) -> AudienceResult:
-    members, ghosts, waiting, spent = con.execute(
-        """SELECT
-            (SELECT count(*) FROM audience.memberships WHERE audience = $1 AND exited_at IS NULL AND NOT ghost),
-            (SELECT count(*) FROM audience.memberships WHERE audience = $1 AND exited_at IS NULL AND ghost),
-            count(*) FILTER (stage = 'waiting'), count(*) FILTER (stage = 'spent')
-        FROM audience.eligibility WHERE audience = $1""",
-        [audience],
-    ).fetchall()[0]
-    return AudienceResult(audience, int(members), int(ghosts), int(waiting), int(spent))
+def lane_inputs(
+    con: Connection, activation: Activation, window: Window, audiences: Collection[Audience], rules: str
+) -> LaneInputs:
+    """Return what is known of ``audiences``, all of one lane, in ``window``."""
+    there, paused, started = columns(con), pauses.in_force(con), record.started(con)
+    before = published.of_lane(con, window.lane.value, "audience.")
+    asking, lacking = list[Inputs](), dict[str, str]()
+    for audience in audiences:
+        last = before.get(f"audience.{audience.name}")
+        if last is not None and window.as_of < last.window_end:
+            continue
+        inputs = replace(
+            Inputs.of(activation, audience, window), rules=rules, there=there, paused=paused.get(audience.name)
+        )
+        if (missing := inputs.missing()) is not None:
+            lacking[audience.name] = missing
+            continue
+        if audience.touch:
+            # An audience that is paused does not start: its start is when people can enter.
+            first = inputs.paused is None and audience.name not in started
+            inputs = replace(inputs, first=first, entered_today=entered_today(con, inputs))
+        asking.append(inputs)
+    return LaneInputs({one.audience.name: one for one in asking}, lacking, scoping.prepare(con, asking, before))
+
+
+def _with_present(con: Connection, found: Mapping[str, AudienceResult]) -> dict[str, AudienceResult]:
+    """Return the results with who is in each audience now, and who is not though eligible."""
+    rows = con.execute(
+        """SELECT audience, sum(members), sum(ghosts), sum(waiting), sum(spent) FROM (
+            SELECT audience, count(*) FILTER (NOT ghost) AS members, count(*) FILTER (ghost) AS ghosts, 0 AS waiting,
+                0 AS spent
+            FROM audience.memberships WHERE exited_at IS NULL GROUP BY audience
+            UNION ALL
+            SELECT audience, 0, 0, count(*) FILTER (stage = 'waiting'), count(*) FILTER (stage = 'spent')
+            FROM audience.eligibility GROUP BY audience
+        ) GROUP BY audience"""
+    ).fetchall()
+    present = {str(name): [int(number) for number in numbers] for name, *numbers in rows}
+    with_them = dict[str, AudienceResult]()
+    for name, result in found.items():
+        members, ghosts, waiting, spent = present.get(name, (0, 0, 0, 0))
+        with_them[name] = replace(result, members=members, ghosts=ghosts, waiting=waiting, spent=spent)
+    return with_them
 
 
 def _behind_lane(con: Connection, window: Window) -> bool:

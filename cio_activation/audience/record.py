@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from cio_activation.activation.life_cycle import Baseline
 from cio_activation.activation.windows import Window
 from cio_activation.audience.codes import Code
 from cio_activation.audience.inputs import Inputs
 from cio_activation.warehouse.sessions import Connection
-from cio_activation.warehouse.sql import literal, scalar, timestamp
+from cio_activation.warehouse.sql import literal, timestamp
 
 DECISIONS = "audience.decisions"
 
@@ -42,9 +44,9 @@ def launch(con: Connection, inputs: Inputs) -> None:
         con.execute(f"UPDATE audience.memberships SET baseline = TRUE WHERE audience = {name} AND exited_at IS NULL")
 
 
-def is_first(con: Connection, audience: str) -> bool:
-    """Return whether the audience was never decided with a human act."""
-    return not scalar(con, "SELECT count(*) FROM audience.launches WHERE audience = ?", [audience])
+def started(con: Connection) -> set[str]:
+    """Return the audiences that were decided with a human act before."""
+    return {str(name) for (name,) in con.execute("SELECT audience FROM audience.launches").fetchall()}
 
 
 def log(con: Connection, inputs: Inputs, run_id: str) -> None:
@@ -108,48 +110,59 @@ def log_removed(con: Connection, window: Window, declared: str, run_id: str) -> 
     )
 
 
-def count(con: Connection, inputs: Inputs) -> Counts:
-    """Count the window's decisions as the tables have them now, keep the counts, and return them."""
-    name, window = inputs.audience.name, inputs.window
-    counts = counted(con, name, window.key, timestamp(inputs.as_of))
-    con.execute("DELETE FROM audience.counts WHERE audience = ? AND window_key = ?", [name, window.key])
-    rows: list[tuple[str, str | None, int]] = [("entered", None, counts.entered), ("stayed", None, counts.stayed)]
-    rows += [("left", reason, people) for reason, people in counts.left.items()]
-    rows += [("withheld", code, people) for code, people in counts.withheld.items()]
-    shared = (name, window.lane.value, window.key, inputs.as_of)
-    values = [value for row in rows for value in (*shared, *row)]
-    con.execute(f"INSERT INTO audience.counts VALUES {', '.join(['(?, ?, ?, ?, ?, ?, ?)'] * len(rows))}", values)
-    return counts
+def count(con: Connection, window: Window, names: Sequence[str]) -> dict[str, Counts]:
+    """Count the window's decisions of some audiences as the tables have them now; keep the counts, and return them."""
+    if not names:
+        return {}
+    found = counted(con, names, window.key, timestamp(window.as_of))
+    listed = ", ".join(map(literal, names))
+    con.execute(f"DELETE FROM audience.counts WHERE window_key = ? AND audience IN ({listed})", [window.key])
+    values: list[Any] = []
+    for name, counts in found.items():
+        rows: list[tuple[str, str | None, int]] = [("entered", None, counts.entered), ("stayed", None, counts.stayed)]
+        rows += [("left", reason, people) for reason, people in counts.left.items()]
+        rows += [("withheld", code, people) for code, people in counts.withheld.items()]
+        values += [v for row in rows for v in (name, window.lane.value, window.key, window.as_of, *row)]
+    con.execute(
+        f"INSERT INTO audience.counts VALUES {', '.join(['(?, ?, ?, ?, ?, ?, ?)'] * (len(values) // 7))}", values
+    )
+    return found
 
 
-def counted(con: Connection, name: str, window_key: str, as_of: str) -> Counts:
-    """Return how everybody was decided in a window, each person once.
+def counted(con: Connection, names: Sequence[str], window_key: str, as_of: str) -> dict[str, Counts]:
+    """Return how everybody was decided in a window by each of ``names``, each person once.
 
     Who left and came again within the window entered, or stayed if there was nobody in between.
     """
-    now = f"exited_at IS NULL AND audience = {literal(name)}"
-    here = f"{literal(window_key)} AND audience = {literal(name)}"
+    among, key = f"audience IN ({', '.join(map(literal, names))})", literal(window_key)
     found = con.execute(
         f"""
         WITH inside AS (
-            SELECT cio_id, entry_window = {literal(window_key)} AND entered_at = {as_of} AS fresh, ghost
-            FROM audience.memberships WHERE {now}
+            SELECT audience, cio_id, entry_window = {key} AND entered_at = {as_of} AS fresh, ghost
+            FROM audience.memberships WHERE exited_at IS NULL AND {among}
         ), gone AS (
-            SELECT cio_id, arg_max(exit_reason, number) AS reason FROM audience.memberships
-            WHERE exit_window = {here} AND exited_at = {as_of} AND cio_id NOT IN (SELECT cio_id FROM inside)
-            GROUP BY cio_id
+            SELECT audience, cio_id, arg_max(exit_reason, number) AS reason
+            FROM audience.memberships ANTI JOIN inside USING (audience, cio_id)
+            WHERE exit_window = {key} AND exited_at = {as_of} AND {among}
+            GROUP BY audience, cio_id
         ), waiting AS (
-            SELECT cio_id, code FROM audience.eligibility
-            WHERE audience = {literal(name)} AND stage <> 'in'
-                AND cio_id NOT IN (SELECT cio_id FROM inside) AND cio_id NOT IN (SELECT cio_id FROM gone)
+            SELECT audience, cio_id, code FROM audience.eligibility
+            ANTI JOIN inside USING (audience, cio_id) ANTI JOIN gone USING (audience, cio_id)
+            WHERE stage <> 'in' AND {among}
         )
-        SELECT CASE WHEN ghost THEN 'withheld' WHEN fresh THEN 'entered' ELSE 'stayed' END AS decision,
+        SELECT audience, CASE WHEN ghost THEN 'withheld' WHEN fresh THEN 'entered' ELSE 'stayed' END AS decision,
             CASE WHEN ghost THEN {literal(str(Code.HOLDOUT))} END AS code, count(*) FROM inside GROUP BY ALL
-        UNION ALL SELECT 'left', reason, count(*) FROM gone GROUP BY ALL
-        UNION ALL SELECT 'withheld', code, count(*) FROM waiting GROUP BY ALL
+        UNION ALL SELECT audience, 'left', reason, count(*) FROM gone GROUP BY ALL
+        UNION ALL SELECT audience, 'withheld', code, count(*) FROM waiting GROUP BY ALL
         ORDER BY ALL"""
     ).fetchall()
-    by: dict[str, dict[str, int]] = {"entered": {}, "stayed": {}, "left": {}, "withheld": {}}
-    for decision, code, people in found:
-        by[str(decision)][str(code)] = by[str(decision)].get(str(code), 0) + int(people)
-    return Counts(sum(by["entered"].values()), sum(by["stayed"].values()), by["left"], by["withheld"])
+    by: dict[str, dict[str, dict[str, int]]] = {
+        name: {"entered": {}, "stayed": {}, "left": {}, "withheld": {}} for name in names
+    }
+    for name, decision, code, people in found:
+        here = by[str(name)][str(decision)]
+        here[str(code)] = here.get(str(code), 0) + int(people)
+    return {
+        name: Counts(sum(of["entered"].values()), sum(of["stayed"].values()), of["left"], of["withheld"])
+        for name, of in by.items()
+    }

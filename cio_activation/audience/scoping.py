@@ -8,6 +8,8 @@ anew by other rules or another release, where the change log has forgotten, and 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
 from importlib.metadata import version
@@ -17,10 +19,11 @@ from cio_activation.activation.windows import Window
 from cio_activation.audience.codes import Code
 from cio_activation.audience.inputs import Inputs
 from cio_activation.state.rules import next_instant
-from cio_activation.warehouse import change_log, published
+from cio_activation.warehouse import change_log
+from cio_activation.warehouse.published import Publication
 from cio_activation.warehouse.scope import EVERYONE, Scope, narrowed_to
 from cio_activation.warehouse.sessions import Connection
-from cio_activation.warehouse.sql import literal, timestamp
+from cio_activation.warehouse.sql import filled, identifier, literal, scalar, timestamp
 from cio_activation.warehouse.tables import AUDIENCE_MEMBERSHIPS, MOMENTS
 
 ENDED_BY_TIME = (
@@ -32,7 +35,7 @@ ENDED_BY_TIME = (
 Grace ends by the clock too, at a time that is known. Every other code ends by a change, or with the rules.
 """
 
-_FOUND = "due_people"
+_DUE, _FOUND, _GATHERED = "due_people", "due_now", "near_people"
 
 
 def basis(inputs: Inputs) -> str:
@@ -46,20 +49,82 @@ def rules_of(basis: str) -> str:
     return basis.partition(",")[0]
 
 
-def find(con: Connection, inputs: Inputs) -> Scope:
-    """Return whom the audience's decision has to be made for; it lasts until the next scope of this session."""
-    window, name = inputs.window, f"audience.{inputs.audience.name}"
-    last = published.last(con, name, window.lane.value)
-    if inputs.first or last is None or last.basis != basis(inputs) or _another_week(last.window_end, window):
-        return EVERYONE
-    touched = change_log.since(con, last.sequence, inputs.reads)
+@dataclass(frozen=True)
+class Scopes:
+    """Whom each audience of a session has to be decided for, found before any of them is decided.
+
+    The rows that their decisions read of these people are gathered: twenty audiences would each look at everybody.
+    """
+
+    sequence: int
+    """Up to where the change log was read."""
+    narrowed: frozenset[str] = frozenset()
+    """The audiences of which not everybody can come out different; ``_DUE`` has who can."""
+    gathered: Mapping[str, str] = field(default_factory=dict)
+    """Relation -> temporary table of its rows of all these people."""
+
+    def narrow(self, con: Connection, inputs: Inputs) -> Inputs:
+        """Return the inputs with whom the decision has to look at; it lasts until the next call."""
+        if inputs.audience.name not in self.narrowed:
+            return replace(inputs, scope=EVERYONE)
+        due = f"SELECT cio_id FROM {_DUE} WHERE audience = {literal(inputs.audience.name)}"
+        gathered = self.gathered
+        if change_log.newest(con) > self.sequence:  # audiences decided before this one moved people
+            touched = change_log.since(con, self.sequence, inputs.reads)
+            if touched is None:
+                return replace(inputs, scope=EVERYONE)
+            con.execute(f"CREATE OR REPLACE TEMP TABLE {_FOUND} AS {due} UNION {touched}")
+            beyond = f"SELECT count(*) FROM {_FOUND} ANTI JOIN {_GATHERED} USING (cio_id)"
+            due, gathered = f"SELECT cio_id FROM {_FOUND}", {} if scalar(con, beyond) else gathered
+        inputs = replace(inputs, gathered=gathered, scope=Scope(_GATHERED))
+        return replace(inputs, scope=narrowed_to(con, _concerned(inputs, due)))
+
+
+def prepare(con: Connection, asking: Sequence[Inputs], before: Mapping[str, Publication]) -> Scopes:
+    """Find whom each of the audiences of one lane has to be decided for, and gather what is read of them.
+
+    ``before``: what was published of them last, by name; see ``published.of_lane``. What is gathered lasts until the
+    next call in this session.
+    """
+    found, everybody = Scopes(change_log.next_sequence(con) - 1), change_log.everybody(con)
+    due = {one.audience.name: select for one in asking if (select := _due(one, everybody, before)) is not None}
+    if not due:
+        return found
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {_DUE} AS {' UNION ALL '.join(due.values())}")
+    some = filled(con, _GATHERED, f"SELECT DISTINCT cio_id FROM {_DUE}")
+    them = [one for one in asking if one.audience.name in due]
+    return replace(found, narrowed=frozenset(due), gathered=_gather(con, them) if some else {})
+
+
+def _due(inputs: Inputs, everybody: Sequence[tuple[int, str | None]], before: Mapping[str, Publication]) -> str | None:
+    """Return the SELECT of ``audience`` and the ``cio_id`` of whom its decision can come out different for.
+
+    None: anybody's can.
+    """
+    last = before.get(f"audience.{inputs.audience.name}")
+    if inputs.first or last is None or last.basis != basis(inputs) or _another_week(last.window_end, inputs.window):
+        return None
+    touched = change_log.touched(everybody, last.sequence, inputs.reads)
     if touched is None:
-        return EVERYONE
-    con.execute(
-        f"""CREATE OR REPLACE TEMP TABLE {_FOUND} AS
-        SELECT DISTINCT cio_id FROM ({" UNION ALL ".join([touched, *_by_time(inputs, last.window_end)])})"""
-    )
-    return narrowed_to(con, _concerned(inputs))
+        return None
+    due = " UNION ALL ".join([touched, *_by_time(inputs, last.window_end)])
+    return f"SELECT {literal(inputs.audience.name)} AS audience, cio_id FROM ({due})"
+
+
+def _gather(con: Connection, asking: Sequence[Inputs]) -> dict[str, str]:
+    """Gather the rows of the people in ``_GATHERED`` of each relation that the decisions read of people only."""
+    needed: dict[str, set[str]] = {}
+    for inputs in asking:
+        for relation, names in inputs.reads_of_people().items():
+            needed.setdefault(relation, set()).update(names)
+    tables = {relation: identifier(f"{_GATHERED} of {relation}") for relation in needed}
+    for relation, table in tables.items():
+        listed = ", ".join(identifier(name) for name in sorted(needed[relation]))
+        con.execute(
+            f"""CREATE OR REPLACE TEMP TABLE {table} AS
+            SELECT {listed} FROM {relation} SEMI JOIN {_GATHERED} USING (cio_id)"""
+        )
+    return tables
 
 
 def _another_week(before: datetime, window: Window) -> bool:
@@ -125,9 +190,9 @@ def _of_age(inputs: Inputs, clock: Clock, before: datetime) -> str:
     return f"SELECT cio_id FROM {inputs.people} WHERE {next_before} <= {timestamp(inputs.as_of)}"
 
 
-def _concerned(inputs: Inputs) -> str:
-    """Return the SELECT of those found who can be candidates, or are known here already: of others nothing is said."""
-    among, name = Scope(_FOUND).condition(), literal(inputs.audience.name)
+def _concerned(inputs: Inputs, due: str) -> str:
+    """Return the SELECT of those ``due`` who can be candidates, or are known already: of others nothing is said."""
+    among, name = f" AND cio_id IN ({due})", literal(inputs.audience.name)
     moment = inputs.audience.moment
     source = inputs.in_segment() if moment is None else f"{MOMENTS} WHERE kind = {literal(moment.name)}"
     return f"""SELECT cio_id FROM {source}{among}

@@ -79,7 +79,12 @@ def held_out(inputs: Inputs) -> str:
 
 
 def entered_today(con: Connection, inputs: Inputs) -> int:
-    """Return how many people, held-out ones aside, were let in on the workspace's day that the window ends in."""
+    """Return how many people, held-out ones aside, were let in on the workspace's day that the window ends in.
+
+    Nobody, where nothing limits them.
+    """
+    if inputs.audience.launch.max_entries_per_day is None:
+        return 0
     start, end = day_of(inputs.activation.workspace.timezone, inputs.as_of)
     found = scalar(
         con,

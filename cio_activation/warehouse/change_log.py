@@ -42,6 +42,11 @@ def next_sequence(con: Connection) -> int:
     return int(str(scalar(con, query)))
 
 
+def newest(con: Connection) -> int:
+    """Return the sequence of the newest note; 0 if there is none."""
+    return int(str(scalar(con, f"SELECT coalesce(max(sequence), 0) FROM {CHANGE_LOG}")))
+
+
 def note(con: Connection, table: str, people: str | None, parameters: Sequence[Any] = ()) -> None:
     """Note that a change of ``table`` touched ``people``, a SELECT of ``cio_id``; None: everybody."""
     many = _many(con)
@@ -64,11 +69,21 @@ def note(con: Connection, table: str, people: str | None, parameters: Sequence[A
 
 def since(con: Connection, sequence: int, tables: Sequence[str]) -> str | None:
     """Return a SELECT of the ``cio_id`` of those touched after ``sequence`` in any of ``tables``; None: everybody."""
-    named = f"(table_name IS NULL OR table_name IN ({', '.join(map(literal, tables))}))"
-    touched = f"FROM meta.change_log WHERE sequence > {sequence} AND {named}"
-    if scalar(con, f"SELECT count(*) {touched} AND cio_id IS NULL"):
+    return touched(everybody(con), sequence, tables)
+
+
+def everybody(con: Connection) -> list[tuple[int, str | None]]:
+    """Return the notes of changes that touched everybody: sequence and table; None: any table."""
+    found = con.execute(f"SELECT sequence, table_name FROM {CHANGE_LOG} WHERE cio_id IS NULL").fetchall()
+    return [(int(sequence), table) for sequence, table in found]
+
+
+def touched(everybody: Sequence[tuple[int, str | None]], sequence: int, tables: Sequence[str]) -> str | None:
+    """Return what :func:`since` does, by the notes that :func:`everybody` found: for who asks for many readers."""
+    if any(noted > sequence and (table is None or table in tables) for noted, table in everybody):
         return None
-    return f"SELECT cio_id {touched}"
+    named = ", ".join(map(literal, tables)) or "NULL"
+    return f"SELECT cio_id FROM {CHANGE_LOG} WHERE sequence > {sequence} AND table_name IN ({named})"
 
 
 def _many(con: Connection) -> int:

@@ -76,6 +76,15 @@ class PriorityLock:
             over.set()
             stamping.join()
 
+    def awaited(self) -> bool:
+        """Return whether anybody waits for the lock; asked by who holds it alone."""
+        with open(f"{self._path}.queue", "a+") as queue:
+            try:
+                fcntl.flock(queue, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
     def reserve_next(self) -> None:
         """Make long sessions of others wait for the next urgent run too, which waits for this one to end; if urgent."""
         self._stamp(NEXT_S)

@@ -48,6 +48,16 @@ def last(con: Connection, name: str, lane: str) -> Publication | None:
     return Publication(str(rows[0][0]), rows[0][1], rows[0][2], int(rows[0][3])) if rows else None
 
 
+def of_lane(con: Connection, lane: str, begin: str) -> dict[str, Publication]:
+    """Return the newest publications in ``lane`` of what has a name with this ``begin``, by name.
+
+    One that does not say on what it was made has no basis.
+    """
+    query = """SELECT name, window_key, window_end, basis, coalesce(sequence, 0) FROM meta.published
+        WHERE lane = ? AND starts_with(name, ?)"""
+    return {str(row[0]): Publication(*row[1:]) for row in con.execute(query, [lane, begin]).fetchall()}
+
+
 def superseded(con: Connection, name: str, window: Window) -> bool:
     """Return whether a window of its lane newer than ``window`` has published ``name``; the same may publish again.
 
@@ -73,10 +83,29 @@ def publish(
     con: Connection, name: str, window: Window, rows: int, run_id: str = "", *, basis: str | None = None
 ) -> None:
     """Record that ``window`` is now its lane's newest published window of ``name``, made on ``basis``."""
-    sequence = change_log.next_sequence(con)
-    con.execute("DELETE FROM meta.published WHERE name = ? AND lane = ?", [name, window.lane.value])
+    publish_all(con, window, [Made(name, rows, change_log.next_sequence(con), basis)], run_id)
+
+
+@dataclass(frozen=True)
+class Made:
+    """What is to be published: how many rows, and up to where of the change log it was made."""
+
+    name: str
+    rows: int
+    sequence: int
+    basis: str | None = None
+
+
+def publish_all(con: Connection, window: Window, made: Sequence[Made], run_id: str = "") -> None:
+    """Record that ``window`` is now its lane's newest published window of all that was ``made``."""
+    if not made:
+        return
+    lane, here = window.lane.value, (window.key, window.as_of, run_id)
+    names = ", ".join("?" * len(made))
+    con.execute(f"DELETE FROM meta.published WHERE lane = ? AND name IN ({names})", [lane, *(one.name for one in made)])
+    rows = [(one.name, lane, *here, one.rows, one.sequence, one.basis) for one in made]
     con.execute(
         "INSERT INTO meta.published (name, lane, window_key, window_end, run_id, rows, sequence, basis) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [name, window.lane.value, window.key, window.as_of, run_id, rows, sequence, basis],
+        f"VALUES {', '.join(['(?, ?, ?, ?, ?, ?, ?, ?)'] * len(rows))}",
+        [value for row in rows for value in row],
     )

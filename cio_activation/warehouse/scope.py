@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cio_activation.warehouse.sessions import Connection
-from cio_activation.warehouse.sql import identifier, scalar
+from cio_activation.warehouse.sql import filled, identifier, scalar
 
 _PEOPLE = "scope_people"
 
@@ -21,6 +21,8 @@ class Scope:
     """The people of one look. ``people`` is a temporary relation of ``cio_id``, each once; None: everyone."""
 
     people: str | None = None
+    number: int | None = None
+    """How many they are, where that is known."""
 
     @property
     def is_everyone(self) -> bool:
@@ -42,7 +44,9 @@ class Scope:
 
     def size(self, con: Connection) -> int | None:
         """Return how many people are in scope; None for everyone."""
-        return None if self.people is None else int(str(scalar(con, f"SELECT count(*) FROM {self.people}")))
+        if self.people is None or self.number is not None:
+            return self.number
+        return int(str(scalar(con, f"SELECT count(*) FROM {self.people}")))
 
 
 EVERYONE = Scope()
@@ -50,8 +54,7 @@ EVERYONE = Scope()
 
 def narrowed_to(con: Connection, people: str) -> Scope:
     """Return the scope of ``people``, a SELECT of ``cio_id``; it lasts until the next one of this session."""
-    con.execute(f"CREATE OR REPLACE TEMP TABLE {_PEOPLE} AS SELECT DISTINCT cio_id FROM ({people})")
-    return Scope(_PEOPLE)
+    return Scope(_PEOPLE, filled(con, _PEOPLE, f"SELECT DISTINCT cio_id FROM ({people})"))
 
 
 def gather(con: Connection, scope: Scope, tables: Iterable[str]) -> None:

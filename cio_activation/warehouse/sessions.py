@@ -77,6 +77,10 @@ class Warehouse:
         """Make long sessions of others wait between this one's sessions too, while vendors are called; if urgent."""
         return self._lock.at_work()
 
+    def awaited(self) -> bool:
+        """Return whether anybody waits for the session to end that this one has open to write."""
+        return self._lock.awaited()
+
     def reserve_next(self) -> None:
         """Make long sessions of others wait for the next urgent run too, which waits for this one to end; if urgent."""
         self._lock.reserve_next()

@@ -46,9 +46,12 @@ def newest(con: Connection) -> Mapping[str, Signature]:
     return {str(row[0]): Signature(*row) for row in rows}
 
 
-def told(con: Connection, audience: Audience) -> str | None:
-    """Return who signed this version of ``audience``, or that nobody did; None where nobody has to, and nobody did."""
-    found = newest(con).get(audience.name)
+def told(signed: Mapping[str, Signature], audience: Audience) -> str | None:
+    """Return who signed this version of ``audience``, or that nobody did; None where nobody has to, and nobody did.
+
+    ``signed``: the newest signatures.
+    """
+    found = signed.get(audience.name)
     if found is not None and found.version == audience.version:
         return str(found)
     if not audience.asks():

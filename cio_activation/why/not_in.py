@@ -106,8 +106,8 @@ class _Question:
         window = window_of(self.activation, self.published["lane"], self.published["window_key"])
         if window is None:
             return self._told("undecided", f"the window {self.published['window_key']} is none of the lane's any more")
-        self.inputs = Inputs.of(self.activation, self.audience, window)
-        if lacking := self.inputs.missing(columns(self.asking.con)):
+        self.inputs = replace(Inputs.of(self.activation, self.audience, window), there=columns(self.asking.con))
+        if lacking := self.inputs.missing():
             return self._told("undecided", f"{self.label} cannot be decided: {lacking}")
         scope = narrowed_to(self.asking.con, f"SELECT {literal(self.cio_id)} AS cio_id")
         self.inputs = replace(self.inputs, scope=scope)

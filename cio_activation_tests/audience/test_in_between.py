@@ -13,6 +13,7 @@ from cio_activation.audience import members
 from cio_activation.audience.step import decide
 from cio_activation_tests.audience.stage import DAY, HOUR, NOW, Stage
 from cio_activation_tests.audience.test_touch import RICH, stage_of, touching
+from cio_activation_tests.drivers.state import InMemory
 
 CAPPED = Limits(human_touches_per_person=PersonCap(max=1, per=7 * DAY))
 NAMES = ("first", "second", "third")
@@ -25,7 +26,9 @@ class Killed(BaseException):
 
 @pytest.fixture(autouse=True)
 def a_session_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(members, "SESSION_S", 0.0)
+    """Somebody always waits, and what was found before the first audience counts for nothing."""
+    monkeypatch.setattr(members, "AT_LEAST", 0.0)
+    monkeypatch.setattr(InMemory, "awaited", lambda self: True)
 
 
 def three(home: Path) -> Stage:
@@ -76,22 +79,30 @@ def test_whoever_is_killed_between_two_audiences_decides_them_the_same_in_the_ne
     assert held(stage) == expected
 
 
-def test_others_get_in_between_two_audiences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stage = three(tmp_path)
+def sessions_of(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Decide the first window; return which audiences were decided in each session."""
     sessions: list[list[str]] = []
+    write = InMemory.write
 
     def counting(con: Any, inputs: Any) -> Any:
         sessions[-1].append(inputs.audience.name)
         return decide(con, inputs)
-
-    write = type(stage.world.runtime.warehouse).write
 
     def opened(warehouse: Any, **options: Any) -> Any:
         sessions.append([])
         return write(warehouse, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(stage.world.runtime.warehouse), "write", opened)
+        patch.setattr(InMemory, "write", opened)
         patch.setattr(members, "decide", counting)
         stage.at(NOW, dict.fromkeys("abcd", RICH), ["a", "b"])
-    assert [names for names in sessions if names] == [["first"], ["second"], ["third"]]
+    return [names for names in sessions if names]
+
+
+def test_others_get_in_between_two_audiences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert sessions_of(three(tmp_path), monkeypatch) == [["first"], ["second"], ["third"]]
+
+
+def test_while_nobody_waits_all_are_decided_in_one_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(InMemory, "awaited", lambda self: False)
+    assert sessions_of(three(tmp_path), monkeypatch) == [[*NAMES]]

@@ -15,7 +15,7 @@ import pytest
 
 from cio_activation.activation.models import Activation, Lane
 from cio_activation.activation.windows import Window
-from cio_activation.audience import members, step
+from cio_activation.audience import candidates, members, step
 from cio_activation.audience.inputs import Inputs
 from cio_activation.delivery import deferred, plan, run, scopes
 from cio_activation.delivery.destination import Context, Stages, Step
@@ -32,6 +32,7 @@ def few_come_out_like_all() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(derive._Derivation, "_find_candidates", _find_candidates)
         patch.setattr(members, "decide", _decide)
+        patch.setattr(candidates, "add", _add)
         patch.setattr(run.planning, "make_plan", _make_plan)
         patch.setattr(resolve, "_scoped", _scoped)
         patch.setattr(matching.LinksStep, "refresh", _match)
@@ -58,6 +59,21 @@ def _decide(con: Connection, inputs: Inputs) -> step.Decided:
         few = _decided(con, found)
         assert few == whole, f"{inputs.audience.name}: few were not enough: {whole - few} against {few - whole}"
     return found
+
+
+def _add(con: Connection, inputs: Inputs) -> None:
+    if not inputs.scope.is_everyone:
+        before = _rows(con, f"FROM {candidates.ENTRANTS}")
+        _really_add(con, replace(inputs, scope=EVERYONE))
+        whole = _rows(con, f"FROM {candidates.ENTRANTS}")
+        con.execute(f"DELETE FROM {candidates.ENTRANTS}")
+        for (cio_id,), times in before.items():
+            con.execute(f"INSERT INTO {candidates.ENTRANTS} SELECT ? FROM range(?)", [cio_id, times])
+        _really_add(con, inputs)
+        few = _rows(con, f"FROM {candidates.ENTRANTS}")
+        assert few == whole, f"{inputs.audience.name}: few were not enough, who may enter: {whole - few}, {few - whole}"
+        return
+    _really_add(con, inputs)
 
 
 def _decided(con: Connection, found: step.Decided) -> Counter[tuple[Any, ...]]:
@@ -105,6 +121,7 @@ _MATCHED = (
     "FROM delivery.gone_records WHERE destination = 'pipedrive'",
 )
 _really_match = matching.LinksStep.refresh
+_really_add = candidates.add
 _really_plan = plan.make_plan
 _really_few = resolve._scoped
 _really_find = derive._Derivation._find_candidates

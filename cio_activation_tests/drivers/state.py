@@ -144,6 +144,9 @@ class InMemory(Warehouse):
     def read(self) -> Iterator[Connection]:
         yield self._con
 
+    def awaited(self) -> bool:
+        return False
+
 
 @dataclass
 class StateBench:

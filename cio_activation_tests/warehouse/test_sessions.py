@@ -202,6 +202,23 @@ def test_a_stream_of_urgent_sessions_does_not_stop_a_patient_one(store: Warehous
     assert not stream.is_alive()
 
 
+def test_whoever_writes_is_told_that_others_wait(store: Warehouse) -> None:
+    path, seen = store.path, list[int]()
+    with Warehouse(path).write() as con:
+        assert not store.awaited()
+        reader = Thread(target=lambda: seen.append(rows(Warehouse(path))))
+        reader.start()
+        until = time.monotonic() + 30
+        while not store.awaited():
+            assert time.monotonic() < until
+            time.sleep(0.001)
+        con.execute("INSERT INTO t VALUES (1)")
+    reader.join()
+    assert seen == [1]
+    with Warehouse(path).write():
+        assert not store.awaited()
+
+
 def test_whoever_is_neither_waits_for_nobody(store: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cio_activation.warehouse.lock.QUIET_S", 3600.0)
     with Warehouse(store.path, urgent=True).read():
