@@ -60,9 +60,9 @@ class Tally:
         """Count results."""
         for result in results:
             self.ends[_counted_as(result.end)] += 1
-            refused = result.observed.get(REFUSED, {})
-            self.fields_rejected += len(refused)
-            self.reasons.update({told_of(name, refusal) for name, refusal in refused.items()})
+            if refused := result.observed.get(REFUSED):  # of hardly any: this is asked of everybody
+                self.fields_rejected += len(refused)
+                self.reasons.update({told_of(name, refusal) for name, refusal in refused.items()})
             if result.reason and result.end is not End.DELIVERED and REFUSED not in result.observed:
                 self.reasons[result.reason] += 1
 

@@ -117,9 +117,9 @@ class End(StrEnum):
     UNKNOWN = "unknown"  # may have been applied; looked up before it is tried again
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Result:
-    """The end of one operation's attempt.
+    """The end of one operation's attempt. Never changed once made; not ``frozen``, see :class:`Operation`.
 
     ``observed`` is what the vendor said the record now holds, if it did; under ``ownership.CONFLICTS`` what was not
     written because a human changed it.

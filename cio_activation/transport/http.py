@@ -37,10 +37,12 @@ class Response:
     headers: Mapping[str, str]
     content: bytes
     request_id: str | None
+    body: Any = None
+    """What the content says, read once; None for an empty one."""
 
     def json(self) -> Any:
         """Return the parsed body; None for an empty one."""
-        return json_text.loads(self.content) if self.content.strip() else None
+        return self.body
 
 
 Answer = tuple[int, str | None]
@@ -256,7 +258,9 @@ class VendorClient:
         if policy.meaning is Meaning.OK:
             if answer.content.strip() and body is None:
                 raise OutcomeUnknown("the answer's body is cut off or is not JSON", **context)
-            return Response(status=status, headers=answer.headers, content=answer.content, request_id=request_id)
+            return Response(
+                status=status, headers=answer.headers, content=answer.content, request_id=request_id, body=body
+            )
         context |= {"body": body, "retry_after_s": retry_after(answer.headers)}
         if status == 429:
             self.calls.throttled += 1

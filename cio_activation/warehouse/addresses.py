@@ -20,6 +20,7 @@ SPELLINGS: Final = "email_spellings"
 """Temporary table of the spellings that are not plain: ``raw``, ``email`` (NULL: nothing is left)."""
 _PLAIN: Final = "[ -~]*"
 """RE2 and Python. Printable ASCII and the blank."""
+_IS_PLAIN: Final = re.compile(_PLAIN).fullmatch
 _BLANK: Final = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf"})
 
 
@@ -31,7 +32,7 @@ def email(text: str | None) -> str | None:
     """
     if text is None:
         return None
-    if re.fullmatch(_PLAIN, text):
+    if _IS_PLAIN(text):
         return text.strip(" ").lower() or None
     kept = _stripped("".join(c for c in text if unicodedata.category(c) != "Cf"))
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", kept).lower())

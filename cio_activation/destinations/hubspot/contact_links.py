@@ -120,7 +120,8 @@ class LinksStep(AbsoluteStep):
         asked = [o for o in batch if o.operation_id not in there and o.operation_id not in unclear]
         if not asked:
             return results
-        emails = list(dict.fromkeys(e for o in asked if (e := _email(o))))
+        addresses = {o.operation_id: _email(o) for o in asked}
+        emails = list(dict.fromkeys(filter(None, addresses.values())))
         by_email = await _read(client, emails)
         records = {email: row for row in by_email.results for email in emails_of(row)}
         if others := [o for e in emails if e not in records and (o := unicode_form(e))]:
@@ -131,7 +132,9 @@ class LinksStep(AbsoluteStep):
         # None: never had a record; '': it is not known which.
         parted = {o.operation_id: lost.get(o.operation_id, o.keys.get("was_gone")) for o in asked}
         keyless = [
-            o.cio_id for o in asked if adopting or (parted[o.operation_id] is not None and _email(o) not in records)
+            o.cio_id
+            for o in asked
+            if adopting or (parted[o.operation_id] is not None and addresses[o.operation_id] not in records)
         ]
         by_key: dict[str, api.Row] = {}
         if keyless:
@@ -140,12 +143,12 @@ class LinksStep(AbsoluteStep):
             by_key = {str(stamp): row for row in carriers.results if (stamp := stamp_of(row))}
         missing: list[Operation] = []
         for operation in asked:
-            row, how = by_key.get(operation.cio_id), api.KEY
+            row, how, email = by_key.get(operation.cio_id), api.KEY, addresses[operation.operation_id]
             if row is None:
-                row, how = records.get(_email(operation)), "email"
+                row, how = records.get(email), "email"
             if row is not None:
                 results.append(found(operation, row, how, lost.get(operation.operation_id), by_email))
-            elif not (email := _email(operation)) or email in by_email.missing:
+            elif not email or email in by_email.missing:
                 missing.append(operation)
         by_phone = phone_links.Found()
         if context.activation.match.phone:

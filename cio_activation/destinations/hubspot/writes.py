@@ -323,8 +323,10 @@ def _properties(names: Mapping[str, str], operation: Operation) -> dict[str, str
 
 def _first_properties(names: Mapping[str, str], operation: Operation) -> dict[str, str]:
     """Return what a new contact gets: name, e-mail and phone too, this once."""
-    own = {theirs: operation.keys.get(ours) for theirs, ours in _CREATED_WITH.items()}
-    return {n: v for n, v in own.items() if v} | _properties(names, operation) | {api.KEY: operation.cio_id}
+    values: dict[str, str] = {theirs: v for theirs, ours in _CREATED_WITH.items() if (v := operation.keys.get(ours))}
+    values.update(_properties(names, operation))
+    values[api.KEY] = operation.cio_id
+    return values
 
 
 def _refuse_foreign(inputs: Sequence[api.Row], prefix: str, also: Collection[str]) -> None:
