@@ -163,6 +163,8 @@ async def _pull(
         answers = await moment_people.ask(client, questions)
         known = {person.cio_id for person in people}
         found = [person for person in answers.found if person.cio_id not in known]
+        if wish.time_slice is not None and (before.news or wish.also):
+            wish.time_slice.shorten()  # a webhook's person waits for this run's next steps; the others for the next run
         people, total, urgent = [*found, *people], total + len(found), urgent + len(found)
         asked, fetched = await _fetch(client, people, wish.time_slice)
         calls = client.calls.total
@@ -193,14 +195,15 @@ async def _pull(
 def _due(runtime: Runtime, wish: _Wish, now: datetime) -> tuple[list[Identifiers], int, int, moment_people.Questions]:
     """Return whom to fetch now, how many there are in all and of the urgent first two kinds, and names to ask for.
 
-    In order: who changed, the last one first; unknown members; members to fetch again, the oldest observation first.
+    In order: whom a webhook or ``wish`` named; who changed, of both the last one first; unknown members; members to
+    fetch again, the oldest observation first.
     """
     with runtime.warehouse.write() as con:
         ensure_tables(con, runtime.activation)
         con.execute(
             "CREATE OR REPLACE TEMP TABLE named AS "
-            f"SELECT cio_id, external_id, noted_at FROM {MEMBERSHIP_CHANGES} "
-            "UNION ALL SELECT unnest(?::VARCHAR[]), NULL, CAST('infinity' AS TIMESTAMP)",
+            f"SELECT cio_id, external_id, noted_at, change = 'moment' AS told FROM {MEMBERSHIP_CHANGES} "
+            "UNION ALL SELECT unnest(?::VARCHAR[]), NULL, CAST('infinity' AS TIMESTAMP), TRUE",
             [list(wish.also)],
         )
         left = _still_stale(con, wish, now)
@@ -210,7 +213,7 @@ def _due(runtime: Runtime, wish: _Wish, now: datetime) -> tuple[list[Identifiers
         ).fetchall()[0]
         rows = con.execute(
             "SELECT cio_id, external_id FROM due "
-            "ORDER BY noted_at DESC NULLS LAST, observed_at NULLS FIRST, cio_id LIMIT ?",
+            "ORDER BY told DESC, noted_at DESC NULLS LAST, observed_at NULLS FIRST, cio_id LIMIT ?",
             [min(wish.limit, urgent + STALE_BESIDE_NEWS) if urgent else wish.limit],
         ).fetchall()
         if left is None:
@@ -250,12 +253,12 @@ def _find_due(con: Connection, wish: _Wish, now: datetime, also: str, *, everybo
     con.execute(
         "CREATE OR REPLACE TEMP TABLE due AS "
         "WITH wanted AS ("
-        "  SELECT cio_id, external_id, noted_at FROM named"
-        "  UNION ALL SELECT cio_id, NULL, NULL FROM members"
+        "  SELECT cio_id, external_id, noted_at, told FROM named"
+        "  UNION ALL SELECT cio_id, NULL, NULL, FALSE FROM members"
         f"   WHERE cio_id NOT IN (SELECT cio_id FROM known) AND cio_id NOT IN (SELECT cio_id FROM {PEOPLE_GONE})"
-        "  UNION ALL SELECT cio_id, NULL, NULL FROM known WHERE observed_at < ?"
+        "  UNION ALL SELECT cio_id, NULL, NULL, FALSE FROM known WHERE observed_at < ?"
         ") SELECT w.cio_id, coalesce(max(w.external_id), max(k.external_id)) AS external_id, "
-        "max(w.noted_at) AS noted_at, max(k.observed_at) AS observed_at "
+        "max(w.noted_at) AS noted_at, bool_or(w.told) AS told, max(k.observed_at) AS observed_at "
         "FROM wanted AS w LEFT JOIN known AS k ON k.cio_id = w.cio_id GROUP BY w.cio_id",
         [datetime(1, 1, 1) if wish.older_than is None else now - wish.older_than],
     )

@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -25,6 +25,7 @@ from cio_activation.customerio.people import pull_people
 from cio_activation.journal.attempts import Journal
 from cio_activation.lanes.partitions import Lanes
 from cio_activation.lanes.runs import FINGERPRINTS_TAG
+from cio_activation.transport import time_slice
 from cio_activation.transport.time_slice import TimeSlice
 from cio_activation_tests.drivers.builders import FAST, START, window
 from cio_activation_tests.drivers.customerio import CustomerioBench
@@ -270,6 +271,28 @@ def test_whom_a_webhook_was_about_is_fetched_though_no_segment_changed(site: Cus
     assert (fetched.rows, fetched.changed, fetched.entered) == (1, 1, 0)
     assert query(run, f"SELECT cart_value FROM raw.people_current WHERE cio_id = '{b}'") == [(240.0,)]
     assert pull_live(run, window(2, RT)).rows == 0
+
+
+def test_whom_a_webhook_was_about_goes_before_a_crowd_and_the_crowd_is_given_a_moment_only(
+    site: CustomerioBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "ATTRIBUTES_PER_CALL", 2)
+    monkeypatch.setattr(live, "AT_ONCE", 1)
+    monkeypatch.setattr(time_slice, "BRIEF_S", 0.0)
+    run, chosen = site.runtime(rt=(11,)), people(site)
+    crowd, told = chosen[:40], chosen[-1]
+    assert told not in crowd
+    pull_live(run, window(1, RT), clock=lambda: datetime(2026, 11, 1))
+    inbox = Inbox(Journal(run.settings.journal))
+    inbox.add([Event(Source.JOURNEY, "k1", "cart_updated", encoded({"cio_id": told}), START.timestamp())])
+    pull_moments(run, window(1, RT))
+    site.pick(*crowd)  # noted after the moment
+    later = datetime.now(UTC).replace(tzinfo=None) + timedelta(minutes=1)
+    pulled = pull_live(run, window(1, RT), clock=lambda: later, time_slice=TimeSlice(lambda: False))
+    assert (pulled.rows, pulled.waiting, pulled.defers) == (4, len(crowd) - 3, True)
+    assert query(run, f"SELECT count(*) FROM raw.people_live WHERE cio_id = '{told}'") == [(1,)]
+    rest = pull_live(run, window(1, RT), clock=lambda: later, time_slice=TimeSlice(lambda: False))
+    assert (rest.rows, rest.waiting) == (len(crowd) - 3, 0)
 
 
 def test_the_asset_says_by_the_runs_tag_what_it_took_and_keeps_long_sessions_waiting_while_it_calls(
