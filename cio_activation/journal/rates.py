@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from array import array
 from asyncio import Lock, sleep
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -26,7 +27,7 @@ from cio_activation.transport.retry import LONGEST_WAIT_S, retry_after
 
 EVEN = 0.98
 """Part of the limit that an even pace uses: some calls arrive closer together than they were sent."""
-LATE = 0.03
+LATE = 0.04
 """Part of a window by which one call may come later than another after its slot, and still no window holds too many."""
 CATCH_UP_S, CATCH_UP_SHARE, CATCH_UP_PACE = 1.0, 0.25, 1.5
 """What was missed in the last second (at most a quarter of a window) is made up for, at 1.5 times the pace."""
@@ -39,6 +40,8 @@ PAUSE_S = 2.0
 """Shortest pause after a 429 that names no time."""
 PAUSE_SHARE = 0.4
 """Part of the vendor's window that such a pause lasts at least: three of them outlast a window that others filled."""
+ANSWERED_S = 1.0
+"""So long ago was, at most, what an answer tells of the window."""
 NEARLY_FULL = 0.02
 """Part of the vendor's window, and at least two units, that is left alone once the vendor says that no more is left."""
 _TOTAL = "*"
@@ -86,7 +89,18 @@ class Pace:
     used_at: float = 0.0
     until: float = 0.0
     recent: bytes | None = None
-    """Of the whole bucket: the slots of the last window, oldest first, as doubles."""
+    """Of the whole bucket: the slots of the last window and ``ANSWERED_S`` before it, oldest first, as doubles."""
+
+
+def most_of_ours(pace: Pace, now: float, seconds: float) -> int:
+    """Return how many of our calls a vendor may have counted in its window when it gave the answer that came ``now``.
+
+    That was up to ``ANSWERED_S`` ago: of the windows that ended since then, the one with most of our slots counts.
+    """
+    slots, span = array("d", pace.recent or b""), seconds * (1 + LATE)
+    since = now - ANSWERED_S
+    ends = [since, *slots[bisect_right(slots, since) : bisect_right(slots, now)]]
+    return max(bisect_right(slots, end) - bisect_left(slots, end - span) for end in ends)
 
 
 class SharedPacer:
@@ -130,7 +144,8 @@ class SharedPacer:
     def observe(self, vendor: str, bucket: str, status: int, headers: Mapping[str, str]) -> None:
         """Learn from an answer: a 429 pauses the bucket for all, as long as the vendor says, else see ``PAUSE_S``.
 
-        A window that the vendor says is nearly full pauses it shortly; what is left of the day is noted.
+        A window that the vendor says is nearly full pauses it shortly; one that our own calls alone fill, which are
+        paced, only where there is no room for one more. What is left of the day is noted.
         """
         told = self._days.observe(vendor, bucket, headers)
         seconds = self._limits.get(vendor, {}).get(bucket, (0.0, 0.0))[1]
@@ -138,9 +153,8 @@ class SharedPacer:
             asked = retry_after(headers)
             self._pause(vendor, bucket, max(PAUSE_S, PAUSE_SHARE * seconds) if asked is None else asked)
         elif told is not None and told.left is not None and told.limit:
-            lacking = max(2.0, told.limit * NEARLY_FULL) - told.left
-            if lacking > 0 and seconds:
-                self._pause(vendor, bucket, lacking * seconds / told.limit)
+            if told.left < max(2.0, told.limit * NEARLY_FULL) and seconds:
+                self._make_room(vendor, bucket, told.left, told.limit, seconds)
 
     def spent(self, vendor: str) -> None:
         """Note that the vendor said its daily budget is used up: nobody calls it any more today."""
@@ -202,6 +216,17 @@ class SharedPacer:
             until = con.execute(_PAUSED_UNTIL, {"of_vendor": vendor, "of_bucket": bucket}).scalar_one()
             return bool(until > self._journal.now(con))
 
+    def _make_room(self, vendor: str, bucket: str, left: float, limit: float, seconds: float) -> None:
+        """Pause until the vendor's window, of which ``left`` units of ``limit`` are left, has room again."""
+        spare = max(2.0, limit * NEARLY_FULL)
+        with self._journal.transaction(durable=False) as con:
+            total, now = self._rows(con, vendor, bucket)[_TOTAL], self._journal.now(con)
+            by_others = limit - left - most_of_ours(total, now, seconds)
+            lacking = (spare if by_others >= spare else 1.0) - left
+            if lacking > 0:
+                until = max(total.until, now + lacking * seconds / limit)
+                self._store(con, vendor, bucket, _TOTAL, replace(total, until=until))
+
     def _pause(self, vendor: str, bucket: str, seconds: float) -> None:
         with self._journal.transaction(durable=False) as con:
             total = self._rows(con, vendor, bucket)[_TOTAL]
@@ -251,7 +276,8 @@ def next_slot(pace: Pace, now: float, cost: float, units: float, seconds: float)
         wait = max(wait, taken[-most] + seconds * (1 + LATE) + _TICK - now)
     wait = wait if wait > _TICK else 0.0
     taken.append(now + wait)
-    return wait, Pace(following, now + wait, pace.until, taken[-most:].tobytes() if most else None)
+    retained = most + int((AHEAD_S + ANSWERED_S) * rate * CATCH_UP_PACE) + 1
+    return wait, Pace(following, now + wait, pace.until, taken[-retained:].tobytes() if most else None)
 
 
 def conform(arrival: float, now: float, cost: float, burst: float, rate: float) -> tuple[float, float]:

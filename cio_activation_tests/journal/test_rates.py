@@ -129,6 +129,35 @@ def test_a_window_that_is_nearly_full_at_the_vendor_is_given_time(journal_url: s
     assert 0.1 <= slot.wait <= SECONDS / 10
 
 
+def test_a_window_that_nobody_but_us_fills_is_no_reason_to_wait(journal_url: str, clock: MovedClock) -> None:
+    one, other = pacer(journal_url, "daily"), pacer(journal_url, "realtime")
+
+    async def fill(calls: int) -> None:
+        for _ in range(calls):
+            await one.acquire("v", "default", 1)
+
+    asyncio.run(fill(int(UNITS) - 3))
+    one.observe("v", "default", 200, {"left": "1"})
+    assert other.ask("v", "default", 1, LIMIT).granted
+    clock.now += SECONDS / 2  # half of them have left the window: it cannot be we who fill it
+    one.observe("v", "default", 200, {"left": "1"})
+    slot = other.ask("v", "default", 1, LIMIT)
+    assert not slot.granted
+    assert 0.1 <= slot.wait <= SECONDS / 10
+
+
+def test_whoever_fills_a_window_there_is_no_room_in_a_full_one(journal_url: str, clock: MovedClock) -> None:
+    one = pacer(journal_url, "daily")
+
+    async def fill(calls: int) -> None:
+        for _ in range(calls):
+            await one.acquire("v", "default", 1)
+
+    asyncio.run(fill(int(UNITS) - 3))
+    one.observe("v", "default", 200, {"left": "0"})
+    assert not one.ask("v", "default", 1, LIMIT).granted
+
+
 def test_a_429_pauses_every_process_for_as_long_as_it_says(journal_url: str, clock: MovedClock) -> None:
     one, other = pacer(journal_url, "daily"), pacer(journal_url, "realtime")
     one.observe("v", "default", 429, {"retry-after": "7"})
