@@ -1,11 +1,6 @@
-"""Days of the simulation in which the clocks change: in New York, in the long form in Berlin too.
-
-``report.py`` lives 120 days.
-"""
+"""Days of the simulation in which the clocks change, in Berlin and in New York. ``report.py`` lives 120."""
 
 from __future__ import annotations
-
-from datetime import timedelta
 
 import pytest
 
@@ -14,8 +9,8 @@ from cio_activation_tests.life.oracle import CHECKS
 from cio_activation_tests.life.play import Life, live
 from cio_activation_tests.life.world import AUTUMN
 
-DAYS, PEOPLE = form(5, 15), 100
-FIRST = AUTUMN + form(timedelta(days=5), timedelta(0))
+DAYS, PEOPLE = 15, 100
+FIRST = AUTUMN
 """A third of the people of the report: there is news in fewer windows."""
 
 
@@ -38,4 +33,4 @@ def test_there_was_a_life(life: Life) -> None:
     actions = list(life.oracle.history.ours())
     assert {record.key[0] for record in actions} == {"hubspot", "pipedrive"}
     assert any(record.ended_by_human for record in actions)
-    assert len(life.deeds) >= form(2, 4)
+    assert len(life.deeds) >= 4
