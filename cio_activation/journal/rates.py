@@ -152,9 +152,14 @@ class SharedPacer:
         if status == 429:
             asked = retry_after(headers)
             self._pause(vendor, bucket, max(PAUSE_S, PAUSE_SHARE * seconds) if asked is None else asked)
-        elif told is not None and told.left is not None and told.limit:
-            if told.left < max(2.0, told.limit * NEARLY_FULL) and seconds:
-                self._make_room(vendor, bucket, told.left, told.limit, seconds)
+        elif (
+            seconds
+            and told is not None
+            and told.left is not None
+            and told.limit
+            and told.left < max(2.0, told.limit * NEARLY_FULL)
+        ):
+            self._make_room(vendor, bucket, told.left, told.limit, seconds)
 
     def spent(self, vendor: str) -> None:
         """Note that the vendor said its daily budget is used up: nobody calls it any more today."""
