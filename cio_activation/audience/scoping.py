@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from importlib.metadata import version
 
+from cio_activation.activation.models import Audience
 from cio_activation.activation.terms import Clock
 from cio_activation.activation.windows import Window
 from cio_activation.audience.codes import Code
@@ -25,6 +26,7 @@ from cio_activation.warehouse.scope import EVERYONE, Scope, narrowed_to
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import filled, identifier, literal, scalar, timestamp
 from cio_activation.warehouse.tables import AUDIENCE_MEMBERSHIPS, MOMENTS
+from cio_activation.warehouse.tables import MEMBERSHIPS as SEGMENT_MEMBERS
 
 ENDED_BY_TIME = (
     Code.STALE_INPUT, Code.STALE_MOMENT, Code.COOLDOWN, Code.SNOOZED, Code.LAUNCH_LIMIT, Code.BEING_HANDLED,
@@ -35,7 +37,8 @@ ENDED_BY_TIME = (
 Grace ends by the clock too, at a time that is known. Every other code ends by a change, or with the rules.
 """
 
-_DUE, _FOUND, _GATHERED = "due_people", "due_now", "near_people"
+_DUE, _SCOPES, _NOBODY = "due_people", "audience_scopes", "nobody_due"
+_GATHERED, _CHANGED = "near_people", "changed_people"
 
 
 def basis(inputs: Inputs) -> str:
@@ -58,26 +61,32 @@ class Scopes:
 
     sequence: int
     """Up to where the change log was read."""
-    narrowed: frozenset[str] = frozenset()
-    """The audiences of which not everybody can come out different; ``_DUE`` has who can."""
+    narrowed: Mapping[str, int] = field(default_factory=dict)
+    """Of how many people each audience's decision has to be made; of those not in here anybody's can come out
+    different. ``_SCOPES`` has who they are."""
     gathered: Mapping[str, str] = field(default_factory=dict)
-    """Relation -> temporary table of its rows of all these people."""
+    """Relation -> temporary table of its rows of all of whom the change log or the clock told."""
 
     def narrow(self, con: Connection, inputs: Inputs) -> Inputs:
         """Return the inputs with whom the decision has to look at; it lasts until the next call."""
-        if inputs.audience.name not in self.narrowed:
+        if (number := self.narrowed.get(inputs.audience.name)) is None:
             return replace(inputs, scope=EVERYONE)
-        due = f"SELECT cio_id FROM {_DUE} WHERE audience = {literal(inputs.audience.name)}"
-        gathered = self.gathered
-        if change_log.newest(con) > self.sequence:  # audiences decided before this one moved people
-            touched = change_log.since(con, self.sequence, inputs.reads)
-            if touched is None:
-                return replace(inputs, scope=EVERYONE)
-            con.execute(f"CREATE OR REPLACE TEMP TABLE {_FOUND} AS {due} UNION {touched}")
-            beyond = f"SELECT count(*) FROM {_FOUND} ANTI JOIN {_GATHERED} USING (cio_id)"
-            due, gathered = f"SELECT cio_id FROM {_FOUND}", {} if scalar(con, beyond) else gathered
-        inputs = replace(inputs, gathered=gathered, scope=Scope(_GATHERED))
-        return replace(inputs, scope=narrowed_to(con, _concerned(inputs, due)))
+        found = f"SELECT cio_id FROM {_SCOPES} WHERE audience = {literal(inputs.audience.name)}"
+        if not change_log.tables_since(con, self.sequence).isdisjoint({None, *inputs.reads}):
+            return self._narrow_again(con, inputs, found)
+        if not number:  # as of most audiences
+            return replace(inputs, scope=Scope(_NOBODY, 0))
+        return replace(inputs, gathered=self.gathered, scope=narrowed_to(con, found))
+
+    def _narrow_again(self, con: Connection, inputs: Inputs, found: str) -> Inputs:
+        """Return the inputs with those ``found``, and whom the audiences decided before this one have moved."""
+        touched = change_log.since(con, self.sequence, inputs.reads)
+        if touched is None:
+            return replace(inputs, scope=EVERYONE)
+        con.execute(f"CREATE OR REPLACE TEMP TABLE {_CHANGED} AS {touched}")
+        beyond = scalar(con, f"SELECT count(*) FROM {_CHANGED} ANTI JOIN {_GATHERED} USING (cio_id)")
+        inputs = replace(inputs, gathered={} if beyond else self.gathered, scope=Scope(_CHANGED))
+        return replace(inputs, scope=narrowed_to(con, f"{found} UNION ALL {_concerned(inputs)}"))
 
 
 def prepare(con: Connection, asking: Sequence[Inputs], before: Mapping[str, Publication]) -> Scopes:
@@ -90,10 +99,15 @@ def prepare(con: Connection, asking: Sequence[Inputs], before: Mapping[str, Publ
     due = {one.audience.name: select for one in asking if (select := _due(one, everybody, before)) is not None}
     if not due:
         return found
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {_NOBODY} (cio_id VARCHAR)")
     con.execute(f"CREATE OR REPLACE TEMP TABLE {_DUE} AS {' UNION ALL '.join(due.values())}")
-    some = filled(con, _GATHERED, f"SELECT DISTINCT cio_id FROM {_DUE}")
-    them = [one for one in asking if one.audience.name in due]
-    return replace(found, narrowed=frozenset(due), gathered=_gather(con, them) if some else {})
+    nobody, them = dict.fromkeys(due, 0), [one for one in asking if one.audience.name in due]
+    if not filled(con, _GATHERED, f"SELECT DISTINCT cio_id FROM {_DUE}"):
+        return replace(found, narrowed=nobody)
+    gathered = _gather(con, them)
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {_SCOPES} AS {_all_concerned(them, gathered)}")
+    numbers = con.execute(f"SELECT audience, count(*) FROM {_SCOPES} GROUP BY audience").fetchall()
+    return replace(found, narrowed=nobody | {str(name): int(n) for name, n in numbers}, gathered=gathered)
 
 
 def _due(inputs: Inputs, everybody: Sequence[tuple[int, str | None]], before: Mapping[str, Publication]) -> str | None:
@@ -190,9 +204,43 @@ def _of_age(inputs: Inputs, clock: Clock, before: datetime) -> str:
     return f"SELECT cio_id FROM {inputs.people} WHERE {next_before} <= {timestamp(inputs.as_of)}"
 
 
-def _concerned(inputs: Inputs, due: str) -> str:
-    """Return the SELECT of those ``due`` who can be candidates, or are known already: of others nothing is said."""
-    among, name = f" AND cio_id IN ({due})", literal(inputs.audience.name)
+def _all_concerned(asking: Sequence[Inputs], gathered: Mapping[str, str]) -> str:
+    """Return the SELECT of ``audience`` and ``cio_id``, each once, of those due of whom something can be said.
+
+    They can be candidates, or are known to the audience already.
+    """
+    lane = literal(asking[0].audience.lane.value)
+    segments = [f"({literal(a.name)}, {a.segment})" for a in _audiences(asking) if a.segment is not None]
+    moments = [f"({literal(a.name)}, {literal(a.moment.name)})" for a in _audiences(asking) if a.moment is not None]
+    mine = "d.audience = s.audience"
+    found = [
+        f"SELECT audience, cio_id FROM {_DUE} SEMI JOIN audience.eligibility USING (audience, cio_id)",
+        f"""SELECT audience, cio_id FROM {_DUE} SEMI JOIN
+            (SELECT audience, cio_id FROM {AUDIENCE_MEMBERSHIPS} WHERE exited_at IS NULL) USING (audience, cio_id)""",
+    ]
+    if segments:
+        found.append(
+            f"""SELECT d.audience, d.cio_id FROM {_DUE} AS d
+            JOIN (VALUES {", ".join(segments)}) AS s (audience, segment_id) ON {mine}
+            SEMI JOIN (SELECT * FROM {gathered[SEGMENT_MEMBERS]} WHERE lane = {lane}) AS m
+                ON m.segment_id = s.segment_id AND m.cio_id = d.cio_id"""
+        )
+    if moments:
+        found.append(
+            f"""SELECT d.audience, d.cio_id FROM {_DUE} AS d
+            JOIN (VALUES {", ".join(moments)}) AS s (audience, kind) ON {mine}
+            SEMI JOIN {MOMENTS} AS m ON m.kind = s.kind AND m.cio_id = d.cio_id"""
+        )
+    return f"SELECT DISTINCT audience, cio_id FROM ({' UNION ALL '.join(found)})"
+
+
+def _audiences(asking: Sequence[Inputs]) -> list[Audience]:
+    return [one.audience for one in asking]
+
+
+def _concerned(inputs: Inputs) -> str:
+    """Return the SELECT of those in scope who can be candidates, or are known already: of others nothing is said."""
+    among, name = inputs.scope.condition(), literal(inputs.audience.name)
     moment = inputs.audience.moment
     source = inputs.in_segment() if moment is None else f"{MOMENTS} WHERE kind = {literal(moment.name)}"
     return f"""SELECT cio_id FROM {source}{among}

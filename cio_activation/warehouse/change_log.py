@@ -47,6 +47,12 @@ def newest(con: Connection) -> int:
     return int(str(scalar(con, f"SELECT coalesce(max(sequence), 0) FROM {CHANGE_LOG}")))
 
 
+def tables_since(con: Connection, sequence: int) -> set[str | None]:
+    """Return the tables that were changed after ``sequence``; None among them: any may have been."""
+    found = con.execute(f"SELECT DISTINCT table_name FROM {CHANGE_LOG} WHERE sequence > {sequence}").fetchall()
+    return {name for (name,) in found}
+
+
 def note(con: Connection, table: str, people: str | None, parameters: Sequence[Any] = ()) -> None:
     """Note that a change of ``table`` touched ``people``, a SELECT of ``cio_id``; None: everybody."""
     many = _many(con)
