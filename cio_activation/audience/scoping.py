@@ -213,10 +213,11 @@ def _all_concerned(asking: Sequence[Inputs], gathered: Mapping[str, str]) -> str
     segments = [f"({literal(a.name)}, {a.segment})" for a in _audiences(asking) if a.segment is not None]
     moments = [f"({literal(a.name)}, {literal(a.moment.name)})" for a in _audiences(asking) if a.moment is not None]
     mine = "d.audience = s.audience"
+    # The few are on the right: that is the side whose rows a join keeps at hand.
     found = [
-        f"SELECT audience, cio_id FROM {_DUE} SEMI JOIN audience.eligibility USING (audience, cio_id)",
-        f"""SELECT audience, cio_id FROM {_DUE} SEMI JOIN
-            (SELECT audience, cio_id FROM {AUDIENCE_MEMBERSHIPS} WHERE exited_at IS NULL) USING (audience, cio_id)""",
+        f"SELECT audience, cio_id FROM audience.eligibility SEMI JOIN {_DUE} USING (audience, cio_id)",
+        f"""SELECT audience, cio_id FROM {AUDIENCE_MEMBERSHIPS} SEMI JOIN {_DUE} USING (audience, cio_id)
+            WHERE exited_at IS NULL""",
     ]
     if segments:
         found.append(
