@@ -9,7 +9,7 @@ import pytest
 
 from cio_activation.activation.life_cycle import Exclusive, PersonCap
 from cio_activation.activation.models import Limits
-from cio_activation.audience import members
+from cio_activation.audience import members, pauses
 from cio_activation.audience.step import decide
 from cio_activation_tests.audience.stage import DAY, HOUR, NOW, Stage
 from cio_activation_tests.audience.test_touch import RICH, stage_of, touching
@@ -106,3 +106,26 @@ def test_others_get_in_between_two_audiences(tmp_path: Path, monkeypatch: pytest
 def test_while_nobody_waits_all_are_decided_in_one_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(InMemory, "awaited", lambda self: False)
     assert sessions_of(three(tmp_path), monkeypatch) == [[*NAMES]]
+
+
+def test_whom_an_audience_for_everybody_let_in_is_read_of_by_the_next_one_though_nothing_told_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What decisions read is gathered of those that the change log names; an audience switched on again goes beyond."""
+    monkeypatch.setattr(InMemory, "awaited", lambda self: False)
+    calls = [Exclusive(group="calls", priority=priority) for priority in (2, 1)]
+    stage = stage_of(tmp_path, touching("high", exclusive=calls[0]), touching("low", segment=13, exclusive=calls[1]))
+    with stage.world.runtime.warehouse.write() as con:
+        pauses.pause(con, stage.world.runtime.activation, "high", NOW, "Ada", "too many calls")
+    stage.segments(["a", "b"], 13)
+    stage.at(NOW, dict.fromkeys("abc", RICH), ["a"])
+    stage.at(NOW + HOUR)
+    with stage.world.runtime.warehouse.write() as con:
+        pauses.resume(con, "high", NOW + HOUR, "Ada")
+    stage.segments(["a", "b", "c"], 13)
+    with stage.world.runtime.warehouse.write() as con:
+        con.execute("DELETE FROM meta.change_log WHERE cio_id <> 'c'")  # of the others nothing is told
+    found = stage.at(NOW + 2 * HOUR)
+    assert (found["high"].people_in_scope, found["high"].entered) == (None, 1)
+    assert found["low"].people_in_scope is not None
+    assert (found["low"].entered, found["low"].exited) == (1, {"exclusive": 1})
