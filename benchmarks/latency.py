@@ -1,5 +1,6 @@
 """``python -m benchmarks.latency [--people N] [--events N] [--way webhook|polling|both] [--with-daily]``: cart to CRM.
 
+``--pushing``: events begin only when that daily run sends to HubSpot, whose calls a second are told beside the latency.
 ``--what task``: from a moment told by a journey's webhook to the task that a human is given, in place of a cart.
 
 Stand-ins, receiver and Dagster run as real processes, as ``demo --ui`` has them; only that Customer.io's stand-in has
@@ -23,6 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -31,11 +33,17 @@ from typing import Any
 
 import dagster as dg
 import httpx
+import sqlalchemy as sa
 
 from benchmarks.acquainted import acquaint, activation
 from benchmarks.arrivals import ARRIVALS, Arrival
 from benchmarks.measure import foreign_load
+from cio_activation.activation.loader import load_activation
+from cio_activation.activation.models import Lane
 from cio_activation.activation.settings import Settings
+from cio_activation.destinations import DESTINATIONS, hubspot
+from cio_activation.journal.attempts import Journal
+from cio_activation.journal.schema import attempts
 from cio_activation.warehouse.sessions import Warehouse
 from cio_activation_tests.drivers.processes import Site, site
 
@@ -67,6 +75,18 @@ class Found:
     way: str
     events: list[Event]
     went_on: bool | None
+    called: Called | None
+    """Calls that HubSpot had meanwhile; None if no daily run was there to make them."""
+
+
+@dataclass(frozen=True)
+class Called:
+    """HubSpot's calls of both lanes from the first event to the last, ``seconds``, and what it may get a second."""
+
+    calls: int
+    throttled: int
+    seconds: float
+    rate: float
 
 
 def main() -> int:
@@ -107,8 +127,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sensor-only", action="store_true", help="the receiver launches nothing itself")
     parser.add_argument("--json", type=Path, help="write every event there")
     parser.add_argument("--new", action="store_true", help="people whom no daily run has linked")
+    parser.add_argument("--pushing", action="store_true", help="wait until that daily run sends; implies --with-daily")
     parser.add_argument("--what", choices=list(ARRIVALS), default="cart", help="task: by webhook only")
     given = parser.parse_args()
+    given.with_daily |= given.pushing
     given.linked, given.arrival = not given.new, ARRIVALS[given.what]
     if given.what == "task" and given.way != "webhook":
         parser.error("no moment is polled")
@@ -150,17 +172,42 @@ def _measure(place: Site, given: argparse.Namespace) -> Iterator[Found]:
     daily = place.launch("daily", day) if given.with_daily else ""
     if daily:
         place.wait(lambda: place.runs(runIds=[daily])[0]["startTime"], 120, "the daily run does not start")
+    if given.pushing:
+        _until_pushing(place, daily)
     for way in ways:
         if way == "webhook" and way != ways[0]:
             place.start_receiver()
-        since = _last_call(place)
+        since, began = _last_call(place), time.time()
         events = list(_enter(place, given, list(islice(who, given.events)), random.Random(7)))
-        ended = place.ended(daily) if daily else None
-        _find(place, given.arrival, events, since)
+        last, ended = time.time(), place.ended(daily) if daily else None
+        statuses = [status for at, status in _find(place, given.arrival, events, since) if began <= at < last]
+        called = Called(len(statuses), statuses.count(429), last - began, _rate()) if daily else None
         _explain(place, events)
         if ended:
             print(f"the daily run: {place.runs(runIds=[daily])[0]}", file=sys.stderr)
-        yield Found(way, events, ended is None if daily else None)
+        yield Found(way, events, ended is None if daily else None, called)
+
+
+def _until_pushing(place: Site, daily: str) -> None:
+    """Wait until HubSpot has answered the daily run's first operations."""
+    query = sa.select(sa.func.count()).where(attempts.c.lane == Lane.DAILY.value, attempts.c.ended_at.is_not(None))
+    with closing(Journal(Settings().journal)) as journal:
+
+        def sends() -> bool:
+            if place.ended(daily):
+                raise RuntimeError("the daily run ended before it sent anything")
+            with journal.engine.connect() as con:
+                return bool(con.execute(query).scalar_one())
+
+        place.wait(sends, 1_200, "the daily run does not send")
+
+
+def _rate() -> float:
+    """Return how many calls a second the activation lets HubSpot have."""
+    units, seconds = hubspot.DESTINATION.limits(load_activation(Path(os.environ["ACTIVATION_FILE"]), DESTINATIONS))[
+        "default"
+    ]
+    return units / seconds
 
 
 def _choose(place: Site, given: argparse.Namespace, number: int) -> list[str]:
@@ -214,9 +261,10 @@ def _enter(place: Site, given: argparse.Namespace, who: Sequence[str], draw: ran
         yield event
 
 
-def _find(place: Site, arrival: Arrival, events: list[Event], since: int) -> None:
-    """Fill in each person's first write, waiting for the last."""
+def _find(place: Site, arrival: Arrival, events: list[Event], since: int) -> list[tuple[float, int]]:
+    """Fill in each person's first write, waiting for the last; return when which status was answered since."""
     until = time.monotonic() + LAST_S
+    answered: list[tuple[float, int]] = []
     calls: list[tuple[float, list[str]]] = []
     while any(e.written_at is None for e in events) and time.monotonic() < until:
         time.sleep(3)
@@ -226,12 +274,13 @@ def _find(place: Site, arrival: Arrival, events: list[Event], since: int) -> Non
             ).fetchall()
         owner = {str(record): str(cio_id) for record, cio_id in rows}
         first: dict[str, float] = {}
-        since = _read_calls(place, arrival, since, calls)
+        since = _read_calls(place, arrival, since, calls, answered)
         for at, names in calls:
             for name in names:
                 first.setdefault(owner.get(name, name), at)
         for event in events:
             event.written_at = first.get(event.cio_id)
+    return answered
 
 
 def _last_call(place: Site) -> int:
@@ -239,13 +288,16 @@ def _last_call(place: Site) -> int:
     return place.control.last("hubspot")
 
 
-def _read_calls(place: Site, arrival: Arrival, since: int, calls: list[tuple[float, list[str]]]) -> int:
-    """Add the writes of events after call ``since``; return the number of the last call read.
+def _read_calls(
+    place: Site, arrival: Arrival, since: int, calls: list[tuple[float, list[str]]], answered: list[tuple[float, int]]
+) -> int:
+    """Add the writes of events after call ``since``, and when each call was answered how; return the number of the last call read.
 
     Page by page: beside a daily run over a million people the log's bodies fill gigabytes.
     """
     while True:
         entries = place.log("hubspot", since, limit=LOG_PAGE)
+        answered += [(entry["real_at"], entry["status"]) for entry in entries]
         for entry in entries:
             if entry["method"] != "GET" and entry["status"] in (200, 201, 207):
                 calls.append((entry["real_at"], list(arrival.whom(entry["path"], entry["request"]))))
@@ -314,6 +366,10 @@ def _print(found: Found, given: argparse.Namespace) -> None:
     if took:
         p50, p95, p99 = (_quantile(took, q) for q in (0.5, 0.95, 0.99))
         print(f"p50 {p50:.1f} s, p95 {p95:.1f} s, p99 {p99:.1f} s, worst {took[-1]:.1f} s")
+    if (called := found.called) is not None:
+        print(f"HubSpot meanwhile: {called.calls:,} calls in {called.seconds:.0f} s, {called.throttled} of them 429; "
+              f"{called.calls / called.seconds:.1f} a second of {called.rate:.1f}: "
+              f"{called.calls / called.seconds / called.rate:.0%}")  # fmt: skip
     legs = [e.legs for e in events if e.legs]
     if legs:
         print("| leg, s | p50 | p95 |\n|---|---:|---:|")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from cio_activation.delivery.destination import EXIT
 from cio_activation.journal.operations import Kind, names_sql
+from cio_activation.warehouse import change_log
 from cio_activation.warehouse.scope import Scope
 from cio_activation.warehouse.sessions import Connection
 from cio_activation.warehouse.sql import literal
@@ -15,7 +16,9 @@ def fold_links(con: Connection, destination: str, kinds: Sequence[Kind], finishe
     """Store what look-ups found and what creations of people made.
 
     A delivered look-up gives a row even when nothing was found (record_id NULL), so that it is not asked again; a
-    delivered write of fields marks its record as carrying our key. Records of actions are not the person's.
+    delivered write of fields marks its record as carrying our key. Records of actions are not the person's. A look-up
+    folded late, whose record the other lane has found or made meanwhile, changes nothing: it would cut the person off
+    for good, as nobody is looked up or made twice.
     """
     links, made = names_sql(kinds, lambda kind: kind.links), names_sql(kinds, lambda kind: kind.makes_person)
     stamped = names_sql(kinds, lambda kind: kind.stamps)
@@ -39,6 +42,10 @@ def fold_links(con: Connection, destination: str, kinds: Sequence[Kind], finishe
           AND (f.kind IN {links} OR f.kind IN {made} OR f.kind IN {stamped}
                OR (f.kind IN {written} AND f.result_record_id IS NOT NULL
                    AND f.result_record_id IS DISTINCT FROM l.record_id))
+          -- What was not found may have been made between the question and its answer.
+          AND NOT coalesce(
+              f.kind IN {links} AND l.record_id IS NOT NULL
+              AND l.linked_at > CASE WHEN f.result_record_id IS NULL THEN f.intent_at ELSE f.ended_at END, false)
         QUALIFY row_number() OVER (PARTITION BY f.cio_id ORDER BY f.intent_at DESC) = 1"""
     )
     con.execute(
@@ -47,6 +54,17 @@ def fold_links(con: Connection, destination: str, kinds: Sequence[Kind], finishe
     )
     con.execute("INSERT INTO delivery.links BY NAME SELECT * FROM linked")
     con.execute("DROP TABLE linked")
+
+
+def seek_again(con: Connection, destination: str, people: Sequence[str]) -> None:
+    """Have those of ``people`` looked up once more who have no record, though somebody made them one.
+
+    Mostly it is not folded yet, and then this is not asked. Otherwise nobody else would ever find it.
+    """
+    lost = f"""destination = {literal(destination)} AND record_id IS NULL AND looked_up_email IS NOT NULL
+        AND cio_id IN (SELECT unnest(?::VARCHAR[]))"""
+    change_log.note(con, f"delivery.{destination}", f"SELECT cio_id FROM delivery.links WHERE {lost}", [people])
+    con.execute(f"UPDATE delivery.links SET looked_up_email = NULL WHERE {lost}", [people])
 
 
 def membership_changes(

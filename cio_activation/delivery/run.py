@@ -19,6 +19,7 @@ from cio_activation.delivery.accounts import require_account
 from cio_activation.delivery.destination import Context, Destination, Step
 from cio_activation.delivery.fold import fold
 from cio_activation.delivery.garbage import seldom_collected
+from cio_activation.delivery.links import seek_again
 from cio_activation.delivery.pacing import pacer_for
 from cio_activation.delivery.planned import Plan
 from cio_activation.delivery.recover import recover
@@ -128,6 +129,8 @@ class _StepRun:
         if report.planned:
             with self._runtime.warehouse.write(yield_s=YIELD_S) as con:
                 report = plan_rows.close(con, report, plan, self._context)
+                if tally.made_elsewhere:
+                    seek_again(con, self._destination.name, tally.made_elsewhere)
         report.check()
         return report
 

@@ -31,6 +31,11 @@ BATCH_REFUSALS = (400, 409, 413, 422)
 T = TypeVar("T")
 FOLD_EVERY_S = 30.0
 """Seconds between two folds of one push."""
+LINED_UP = 3
+"""Batches that a step with a time slice has begun and not sent yet, at most: once the slice is over, they are waited
+for until their turn at the vendor's rate has come."""
+SEEN_EVERY_S = 0.02
+"""How soon it is seen that one of them was sent."""
 
 
 @dataclass
@@ -45,6 +50,8 @@ class Tally:
     """It stopped because our part of the vendor's day is used up."""
     yielded: bool = False
     """It stopped to let the lane's next run, or the run's next step, go first."""
+    made_elsewhere: list[str] = field(default_factory=list)
+    """``cio_id`` of whom another attempt has made, or is about to."""
 
     def stop(self, why: str | Stop) -> None:
         """Note why nothing more is sent; the first reason stays, unless that was to let others go first."""
@@ -110,16 +117,25 @@ class Sender:
             begun += len(batch)
             await self._fold_now_and_then()
             pending.add(asyncio.create_task(self._batch(batch)))
-            if len(pending) >= self._step.concurrency:
-                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    task.result()
+            pending = await self._with_room(pending)
         if pending:
             await asyncio.gather(*pending)
         if self._folding is not None:
             await self._folding
         self.tally.leave(operations - begun)
         return self.tally
+
+    async def _with_room(self, pending: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
+        """Wait until one more batch may be begun; return those that go on. Raises what one that ended raised."""
+        while len(pending) >= self._step.concurrency or self._line_is_full(pending):
+            timeout = None if self._time_slice is None else SEEN_EVERY_S
+            done, pending = await asyncio.wait(pending, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        return pending
+
+    def _line_is_full(self, pending: set[asyncio.Task[None]]) -> bool:
+        return self._time_slice is not None and len(pending) - self._client.calls.unanswered >= LINED_UP
 
     async def _fold_now_and_then(self) -> None:
         """Keep the journal small during a long push: what has ended moves on, what is in flight stays.
@@ -141,6 +157,7 @@ class Sender:
         ordinary.set(max(o.priority for o in batch) < EXIT)  # of this task alone
         ready, taken = intended
         self.tally.ends["unneeded"] += len(taken)
+        self.tally.made_elsewhere += [o.cio_id for o in taken if o.kind.makes_person]
         if ready:
             await self._attempt(ready)
 

@@ -86,6 +86,8 @@ class Calls:
 
     made: dict[str, int] = field(default_factory=dict)
     throttled: int = 0
+    unanswered: int = 0
+    """Those that are with the vendor now; a call that waits for its turn is not among them yet."""
 
     @property
     def total(self) -> int:
@@ -237,12 +239,15 @@ class VendorClient:
             for name in ("authorization", "x-api-token"):
                 request.headers.pop(name, None)
         context: dict[str, Any] = {"vendor": self.vendor, "operation": operation}
+        self.calls.unanswered += 1
         try:
             answer = await self._http.send(request)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise Retryable(f"no connection ({type(error).__name__})", **context) from None
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise OutcomeUnknown(f"no answer ({type(error).__name__})", **context) from None
+        finally:
+            self.calls.unanswered -= 1
         self._pacer.observe(self.vendor, bucket, answer.status_code, answer.headers)
         judged = self._judge(answer, context)
         if method != "GET" and (noted := answers.get()) is not None:

@@ -14,10 +14,13 @@ from cio_activation.activation.models import Lane
 from cio_activation.delivery import assets
 from cio_activation.delivery.report import StepReport
 from cio_activation.delivery.run import run_step
+from cio_activation.delivery.send import LINED_UP
 from cio_activation.lanes.partitions import LANE_TAG, Lanes
 from cio_activation.lanes.runs import DEFERRED_TAG
+from cio_activation.transport import time_slice
 from cio_activation.transport.time_slice import YIELDED, TimeSlice
 from cio_activation_tests.drivers import builders
+from cio_activation_tests.drivers.toy import ToyFields
 from cio_activation_tests.drivers.toy_bench import ToyBench, sized
 
 PEOPLE = 22
@@ -39,8 +42,8 @@ class SlicedBench(ToyBench):
             con.executemany("INSERT INTO raw.people_current VALUES (?, ?)", seen)
 
     def run_slice(self, is_awaited: Callable[[], bool], least_s: float = 0.0, most_s: float = 60.0) -> StepReport:
-        time_slice = TimeSlice(is_awaited, least_s=least_s, most_s=most_s)
-        return run_step(self.runtime, self.toy, self.step, builders.window(1, Lane.REALTIME), "run", time_slice)
+        slice_ = TimeSlice(is_awaited, least_s=least_s, most_s=most_s)
+        return run_step(self.runtime, self.toy, self.step, builders.window(1, Lane.REALTIME), "run", slice_)
 
     @property
     def arrived(self) -> list[str]:
@@ -96,6 +99,18 @@ def test_nobody_is_asked_before_the_least_time_and_without_a_waiting_run_all_is_
         raise AssertionError("asked too early")
 
     assert bench.run_slice(asked, least_s=60.0).delivered == PEOPLE
+
+
+def test_once_it_is_over_no_more_than_a_few_are_waited_for_whose_turn_has_not_come(
+    bench: SlicedBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ToyFields, "concurrency", 16)
+    monkeypatch.setattr(bench.toy, "limits", lambda _: {"toy": (1.0, 0.5)})  # two calls a second
+    monkeypatch.setattr(time_slice, "ASK_EVERY_S", 0.0)
+    report = bench.run_slice(lambda: bench.toy.vendor.calls > 0)
+    assert report.yielded
+    assert 1 <= bench.toy.vendor.calls <= 1 + LINED_UP < PEOPLE / ToyFields.batch_size
+    assert set(bench.arrived) == set(bench.newest_first[: report.delivered])
 
 
 @pytest.mark.parametrize("awaited", [True, False])

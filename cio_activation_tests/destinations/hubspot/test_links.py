@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cio_activation.destinations.hubspot.contact_links import TAKEN
+import pytest
+
+from cio_activation.activation.models import Lane
+from cio_activation.destinations.hubspot.contact_links import TAKEN, LinksStep
 from cio_activation_tests.drivers.hubspot import LABEL, HubSpotBench, person
 
 Build = Callable[..., HubSpotBench]
@@ -109,3 +112,50 @@ def test_an_unknown_email_is_looked_up_again_only_when_it_changes(build: Build) 
     world.persons([person(1, email="other@example.com")])
     world.run()
     assert world.contacts()["p00001"]["email"] == "other@example.com"
+
+
+@pytest.mark.parametrize("first", list(Lane))
+def test_what_a_look_up_did_not_find_is_outdated_by_a_creation_of_the_other_lane(
+    build: Build, monkeypatch: pytest.MonkeyPatch, first: Lane
+) -> None:
+    """The look-up was answered before the contact was made, and its answer is folded after it."""
+    second = Lane.REALTIME if first is Lane.DAILY else Lane.DAILY
+    world = build([])
+    world.schema()
+    world.persons([person(1)])
+    world.state({"p00001": {"ltv": 1}})
+    world.state({"p00001": {"cart_tier": "mid"}}, Lane.REALTIME)
+
+    def killed(*_: object) -> None:
+        raise InterruptedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LinksStep, "fold", killed)
+        with pytest.raises(InterruptedError):
+            world.run(first, only=f"contact_links_{first.value}")
+    world.run(second)
+    made = world.link("p00001")
+    assert made is not None
+    assert made[0] == world.id_of("person1@example.com")
+    reports = world.run(first)
+    assert world.link("p00001") == made
+    assert (reports[f"properties_{first.value}"].unneeded, reports[f"properties_{first.value}"].delivered) == (0, 1)
+    contact = world.contacts()["p00001"]
+    assert (contact["cio_ltv"], contact["cio_cart_tier"]) == ("1", "mid")
+
+
+def test_a_contact_that_was_made_and_that_nobody_knows_any_more_is_found_again(build: Build) -> None:
+    """As in a home of a release that let a late answer undo a link."""
+    world = simple(build, 1, [])
+    world.run()
+    known = world.link("p00001")
+    world.sql("UPDATE delivery.links SET record_id = NULL, matched_by = NULL, stamped = false")
+    world.state({"p00001": {"second_order_due": True, "ltv": 7}})
+    assert world.run()["properties_daily"].unneeded == 1
+    assert world.run()["properties_daily"].delivered == 1
+    assert known is not None
+    assert (world.link("p00001") or ())[:2] == known[:2]
+    assert world.contacts()["p00001"]["cio_ltv"] == "7"
+    mark = world.mark()
+    world.run()
+    assert world.entries(mark) == []
