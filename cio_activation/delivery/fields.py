@@ -23,6 +23,8 @@ UNKNOWN = "chr(1)"
 DIFFERING = "differing"
 """Name by which the desired rows of those who differ may refer to them (see :func:`changes`)."""
 _MAPPED = "CAST(to_json(map_from_entries(list_transform(changed, lambda e: {k: e.k, v: e.v}))) AS VARCHAR)"
+# Of a finished operation ``f``, by column: a payload is parsed once for all of them.
+_GIVEN, _VALUES = 'f."@given"', 'f."@values"'
 _BEFORE = """CAST(to_json(map_from_entries(list_transform(
     list_filter(changed, lambda e: e.b IS NOT NULL AND e.b <> chr(1)), lambda e: {k: e.k, v: e.b}))) AS VARCHAR)"""
 
@@ -247,25 +249,24 @@ def fold_values(con: Connection, shadow: str, columns: Sequence[str], kinds: Seq
     made = names_sql(kinds, lambda kind: kind.creates)
     written = [str(row[0])[2:] for row in con.execute(f"DESCRIBE {shadow}").fetchall() if str(row[0]).startswith("p_")]
     every = [*columns, *sorted(set(written) - set(columns))]
-    places = [(c, literal(f"$.{c}"), identifier(_column(c))) for c in every]
+    places = [(c, f"[{number}]", identifier(_column(c))) for number, c in enumerate(every, start=1)]
     # A record that is new to us, but not new: what it holds where we wrote nothing is not known. A field that nothing
     # delivers is none of our business there.
     met = f"s.record_id IS DISTINCT FROM coalesce(f.result_record_id, f.record_id) AND f.kind NOT IN {made}"
     pick = "".join(
-        f", CASE WHEN json_exists(f.payload, {path}) AND NOT {_was_kept(c)} AND NOT {was_refused(c)} "
-        f"THEN json_extract_string(f.payload, {path}) "
+        f", CASE WHEN {_GIVEN}{place} AND NOT {_was_kept(c)} AND NOT {was_refused(c)} THEN {_VALUES}{place} "
         f"WHEN NOT {_was_kept(c)} AND ({met if c in columns else 'false'} OR {_observed(UNWRITTEN, c)}) THEN {UNKNOWN} "
         f"ELSE s.{column} END AS {column}"
-        for c, path, column in places
+        for c, place, column in places
     )
     refused = f"(json_exists(f.observed, '$.{REFUSED}') OR json_exists(f.observed, '$.{UNWRITTEN}'))"
     doubts = ", ".join(
-        f"CASE WHEN {_is_in_doubt(c)} AND (NOT json_exists(f.payload, {path}) OR {was_refused(c)}) "
-        f"THEN {literal(f'|{c}|')} END"
-        for c, path, _ in places
+        f"CASE WHEN {_is_in_doubt(c)} AND (NOT {_GIVEN}{place} OR {was_refused(c)}) THEN {literal(f'|{c}|')} END"
+        for c, place, _ in places
         if c in columns
     )
     partial = f"s.in_doubt IS NOT NULL AND NOT ({met}) AND (f.row_hash IS NULL OR coalesce({refused}, false))"
+    paths = ", ".join(literal(f"$.{c}") for c in every) or "'$'"
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE acked AS
         SELECT f.cio_id, coalesce(f.result_record_id, f.record_id) AS record_id,
@@ -274,7 +275,11 @@ def fold_values(con: Connection, shadow: str, columns: Sequence[str], kinds: Seq
                CASE WHEN f."end" = 'delivered' THEN f.ended_at ELSE s.acked_at END AS acked_at,
                CASE WHEN {partial} THEN nullif(concat('', {doubts or "NULL"}), '') END AS in_doubt{pick},
                f.kind IN {empties} AND NOT coalesce({refused}, false) AS emptied
-        FROM {finished} AS f LEFT JOIN {shadow} AS s ON s.cio_id = f.cio_id
+        FROM (
+            SELECT *, json_exists(payload, [{paths}]) AS "@given", json_extract_string(payload, [{paths}]) AS "@values"
+            FROM {finished}
+        ) AS f
+        LEFT JOIN {shadow} AS s ON s.cio_id = f.cio_id
         WHERE (f."end" = 'delivered' OR (f."end" = 'unneeded' AND json_exists(f.observed, '$.{ownership.CONFLICTS}')))
           AND f.kind IN {names_sql(kinds, lambda kind: kind.writes_fields)}
         QUALIFY row_number() OVER (PARTITION BY f.cio_id ORDER BY f.intent_at DESC) = 1"""

@@ -1,12 +1,14 @@
-"""Statements of the journal over a whole batch: its rows travel as one JSON parameter, and are one statement.
+"""Statements of the journal over a whole batch.
 
-A statement a row costs PostgreSQL a plan a row, and SQLAlchemy's handling of parameters more than either database.
+To PostgreSQL its rows travel as one JSON parameter, and are one statement: a statement a row costs a plan a row.
+SQLite is faster by row; its driver is given them, as SQLAlchemy's handling of parameters costs more than the database.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -22,6 +24,8 @@ _OF_RUN = ("run_id", "plan_id", "destination", "step", "lane", "window_key", "wi
 _NAMED = sa.bindparam("named", expanding=True, type_=sa.String)
 """The batch's operations once more, as a list: joined with a relation of unknown size, either database may choose to
 read a whole table (measured: 100 times slower)."""
+# As this it is tested on the few rows found; as ``"end" IN`` it would be looked up for the whole table.
+_OPEN = sa.or_(attempts.c.ended_at.is_(None), attempts.c.end == sa.literal_column(f"'{End.UNKNOWN}'"))
 _OF_RESULT = ("end", "reason", "request_id", "observed", "result_record_id")
 
 
@@ -41,7 +45,11 @@ def insert_attempts(con: sa.Connection, batch: Sequence[Operation], common: Mapp
         }
         for o in batch
     ]
-    con.execute(_inserting(con.dialect.name), {"rows": _json(rows), "end": SENDING, **common})
+    shared = {"end": SENDING, **common}
+    if con.dialect.name == "sqlite":
+        _each(con, _inserting_one(), [row | shared for row in rows])
+    else:
+        con.execute(_inserting(), {"rows": _json(rows), **shared})
 
 
 def insert_claims(con: sa.Connection, operations: Mapping[str, str], destination: str) -> set[str]:
@@ -66,16 +74,53 @@ def record_ends(con: sa.Connection, results: Sequence[Result], plan_id: str, now
         }
         for r in results
     ]
-    named = [r.operation_id for r in results]
-    con.execute(_ending(con.dialect.name), {"rows": _json(rows), "named": named, "of_plan": plan_id, "now": now})
     made = {r.operation_id: r.record_id for r in results if r.end is End.DELIVERED and r.record_id}
+    shared: dict[str, Any] = {"of_plan": plan_id, "now": now}
+    if con.dialect.name == "sqlite":
+        _each(con, _ending_one(), [row | shared for row in rows])
+        _each(con, _making_one(), [{"operation_id": o, "record_id": r} for o, r in made.items()])
+        return
+    con.execute(_ending(), {"rows": _json(rows), "named": [r.operation_id for r in results], **shared})
     if made:
-        con.execute(_making(con.dialect.name), {"made": _json(made), "named": list(made)})
+        con.execute(_making(), {"made": _json(made), "named": list(made)})
+
+
+def _each(con: sa.Connection, statement: tuple[str, Sequence[str]], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Execute a statement of SQLite once for each row."""
+    text, names = statement
+    if rows:
+        con.exec_driver_sql(text, list(map(itemgetter(*names), rows)))
+
+
+def _text(statement: sa.Insert | sa.Update) -> tuple[str, Sequence[str]]:
+    """Return the text of a statement as SQLite's driver takes it, and the names of its parameters in their order."""
+    compiled = statement.compile(dialect=sqlite.dialect())
+    return str(compiled), tuple(compiled.positiontup or ())
 
 
 @cache
-def _inserting(dialect: str) -> sa.Insert:
-    rows = _listed(dialect, _OF_OPERATION)
+def _inserting_one() -> tuple[str, Sequence[str]]:
+    return _text(sa.insert(attempts).values({name: sa.bindparam(name) for name in (*_OF_OPERATION, *_OF_RUN)}))
+
+
+@cache
+def _ending_one() -> tuple[str, Sequence[str]]:
+    ended: dict[str, Any] = {name: sa.bindparam(f"its_{name}") for name in (*_OF_RESULT, "status")}
+    of = attempts.c.operation_id == sa.bindparam("operation_id"), attempts.c.plan_id == sa.bindparam("of_plan")
+    text, names = _text(sa.update(attempts).where(*of, _OPEN).values({**ended, "ended_at": sa.bindparam("now")}))
+    return text, tuple(name.removeprefix("its_") for name in names)
+
+
+@cache
+def _making_one() -> tuple[str, Sequence[str]]:
+    of = claims.c.operation_id == sa.bindparam("of_operation")
+    text, names = _text(sa.update(claims).where(of).values(record_id=sa.bindparam("its_record")))
+    return text, tuple({"of_operation": "operation_id", "its_record": "record_id"}[name] for name in names)
+
+
+@cache
+def _inserting() -> sa.Insert:
+    rows = _listed("postgresql", _OF_OPERATION)
     constants = [sa.bindparam(name, type_=attempts.c[name].type) for name in _OF_RUN]
     return sa.insert(attempts).from_select([*_OF_OPERATION, *_OF_RUN], sa.select(*rows.c, *constants))
 
@@ -91,30 +136,25 @@ def _claiming(dialect: str) -> sa.Insert:
 
 
 @cache
-def _ending(dialect: str) -> sa.Update:
-    rows = _listed(dialect, ("operation_id", *_OF_RESULT), numbers=("status",))
+def _ending() -> sa.Update:
+    rows = _listed("postgresql", ("operation_id", *_OF_RESULT), numbers=("status",))
     return (
         sa.update(attempts)
         .where(
             attempts.c.operation_id == rows.c.operation_id,
             attempts.c.operation_id.in_(_NAMED),
             attempts.c.plan_id == sa.bindparam("of_plan", type_=sa.String),
-            # As this it is tested on the few rows found; as ``"end" IN`` it would be looked up for the whole table.
-            sa.or_(attempts.c.ended_at.is_(None), attempts.c.end == str(End.UNKNOWN)),
+            _OPEN,
         )
         .values({name: rows.c[name] for name in (*_OF_RESULT, "status")} | {"ended_at": sa.bindparam("now")})
     )
 
 
 @cache
-def _making(dialect: str) -> sa.Update:
-    made = sa.bindparam("made", type_=sa.Text)
-    if dialect == "sqlite":
-        record: sa.ColumnElement[str] = sa.func.json_extract(made, sa.literal('$."') + claims.c.operation_id + '"')
-    else:
-        record = sa.cast(made, postgresql.JSONB)[claims.c.operation_id].astext
+def _making() -> sa.Update:
+    made = sa.cast(sa.bindparam("made", type_=sa.Text), postgresql.JSONB)[claims.c.operation_id].astext
     # Without the destination, which an operation's id implies: it would draw the planner to all claims of one.
-    return sa.update(claims).where(claims.c.operation_id.in_(_NAMED)).values(record_id=record)
+    return sa.update(claims).where(claims.c.operation_id.in_(_NAMED)).values(record_id=made)
 
 
 def _listed(dialect: str, texts: Sequence[str], numbers: Sequence[str] = ()) -> sa.FromClause:
