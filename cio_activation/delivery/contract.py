@@ -50,12 +50,12 @@ def screen(
     quarantine.clear(con, LAYER, window, detail=origin)
     limits = limits or {}
     checked = [p for p in activation.properties.values() if _allowed(p) is not None or p.name in limits]
-    values = "".join(
-        f", json_extract_string(payload, {literal(f'$.{p.name}')}) AS {identifier(_VALUE + p.name)}" for p in checked
-    )
+    values = "".join(f', "@values"[{n}] AS {identifier(_VALUE + p.name)}' for n, p in enumerate(checked, start=1))
+    paths = ", ".join(literal(f"$.{p.name}") for p in checked) or "'$'"  # a payload is parsed once for all of them
     query = f"""SELECT operation_id, kind, cio_id, record_id,
         CASE WHEN kind IN {names_sql(kinds, lambda kind: kind.makes_person)}
-             THEN json_extract_string(keys, '$.email') END AS email{values} FROM {planned}"""
+             THEN json_extract_string(keys, '$.email') END AS email{values}
+        FROM (SELECT *, json_extract_string(payload, [{paths}]) AS "@values" FROM {planned})"""
     breaches = validate(con, query, payload_schema(checked, kinds, limits), key="operation_id").breaches
     of_values = [b for b in breaches if (b.column or "").startswith(_VALUE)]
     shown = "{kind: r.kind, record_id: r.record_id, payload: r.payload}"
