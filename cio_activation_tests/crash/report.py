@@ -61,12 +61,13 @@ on Python {{python}}, {{versions}}.
 One round: people come, go, buy and fill carts; a run of a lane, in a process of its own, ends by SIGKILL; the next run
 of that lane goes through; then what the vendors hold is compared with what is desired. First 200 kills at random
 moments, most of them while vendors are written to, some with a vendor that is slow before or after its write, some with
-the next run killed too, some with the change taken back before the next run. Then one kill at every named boundary that
+the next run killed too, some with the change taken back before the next run, some with a run of the other lane before it,
+which finds what was answered and is not folded yet. Then one kill at every named boundary that
 a run passes: before, during and after each call, each commit of the warehouse and each record of the journal.
 
 A call is made again where the vendor had done it and the run died before the answer was recorded; it writes the same
-values to the same records, and is never a creation. It can be at most what was in flight: four batches to HubSpot, eight
-calls of one person each to Pipedrive, for each kill.
+values to the same records, and is never a creation. It can be at most what was in flight, sixteen calls of a step; of the
+30 people here, more than four batches to HubSpot or eight calls to Pipedrive for a kill would be counted as a fault.
 
 | | |
 |---|---|"""
