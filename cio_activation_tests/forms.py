@@ -1,7 +1,8 @@
 """How much a test does: a short form for every change, a long one for ``scripts/test --long``.
 
 A test has a long form in one of three ways: it takes its numbers from :func:`form`, its cases from :func:`some`, or it
-is marked ``long`` and runs in the long form only.
+is marked ``long`` and runs in the long form only. A ``conftest`` asks inside of functions only: pytest may import it before
+it reads ``--long``.
 """
 
 from __future__ import annotations

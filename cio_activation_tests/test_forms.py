@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -49,3 +50,11 @@ def test_the_long_form_has_everything_and_takes_the_large_numbers(tmp_path: Path
     found = collected(tmp_path, "--long")
     assert "test_some[many]" in found
     assert "test_all" in found
+
+
+def test_no_conftest_takes_a_number_when_it_is_imported() -> None:
+    """For a file that is named, pytest imports the conftests beside it before it reads ``--long``: they got the short one."""
+    conftests = list(Path(__file__).parent.rglob("conftest.py"))
+    assert len(conftests) > 3
+    taken = [str(path) for path in conftests if re.search(r"^\w.*\b(form|some)\(", path.read_text(), re.MULTILINE)]
+    assert taken == []

@@ -20,16 +20,12 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
 )
 
-HISTORIES = form(2, 60)
-"""Random histories of a town that such a test plays: the plainest there is and others; each takes seconds."""
-LONGEST_S = form(1200, 14_400)
-"""These tests carry whole lanes, many times over: on a busy machine that takes longer than any other test may."""
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.timeout(LONGEST_S))
+            # These carry whole lanes, many times over: on a busy machine that takes longer than any other test may.
+            item.add_marker(pytest.mark.timeout(form(1200, 14_400)))
 
 
 MakeTown = Callable[..., Town]

@@ -19,7 +19,8 @@ from cio_activation.journal.schema import attempts
 from cio_activation_tests.drivers.histories import FAULTS, RUNS, WAITS, Event, histories, play
 from cio_activation_tests.drivers.town import Town
 from cio_activation_tests.forms import some
-from cio_activation_tests.invariants.conftest import HISTORIES, MakeTown
+from cio_activation_tests.invariants.conftest import MakeTown
+from cio_activation_tests.invariants.sizes import HISTORIES
 
 pytestmark = pytest.mark.slow
 TOWNS = settings.get_profile("towns")

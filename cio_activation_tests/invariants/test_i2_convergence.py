@@ -9,7 +9,8 @@ from hypothesis import given, settings
 
 from cio_activation_tests.drivers.histories import FAULTS, RUNS, WAITS, Event, histories, play
 from cio_activation_tests.drivers.oracles.expected import doubles
-from cio_activation_tests.invariants.conftest import HISTORIES, MakeTown
+from cio_activation_tests.invariants.conftest import MakeTown
+from cio_activation_tests.invariants.sizes import HISTORIES
 
 pytestmark = pytest.mark.slow
 TOWNS = settings.get_profile("towns")

@@ -22,7 +22,8 @@ from cio_activation.destinations.pipedrive.destination import DESTINATION as PIP
 from cio_activation_tests.drivers.lanes import decide_lane
 from cio_activation_tests.drivers.oracles.expected import doubles
 from cio_activation_tests.drivers.town import Town
-from cio_activation_tests.invariants.conftest import HISTORIES, MakeTown
+from cio_activation_tests.invariants.conftest import MakeTown
+from cio_activation_tests.invariants.sizes import HISTORIES
 
 pytestmark = pytest.mark.slow
 TOWNS = settings.get_profile("towns")

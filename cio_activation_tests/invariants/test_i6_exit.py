@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from cio_activation.activation.models import Lane
 from cio_activation.destinations.hubspot.config import list_name
 from cio_activation_tests.drivers.town import Town
-from cio_activation_tests.invariants.conftest import HISTORIES, MakeTown
+from cio_activation_tests.invariants.conftest import MakeTown
+from cio_activation_tests.invariants.sizes import HISTORIES
 
 pytestmark = pytest.mark.slow
 TOWNS = settings.get_profile("towns")

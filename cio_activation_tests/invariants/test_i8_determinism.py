@@ -24,7 +24,8 @@ from cio_activation.runtime import Runtime
 from cio_activation.warehouse import sessions
 from cio_activation_tests.drivers import lanes
 from cio_activation_tests.drivers.histories import WAITS, Event, histories, play
-from cio_activation_tests.invariants.conftest import HISTORIES, MakeTown
+from cio_activation_tests.invariants.conftest import MakeTown
+from cio_activation_tests.invariants.sizes import HISTORIES
 
 pytestmark = pytest.mark.slow
 TOWNS = settings.get_profile("towns")

@@ -13,7 +13,8 @@ from cio_activation.activation.windows import Window
 from cio_activation_tests.drivers import lanes
 from cio_activation_tests.drivers.histories import ACTIONS, Event, play
 from cio_activation_tests.drivers.town import Town
-from cio_activation_tests.invariants.conftest import HISTORIES, MakeTown
+from cio_activation_tests.invariants.conftest import MakeTown
+from cio_activation_tests.invariants.sizes import HISTORIES
 
 pytestmark = pytest.mark.slow
 TOWNS = settings.get_profile("towns")
