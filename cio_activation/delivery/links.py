@@ -56,15 +56,17 @@ def fold_links(con: Connection, destination: str, kinds: Sequence[Kind], finishe
     con.execute("DROP TABLE linked")
 
 
-def seek_again(con: Connection, destination: str, people: Sequence[str]) -> None:
-    """Have those of ``people`` looked up once more who have no record, though somebody made them one.
+def seek_again(con: Connection, destination: str, people: Sequence[str], *, asked: bool) -> None:
+    """Have those of ``people`` planned for once more who have no record, though somebody made them one, or is about to.
 
-    Mostly it is not folded yet, and then this is not asked. Otherwise nobody else would ever find it.
+    Mostly it is not folded yet, and soon will be. Otherwise nobody else would ever find it: where the vendor is
+    ``asked`` who has a record, they are looked up again.
     """
     lost = f"""destination = {literal(destination)} AND record_id IS NULL AND looked_up_email IS NOT NULL
         AND cio_id IN (SELECT unnest(?::VARCHAR[]))"""
     change_log.note(con, f"delivery.{destination}", f"SELECT cio_id FROM delivery.links WHERE {lost}", [people])
-    con.execute(f"UPDATE delivery.links SET looked_up_email = NULL WHERE {lost}", [people])
+    if asked:
+        con.execute(f"UPDATE delivery.links SET looked_up_email = NULL WHERE {lost}", [people])
 
 
 def membership_changes(

@@ -130,9 +130,14 @@ class _StepRun:
             with self._runtime.warehouse.write(yield_s=YIELD_S) as con:
                 report = plan_rows.close(con, report, plan, self._context)
                 if tally.made_elsewhere:
-                    seek_again(con, self._destination.name, tally.made_elsewhere)
+                    seek_again(con, self._destination.name, tally.made_elsewhere, asked=self._asks_for_records())
         report.check()
         return report
+
+    def _asks_for_records(self) -> bool:
+        """Return whether the vendor is asked who has a record; elsewhere people are matched by what is known of it."""
+        steps = self._destination.steps(self._context.activation)
+        return any(kind.links for step in steps for kind in step.kinds)
 
     async def _recover(self, client: VendorClient) -> int:
         """Settle what an earlier run left, also of steps that are no more, and fold it."""

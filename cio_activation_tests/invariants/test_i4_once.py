@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cio_activation.activation.models import Lane
@@ -72,6 +72,10 @@ LOSSES = st.lists(
 
 @settings(TOWNS, max_examples=HISTORIES)
 @given(losses=LOSSES, runs=st.lists(st.sampled_from(list(Lane)), min_size=1, max_size=3))
+@example(  # a creation that another run has made, unanswered, in a lane whose matching has nothing to do
+    losses=[("/api/v2/persons", "502", "before", 5), *[("/api/v2/persons", "close", "after", n) for n in (2, 3, 3)]],
+    runs=[Lane.DAILY, Lane.REALTIME, Lane.REALTIME],
+)
 def test_lost_answers_make_no_doubles(
     make_town: MakeTown, losses: list[tuple[str, str, str, int]], runs: list[Lane]
 ) -> None:
