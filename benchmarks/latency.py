@@ -291,7 +291,7 @@ def _last_call(place: Site) -> int:
 def _read_calls(
     place: Site, arrival: Arrival, since: int, calls: list[tuple[float, list[str]]], answered: list[tuple[float, int]]
 ) -> int:
-    """Add the writes of events after call ``since``, and when each call was answered how; return the number of the last call read.
+    """Add the writes of events after call ``since``, and when each call was answered how; return the last one's number.
 
     Page by page: beside a daily run over a million people the log's bodies fill gigabytes.
     """

@@ -23,10 +23,10 @@ UNKNOWN = "chr(1)"
 DIFFERING = "differing"
 """Name by which the desired rows of those who differ may refer to them (see :func:`changes`)."""
 _MAPPED = "CAST(to_json(map_from_entries(list_transform(changed, lambda e: {k: e.k, v: e.v}))) AS VARCHAR)"
-# Of a finished operation ``f``, by column: a payload is parsed once for all of them.
-_GIVEN, _VALUES = 'f."@given"', 'f."@values"'
 _BEFORE = """CAST(to_json(map_from_entries(list_transform(
     list_filter(changed, lambda e: e.b IS NOT NULL AND e.b <> chr(1)), lambda e: {k: e.k, v: e.b}))) AS VARCHAR)"""
+# Of a finished operation ``f``, by column: a payload is parsed once for all of them.
+_GIVEN, _VALUES = 'f."@given"', 'f."@values"'
 
 
 def shadow_name(destination: str, lane: str) -> str:

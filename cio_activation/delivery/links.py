@@ -56,11 +56,11 @@ def fold_links(con: Connection, destination: str, kinds: Sequence[Kind], finishe
     con.execute("DROP TABLE linked")
 
 
-def seek_again(con: Connection, destination: str, people: Sequence[str], *, asked: bool) -> None:
-    """Have those of ``people`` planned for once more who have no record, though somebody made them one, or is about to.
+def plan_again(con: Connection, destination: str, people: Sequence[str], *, asked: bool) -> None:
+    """Have those of ``people`` planned for again who have no record, though another run made them one, or is about to.
 
-    Mostly it is not folded yet, and soon will be. Otherwise nobody else would ever find it: where the vendor is
-    ``asked`` who has a record, they are looked up again.
+    Mostly that is not folded yet, and soon will be. If it never is, nobody would find the record: where the vendor is
+    ``asked`` who has one, they are looked up again.
     """
     lost = f"""destination = {literal(destination)} AND record_id IS NULL AND looked_up_email IS NOT NULL
         AND cio_id IN (SELECT unnest(?::VARCHAR[]))"""

@@ -19,7 +19,7 @@ from cio_activation.delivery.accounts import require_account
 from cio_activation.delivery.destination import Context, Destination, Step
 from cio_activation.delivery.fold import fold
 from cio_activation.delivery.garbage import seldom_collected
-from cio_activation.delivery.links import seek_again
+from cio_activation.delivery.links import plan_again
 from cio_activation.delivery.pacing import pacer_for
 from cio_activation.delivery.planned import Plan
 from cio_activation.delivery.recover import recover
@@ -130,7 +130,7 @@ class _StepRun:
             with self._runtime.warehouse.write(yield_s=YIELD_S) as con:
                 report = plan_rows.close(con, report, plan, self._context)
                 if tally.made_elsewhere:
-                    seek_again(con, self._destination.name, tally.made_elsewhere, asked=self._asks_for_records())
+                    plan_again(con, self._destination.name, tally.made_elsewhere, asked=self._asks_for_records())
         report.check()
         return report
 
